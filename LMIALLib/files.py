@@ -1,0 +1,61 @@
+"""Writing files so that a crash leaves either the old file or the new one, never half of either.
+
+Floor 0. ``os.replace`` and ``os.fsync`` exist on Linux, macOS and Windows; folders can be flushed on POSIX only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def flush_file(path: Path) -> None:
+    """Force the bytes of one file to the disk (fsync). Raises OSError when the disk refuses."""
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_folder(folder: Path) -> None:
+    """Force a folder's list of names to the disk; does nothing on Windows, where it cannot be asked for."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; on success flush it and rename it to ``path``, else remove it.
+
+    The temporary name keeps the suffix of ``path``, because image writers choose the format by it.
+    Raises OSError (disk full, read-only folder) after removing what was written.
+    """
+    path = Path(path)
+    suffix = "".join(path.suffixes[-2:])
+    temporary = path.parent / f".tmp-{uuid.uuid4().hex[:8]}{suffix}"
+    try:
+        yield temporary
+        flush_file(temporary)
+        os.replace(temporary, path)
+        flush_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes as 64 hexadecimal characters."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,65 @@
+# make demo     the whole loop on a sample pair, from nothing (PAIR=folder for your own)
+# make test     every check that CI runs
+# make bench    speed and memory beside the reference network, as a table and JSON
+# make pictures the pictures of the README
+# Variables: PYTHON (3.11 or newer), PAIR, TORCH_INDEX (a package index that holds a torch build without CUDA)
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+PAIR ?=
+BIN := $(VENV)/bin
+
+.PHONY: demo test bench pictures real-pairs install install-test system-packages check-python lint types floors unit clean
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "LMIAL needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which with: make PYTHON=python3.12 ...")'
+
+# torch comes first and alone, so that nothing else can draw in another build of it
+$(BIN)/.installed: pyproject.toml | check-python
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(BIN)/.installed-test: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+install: $(BIN)/.installed
+install-test: $(BIN)/.installed-test
+
+demo: $(BIN)/.installed
+	$(BIN)/lmial demo $(if $(PAIR),"$(PAIR)")
+
+lint: $(BIN)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.installed-test
+	$(BIN)/mypy
+
+floors: $(BIN)/.installed-test
+	$(BIN)/lint-imports --no-cache
+
+unit: $(BIN)/.installed-test
+	$(BIN)/python -m pytest -q
+
+test: lint types floors unit
+
+bench: $(BIN)/.installed-test
+	$(BIN)/python Testing/Benchmarks/speed.py
+
+real-pairs: $(BIN)/.installed
+	$(BIN)/python Testing/Benchmarks/real_pairs.py
+
+pictures: $(BIN)/.installed
+	$(BIN)/python Docs/make_pictures.py
+
+# strace shows that an annotation is flushed before it is acknowledged
+system-packages:
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq strace >/dev/null
+
+clean:
+	rm -rf demo bench dist build
