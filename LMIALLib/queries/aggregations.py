@@ -1,0 +1,123 @@
+"""Aggregations: from a map of uncertainty to one number a slice, inside the brain region only.
+
+An aggregation first weights the map (by nothing, or by how much the two scans differ), then reduces it. The weighted
+map is what a reader is shown: `Aggregation.weighted` gives the very array that `Aggregation.reduce` adds up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from LMIALLib.queries.pool import SMALLEST_SHARE, CaseMaps
+
+LARGEST_DIFFERENCE = 5.0
+"""Differences, in robust spreads of the brain, weigh 1 from here on: motion and vessels weigh no more than lesions."""
+
+TOP_PIXELS = 100
+"""How many pixels `top_mean` averages: about 50 mm2 at 0.7 mm, the size of one small lesion."""
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """A named aggregation.
+
+    Args:
+        name: as in `AGGREGATIONS`.
+        by_difference: whether the map is weighted by the difference of the scans.
+        reduction: (weighted map, CaseMaps) to (n,) float64.
+    """
+
+    name: str
+    by_difference: bool
+    reduction: Callable[[np.ndarray, CaseMaps], np.ndarray]
+
+    def weighted(self, measured: np.ndarray, maps: CaseMaps) -> np.ndarray:
+        """The map that is added up, new float32 (n, r, c), 0 outside the brain region."""
+        weighted = np.zeros(measured.shape, dtype=np.float32)
+        for k in range(maps.n_slices):
+            weight = difference_weight(maps.difference[k]) if self.by_difference else 1.0
+            weighted[k] = np.where(maps.mask[k], measured[k] * weight, 0.0)
+        return weighted
+
+    def reduce(self, weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+        """One number a slice, (n,) float64, from what `weighted` gave."""
+        return self.reduction(weighted, maps)
+
+    def __call__(self, measured: np.ndarray, maps: CaseMaps) -> np.ndarray:
+        """One number a slice, (n,) float64, from a measure's map (n, r, c)."""
+        return self.reduce(self.weighted(measured, maps), maps)
+
+
+def difference_weight(difference: np.ndarray) -> np.ndarray:
+    """w = min(abs(difference) / `LARGEST_DIFFERENCE`, 1), float64 in [0, 1], any shape.
+
+    LMI-AL (arXiv 2511.18007) divides 8-bit difference maps by 255, which likewise gives 0 to 1 with a ceiling.
+    """
+    return np.minimum(np.abs(np.asarray(difference, dtype=np.float64)) / LARGEST_DIFFERENCE, 1.0)
+
+
+def brain_pixels(maps: CaseMaps) -> np.ndarray:
+    """Number of pixels of the brain region in each slice, (n,) float64."""
+    return maps.mask.sum(axis=(1, 2)).astype(np.float64)
+
+
+def difference_mass(maps: CaseMaps) -> np.ndarray:
+    """Sum of the difference weights over the brain region of each slice, (n,) float64."""
+    return np.array([difference_weight(d)[m].sum() for d, m in zip(maps.difference, maps.mask, strict=True)])
+
+
+def _total(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """Sum over the brain region."""
+    return np.array([part[inside].sum(dtype=np.float64) for part, inside in zip(weighted, maps.mask, strict=True)])
+
+
+def _mean_in_brain(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """Mean over the brain region; 0 where there is none. Air and field of view do not enter."""
+    return _total(weighted, maps) / np.maximum(brain_pixels(maps), 1.0)
+
+
+def _top_mean(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """Mean of the `TOP_PIXELS` highest values in the brain region, or of all where there are fewer; 0 without any."""
+    result = np.zeros(maps.n_slices)
+    for k, inside in enumerate(maps.mask):
+        values = weighted[k][inside]
+        if values.size > TOP_PIXELS:
+            values = np.partition(values, -TOP_PIXELS)[-TOP_PIXELS:]
+        if values.size:
+            result[k] = values.mean(dtype=np.float64)
+    return result
+
+
+def _weighted_mean(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """Sum of w H divided by the sum of w, so that bright or moved slices do not win by weight alone.
+
+    A slice with hardly any weight would get a mean over a handful of pixels: the divisor is at least `SMALLEST_SHARE`
+    of the case's median sum of weights. A case without any difference gets 0 throughout.
+    """
+    mass = difference_mass(maps)
+    if not mass.any():
+        return np.zeros(maps.n_slices)
+    return _total(weighted, maps) / np.maximum(mass, SMALLEST_SHARE * float(np.median(mass[mass > 0])))
+
+
+total = Aggregation("total", False, _total)
+"""Sum of the measure over the brain region."""
+
+mean_in_brain = Aggregation("mean-in-brain", False, _mean_in_brain)
+"""Mean of the measure over the brain region."""
+
+top_mean = Aggregation("top-mean", False, _top_mean)
+"""Mean of the highest values, so that one small lesion is not diluted by a large sure brain."""
+
+weighted_total = Aggregation("weighted-total", True, _total)
+"""S = sum of w H: difference-weighted, LMI-AL (arXiv 2511.18007)."""
+
+weighted_mean = Aggregation("weighted-mean", True, _weighted_mean)
+"""S / sum of w: difference-weighted and normalised."""
+
+AGGREGATIONS = MappingProxyType({a.name: a for a in (total, mean_in_brain, top_mean, weighted_total, weighted_mean)})
+"""Every aggregation by its name; cannot be changed."""

@@ -1,0 +1,136 @@
+"""Measures: from probabilities to a map of uncertainty, pixel by pixel. For a binary task, foreground probability p.
+
+Every function takes `CaseMaps` and gives a new float32 array (n, r, c), 0 or more, finite even where p is 0 or 1. The
+arithmetic is float64, one slice at a time: float32 cannot hold 1 - 1e-8, and T maps of passes are never in memory.
+Formulas: Settles, Active Learning Literature Survey (2009), for least confidence, margin and entropy; Houlsby et al.,
+arXiv 1112.5745, and Gal et al., arXiv 1703.02910, for mutual information (BALD).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from LMIALLib.errors import WrongUse
+from LMIALLib.queries.pool import CaseMaps
+
+SMALLEST_PROBABILITY = 1e-7
+"""Probabilities are held at least this far from 0 and 1, so that every logarithm is finite."""
+
+NOISE_FLOOR = 2e-6
+"""Mutual information of fewer nats is rounding of float32 inputs and counts as 0, so that it cannot rank slices."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A named measure.
+
+    Args:
+        name: as in `MEASURES`.
+        function: `CaseMaps` to a map (n, r, c) float32.
+        word: what a reader calls the quantity, to begin a sentence with.
+        needs: "passes" where several stochastic passes are needed.
+    """
+
+    name: str
+    function: Callable[[CaseMaps], np.ndarray]
+    word: str
+    needs: frozenset[str] = frozenset()
+
+    def __call__(self, maps: CaseMaps) -> np.ndarray:
+        return self.function(maps)
+
+
+def binary_entropy(p: np.ndarray) -> np.ndarray:
+    """H(p) = -p ln p - (1-p) ln(1-p) in nats, float64, 0 to ln 2, any shape; p clamped by `SMALLEST_PROBABILITY`."""
+    p = np.clip(np.asarray(p, dtype=np.float64), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
+    return -p * np.log(p) - (1.0 - p) * np.log1p(-p)
+
+
+def least_confidence(maps: CaseMaps) -> np.ndarray:
+    """1 - max(p, 1-p): 0 where the network is sure of either answer, 0.5 where it cannot tell."""
+    return _by_slice(maps, lambda k: np.minimum(_double(maps.mean[k]), 1.0 - _double(maps.mean[k])))
+
+
+def margin(maps: CaseMaps) -> np.ndarray:
+    """1 - abs(2p-1): one minus the distance between the two class probabilities, 0 to 1."""
+    return _by_slice(maps, lambda k: 1.0 - np.abs(2.0 * _double(maps.mean[k]) - 1.0))
+
+
+def entropy(maps: CaseMaps) -> np.ndarray:
+    """H(p) of the (mean) probability, nats, 0 to ln 2."""
+    return _by_slice(maps, lambda k: binary_entropy(maps.mean[k]))
+
+
+def expected_entropy(maps: CaseMaps) -> np.ndarray:
+    """(1/T) sum over passes of H(p_t), nats. Raises WrongUse where the case holds a single pass."""
+    given = _of_passes(maps, "expected_entropy")
+    return _by_slice(maps, lambda k: np.maximum(given[k], 0.0))
+
+
+def mutual_information(maps: CaseMaps) -> np.ndarray:
+    """BALD, H(mean p) - (1/T) sum over passes of H(p_t), nats; exactly 0 for equal passes, never negative.
+
+    Raises WrongUse where the case holds a single pass.
+    """
+    given = _of_passes(maps, "expected_entropy")
+
+    def of_slice(k: int) -> np.ndarray:
+        gain = binary_entropy(maps.mean[k]) - _double(given[k])
+        return np.where(gain > NOISE_FLOOR, gain, 0.0)
+
+    return _by_slice(maps, of_slice)
+
+
+def variance(maps: CaseMaps) -> np.ndarray:
+    """Var over passes of p, summed over both classes: twice the variance of the foreground, 0 to 0.5.
+
+    Raises WrongUse where the case holds a single pass.
+    """
+    given = _of_passes(maps, "variance")
+    return _by_slice(maps, lambda k: 2.0 * np.maximum(_double(given[k]), 0.0))
+
+
+def _double(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _by_slice(maps: CaseMaps, of_slice: Callable[[int], np.ndarray]) -> np.ndarray:
+    """A float32 stack filled one slice at a time; slices without brain stay 0."""
+    result = np.zeros(maps.mean.shape, dtype=np.float32)
+    for k in range(maps.n_slices):
+        if maps.mask[k].any():
+            result[k] = of_slice(k)
+    return result
+
+
+def _of_passes(maps: CaseMaps, name: str) -> np.ndarray:
+    """An array that only several passes give. Raises WrongUse where it is missing."""
+    array = getattr(maps, name)
+    if array is None:
+        raise WrongUse(
+            f"The {name.replace('_', ' ')} of case {maps.case} is missing.",
+            "This measure needs a prediction with several stochastic passes.",
+        )
+    return array
+
+
+_PASSES = frozenset({"passes"})
+
+MEASURES = MappingProxyType(
+    {
+        measure.name: measure
+        for measure in (
+            Measure("least-confidence", least_confidence, "Uncertainty"),
+            Measure("margin", margin, "Uncertainty"),
+            Measure("entropy", entropy, "Uncertainty"),
+            Measure("expected-entropy", expected_entropy, "Uncertainty within passes", _PASSES),
+            Measure("mutual-information", mutual_information, "Disagreement between passes", _PASSES),
+            Measure("variance", variance, "Variance between passes", _PASSES),
+        )
+    }
+)
+"""Every measure by its name; cannot be changed, so that no name quietly changes its meaning."""

@@ -1,0 +1,220 @@
+"""What the ranking sees of a case: maps before scoring, numbers a slice after it, and the flat pool of all candidates.
+
+Slice numbers are 0-based on the stored grid; stacks are (slices, rows, columns).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SMALLEST_SHARE = 0.1
+"""A slice whose brain region is smaller than this share of the case's median is neither asked for nor divided by."""
+
+
+@dataclass(frozen=True)
+class CaseMaps:
+    """What the network and the pair say of every pixel of one case. Held for one case at a time.
+
+    Args:
+        case: name of the case.
+        mean: (n, r, c) float32 in [0, 1], probability of change, averaged over passes where there are several.
+        mask: (n, r, c) bool, the brain region.
+        difference: (n, r, c) float32, follow-up minus baseline in units of the brain's robust spread.
+        expected_entropy: (n, r, c) float32, nats, mean over passes of each pass's entropy; None with a single pass.
+        variance: (n, r, c) float32, variance over passes of the probability; None with a single pass.
+        features: (n, d) float32, one vector a slice; None where the strategy needs none.
+        slice_spacing: mm between neighbouring slices.
+        answered: slices that have an answer; never asked again.
+        skipped: slices that were skipped; asked after all others.
+
+    Raises:
+        ValueError: for arrays that do not fit each other, slice numbers outside the stack, a spacing of 0 or less.
+    """
+
+    case: str
+    mean: np.ndarray
+    mask: np.ndarray
+    difference: np.ndarray
+    expected_entropy: np.ndarray | None = None
+    variance: np.ndarray | None = None
+    features: np.ndarray | None = None
+    slice_spacing: float = 1.0
+    answered: frozenset[int] = frozenset()
+    skipped: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim != 3:
+            raise ValueError(f"mean of case {self.case} has shape {self.mean.shape}; expected (slices, rows, columns)")
+        for name in ("mask", "difference", "expected_entropy", "variance"):
+            array = getattr(self, name)
+            if array is not None and array.shape != self.mean.shape:
+                raise ValueError(f"{name} of case {self.case} has shape {array.shape}; expected {self.mean.shape}")
+        if self.mask.dtype != bool:
+            raise ValueError(f"mask of case {self.case} is {self.mask.dtype}; expected bool")
+        _check_slices(self.case, self.n_slices, self.features, self.slice_spacing, self.answered | self.skipped)
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return int(self.mean.shape[0])
+
+
+@dataclass(frozen=True)
+class CaseScores:
+    """What remains of a case after scoring: a few numbers a slice.
+
+    Args:
+        case: name of the case.
+        score: (n,) float64, higher is asked earlier.
+        terms: (n,) float64 each, the numbers behind the score, see `ranking.score_case`.
+        peak: (n, 2) int, row and column of the highest value of the lightly smoothed map.
+        features: (n, d) float32 or None.
+        slice_spacing: mm between neighbouring slices.
+        answered: slices that are never asked again.
+        skipped: slices that are asked after all others.
+        eligible: (n,) bool, False where the brain region is empty or tiny.
+
+    Raises:
+        ValueError: for arrays that do not fit each other, scores that are not finite, slice numbers outside the stack.
+    """
+
+    case: str
+    score: np.ndarray
+    terms: dict[str, np.ndarray]
+    peak: np.ndarray
+    features: np.ndarray | None
+    slice_spacing: float
+    answered: frozenset[int]
+    skipped: frozenset[int]
+    eligible: np.ndarray
+
+    def __post_init__(self) -> None:
+        n = self.n_slices
+        for name, array in {"score": self.score, "eligible": self.eligible, **self.terms}.items():
+            if array.shape != (n,):
+                raise ValueError(f"{name} of case {self.case} has shape {array.shape}; expected ({n},)")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} of case {self.case} holds values that are not finite")
+        if self.peak.shape != (n, 2):
+            raise ValueError(f"peak of case {self.case} has shape {self.peak.shape}; expected ({n}, 2)")
+        _check_slices(self.case, n, self.features, self.slice_spacing, self.answered | self.skipped)
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return int(self.score.size)
+
+
+def _check_slices(case: str, n: int, features: np.ndarray | None, spacing: float, numbers: frozenset[int]) -> None:
+    """Raise ValueError where features, spacing or slice numbers do not fit a case of ``n`` slices."""
+    if features is not None and (features.ndim != 2 or len(features) != n):
+        raise ValueError(f"features of case {case} have shape {features.shape}; expected ({n}, d)")
+    if features is not None and not np.isfinite(features).all():
+        raise ValueError(f"features of case {case} hold values that are not finite")
+    if not (np.isfinite(spacing) and spacing > 0):
+        raise ValueError(f"slice spacing of case {case} is {spacing}; expected millimetres above 0")
+    if outside := sorted(number for number in numbers if not 0 <= number < n):
+        raise ValueError(f"slice {outside[0]} of case {case} does not exist; it has slices 0 to {n - 1}")
+
+
+def eligible_slices(mask: np.ndarray) -> np.ndarray:
+    """Which slices may be asked for, bool (n,): a brain region of at least `SMALLEST_SHARE` of the case's median.
+
+    Args:
+        mask: (n, r, c) bool; the median is taken over slices that have any.
+    """
+    area = mask.sum(axis=(1, 2))
+    if not area.any():
+        return np.zeros(len(area), dtype=bool)
+    return area >= max(1.0, SMALLEST_SHARE * float(np.median(area[area > 0])))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All slices that may be asked for, flat, in an order that does not depend on how the cases were given.
+
+    Args:
+        cases: names, sorted.
+        case: (N,) int, index into ``cases``.
+        slice: (N,) int.
+        position: (N,) float64, mm along the slice axis of its case.
+        score: (N,) float64.
+        skipped: (N,) bool.
+        tie: (N,) float64 in [0, 1), seeded; decides between equal scores.
+        lot: (N,) float64 in [0, 1), seeded and independent of ``tie``; the order of random draws.
+        features: (N, d) float64 or None.
+        labelled: (A, d) float64, features of the answered slices; None without features.
+        n_answered: number of answered slices over all cases.
+    """
+
+    cases: tuple[str, ...]
+    case: np.ndarray
+    slice: np.ndarray
+    position: np.ndarray
+    score: np.ndarray
+    skipped: np.ndarray
+    tie: np.ndarray
+    lot: np.ndarray
+    features: np.ndarray | None
+    labelled: np.ndarray | None
+    n_answered: int
+
+    def __len__(self) -> int:
+        return int(self.slice.size)
+
+
+def gather(cases: Sequence[CaseScores], seed: int) -> Candidates:
+    """The flat pool of unanswered, eligible slices of several cases.
+
+    A slice's chance depends on the seed, its case's name and its number only: it stays the same when other cases come
+    or go, and from one ranking to the next. Raises ValueError for two cases of one name or features of unequal length.
+    """
+    ordered = sorted(cases, key=lambda scores: scores.case)
+    names = tuple(scores.case for scores in ordered)
+    if len(set(names)) != len(names):
+        raise ValueError("two cases have the same name; a slice is known by its case's name and its number")
+    widths = {scores.features.shape[1] for scores in ordered if scores.features is not None}
+    if len(widths) > 1:
+        raise ValueError(f"features of the cases have different lengths {sorted(widths)}; expected one")
+    with_features = all(scores.features is not None for scores in ordered)
+    open_slices = [np.flatnonzero(s.eligible & ~_flags(s.answered, s.n_slices)) for s in ordered]
+    chances = [_chances(s.case, s.n_slices, seed)[:, k] for s, k in zip(ordered, open_slices, strict=True)]
+    lots = np.concatenate([np.empty((2, 0)), *chances], axis=1)
+
+    def joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
+        return np.concatenate([np.empty(0, dtype=kind), *parts]).astype(kind)
+
+    def stacked(rows: list[np.ndarray]) -> np.ndarray | None:
+        return np.concatenate([np.empty((0, max(widths, default=0))), *rows]) if with_features else None
+
+    pairs = list(zip(ordered, open_slices, strict=True))
+    return Candidates(
+        cases=names,
+        case=joined([np.full(k.size, index) for index, k in enumerate(open_slices)], int),
+        slice=joined(open_slices, int),
+        position=joined([k * s.slice_spacing for s, k in pairs], float),
+        score=joined([s.score[k] for s, k in pairs], float),
+        skipped=joined([_flags(s.skipped, s.n_slices)[k] for s, k in pairs], bool),
+        tie=lots[0],
+        lot=lots[1],
+        features=stacked([s.features[k] for s, k in pairs if s.features is not None]),
+        labelled=stacked([s.features[sorted(s.answered)] for s in ordered if s.features is not None]),
+        n_answered=sum(len(s.answered) for s in ordered),
+    )
+
+
+def _flags(numbers: frozenset[int], n: int) -> np.ndarray:
+    """Bool (n,), True at the given slice numbers."""
+    flags = np.zeros(n, dtype=bool)
+    flags[sorted(numbers)] = True
+    return flags
+
+
+def _chances(case: str, n: int, seed: int) -> np.ndarray:
+    """Two independent uniform numbers for each slice of a case, (2, n)."""
+    name = int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big")
+    return np.random.default_rng([seed, name]).random((2, n))

@@ -1,0 +1,271 @@
+"""The ranking: one queue over all cases, best first, with the reason for each query.
+
+Queries come in batches. At the start of each batch, first the random queries that fall into it are drawn, uniformly
+from all slices that are then unanswered and eligible; only then does the strategy fill the rest of the batch from what
+is left. In this order the random ones are a fair sample of the pool and may feed an unbiased learning curve; drawn from
+what a strategy left over they would show the slices that it finds dull. Drawing batch by batch, rather than for the
+whole queue at once, keeps a promising slice from waiting at the end of the queue for a random turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from LMIALLib.errors import WrongUse
+from LMIALLib.queries.aggregations import LARGEST_DIFFERENCE, TOP_PIXELS
+from LMIALLib.queries.choices import ByLot, Chooser, nearest_squared, starting_centres
+from LMIALLib.queries.pool import SMALLEST_SHARE, Candidates, CaseScores, gather
+from LMIALLib.queries.reasons import reason
+from LMIALLib.queries.scoring import score_case, uncertainty_map
+from LMIALLib.queries.strategies import Strategy
+
+__all__ = ["Query", "Ranking", "rank", "score_case", "uncertainty_map"]
+
+Drawn = Literal["strategy", "random"]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One slice put to the reader.
+
+    Args:
+        rank: 1 is asked first.
+        case: name of the case.
+        slice: 0-based number on the stored grid.
+        score: what the choice went by, also for a random query; for core-set the distance at its turn.
+        drawn: "random" for a uniform draw, else "strategy".
+        terms: the numbers behind the score, see `scoring.score_case`; with features also ``distance`` to the nearest
+            labelled slice (for core-set: labelled or earlier in the queue) and ``typical_distance``, the pool's median.
+        reason: one sentence made from the terms.
+        centre: row and column of the place to look at first.
+    """
+
+    rank: int
+    case: str
+    slice: int
+    score: float
+    drawn: Drawn
+    terms: dict[str, float]
+    reason: str
+    centre: tuple[int, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; floats survive unchanged."""
+        return asdict(self) | {"centre": list(self.centre)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Query:
+        """The inverse of `to_dict`."""
+        row, column = values["centre"]
+        return cls(**{**values, "terms": dict(values["terms"]), "centre": (int(row), int(column))})
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The whole queue and how it came about.
+
+    Args:
+        strategy: name of the strategy.
+        seed: seed of every chance in it.
+        queries: best first.
+        scores: (n,) float64 for each case, for every slice, also answered ones; for core-set the distance to the
+            nearest labelled slice, or to the pool's mean where none is.
+        settings: everything else that shaped it, JSON-ready.
+    """
+
+    strategy: str
+    seed: int
+    queries: tuple[Query, ...]
+    scores: dict[str, np.ndarray]
+    settings: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; floats survive unchanged."""
+        return {
+            "strategy": self.strategy,
+            "seed": self.seed,
+            "queries": [query.to_dict() for query in self.queries],
+            "scores": {case: score.tolist() for case, score in self.scores.items()},
+            "settings": dict(self.settings),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Ranking:
+        """The inverse of `to_dict`."""
+        return cls(
+            strategy=values["strategy"],
+            seed=int(values["seed"]),
+            queries=tuple(Query.from_dict(query) for query in values["queries"]),
+            scores={case: np.array(score, dtype=np.float64) for case, score in values["scores"].items()},
+            settings=dict(values["settings"]),
+        )
+
+
+def rank(
+    cases: Sequence[CaseScores],
+    strategy: Strategy,
+    *,
+    seed: int,
+    random_share: float = 1 / 6,
+    spacing_mm: float = 12.0,
+    batch: int = 6,
+    count: int | None = None,
+) -> Ranking:
+    """Order all unanswered, eligible slices of all cases; the order in which cases are given does not matter.
+
+    Args:
+        cases: scored by the same strategy.
+        strategy: whose choice makes the order.
+        seed: 0 or more; decides ties and random draws, stable from one ranking of a study to the next.
+        random_share: share of queries drawn by lot. Which places are theirs is counted from the first answer of the
+            study, not from this ranking's first query, so that ranking anew after every few answers loses none.
+        spacing_mm: queries of a strategy in one batch and case are at least so far apart, unless nothing else is left.
+        batch: queries in a batch.
+        count: how many queries to give; None for all. Fewer slices than asked for give a shorter queue. A shorter count
+            gives the beginning of a longer one.
+
+    Raises:
+        WrongUse: for settings outside their range, or features that the choice needs and a case lacks.
+        ValueError: for two cases of one name.
+    """
+    _check_settings(seed, random_share, spacing_mm, batch, count)
+    candidates = gather(cases, seed)
+    chooser = strategy.choice.begin(candidates, spacing_mm)
+    wanted = len(candidates) if count is None else min(count, len(candidates))
+    picks = _picks(candidates, chooser, strategy.choice.uniform, _Turns.seeded(seed, random_share), batch, wanted)
+    by_name = {scores.case: scores for scores in sorted(cases, key=lambda scores: scores.case)}
+    alike = len(candidates) > 1 and bool(np.all(candidates.score == candidates.score[0]))
+    describe = _Describer(candidates, by_name, strategy, chooser, alike)
+    settings = {
+        **strategy.to_dict(),
+        "random_share": random_share,
+        "spacing_mm": spacing_mm,
+        "batch": batch,
+        "count": count,
+        "largest_difference": LARGEST_DIFFERENCE,
+        "top_pixels": TOP_PIXELS,
+        "smallest_share": SMALLEST_SHARE,
+        "pool": len(candidates),
+        "scores_alike": alike,
+    }
+    return Ranking(
+        strategy=strategy.name,
+        seed=seed,
+        queries=tuple(describe(place, index, drawn) for place, (index, drawn) in enumerate(picks, start=1)),
+        scores={name: _scores(scores, strategy, candidates) for name, scores in by_name.items()},
+        settings=settings,
+    )
+
+
+def _scores(scores: CaseScores, strategy: Strategy, candidates: Candidates) -> np.ndarray:
+    """What the choice went by at the start, for every slice of a case, float64 (n,)."""
+    if "features" not in strategy.choice.needs or scores.features is None:
+        return np.array(scores.score, dtype=np.float64)
+    centres = starting_centres(candidates)
+    return np.sqrt(nearest_squared(scores.features, centres)) if len(centres) else np.zeros(scores.n_slices)
+
+
+def _check_settings(seed: int, random_share: float, spacing_mm: float, batch: int, count: int | None) -> None:
+    """Raise WrongUse naming the setting that is outside its range."""
+    for name, value, fits, expected in (
+        ("seed", seed, seed >= 0, "0 or more"),
+        ("random_share", random_share, 0.0 <= random_share <= 1.0, "a share from 0 to 1"),
+        ("spacing_mm", spacing_mm, 0.0 <= spacing_mm < np.inf, "millimetres, 0 or more"),
+        ("batch", batch, batch >= 1, "1 or more"),
+        ("count", count, count is None or count >= 0, "0 or more"),
+    ):
+        if not fits:
+            raise WrongUse(f"{name} is {value}; expected {expected}.")
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """Which queries of a study are random: spread evenly at the given share, from a seeded start."""
+
+    start: float
+    share: float
+
+    @classmethod
+    def seeded(cls, seed: int, share: float) -> _Turns:
+        """The turns that belong to a seed."""
+        return cls(float(np.random.default_rng([seed, 6]).random()), share)
+
+    def random(self, number: int) -> bool:
+        """Whether the query with this number, counted from the study's first, is a random one."""
+        return int((number + 1) * self.share + self.start) > int(number * self.share + self.start)
+
+
+def _picks(
+    candidates: Candidates, chooser: Chooser, uniform: bool, turns: _Turns, batch: int, wanted: int
+) -> list[tuple[int, Drawn]]:
+    """The first ``wanted`` candidates in their order, each with how it was drawn, batch by batch."""
+    lots = ByLot(candidates)
+    picks: list[tuple[int, Drawn]] = []
+    while len(picks) < wanted:
+        numbers = range(len(picks), min(len(picks) + batch, len(candidates)))
+        drawn: dict[int, int] = {}
+        for number in numbers:
+            by_lot = lots.following(()) if not uniform and turns.random(candidates.n_answered + number) else None
+            # A skipped slice is no fair draw: it comes back only when nothing else is left.
+            if by_lot is not None and not candidates.skipped[by_lot]:
+                drawn[number] = by_lot
+                lots.take(by_lot)
+                chooser.take(by_lot)
+        own: list[int] = []
+        for number in numbers:
+            if number in drawn:
+                picks.append((drawn[number], "random"))
+                continue
+            index = chooser.following(own)
+            if index is None:
+                raise AssertionError("the chooser ran out before the pool did")
+            own.append(index)
+            chooser.take(index)
+            lots.take(index)
+            picks.append((index, "random" if uniform and not candidates.skipped[index] else "strategy"))
+    return picks[:wanted]
+
+
+class _Describer:
+    """Makes the `Query` of a pick: its terms, centre and reason."""
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        by_name: Mapping[str, CaseScores],
+        strategy: Strategy,
+        chooser: Chooser,
+        alike: bool,
+    ) -> None:
+        self._candidates, self._strategy, self._chooser, self._alike = candidates, strategy, chooser, alike
+        self._cases = [by_name[name] for name in candidates.cases]
+        self._by_distance = "features" in strategy.choice.needs
+        self._distance: np.ndarray | None = None
+        self._typical = 0.0
+        if candidates.features is not None and candidates.labelled is not None and len(candidates.labelled):
+            self._distance = np.sqrt(nearest_squared(candidates.features, candidates.labelled))
+            self._typical = float(np.median(self._distance)) if len(candidates) else 0.0
+
+    def __call__(self, place: int, index: int, drawn: Drawn) -> Query:
+        pool = self._candidates
+        case, number = self._cases[int(pool.case[index])], int(pool.slice[index])
+        terms = {name: float(values[number]) for name, values in case.terms.items()}
+        if self._distance is not None:
+            terms |= {"distance": float(self._distance[index]), "typical_distance": self._typical}
+        score = self._chooser.score(index)
+        if self._by_distance:
+            terms |= {"score": score, "distance": score}
+        return Query(
+            rank=place,
+            case=case.case,
+            slice=number,
+            score=score,
+            drawn=drawn,
+            terms=terms,
+            reason=reason(terms, self._strategy, drawn, alike=self._alike, skipped=bool(pool.skipped[index])),
+            centre=(int(case.peak[number, 0]), int(case.peak[number, 1])),
+        )

@@ -1,0 +1,169 @@
+"""Mistakes found in published active-learning code that the queries must not repeat, one test each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from LMIALLib.errors import WrongUse
+from LMIALLib.queries.aggregations import AGGREGATIONS
+from LMIALLib.queries.choices import CHOICES
+from LMIALLib.queries.measures import MEASURES, binary_entropy
+from LMIALLib.queries.ranking import Ranking, rank, score_case
+from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES, strategy
+
+
+def order(maps, name: str, **settings) -> list[int]:
+    """Slices in the order in which one case's are asked for, without a random share and without spacing."""
+    plain = {"seed": 0, "random_share": 0.0, "spacing_mm": 0.0}
+    ranking: Ranking = rank([score_case(maps, strategy(name))], strategy(name), **(plain | settings))
+    return [query.slice for query in ranking.queries]
+
+
+def test_entropy_has_both_terms() -> None:
+    faint, certain = binary_entropy(np.array([0.10, 0.90]))
+    assert faint == pytest.approx(0.325, abs=1e-3) and certain == pytest.approx(0.325, abs=1e-3)
+    grid = np.linspace(0.001, 0.999, 999)
+    assert grid[binary_entropy(grid).argmax()] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("name", ["entropy", "difference-entropy", "difference-entropy-normalised", "bald"])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_one_saturated_pixel_vetoes_no_slice(name: str, value: float, make_maps) -> None:
+    mean = np.full((2, 10, 10), 0.02)
+    mean[1] = 0.5
+    mean[1, 4, 4] = value
+    expected_entropy = np.full(mean.shape, 0.01, dtype=np.float32)
+    assert order(make_maps(mean, expected_entropy=expected_entropy), name) == [1, 0]
+
+
+def test_least_confidence_picks_the_doubtful_slice_and_not_the_blank(make_maps) -> None:
+    mean = np.full((3, 10, 10), 0.001)
+    mean[1, :5] = 0.5
+    mean[2, :5] = 0.999
+    assert order(make_maps(mean), "least-confidence")[0] == 1
+
+
+@pytest.mark.parametrize("name", ["margin", "least-confidence", "entropy"])
+def test_the_order_follows_the_network_and_not_the_storage(name: str, make_maps) -> None:
+    mean = np.full((6, 10, 10), 0.01)
+    for rows, k in enumerate((4, 1, 5, 0, 3, 2)):
+        mean[k, : rows + 1] = 0.5
+    assert order(make_maps(mean), name) == [2, 3, 0, 5, 1, 4]
+    assert order(make_maps(mean[::-1]), name) == [3, 2, 5, 0, 4, 1]
+
+
+def test_slice_numbers_stay_those_of_the_case_when_the_pool_shrinks(make_maps) -> None:
+    mean = np.full((6, 10, 10), 0.01)
+    for k in range(6):
+        mean[k, : k + 1] = 0.5
+    assert order(make_maps(mean, answered=frozenset({5, 3, 0})), "entropy") == [4, 2, 1]
+
+
+def test_bald_of_a_network_without_dropout_is_zero_and_said_to_be(make_maps) -> None:
+    mean = np.random.default_rng(0).random((5, 12, 12)).astype(np.float32)
+    maps = make_maps(mean, expected_entropy=binary_entropy(mean).astype(np.float32))
+    scores = score_case(maps, strategy("bald"))
+    assert not scores.score.any()
+    assert rank([scores], strategy("bald"), seed=0).settings["scores_alike"]
+
+
+def test_bald_finds_the_slice_on_which_passes_disagree_and_not_the_one_that_is_merely_unclear(make_maps) -> None:
+    mean = np.full((2, 8, 8), 0.5)
+    entropies = np.stack([np.full((8, 8), np.log(2)), np.full((8, 8), binary_entropy(np.array(0.01)))])
+    assert order(make_maps(mean, expected_entropy=entropies.astype(np.float32)), "bald") == [1, 0]
+
+
+def test_core_set_picks_the_least_similar_slice_and_not_the_most_redundant(make_maps) -> None:
+    features = np.array([[0.0, 0], [0.1, 0], [5, 5], [0, 0.2]], dtype=np.float32)
+    maps = make_maps(np.full((4, 8, 8), 0.5), features=features, answered=frozenset({0}))
+    assert order(maps, "core-set") == [2, 3, 1]
+
+
+def test_core_set_does_not_start_with_near_duplicates_of_labelled_slices(make_maps) -> None:
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        base = 20 * rng.standard_normal((6, 48))
+        features = np.concatenate([base, base + 10.0 ** rng.uniform(-5, -3) * rng.standard_normal((6, 48))])
+        features = np.concatenate([features, 20 * rng.standard_normal((3, 48))]).astype(np.float32)
+        maps = make_maps(np.full((15, 6, 6), 0.5), features=features, answered=frozenset(range(6)))
+        assert set(order(maps, "core-set")[:3]) == {12, 13, 14}
+
+
+def test_core_set_keeps_its_greedy_order(make_maps) -> None:
+    features = np.array([[0.0], [1], [9], [4], [16]], dtype=np.float32)
+    maps = make_maps(np.full((5, 6, 6), 0.5), features=features, answered=frozenset({0}))
+    assert order(maps, "core-set", count=3) == [4, 2, 3]
+
+
+def test_core_set_of_equal_slices_divides_by_nothing(make_maps) -> None:
+    maps = make_maps(np.full((4, 6, 6), 0.5), features=np.ones((4, 3), dtype=np.float32))
+    assert sorted(order(maps, "core-set")) == [0, 1, 2, 3]
+
+
+def test_the_named_strategy_is_the_one_that_runs_and_an_unknown_one_is_refused(make_random_maps) -> None:
+    maps = make_random_maps(1, (12, 16, 18))
+    orders = {name: tuple(order(maps, name)) for name in STRATEGIES}
+    # Least confidence and margin differ by a factor of two only, by their formulas.
+    assert len(set(orders.values())) == len(STRATEGIES) - 1
+    with pytest.raises(WrongUse, match="difference-entropy-normalised"):
+        strategy("hybrid")
+    assert DEFAULT_STRATEGY in STRATEGIES
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_nothing_is_drawn_without_the_seed(name: str, make_random_maps) -> None:
+    maps = make_random_maps(1)
+    np.random.seed(1)
+    first = order(maps, name, seed=5, random_share=0.5)
+    np.random.seed(2)
+    assert order(maps, name, seed=5, random_share=0.5) == first
+
+
+@pytest.mark.parametrize("registry", [STRATEGIES, MEASURES, AGGREGATIONS, CHOICES])
+def test_no_name_can_quietly_change_its_meaning(registry) -> None:
+    with pytest.raises(TypeError):
+        registry["entropy"] = None
+
+
+def test_a_pool_with_too_few_slices_gives_what_it_has(make_random_maps) -> None:
+    maps = make_random_maps(0, answered=frozenset(range(2, 8)))
+    for name in STRATEGIES:
+        assert sorted(order(maps, name, count=6)) == [0, 1]
+
+
+def test_the_count_asked_for_is_the_count_given(make_random_maps) -> None:
+    for name in STRATEGIES:
+        assert len(order(make_random_maps(0), name, count=3)) == 3
+
+
+def test_a_query_carries_its_own_score_and_not_the_first(make_random_maps) -> None:
+    scores = score_case(make_random_maps(3), strategy("random"))
+    for query in rank([scores], strategy("random"), seed=1).queries:
+        assert query.score == query.terms["score"] == scores.score[query.slice]
+
+
+def test_the_field_of_view_does_not_dilute_small_lesions(make_maps) -> None:
+    mean = np.full((3, 12, 12), 0.01)
+    mean[1, 5:7, 5:7] = 0.5
+    wide = np.pad(mean, ((0, 0), (40, 40), (40, 40)), constant_values=0.3)
+    mask = np.pad(np.ones(mean.shape, dtype=bool), ((0, 0), (40, 40), (40, 40)))
+    for name in ("entropy", "difference-entropy", "difference-entropy-normalised"):
+        narrow_scores = score_case(make_maps(mean), strategy(name)).score
+        np.testing.assert_allclose(
+            score_case(make_maps(wide, mask=mask), strategy(name)).score, narrow_scores, rtol=1e-9
+        )
+
+
+def test_slices_of_two_cases_with_equal_numbers_are_two_slices(make_random_maps) -> None:
+    cases = [score_case(make_random_maps(k, case=name), strategy("entropy")) for k, name in enumerate("ab")]
+    ranking = rank(cases, strategy("entropy"), seed=0)
+    assert len({(query.case, query.slice) for query in ranking.queries}) == 16
+
+
+def test_neighbours_are_not_asked_for_together(make_maps) -> None:
+    mean = np.full((60, 6, 6), 0.01)
+    for k in range(60):
+        mean[k] = 0.01 + 0.4 * np.exp(-((k - 33) ** 2) / 30)
+    top = order(make_maps(mean, slice_spacing=3.0), "entropy", spacing_mm=12.0, count=6)
+    assert top[0] == 33 and min(np.diff(sorted(top))) >= 4
