@@ -1,0 +1,89 @@
+"""What every test may ask for: programs of the system, real scans where they lie, and a phantom pair on disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def leave_out(reason: str) -> None:
+    """Skip this test with a reason; where LMIAL_NO_SKIP is set (CI), a missing system package is a failure instead."""
+    if os.environ.get("LMIAL_NO_SKIP"):
+        pytest.fail(f"CI must be able to run this test: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def require_program() -> Callable[[str, str], str]:
+    """A function (program, Debian package) -> path of the program, that skips the test where it is missing."""
+
+    def find(program: str, package: str) -> str:
+        path = shutil.which(program)
+        if path is None:
+            leave_out(f"the program {program} is missing; it is in the package {package} (make system-packages)")
+        return str(path)
+
+    return find
+
+
+@pytest.fixture
+def open_ms() -> Path:
+    """The folder of the open-ms scans (LMIAL_DATA, by default ../shared/data); skips where it is absent."""
+    folder = Path(os.environ.get("LMIAL_DATA", PROJECT.parent / "shared" / "data")) / "open_ms"
+    if not folder.is_dir():
+        pytest.skip(f"no real scans at {folder}; set LMIAL_DATA to the folder that holds open_ms")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw files of one synthetic pair: baseline.nii.gz, follow_up.nii.gz, truth.nii.gz, brain.nii.gz."""
+    from LMIALLib.cohorts.phantom import TRAINING, make_phantom, write_phantom
+
+    folder = tmp_path_factory.mktemp("phantom")
+    write_phantom(make_phantom(7, appearance=TRAINING), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_study(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> Path:
+    """A study with the case ``head``, ranked once by a real worker. Never change it: ask for ``study_folder``."""
+    from LMIALLib.loop.learning import LoopSettings
+    from LMIALLib.loop.session import Session
+    from LMIALLib.loop.studies import new_study
+    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.study.store import Study
+
+    folder = tmp_path_factory.mktemp("prepared") / "study"
+    request = PairRequest(
+        baseline=phantom_folder / "baseline.nii.gz",
+        follow_up=phantom_folder / "follow_up.nii.gz",
+        mask=phantom_folder / "brain.nii.gz",
+    )
+    new_study(folder, "head", request.to_dict())
+    with Study.open(folder, reader="setup") as study:
+        session = Session(study, settings=LoopSettings(train=False))
+        session.learning.wait(session.learning.request_ranking())
+        session.close()
+    return folder
+
+
+@pytest.fixture
+def study_folder(prepared_study: Path, tmp_path: Path) -> Path:
+    """A copy of the prepared study that a test may change."""
+    return Path(shutil.copytree(prepared_study, tmp_path / "study"))
+
+
+@pytest.fixture(scope="session")
+def phantom_truth(phantom_folder: Path) -> np.ndarray:
+    """What changed in the case ``head``: uint8 values of the label schema, slices first."""
+    import SimpleITK as sitk
+
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(phantom_folder / "truth.nii.gz")))
