@@ -1,0 +1,35 @@
+"""The study folder: cases, annotations, models and rankings, so kept that nothing acknowledged is ever lost."""
+
+from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest
+from LMIALLib.study.cases import Case
+from LMIALLib.study.checks import Problem
+from LMIALLib.study.database import Event
+from LMIALLib.study.drafts import Draft
+from LMIALLib.study.labels import UNREAD, LabelClass, LabelSchema
+from LMIALLib.study.lease import Lease, SessionTakenOver
+from LMIALLib.study.models import Model
+from LMIALLib.study.rankings import StoredRanking
+from LMIALLib.study.status import CaseStatus, StudyStatus
+from LMIALLib.study.store import Study
+from LMIALLib.study.targets import ReadSlice
+
+__all__ = [
+    "UNREAD",
+    "Annotation",
+    "Case",
+    "CaseStatus",
+    "Draft",
+    "Event",
+    "LabelClass",
+    "LabelSchema",
+    "Lease",
+    "Model",
+    "NewAnnotation",
+    "Problem",
+    "ReadSlice",
+    "SessionTakenOver",
+    "SliceTest",
+    "StoredRanking",
+    "Study",
+    "StudyStatus",
+]

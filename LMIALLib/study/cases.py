@@ -1,0 +1,262 @@
+"""The cases of a study: staged in a temporary folder, put in place whole, moved aside but never deleted."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import sqlite3
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from LMIALLib.errors import BadInput, WrongUse, disk_errors
+from LMIALLib.files import flush_file, flush_folder, sha256_of, written_whole
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.pair import Pair
+from LMIALLib.study.clock import for_a_folder, now
+from LMIALLib.study.database import StudyDatabase
+from LMIALLib.study.names import LONGEST_MODEL_ID, LONGEST_NAME, checked_file_name, checked_person
+from LMIALLib.study.split import split_of
+
+LONGEST_PATH = 199
+STAGING = ".staging-"
+_LONGEST_INSIDE = len("/maps///pair-99/.nrrd") + LONGEST_MODEL_ID + LONGEST_NAME
+"""What the longest path of a case needs beside its name and the study's: a map is named by a model and a measure."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pair with its name and subject.
+
+    Args:
+        name, subject: names as given; the subject is a pseudonym.
+        pair_number: the newest ``pair-<n>`` of the case.
+        grid: the pair's grid; axis: array axis (k, j, i) along which slices are counted.
+        digest: of the pair, see ``Pair.digest``.
+        split: "train" or "validation", for good.
+        covered: values of the label schema that the truth of this case covers.
+        created: UTC time.
+    """
+
+    name: str
+    subject: str
+    pair_number: int
+    grid: Grid
+    axis: int
+    digest: str
+    split: str
+    covered: tuple[int, ...]
+    created: str
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices along the slice axis."""
+        return self.grid.shape[self.axis]
+
+    @property
+    def slice_shape(self) -> tuple[int, int]:
+        """Rows and columns of one slice: the two remaining array axes, in array order."""
+        rows, columns = (length for axis, length in enumerate(self.grid.shape) if axis != self.axis)
+        return rows, columns
+
+    @property
+    def slice_spacing(self) -> float:
+        """Millimetres between neighbouring slices."""
+        return self.grid.spacing[2 - self.axis]
+
+
+class Cases(StudyDatabase):
+    """Adding, finding and removing cases."""
+
+    def cases(self) -> tuple[Case, ...]:
+        """All cases in the order in which they were added."""
+        return tuple(_case_of(row) for row in self._rows(f"{_SELECT} ORDER BY c.rowid"))
+
+    def case(self, name: str) -> Case:
+        """One case. Raises BadInput naming those there are."""
+        row = self._row(f"{_SELECT} WHERE c.name = ?", (name,))
+        if row is None:
+            there = ", ".join(c.name for c in self.cases()) or "none yet"
+            raise BadInput(f"the study {self.folder} has no case {name!r}; it has: {there}.")
+        return _case_of(row)
+
+    def stage_case(self, name: str) -> Path:
+        """A fresh folder inside ``cases/`` to prepare a case in. Raises BadInput for a name that cannot be used."""
+        checked_file_name(name, "case name")
+        if self._row("SELECT 1 FROM cases WHERE name = ?", (name,)) or (self.folder / "cases" / name).exists():
+            raise BadInput(f"the study already has a case {name!r}.", "Choose another name, or remove that case first.")
+        length = len(str(self.folder)) + _LONGEST_INSIDE + len(name)
+        if length > LONGEST_PATH:
+            raise BadInput(
+                f"files of the case {name!r} in {self.folder} would have paths of {length} characters; "
+                f"{LONGEST_PATH} is the most that every system opens.",
+                "Move the study to a shorter path or choose a shorter case name.",
+            )
+        with self._transaction():  # tells a read-only or taken-over session before any work is done
+            pass
+        staged = self.folder / "cases" / f"{STAGING}{uuid.uuid4().hex[:8]}"
+        with disk_errors(f"making {staged}"):
+            staged.mkdir()
+        return staged
+
+    def drop_staged(self, staged: Path) -> None:
+        """Remove a staged folder that will not become a case."""
+        self._check_staged(staged)
+        shutil.rmtree(staged, ignore_errors=True)
+
+    def add_case(
+        self, name: str, staged: Path, *, subject: str | None = None, covered: Iterable[int | str] | None = None
+    ) -> Case:
+        """Put a staged case in place: files flushed and renamed, then its rows in one transaction.
+
+        Args:
+            name: as given to ``stage_case``.
+            staged: holds ``source/`` and ``pair-1/``.
+            subject: pseudonym; by default the case's name.
+            covered: classes (values or names) that the truth of this case covers; by default all.
+
+        Raises BadInput (name, pair that cannot be read, full disk, read-only); then the staged folder is as before.
+        """
+        from LMIALLib.pairs.storage import load_pair
+
+        checked_file_name(name, "case name")
+        self._check_staged(staged)
+        subject = checked_person(subject or name, "subject")
+        values = self.label_schema.covering(covered)
+        pair = load_pair(staged / "pair-1")
+        home = self.folder / "cases" / name
+        files = _flushed_files(staged, home)
+        if home.exists():
+            raise BadInput(f"the study already has a case {name!r}.", "Choose another name.")
+        with disk_errors(f"putting {name} in place"):
+            os.replace(staged, home)
+        try:
+            flush_folder(home.parent)
+            with self._transaction() as connection:
+                self._insert_case(connection, name, self._subject(connection, subject), values, pair)
+                for path, digest, size in files:
+                    inside = path.relative_to(self.folder).as_posix()
+                    connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (inside, name, digest, size))
+                self._record(connection, "case added", case=name, subject=subject, pair=pair.digest())
+        except BaseException:
+            os.replace(home, staged)
+            raise
+        return self.case(name)
+
+    def remove_case(self, name: str) -> Path:
+        """Move a case with files and annotations to ``removed/``; its subject keeps its split. Returns the folder."""
+        case = self.case(name)
+        kept = self.folder / "removed" / f"{case.name}-{for_a_folder()}"
+        with self._transaction() as connection:
+            kept.mkdir(parents=True)
+            with written_whole(kept / "annotations.json") as temporary:
+                temporary.write_text(json.dumps(self._everything_said_of(case), indent=1), encoding="utf-8")
+            flush_folder(kept.parent)
+            self._record(connection, "case removed", case=case.name, kept=kept.name)
+            connection.execute("DELETE FROM cases WHERE name = ?", (case.name,))
+        # after the commit: files without rows are moved aside at the next opening, rows without files were a loss
+        with disk_errors(f"moving {case.name} to {kept}"):
+            os.replace(self.folder / "cases" / case.name, kept / "case")
+            flush_folder(kept)
+        for maps in (self.folder / "maps").glob(f"*/{case.name}"):
+            shutil.rmtree(maps, ignore_errors=True)  # derivable
+        return kept
+
+    def pair_folder(self, case_name: str, pair_number: int | None = None) -> Path:
+        """Folder of a case's pair; by default the newest."""
+        case = self.case(case_name)
+        return self.folder / "cases" / case.name / f"pair-{pair_number or case.pair_number}"
+
+    def load_pair(self, case_name: str, pair_number: int | None = None) -> Pair:
+        """A case's pair from its files. Raises BadInput when they are missing or damaged."""
+        from LMIALLib.pairs.storage import load_pair
+
+        return load_pair(self.pair_folder(case_name, pair_number))
+
+    def _check_staged(self, staged: Path) -> None:
+        if Path(staged).parent != self.folder / "cases" or not Path(staged).name.startswith(STAGING):
+            raise WrongUse(f"{staged} is not a folder that stage_case gave.")
+
+    def _subject(self, connection: sqlite3.Connection, name: str) -> str:
+        known = connection.execute("SELECT 1 FROM subjects WHERE name = ?", (name,)).fetchone()
+        if not known:
+            number = connection.execute("SELECT count(*) FROM subjects").fetchone()[0]
+            split = split_of(number, self._setting("split_seed"))
+            connection.execute("INSERT INTO subjects VALUES (?, ?, ?)", (name, number, split))
+        return name
+
+    def _insert_case(
+        self, connection: sqlite3.Connection, name: str, subject: str, covered: tuple[int, ...], pair: Pair
+    ) -> None:
+        connection.execute("INSERT INTO cases VALUES (?, ?, ?, ?)", (name, subject, json.dumps(covered), now()))
+        connection.execute(
+            "INSERT INTO pairs VALUES (?, 1, ?, ?, ?)",
+            (name, pair.axis, json.dumps(pair.grid.to_dict()), pair.digest()),
+        )
+
+    def _everything_said_of(self, case: Case) -> dict[str, Any]:
+        """Rows of a case as plain values for JSON; masks as base64 of their zlib-compressed bytes."""
+
+        def plain(row: sqlite3.Row) -> dict[str, Any]:
+            return {
+                key: base64.b64encode(row[key]).decode() if isinstance(row[key], bytes) else row[key]
+                for key in row.keys()  # noqa: SIM118 - iterating a Row gives values, not names
+            }
+
+        tests = "SELECT t.* FROM slice_tests t JOIN annotations a ON a.id = t.annotation WHERE a.case_name = ?"
+        return {
+            "case": case.name,
+            "subject": case.subject,
+            "covered": list(case.covered),
+            "pair": case.digest,
+            "label_schema": self.label_schema.to_dict(),
+            "annotations": [
+                plain(r) for r in self._rows("SELECT * FROM annotations WHERE case_name = ? ORDER BY id", (case.name,))
+            ],
+            "slice_tests": [plain(r) for r in self._rows(tests, (case.name,))],
+            "drafts": [plain(r) for r in self._rows("SELECT * FROM drafts WHERE case_name = ?", (case.name,))],
+        }
+
+
+_SELECT = """
+SELECT c.name, c.subject, c.covered, c.created, s.split, p.number, p.axis, p.grid, p.digest
+FROM cases c JOIN subjects s ON s.name = c.subject
+JOIN pairs p ON p.case_name = c.name AND p.number = (SELECT max(number) FROM pairs WHERE case_name = c.name)
+"""
+
+
+def _case_of(row: sqlite3.Row) -> Case:
+    return Case(
+        name=row["name"],
+        subject=row["subject"],
+        pair_number=row["number"],
+        grid=Grid.from_dict(json.loads(row["grid"])),
+        axis=row["axis"],
+        digest=row["digest"],
+        split=row["split"],
+        covered=tuple(json.loads(row["covered"])),
+        created=row["created"],
+    )
+
+
+def _flushed_files(staged: Path, home: Path) -> list[tuple[Path, str, int]]:
+    """Flush every file and folder below ``staged``; where each will lie below ``home``, its digest and its size."""
+    found = []
+    with disk_errors(f"flushing {staged}"):
+        for path in sorted(staged.rglob("*")):
+            if path.is_symlink():
+                raise BadInput(f"{path} is a link; a study holds files only.")
+            if path.is_dir():
+                flush_folder(path)
+                continue
+            later = home / path.relative_to(staged)
+            if len(str(later)) > LONGEST_PATH:
+                raise BadInput(f"the path {later} would have {len(str(later))} characters; {LONGEST_PATH} is the most.")
+            flush_file(path)
+            found.append((later, sha256_of(path), path.stat().st_size))
+        flush_folder(staged)
+    return found

@@ -1,0 +1,183 @@
+"""The connection to ``study.sqlite``: one flushed transaction a change, and SQLite's errors as sentences."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from LMIALLib.errors import BadInput, WrongUse, disk_errors
+from LMIALLib.study.clock import now
+from LMIALLib.study.labels import LabelSchema
+from LMIALLib.study.lease import Lease, confirm_lease, release_lease
+
+DATABASE = "study.sqlite"
+_SENTENCES = {
+    sqlite3.SQLITE_FULL: "the disk is full: nothing was saved in {0}. Make room and save again.",
+    sqlite3.SQLITE_IOERR: "the disk refused to write or read {0} (full, failing or unplugged): nothing was saved.",
+    sqlite3.SQLITE_BUSY: "another program kept {0} locked for 5 seconds: nothing was saved. Try again.",
+    sqlite3.SQLITE_READONLY: "{0} may not be written to: nothing was saved.",
+    sqlite3.SQLITE_CANTOPEN: "{0} cannot be opened: nothing was saved.",
+    sqlite3.SQLITE_CORRUPT: "{0} is damaged. Restore a backup.",
+    sqlite3.SQLITE_NOTADB: "{0} is not a LMIAL study: it is no SQLite database.",
+}
+
+
+@contextmanager
+def readable_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the disk say into BadInput with one sentence naming ``path``."""
+    try:
+        with disk_errors(f"saving in {path}"):
+            yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        sentence = _SENTENCES.get((code or 0) & 0xFF)
+        if sentence is None:
+            raise
+        raise BadInput(sentence.format(path)) from error
+
+
+def connect_to_write(database: Path) -> sqlite3.Connection:
+    """A connection whose every commit is on the disk before it returns.
+
+    A rollback journal in TRUNCATE mode with synchronous=FULL: the journal's truncation, which is the moment of commit,
+    is flushed as well. (In DELETE mode FULL leaves the removal of the journal unflushed, so that a power loss right
+    after an acknowledgement could bring the journal back and undo it: see EXTRA at sqlite.org/pragma.html.)
+    """
+    connection = sqlite3.connect(_address(database, "rw"), uri=True, timeout=5.0, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: through the drive's cache as well
+    _set_common(connection)
+    return connection
+
+
+def connect_to_read(database: Path) -> sqlite3.Connection:
+    """A connection that cannot write; it takes shared locks only and needs no write permission."""
+    connection = sqlite3.connect(_address(database, "ro"), uri=True, timeout=5.0, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    _set_common(connection)
+    return connection
+
+
+def _address(database: Path, mode: str) -> str:
+    """A URI as SQLite wants it: drives as ``file:///C%3A/...``, Windows shares as ``file:////server/...``."""
+    path = database.as_posix()
+    return f"file://{'' if path.startswith('/') else '/'}{quote(path)}?mode={mode}"
+
+
+def _set_common(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a study's history: when (UTC), what kind, by whom, and JSON-ready details."""
+
+    id: int
+    at: str
+    kind: str
+    reader: str
+    details: dict[str, Any]
+
+
+class StudyDatabase:
+    """What every part of a study shares: folder, connection, lease, label schema and history.
+
+    A study is used from the thread that opened it.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, *, lease: Lease | None, reason: str) -> None:
+        self.folder = folder
+        self.why_read_only = reason
+        self._connection = connection
+        self._lease = lease
+        self.reader = lease.reader if lease else ""
+        self.label_schema = LabelSchema.from_dict(json.loads(self._setting("label_schema")))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this session can only look; ``why_read_only`` says why."""
+        return self._lease is None
+
+    def heartbeat(self) -> None:
+        """Say that this session lives, as every save does. Raises SessionTakenOver when another one took the study."""
+        with self._transaction():
+            pass
+
+    @property
+    def study_id(self) -> str:
+        """Random, given at creation; tells one study from another without naming anyone."""
+        return self._setting("study_id")
+
+    def record(self, kind: str, **details: Any) -> None:
+        """Add a line to the history: what happened in JSON-ready details, without patient names."""
+        with self._transaction() as connection:
+            self._record(connection, kind, **details)
+
+    def history(self) -> tuple[Event, ...]:
+        """Everything that happened to the study, oldest first."""
+        rows = self._rows("SELECT id, at, kind, reader, details FROM events ORDER BY id")
+        return tuple(Event(r["id"], r["at"], r["kind"], r["reader"], json.loads(r["details"])) for r in rows)
+
+    def close(self) -> None:
+        """Give the lease back and close; a closed study raises WrongUse."""
+        if self._lease:
+            with suppress(
+                sqlite3.Error
+            ):  # a full disk must not keep anyone from leaving; the lease dies with the process
+                release_lease(self._connection, self._lease.token)
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """One change, whole or not at all, on the disk when this returns. BadInput when it cannot be saved."""
+        if self._lease is None:
+            raise BadInput(f"the study {self.folder} is open for reading only: {self.why_read_only}")
+        with readable_errors(self.folder), self._open_only():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                confirm_lease(self._connection, self._lease.token)
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # a full disk may already have rolled back
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
+                raise
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        with readable_errors(self.folder), self._open_only():
+            return self._connection.execute(query, values).fetchall()
+
+    def _row(self, query: str, values: tuple[Any, ...] = ()) -> sqlite3.Row | None:
+        found = self._rows(query, values)
+        return found[0] if found else None
+
+    def _setting(self, key: str) -> str:
+        row = self._row("SELECT value FROM settings WHERE key = ?", (key,))
+        return row["value"] if row else ""
+
+    def _record(self, connection: sqlite3.Connection, kind: str, **details: Any) -> None:
+        """Add a line of history to the running transaction."""
+        connection.execute(
+            "INSERT INTO events (at, kind, reader, details) VALUES (?, ?, ?, ?)",
+            (now(), kind, details.pop("reader", None) or self.reader, json.dumps(details)),
+        )
+
+    @contextmanager
+    def _open_only(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.ProgrammingError as error:
+            if "closed" in str(error):
+                raise WrongUse(f"the study {self.folder} is closed.", "Open it again.") from error
+            raise

@@ -1,0 +1,192 @@
+"""What leaves a study: labels, the model's suggestion and uncertainty as volumes, and tables, with provenance."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.files import flush_file, flush_folder
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.study.cases import Case
+from LMIALLib.study.labels import UNREAD
+from LMIALLib.study.provenance import header_fields, provenance
+from LMIALLib.study.segmentation_file import Segment, write_segmentation
+from LMIALLib.study.store import Study
+from LMIALLib.study.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows, write_table
+
+WHAT = ("labels", "suggestion", "uncertainty", "table")
+SUFFIXES = {"seg.nrrd": ".seg.nrrd", "nrrd": ".nrrd", "nifti": ".nii.gz"}
+THRESHOLD = 0.5
+"""Probability from which the model's opinion counts as change in a segmentation and in tables."""
+GRID_TOLERANCE_MM = 1e-4
+
+_REVIEWED = (0.60, 0.60, 0.60)
+_SUGGESTION = (1.00, 0.95, 0.20)
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export.
+
+    Args:
+        what: "labels", "suggestion", "uncertainty" or "table".
+        format: "seg.nrrd", "nrrd" or "nifti" for volumes; None: seg.nrrd, or nrrd for uncertainty; tables are CSV.
+        case: one case; None means all.
+        reader: only answers by this reader; None means the newest by any.
+        unread: value in plain label volumes of voxels that nobody read: 255, or 0 when it is explicitly asked for.
+        maps: case -> float (k, j, i) on the pair's grid: probability in [0, 1] for "suggestion" and, if given,
+            for "table"; uncertainty (nats) for "uncertainty".
+        model: id of the model that made the maps.
+    """
+
+    what: str = "labels"
+    format: str | None = None
+    case: str | None = None
+    reader: str | None = None
+    unread: int = UNREAD
+    maps: Mapping[str, np.ndarray] | None = None
+    model: str | None = None
+
+
+def export(study: Study, out: Path, request: ExportRequest) -> tuple[Path, ...]:
+    """Write the files of ``request`` into the folder ``out`` and return their paths.
+
+    All are written to a temporary folder inside ``out`` first and moved when all are complete; files of the same
+    names from an earlier export are replaced, nothing else is touched. Beside each volume lies its provenance as JSON.
+
+    Raises WrongUse for options that do not go together, BadInput for an unknown case, maps of another shape, nothing to
+    export, or a disk that is full or may not be written to.
+    """
+    _check_request(request, out)
+    cases = (study.case(request.case),) if request.case is not None else study.cases()
+    if not cases:
+        raise BadInput(f"the study {study.folder} has no case to export.", "Add one with: lmial add")
+    with disk_errors(f"exporting to {out}"):
+        out.mkdir(parents=True, exist_ok=True)
+        place = out / f".export-{uuid.uuid4().hex[:8]}"
+        place.mkdir()
+        try:
+            if request.what == "table":
+                _write_tables(study, cases, request, place)
+            else:
+                for case in cases:
+                    _write_volume(study, case, request, place)
+            written = _move_into_place(place, out)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    if not study.read_only:
+        study.record("export", what=request.what, files=[path.name for path in written])
+    return written
+
+
+def _check_request(request: ExportRequest, out: Path) -> None:
+    if request.what not in WHAT:
+        raise WrongUse(f"cannot export {request.what!r}; choose one of {', '.join(WHAT)}.")
+    if request.what == "table":
+        if request.format not in (None, "csv"):
+            raise WrongUse(f"a table is written as csv, not as {request.format}.")
+    elif request.format is not None and request.format not in SUFFIXES:
+        raise WrongUse(f"the format {request.format!r} is unknown; choose one of {', '.join(SUFFIXES)}.")
+    if request.what == "uncertainty" and request.format == "seg.nrrd":
+        raise WrongUse("an uncertainty map is no segmentation.", "Choose the format nrrd or nifti.")
+    if request.unread not in (0, UNREAD):
+        raise WrongUse(f"unread voxels can be written as {UNREAD} or 0, not as {request.unread}.")
+    if request.what in ("suggestion", "uncertainty") and not request.maps:
+        raise BadInput(f"there is no {request.what} yet.", "Rank first: lmial rank")
+    if out.is_file() or out.name.endswith((*SUFFIXES.values(), ".nii", ".csv", ".json")):
+        raise WrongUse(f"{out} names a file; an export goes into a folder.", "Name a folder.")
+
+
+def _write_volume(study: Study, case: Case, request: ExportRequest, place: Path) -> None:
+    chosen = request.format or ("nrrd" if request.what == "uncertainty" else "seg.nrrd")
+    path = place / f"{case.name}-{request.what}{SUFFIXES[chosen]}"
+    about = _about(study, case, replace(request, format=chosen))
+    write: Callable[..., None] = _write_segments if chosen == "seg.nrrd" else _write_plain
+    write(study, case, request, path, about)
+    path.with_name(f"{path.name}.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _write_segments(study: Study, case: Case, request: ExportRequest, path: Path, about: dict[str, Any]) -> None:
+    values, reviewed = study.label_volume(case.name, reader=request.reader)
+    if request.what == "suggestion":
+        labels = (_map_of(request, case) >= THRESHOLD).astype(np.uint8)
+        segments = [Segment("suggestion", "suggestion (model)", _SUGGESTION, 0, 1)]
+    else:
+        labels = np.where(reviewed, values, 0).astype(np.uint8)
+        present = set(np.unique(labels).tolist())
+        classes = [c for c in study.label_schema.classes if c.value in present] or [study.label_schema.classes[0]]
+        segments = [Segment(c.name, c.name, c.colour, 0, c.value) for c in classes]
+    segments.append(Segment("reviewed", "reviewed", _REVIEWED, 1, 1))
+    write_segmentation(path, [labels, reviewed.astype(np.uint8)], case.grid, segments, header_fields(about))
+
+
+def _write_plain(study: Study, case: Case, request: ExportRequest, path: Path, about: dict[str, Any]) -> None:
+    import SimpleITK as sitk
+
+    if request.what == "labels":
+        array, reviewed = study.label_volume(case.name, reader=request.reader)
+        array = np.where(reviewed, array, request.unread).astype(np.uint8)
+    else:
+        array = _map_of(request, case).astype(np.float32)
+    image = case.grid.image_of(array)
+    if path.suffix == ".nrrd":
+        for key, value in header_fields(about).items():
+            image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(path), useCompression=True)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    found = Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    if not found.same_as(case.grid, GRID_TOLERANCE_MM):
+        raise LMIALError(
+            f"the grid of {case.name} cannot be stored in {path.name} to {GRID_TOLERANCE_MM} mm.",
+            "Export as nrrd.",
+        )
+
+
+def _write_tables(study: Study, cases: tuple[Case, ...], request: ExportRequest, place: Path) -> None:
+    lesions: list[dict[str, Any]] = []
+    slices: list[dict[str, Any]] = []
+    for case in cases:
+        values, _ = study.label_volume(case.name, reader=request.reader)
+        suggested = request.maps is not None and case.name in request.maps
+        opinion = _map_of(request, case) >= THRESHOLD if suggested else None
+        lesions += lesion_rows(case, study.label_schema, values, opinion)
+        slices += slice_rows(study, case, request.reader)
+    write_table(place / "lesions.csv", LESION_COLUMNS, lesions)
+    write_table(place / "slices.csv", SLICE_COLUMNS, slices)
+    about = {"cases": [_about(study, case, request) for case in cases]}
+    (place / "table.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:
+    unread = None if request.format == "seg.nrrd" else request.unread
+    return provenance(study, case, what=request.what, reader=request.reader, unread=unread, model=request.model)
+
+
+def _map_of(request: ExportRequest, case: Case) -> np.ndarray:
+    if request.maps is None or case.name not in request.maps:
+        raise BadInput(f"there is no {request.what} of {case.name} yet.", "Rank first: lmial rank")
+    array = np.asarray(request.maps[case.name])
+    if array.shape != case.grid.shape:
+        raise BadInput(f"the map of {case.name} has shape {array.shape}; its pair has shape {case.grid.shape}.")
+    return array
+
+
+def _move_into_place(place: Path, out: Path) -> tuple[Path, ...]:
+    files = sorted(place.iterdir())
+    for file in files:
+        flush_file(file)
+    for file in files:
+        os.replace(file, out / file.name)
+    flush_folder(out)
+    return tuple(out / file.name for file in files)

@@ -1,0 +1,96 @@
+"""The label schema of a study: which value in a mask means which kind of change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import BadInput
+
+UNREAD = 255
+"""Value of a voxel that nobody read (label volumes) or that training and metrics leave out (targets)."""
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One kind of change: its value in masks, its name, and its colour (red, green, blue in [0, 1])."""
+
+    value: int
+    name: str
+    colour: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class LabelSchema:
+    """The classes that a reader can give, by ascending value. 0 is "read, no change"; 255 is never a class."""
+
+    classes: tuple[LabelClass, ...]
+
+    @classmethod
+    def default(cls) -> LabelSchema:
+        """Change (not yet told apart), new, enlarged, shrunk and vanished."""
+        return cls(
+            (
+                LabelClass(1, "change", (0.90, 0.62, 0.00)),
+                LabelClass(2, "new", (0.84, 0.15, 0.16)),
+                LabelClass(3, "enlarged", (0.80, 0.47, 0.65)),
+                LabelClass(4, "shrunk", (0.00, 0.45, 0.70)),
+                LabelClass(5, "vanished", (0.34, 0.71, 0.91)),
+            )
+        )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LabelSchema:
+        """The inverse of ``to_dict``."""
+        return cls(tuple(LabelClass(c["value"], c["name"], tuple(c["colour"])) for c in values["classes"]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"classes": [{"value": c.value, "name": c.name, "colour": list(c.colour)} for c in self.classes]}
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The values that mean a change, ascending."""
+        return tuple(sorted(c.value for c in self.classes))
+
+    def name_of(self, value: int) -> str:
+        """Name of the class with this value. Raises BadInput for a value that is not in the schema."""
+        for one in self.classes:
+            if one.value == value:
+                return one.name
+        raise BadInput(f"the label schema has no value {value}; it has {self.described()}.")
+
+    def described(self) -> str:
+        """The values and names as one phrase, for sentences to people."""
+        return ", ".join(f"{c.value} = {c.name}" for c in self.classes)
+
+    def covering(self, wanted: Iterable[int | str] | None) -> tuple[int, ...]:
+        """The values among ``wanted`` (values or names; None means all), ascending. BadInput for unknown or none."""
+        if wanted is None:
+            return self.values
+        by_name = {c.name: c.value for c in self.classes}
+        chosen = {by_name.get(w, w) if isinstance(w, str) else w for w in wanted}
+        unknown = sorted(str(c) for c in chosen if c not in self.values)
+        if unknown or not chosen:
+            found = ", ".join(unknown) or "none"
+            raise BadInput(f"covered classes: {found} given; expected some of {self.described()}.")
+        return tuple(sorted(int(c) for c in chosen))
+
+    def checked_mask(self, mask: np.ndarray, shape: tuple[int, int], where: str) -> np.ndarray:
+        """A mask (rows, columns) as contiguous uint8 with values of this schema; True means 1, "change".
+
+        Raises BadInput for another shape, a type that is not whole numbers, or a value outside the schema.
+        """
+        mask = np.asarray(mask)
+        if mask.shape != tuple(shape):
+            raise BadInput(f"the mask for {where} has shape {mask.shape}; the slice has shape {tuple(shape)}.")
+        if mask.dtype != bool and not np.issubdtype(mask.dtype, np.integer):
+            raise BadInput(f"the mask for {where} holds {mask.dtype} values; expected {self.described()}.")
+        found = set(np.unique(mask).tolist()) - {0, *self.values}
+        if mask.dtype != bool and found:
+            listed = ", ".join(str(v) for v in sorted(found)[:5])
+            raise BadInput(f"the mask for {where} holds {listed}; expected 0 or {self.described()}.")
+        return np.ascontiguousarray(mask, dtype=np.uint8)

@@ -1,0 +1,47 @@
+"""Maps that a ranking saw: ``maps/<model>/<case>/pair-<n>/<measure>.nrrd`` in the study. They may be deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import disk_errors
+from LMIALLib.files import written_whole
+from LMIALLib.study.names import checked_file_name
+from LMIALLib.study.store import Study
+
+
+def map_folder(study: Study, model: str, case: str) -> Path:
+    """Where the maps of a model and of the newest pair of a case lie, or will lie."""
+    found = study.case(case)
+    return study.folder / "maps" / checked_file_name(model, "model id") / found.name / f"pair-{found.pair_number}"
+
+
+def read_map(study: Study, model: str, case: str, measure: str) -> np.ndarray | None:
+    """A map, float32 (k, j, i) on the pair's grid, or None where it was never made or was deleted."""
+    from LMIALLib.pairs.storage import read_nrrd
+
+    file = map_folder(study, model, case) / f"{checked_file_name(measure, 'measure')}.nrrd"
+    return read_nrrd(file)[0] if file.is_file() else None
+
+
+def write_maps(study: Study, model: str, case: str, maps: Mapping[str, np.ndarray], made_by: Mapping[str, Any]) -> None:
+    """Write maps (k, j, i) on the pair's grid, and beside them ``made_by.json``: conditions and a digest of each."""
+    from LMIALLib.pairs.storage import write_nrrd
+
+    folder, grid = map_folder(study, model, case), study.case(case).grid
+    digests = {}
+    with disk_errors(f"writing the maps of {case}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for measure, volume in maps.items():
+            values = np.ascontiguousarray(volume, dtype=np.float32)
+            digests[measure] = hashlib.sha256(values.tobytes()).hexdigest()
+            with written_whole(folder / f"{checked_file_name(measure, 'measure')}.nrrd") as temporary:
+                write_nrrd(temporary, values, grid)
+        with written_whole(folder / "made_by.json") as temporary:
+            temporary.write_text(json.dumps({**made_by, "sha256": digests}, indent=1), encoding="utf-8")

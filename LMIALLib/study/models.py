@@ -1,0 +1,140 @@
+"""The models of a study: files that are never overwritten, and which one is in use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.files import sha256_of, written_whole
+from LMIALLib.study.clock import now
+from LMIALLib.study.names import LONGEST_MODEL_ID, checked_file_name
+from LMIALLib.study.targets import Targets
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file of the study.
+
+    Args:
+        id: name of the model and of its file.
+        parent: id of the model that it was trained from, or None.
+        round: 0 for the first model, one more for each that followed.
+        adopted: whether it was ever taken into use; a refused one is kept and marked by its report.
+        digest: SHA-256 of the file.
+        created: UTC time.
+        report: JSON-ready; how it was trained and why it was adopted or refused.
+    """
+
+    id: str
+    parent: str | None
+    round: int
+    adopted: bool
+    digest: str
+    created: str
+    report: dict[str, Any]
+
+
+class Models(Targets):
+    """Adding, finding and adopting models."""
+
+    def add_model(
+        self,
+        file: Path,
+        *,
+        id: str,  # noqa: A002 - the word of the house
+        parent: str | None = None,
+        round: int = 0,  # noqa: A002
+        adopted: bool = False,
+        report: dict[str, Any] | None = None,
+    ) -> Model:
+        """Copy a weights file into ``models/`` whole and flushed, then its row; ``adopted`` puts it in use at once.
+
+        Raises BadInput for an id that is taken or no file name, an unknown parent, a missing file, a full disk.
+        """
+        checked_file_name(id, "model id", longest=LONGEST_MODEL_ID)
+        if self._row("SELECT 1 FROM models WHERE id = ?", (id,)):
+            raise BadInput(f"the study already has a model {id!r}.")
+        if parent is not None:
+            self.model(parent)
+        if not Path(file).is_file():
+            raise BadInput(f"the weights file {file} does not exist.")
+        target = self.model_path(id)
+        with self._transaction():  # tells a read-only or taken-over session before anything is written
+            pass
+        brought = Path(file).resolve() != target.resolve()
+        with disk_errors(f"saving the model {id}"):
+            target.parent.mkdir(exist_ok=True)
+            if brought:
+                with written_whole(target) as temporary:
+                    shutil.copyfile(file, temporary)
+        told = {"model": id, "parent": parent, "round": round, "adopted": adopted, "digest": sha256_of(target)}
+        inside = target.relative_to(self.folder).as_posix()
+        try:
+            with self._transaction() as connection:
+                file_row = (inside, told["digest"], target.stat().st_size)
+                connection.execute("INSERT OR REPLACE INTO files VALUES (?, NULL, ?, ?)", file_row)
+                connection.execute(
+                    "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (id, parent, round, adopted, now(), inside, json.dumps(report or {})),
+                )
+                self._record(connection, "model added", **told)
+                if adopted:
+                    self._use(connection, id)
+        except BaseException:
+            if brought:
+                target.unlink(missing_ok=True)
+            raise
+        return self.model(id)
+
+    def models(self) -> tuple[Model, ...]:
+        """All models in the order in which they were added."""
+        return tuple(_model_of(row) for row in self._rows(f"{_SELECT} ORDER BY m.rowid"))
+
+    def model(self, id: str) -> Model:  # noqa: A002
+        """One model. Raises BadInput naming those there are."""
+        row = self._row(f"{_SELECT} WHERE m.id = ?", (id,))
+        if row is None:
+            there = ", ".join(m.id for m in self.models()) or "none yet"
+            raise BadInput(f"the study {self.folder} has no model {id!r}; it has: {there}.")
+        return _model_of(row)
+
+    def model_path(self, id: str) -> Path:  # noqa: A002
+        """Where the file of a model lies, or will lie."""
+        return self.folder / "models" / f"{id}.safetensors"
+
+    def model_in_use(self) -> Model | None:
+        """The model adopted last, or None."""
+        chosen = self._setting("model_in_use")
+        return self.model(chosen) if chosen else None
+
+    def adopt(self, id: str) -> Model:  # noqa: A002
+        """Put a model in use, also an earlier one again."""
+        model = self.model(id)
+        with self._transaction() as connection:
+            self._use(connection, model.id)
+            self._record(connection, "model adopted", model=model.id)
+        return self.model(model.id)
+
+    def _use(self, connection: sqlite3.Connection, id: str) -> None:  # noqa: A002
+        connection.execute("UPDATE models SET adopted = 1 WHERE id = ?", (id,))
+        connection.execute("INSERT OR REPLACE INTO settings VALUES ('model_in_use', ?)", (id,))
+
+
+_SELECT = "SELECT m.*, f.digest FROM models m JOIN files f ON f.path = m.path"
+
+
+def _model_of(row: sqlite3.Row) -> Model:
+    return Model(
+        row["id"],
+        row["parent"],
+        row["round"],
+        bool(row["adopted"]),
+        row["digest"],
+        row["created"],
+        json.loads(row["report"]),
+    )

@@ -1,0 +1,50 @@
+"""Arrays as bytes in a database row, with a digest so that a damaged one is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from LMIALLib.errors import BadInput
+
+
+@dataclass(frozen=True)
+class PackedMask:
+    """A mask (rows, columns) of uint8 as zlib-compressed bytes with the SHA-256 of the uncompressed ones."""
+
+    blob: bytes
+    rows: int
+    columns: int
+    digest: str
+
+
+def pack_mask(mask: np.ndarray) -> PackedMask:
+    """Compress a uint8 mask (rows, columns)."""
+    raw = np.ascontiguousarray(mask, dtype=np.uint8).tobytes()
+    return PackedMask(zlib.compress(raw, 1), mask.shape[0], mask.shape[1], hashlib.sha256(raw).hexdigest())
+
+
+def unpack_mask(packed: PackedMask, where: str) -> np.ndarray:
+    """The inverse of ``pack_mask``. Raises BadInput when the bytes are not those that were stored."""
+    try:
+        raw = zlib.decompress(packed.blob)
+    except zlib.error as error:
+        raise BadInput(f"the stored mask of {where} is damaged ({error}).", "Restore a backup.") from error
+    if len(raw) != packed.rows * packed.columns or hashlib.sha256(raw).hexdigest() != packed.digest:
+        raise BadInput(f"the stored mask of {where} is not what was saved.", "Restore a backup.")
+    return np.frombuffer(raw, np.uint8).reshape(packed.rows, packed.columns).copy()
+
+
+def pack_scores(scores: np.ndarray) -> bytes:
+    """A vector of float64, bit for bit, little-endian on every machine."""
+    return np.ascontiguousarray(scores, dtype="<f8").tobytes()
+
+
+def unpack_scores(blob: bytes, digest: str, where: str) -> np.ndarray:
+    """The inverse of ``pack_scores``. Raises BadInput when the bytes are not those that were stored."""
+    if hashlib.sha256(blob).hexdigest() != digest or len(blob) % 8:
+        raise BadInput(f"the stored scores of {where} are damaged.", "Restore a backup.")
+    return np.frombuffer(blob, "<f8").astype(np.float64)

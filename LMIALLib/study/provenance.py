@@ -1,0 +1,67 @@
+"""Where an exported file comes from: study, versions, model, readers, ranking, and how much a person has read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from LMIALLib import __version__
+from LMIALLib.study.cases import Case
+from LMIALLib.study.clock import now
+from LMIALLib.study.schema import SCHEMA_VERSION
+from LMIALLib.study.store import Study
+
+
+def provenance(
+    study: Study, case: Case, *, what: str, reader: str | None, unread: int | None, model: str | None
+) -> dict[str, Any]:
+    """Provenance of one exported volume, or of one case's rows in a table, JSON-ready.
+
+    Args:
+        what: "labels", "suggestion", "uncertainty" or "table".
+        reader: whose answers count; None means the newest by any.
+        unread: value of unread voxels in label volumes, 255 or 0; None where a segment tells what was read.
+        model: id of the model that made the maps; None means the one in use.
+    """
+    current = study.current(case.name, reader=reader)
+    in_use, ranking = study.model_in_use(), study.latest_ranking()
+    made_by = study.model(model) if model else in_use
+    return {
+        "what": what,
+        "made_by": "the model; not read by a person" if what in ("suggestion", "uncertainty") else "readers",
+        "case": case.name,
+        "subject": case.subject,
+        "slices_read": len(current),
+        "slices": case.n_slices,
+        "read_by_a_person": f"{len(current)} of {case.n_slices} slices read by a person",
+        "equivocal_slices": sorted(number for number, a in current.items() if a.answer == "equivocal"),
+        "slice_axis": case.axis,
+        "values": _meanings(study, unread) if what == "labels" else {},
+        "reader": reader or "newest answer by any reader",
+        "covered_classes": [study.label_schema.name_of(value) for value in case.covered],
+        "pair": {"number": case.pair_number, "digest": case.digest, "grid": case.grid.to_dict()},
+        "study": study.study_id,
+        "study_schema": SCHEMA_VERSION,
+        "lmial": __version__,
+        "model": made_by.id if made_by else None,
+        "model_digest": made_by.digest if made_by else None,
+        "ranking": ranking.number if ranking else None,
+        "strategy": ranking.ranking.get("strategy") if ranking else None,
+        "seed": ranking.ranking.get("seed") if ranking else None,
+        "created": now(),
+    }
+
+
+def header_fields(about: dict[str, Any]) -> dict[str, str]:
+    """The part of a provenance that goes into a file's header, so that a file without its JSON is not mute."""
+    told = {key: about[key] for key in ("what", "made_by", "read_by_a_person", "study", "model", "lmial")}
+    told["values"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["values"].items())
+    return {f"LMIAL_{key}": str(value) for key, value in told.items() if value}
+
+
+def _meanings(study: Study, unread: int | None) -> dict[str, str]:
+    not_read = "not read by a person, or marked equivocal"
+    values = {"0": "read, no change", **{str(c.value): c.name for c in study.label_schema.classes}}
+    if unread is None:
+        return {**values, "0": "no change, or not in the segment 'reviewed'"}
+    values[str(unread)] = not_read if unread else f"read, no change; or {not_read} (0 was asked for)"
+    return values

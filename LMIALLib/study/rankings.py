@@ -1,0 +1,97 @@
+"""Rankings as they were: the queue, the scores bit for bit, and every condition under which they came about."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import BadInput
+from LMIALLib.study.clock import now
+from LMIALLib.study.models import Models
+from LMIALLib.study.packing import pack_scores, unpack_scores
+
+
+@dataclass(frozen=True)
+class StoredRanking:
+    """A ranking with what is needed to make it again.
+
+    Args:
+        ranking: JSON-ready, see ``queries.Ranking.to_dict``; floats survive unchanged.
+        conditions: JSON-ready; pairs with digests, model, strategy, seed, device, dtype, threads, batch, versions.
+        scores: case -> (slices,) float64, kept bit for bit.
+        annotations_upto: highest annotation id at the time, so that replay rebuilds the pool of then.
+        number, created: given by the study when it is stored.
+    """
+
+    ranking: dict[str, Any]
+    conditions: dict[str, Any]
+    scores: dict[str, np.ndarray]
+    annotations_upto: int
+    number: int = 0
+    created: str = ""
+
+
+class Rankings(Models):
+    """Storing and finding rankings; they are never changed."""
+
+    def store_ranking(self, new: StoredRanking) -> int:
+        """Store a ranking in one flushed transaction. Returns its number, counted from 1."""
+        ranking, conditions = json.dumps(new.ranking), json.dumps(new.conditions)
+        with self._transaction() as connection:
+            number = connection.execute(
+                "INSERT INTO rankings (created, ranking, conditions, annotations_upto) VALUES (?, ?, ?, ?)",
+                (now(), ranking, conditions, new.annotations_upto),
+            ).lastrowid
+            assert number is not None  # sqlite gives one for every insert
+            for case, scores in new.scores.items():
+                blob = pack_scores(scores)
+                values = (number, case, blob, hashlib.sha256(blob).hexdigest())
+                connection.execute("INSERT INTO ranking_scores VALUES (?, ?, ?, ?)", values)
+            told = {key: new.ranking.get(key) for key in ("strategy", "seed") if key in new.ranking}
+            self._record(connection, "ranking", number=number, **told)
+        return number
+
+    def highest_annotation(self) -> int:
+        """Id of the newest annotation, 0 when there is none: what ``annotations_upto`` takes."""
+        row = self._row("SELECT max(id) AS newest FROM annotations")
+        return int(row["newest"] or 0) if row else 0
+
+    def ranking(self, number: int) -> StoredRanking:
+        """One ranking. Raises BadInput when there is none with this number, or when it is damaged."""
+        row = self._row("SELECT * FROM rankings WHERE number = ?", (number,))
+        if row is None:
+            raise BadInput(f"the study {self.folder} has no ranking {number}; it has {len(self._numbers())}.")
+        return self._stored(row)
+
+    def rankings(self) -> tuple[StoredRanking, ...]:
+        """All rankings, oldest first."""
+        return tuple(self.ranking(number) for number in self._numbers())
+
+    def latest_ranking(self) -> StoredRanking | None:
+        """The newest ranking, or None."""
+        numbers = self._numbers()
+        return self.ranking(numbers[-1]) if numbers else None
+
+    def _numbers(self) -> list[int]:
+        return [row["number"] for row in self._rows("SELECT number FROM rankings ORDER BY number")]
+
+    def _stored(self, row: sqlite3.Row) -> StoredRanking:
+        number = row["number"]
+        found = self._rows("SELECT * FROM ranking_scores WHERE ranking = ? ORDER BY rowid", (number,))
+        scores = {
+            r["case_name"]: unpack_scores(r["scores"], r["digest"], f"ranking {number}, case {r['case_name']}")
+            for r in found
+        }
+        return StoredRanking(
+            json.loads(row["ranking"]),
+            json.loads(row["conditions"]),
+            scores,
+            row["annotations_upto"],
+            number,
+            row["created"],
+        )

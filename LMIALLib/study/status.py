@@ -1,0 +1,90 @@
+"""Where a study stands: counts for a person to read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from LMIALLib.study.lease import Lease, held_lease
+from LMIALLib.study.places import place_warning
+from LMIALLib.study.rankings import Rankings
+from LMIALLib.study.schema import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class CaseStatus:
+    """Progress of one case: its slices, how many have an answer, and how many of each answer."""
+
+    name: str
+    subject: str
+    split: str
+    n_slices: int
+    read: int
+    answers: dict[str, int]
+    skipped: int
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """Where a study stands.
+
+    Args:
+        study_id: random, given at creation.
+        folder: where it lies; schema_version: of its database.
+        cases: progress of each case.
+        readers: reader -> number of slices whose current answer is theirs.
+        seconds: active reading time of all versions together.
+        models, model_in_use: how many, and the id of the one in use or None.
+        rankings: how many.
+        held_by: who annotates now, as a phrase, or empty; why_read_only: why this session cannot save, or empty.
+        warning: why the study lies in a bad place, or empty.
+    """
+
+    study_id: str
+    folder: str
+    schema_version: int
+    cases: tuple[CaseStatus, ...]
+    readers: dict[str, int]
+    seconds: float
+    models: int
+    model_in_use: str | None
+    rankings: int
+    held_by: str
+    why_read_only: str
+    warning: str
+
+
+class Overview(Rankings):
+    """Saying where the study stands."""
+
+    def status(self) -> StudyStatus:
+        """Counts of cases, answers, readers, models, rankings; who holds the study; whether its place is safe."""
+        readers: Counter[str] = Counter()
+        cases = []
+        for case in self.cases():
+            current = self.current(case.name)
+            readers.update(a.reader for a in current.values())
+            answers = dict(Counter(a.answer for a in current.values()))
+            skipped = len(self.skipped(case.name))
+            cases.append(CaseStatus(case.name, case.subject, case.split, case.n_slices, len(current), answers, skipped))
+        in_use = self.model_in_use()
+        spent = self._row("SELECT total(seconds) AS spent FROM annotations")
+        lease = self.lease()
+        return StudyStatus(
+            study_id=self.study_id,
+            folder=str(self.folder),
+            schema_version=SCHEMA_VERSION,
+            cases=tuple(cases),
+            readers=dict(sorted(readers.items())),
+            seconds=float(spent["spent"]) if spent else 0.0,
+            models=len(self.models()),
+            model_in_use=in_use.id if in_use else None,
+            rankings=len(self._numbers()),
+            held_by=lease.described if lease and lease.alive else "",
+            why_read_only=self.why_read_only if self.read_only else "",
+            warning=place_warning(self.folder),
+        )
+
+    def lease(self) -> Lease | None:
+        """Who holds the study for writing, dead or alive, or None."""
+        return held_lease(self._connection)

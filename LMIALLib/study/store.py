@@ -1,0 +1,217 @@
+"""`Study`: a study folder, made and opened. What it can do stands in the files of the parts it is put together from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import uuid
+from contextlib import closing, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from LMIALLib import __version__
+from LMIALLib.errors import BadInput, NeedsConfirmation, disk_errors
+from LMIALLib.files import flush_folder
+from LMIALLib.study.backup import Backups
+from LMIALLib.study.cases import STAGING
+from LMIALLib.study.checks import Checks
+from LMIALLib.study.clock import for_a_folder, now
+from LMIALLib.study.database import DATABASE, connect_to_read, connect_to_write, readable_errors
+from LMIALLib.study.labels import LabelSchema
+from LMIALLib.study.lease import Lease, held_lease, write_lease
+from LMIALLib.study.names import checked_person
+from LMIALLib.study.places import place_warning
+from LMIALLib.study.schema import make_tables
+from LMIALLib.study.status import Overview
+from LMIALLib.study.versions import checked_version, upgrade
+
+LONGEST_FOLDER = 110
+
+
+class Study(Checks, Backups, Overview):
+    """A study folder: cases, annotations, models, rankings and their history. Used from the thread that opened it.
+
+    Example:
+        >>> with Study.create(folder) as study:
+        ...     staged = study.stage_case("case-01")
+        ...     # ... pairs.prepare(request, staged) ...
+        ...     study.add_case("case-01", staged)
+        ...     study.save_annotation(NewAnnotation("case-01", 12, "nothing", reader="reader-1"))
+    """
+
+    @classmethod
+    def create(cls, folder: Path, *, schema: LabelSchema | None = None, reader: str = "", force: bool = False) -> Study:
+        """Make a new study in a folder that does not exist or is empty, and open it for writing.
+
+        Raises BadInput (folder in use, path too long, no permission, full disk), NeedsConfirmation for a network or
+        synced folder unless ``force``.
+        """
+        folder = Path(os.path.abspath(folder))
+        check_new_place(folder, force)
+        with disk_errors(f"making the study {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            for inside in ("cases", "models"):
+                (folder / inside).mkdir(exist_ok=True)
+            temporary = folder / f".study-{uuid.uuid4().hex[:8]}.sqlite"
+            try:
+                with readable_errors(folder):
+                    _make_database(temporary, schema or LabelSchema.default())
+                os.replace(temporary, folder / DATABASE)
+            finally:
+                for leftover in folder.glob(f"{temporary.name}*"):
+                    leftover.unlink()
+            flush_folder(folder)
+            flush_folder(folder.parent)
+        return cls.open(folder, reader=reader)
+
+    @classmethod
+    def open(cls, folder: Path, *, read_only: bool = False, reader: str = "", take_over: bool = False) -> Study:
+        """Open a study; for writing if it can be, else for reading, and ``why_read_only`` says why.
+
+        Args:
+            read_only: only look, whoever annotates.
+            reader: who works here; shown to a second session.
+            take_over: take the study from a living session; its next save fails with SessionTakenOver.
+
+        Raises BadInput when there is no study, it was made by a newer version, or it is damaged.
+        """
+        folder = Path(os.path.abspath(folder))
+        reader = checked_person(reader, "reader") if reader else ""
+        database = folder / DATABASE
+        if not database.is_file():
+            raise BadInput(f"{folder} is not a LMIAL study: it has no {DATABASE}.", "Make one with: lmial new")
+        with readable_errors(folder):
+            if read_only:
+                return cls(folder, _reading(database), lease=None, reason="it was opened for looking only.")
+            if not (os.access(folder, os.W_OK) and os.access(database, os.W_OK)):
+                return cls(folder, _reading(database), lease=None, reason="its folder may not be written to.")
+            try:
+                return cls._open_to_write(folder, reader, take_over)
+            except sqlite3.OperationalError as error:
+                if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_FULL:
+                    raise
+                return cls(folder, _reading(database), lease=None, reason="the disk is full. Make room, then open it.")
+
+    @classmethod
+    def _open_to_write(cls, folder: Path, reader: str, take_over: bool) -> Study:
+        connection = connect_to_write(folder / DATABASE)
+        try:
+            version = checked_version(connection, folder)
+            mine = Lease.of_this_process(reader)
+            connection.execute("BEGIN IMMEDIATE")
+            held = held_lease(connection)
+            if held and held.alive and not take_over:
+                connection.execute("ROLLBACK")
+                connection.close()
+                reason = f"it is being annotated by {held.described}. Close that session, or take the study over."
+                return cls(folder, _reading(folder / DATABASE), lease=None, reason=reason)
+            write_lease(connection, mine)
+            connection.execute("COMMIT")
+            upgrade(connection, folder, version)
+            study = cls(folder, connection, lease=mine, reason="")
+            if held and held.alive:
+                with study._transaction() as running:
+                    study._record(running, "taken over", earlier_reader=held.reader, earlier_started=held.started)
+            study._tidy()
+            return study
+        except BaseException:
+            connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _tidy(self) -> None:
+        """Clear what a crash left: staged folders go, case folders without a row move to ``removed/``."""
+        known = {case.name for case in self.cases()}
+        cases = self.folder / "cases"
+        cases.mkdir(exist_ok=True)
+        for folder in cases.iterdir():
+            if folder.name.startswith(STAGING):
+                shutil.rmtree(folder, ignore_errors=True)
+            elif folder.name not in known:
+                kept = self.folder / "removed" / f"{folder.name}-{for_a_folder()}"
+                with suppress(OSError):  # a file that is still open under Windows; check() tells of it
+                    kept.mkdir(parents=True)
+                    os.replace(folder, kept / "case")
+
+
+def check_new_place(folder: Path, force: bool) -> None:
+    """Whether a study can be made in an absolute ``folder``; raises as ``Study.create`` does, changes nothing."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; a study is a folder.", "Choose another name.")
+    if (folder / DATABASE).exists():
+        raise BadInput(f"{folder} is already a study.", "Add to it with: lmial add")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise BadInput(f"the folder {folder} is not empty.", "Choose a new or an empty folder for the study.")
+    if len(str(folder)) > LONGEST_FOLDER:
+        raise BadInput(
+            f"the study's path has {len(str(folder))} characters; {LONGEST_FOLDER} is the most, so that every system "
+            f"can open the files inside: {folder}",
+            "Choose a shorter path.",
+        )
+    warning = place_warning(folder)
+    if warning and not force:
+        raise NeedsConfirmation(warning, "Choose a folder on a local disk, or confirm with --force.")
+
+
+def _make_database(file: Path, schema: LabelSchema) -> None:
+    sqlite3.connect(file).close()
+    file.touch()
+    with closing(connect_to_write(file)) as connection:
+        make_tables(connection)
+        settings = {
+            "study_id": uuid.uuid4().hex,
+            "created": now(),
+            "split_seed": uuid.uuid4().hex,
+            "label_schema": json.dumps(schema.to_dict()),
+            "model_in_use": "",
+        }
+        connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+        connection.execute(
+            "INSERT INTO events (at, kind, reader, details) VALUES (?, 'created', '', ?)",
+            (now(), json.dumps({"lmial": __version__})),
+        )
+        connection.execute("COMMIT")
+
+
+def _reading(database: Path) -> sqlite3.Connection:
+    """A connection for reading, also right after a crash, when SQLite first has to roll an unfinished save back."""
+    connection = connect_to_read(database)
+    try:
+        checked_version(connection, database.parent, only_this=True)
+        return connection
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if (error.sqlite_errorcode & 0xFF) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise
+    return _rolled_back(database)
+
+
+def _rolled_back(database: Path) -> sqlite3.Connection:
+    """Roll an unfinished save back: in place where that is allowed, else in a copy that lives in memory."""
+    journal = Path(f"{database}-journal")
+    if os.access(database.parent, os.W_OK) and os.access(database, os.W_OK):
+        with closing(connect_to_write(database)) as writer:
+            writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return connect_to_read(database)
+    memory = sqlite3.connect(":memory:", isolation_level=None)
+    memory.row_factory = sqlite3.Row
+    with tempfile.TemporaryDirectory(prefix="lmial-") as place:
+        copy = Path(place) / DATABASE
+        shutil.copyfile(database, copy)
+        if journal.exists():
+            shutil.copyfile(journal, Path(place) / journal.name)
+        with closing(sqlite3.connect(copy)) as source:
+            source.backup(memory)
+    checked_version(memory, database.parent, only_this=True)
+    return memory

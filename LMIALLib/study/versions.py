@@ -1,0 +1,60 @@
+"""Opening studies of other versions: newer ones are refused, older ones upgraded with a copy kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from LMIALLib.errors import BadInput
+from LMIALLib.files import written_whole
+from LMIALLib.study import schema
+
+
+def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: bool = False) -> int:
+    """The schema version of the study. Raises BadInput for another kind of database or a newer version.
+
+    ``only_this`` refuses older ones too: a session that cannot write cannot upgrade.
+    """
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if application != schema.APPLICATION_ID:
+        raise BadInput(f"{folder}/study.sqlite is a database of another program, not a LMIAL study.")
+    if version > schema.SCHEMA_VERSION:
+        raise BadInput(
+            f"the study {folder} was made by a newer LMIAL (version {version} of its schema; this one knows "
+            f"{schema.SCHEMA_VERSION}).",
+            "Update LMIAL to open it; nothing was changed.",
+        )
+    if only_this and version < schema.SCHEMA_VERSION:
+        raise BadInput(
+            f"the study {folder} was made by an older LMIAL (version {version} of its schema; this one needs "
+            f"{schema.SCHEMA_VERSION}).",
+            "Open it once where it may be written to and nobody else annotates; it is upgraded and a copy is kept.",
+        )
+    return version
+
+
+def upgrade(connection: sqlite3.Connection, folder: Path, version: int) -> None:
+    """Bring an older database to this version in one transaction, after keeping ``study-before-v<n>.sqlite``.
+
+    Raises BadInput, with the database as it was, when a step fails.
+    """
+    if version == schema.SCHEMA_VERSION:
+        return
+    kept = folder / f"study-before-v{schema.SCHEMA_VERSION}.sqlite"
+    with written_whole(kept) as temporary, closing(sqlite3.connect(temporary)) as copy:
+        connection.backup(copy)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in range(version, schema.SCHEMA_VERSION):
+            for statement in schema.statements(schema.MIGRATIONS[step]):
+                connection.execute(statement)
+        schema.mark(connection, schema.SCHEMA_VERSION)
+        connection.execute("COMMIT")
+    except (sqlite3.Error, KeyError) as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise BadInput(
+            f"the study {folder} could not be upgraded from version {version} ({error}); it is as it was."
+        ) from error
