@@ -1,0 +1,5 @@
+"""``python -m LMIALLib`` is the command line."""
+
+from LMIALLib.cli import main
+
+main()

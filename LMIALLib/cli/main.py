@@ -1,0 +1,44 @@
+"""The application ``lmial``: help, completion, and the commands of the three groups."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+import LMIALLib
+from LMIALLib.cli import making, reading, studies
+
+app = typer.Typer(
+    name="lmial",
+    help="Label a longitudinal study by reading only the slices that matter. Research use only.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lmial {LMIALLib.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Label a longitudinal study by reading only the slices that matter. Research use only."""
+
+
+studies.register(app)
+reading.register(app)
+making.register(app)
+
+
+def main() -> None:
+    """Entry point of the program ``lmial``."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    app()

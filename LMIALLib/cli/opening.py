@@ -1,0 +1,43 @@
+"""Opening a study as a session for one command, and closing it whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from LMIALLib.errors import BadInput
+
+if TYPE_CHECKING:
+    from LMIALLib.loop.session import Session
+    from LMIALLib.study.store import Study
+
+
+@contextmanager
+def study_at(folder: Path, *, read_only: bool = True, reader: str = "") -> Iterator[Study]:
+    """An open study; commands that only look open it read-only and need no lease."""
+    from LMIALLib.study.store import Study
+
+    with Study.open(folder, read_only=read_only, reader=reader) as study:
+        yield study
+
+
+@contextmanager
+def session_at(
+    folder: Path, *, read_only: bool = False, may_only_look: bool = False, reader: str = "", **settings: Any
+) -> Iterator[Session]:
+    """A session for one command: it does what it is asked and never trains by itself.
+
+    A study that cannot be written now is refused with the reason, unless ``may_only_look``.
+    """
+    from LMIALLib.loop.session import LoopSettings, Session
+
+    with study_at(folder, read_only=read_only, reader=reader) as study:
+        if study.read_only and not (read_only or may_only_look):
+            raise BadInput(f"{folder} cannot be changed now: {study.why_read_only}")
+        session = Session(study, reader=reader, settings=LoopSettings(train=False, **settings))
+        try:
+            yield session
+        finally:
+            session.close()

@@ -1,0 +1,219 @@
+"""Commands of the loop: rank, show, label, finetune, export, replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from LMIALLib.cli.console import ERR, OUT, document, guarded, progress_of
+from LMIALLib.cli.opening import session_at
+from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.errors import BadInput, LMIALError, WrongUse
+
+if TYPE_CHECKING:
+    from LMIALLib.queries.ranking import Query
+    from LMIALLib.study.store import Study
+
+Slice = Annotated[int, typer.Option("--slice", metavar="K", help="Slice number, 0-based on the stored grid.")]
+OneCase = Annotated[str, typer.Option("--case", metavar="NAME", help="Which case.")]
+AnyCase = Annotated[str | None, typer.Option("--case", metavar="NAME", help="Only this case.")]
+Reader = Annotated[str | None, typer.Option("--reader", metavar="WHO", help="Only what this reader said.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    for command in (rank, show, label, finetune, export, replay):
+        app.command()(guarded(command))
+
+
+def rank(
+    study: StudyFolder,
+    strategy: Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="How slices are chosen.")] = None,
+    case: AnyCase = None,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many queries are printed.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of everything that is drawn.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Rank the slices that nobody has answered, and print the reader's queue."""
+    from LMIALLib.queries.strategies import DEFAULT_STRATEGY
+    from LMIALLib.queries.strategies import strategy as strategy_named
+
+    chosen = strategy_named(strategy or DEFAULT_STRATEGY)
+    with session_at(study, strategy=chosen.name, seed=seed, may_only_look=True) as session:
+        if session.study.read_only:
+            ERR.print(f"This is the ranking stored last: {session.study.why_read_only}", markup=False)
+        else:
+            if case is not None:
+                session.study.case(case)
+            with progress_of("rank") as watch:
+                session.learning.wait(session.learning.request_ranking(cases=(case,) if case else None), watch=watch)
+        stored = session.study.latest_ranking()
+        if stored is None:
+            raise BadInput(f"{study} has no stored ranking, and none can be made.")
+        queue = [query for query in session.queue() if case in (None, query.case)]
+        counts = {one.name: one.n_slices for one in session.study.cases()}
+    if as_json:
+        document(
+            {
+                "ranking": stored.number,
+                "strategy": stored.conditions["strategy"],
+                "seed": stored.conditions["seed"],
+                "conditions": stored.conditions,
+                "waiting": len(queue),
+                "queries": [query.to_dict() for query in queue[:top]],
+            }
+        )
+        return
+    _print_queue(queue[:top], counts)
+    OUT.print(f"{len(queue)} slices wait. Slice numbers are 0-based; see them: lmial show {study} --case ... --out ...")
+
+
+def _print_queue(queue: list[Query], counts: dict[str, int]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name, justify in (("rank", "right"), ("case", "left"), ("slice", "right"), ("score", "right"), ("why", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # both words are justify methods
+    for query in queue:
+        place = f"{query.slice} of 0-{counts[query.case] - 1}"
+        table.add_row(str(query.rank), query.case, place, f"{query.score:.4g}", query.reason)
+    OUT.print(table)
+
+
+def show(
+    study: StudyFolder,
+    case: OneCase,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.png", help="The picture to write.")],
+    number: Annotated[
+        int | None, typer.Option("--slice", metavar="K", help="One slice, 0-based; by default the next queries.")
+    ] = None,
+) -> None:
+    """Picture of slices: baseline, follow-up, difference, uncertainty, suggestion and label, one row a slice."""
+    from LMIALLib.evaluation.case_views import case_montage
+    from LMIALLib.evaluation.pictures import save_png
+    from LMIALLib.study.annotations import check_slice
+
+    with session_at(study, read_only=True) as session:
+        wanted = session.study.case(case)
+        if number is not None:
+            check_slice(wanted, number)
+            slices = [number]
+        else:
+            slices = [query.slice for query in session.queue() if query.case == case][:5] or [wanted.n_slices // 2]
+        save_png(case_montage(session.study, case, slices), out)
+    OUT.print(f"{out}: slices {', '.join(str(k) for k in slices)} of {case}")
+
+
+def label(
+    study: StudyFolder,
+    case: OneCase,
+    number: Slice,
+    reader: Annotated[str, typer.Option("--reader", metavar="WHO", help="Who says so; a pseudonym.")],
+    mask: Annotated[Path | None, typer.Option("--mask", metavar="FILE", help="The drawn label.")] = None,
+    empty: Annotated[bool, typer.Option("--empty", help="Nothing changed here.")] = False,
+    equivocal: Annotated[
+        bool, typer.Option("--equivocal", help="Leave out what --mask marks, or the whole slice.")
+    ] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Not now: no annotation.")] = False,
+    seconds: Annotated[float | None, typer.Option("--seconds", metavar="T", min=0, help="Time it took.")] = None,
+) -> None:
+    """Store what a reader says of one slice. It is on disk when this returns."""
+    from LMIALLib.study.annotations import check_slice
+
+    answers = [empty, equivocal, skip, mask is not None and not equivocal]
+    if sum(answers) != 1:
+        raise WrongUse("Say one thing of the slice: --mask FILE, --empty, --equivocal (also with --mask) or --skip.")
+    if not reader.strip():
+        raise WrongUse("--reader is empty; annotations carry the pseudonym of the person who made them.")
+    with session_at(study, reader=reader.strip()) as session:
+        check_slice(session.study.case(case), number)
+        drawn = _drawn_label(session.study, mask, case, number) if mask is not None else None
+        query = next((q for q in session.queue() if (q.case, q.slice) == (case, number)), None)
+        session.present(case, number, query, timed=False)
+        if empty:
+            annotation = session.nothing_here(seconds=seconds)
+        elif equivocal:
+            annotation = session.equivocal(drawn, seconds=seconds)
+        elif skip:
+            annotation = session.skip(seconds=seconds)
+        else:
+            assert drawn is not None
+            annotation = session.save(drawn, seconds=seconds)
+    OUT.print(
+        f"Saved: {case}, slice {number}, {annotation.answer}, version {annotation.version}, by {annotation.reader}"
+    )
+
+
+def _drawn_label(study: Study, file: Path, case: str, number: int) -> Any:
+    """Values of the label schema (rows, columns) from a volume on the pair's grid or a picture of the slice's shape."""
+    from LMIALLib.pairs.labels import read_label_slice
+
+    found = study.case(case)
+    return read_label_slice(file, grid=found.grid, axis=found.axis, number=number, allowed=study.label_schema.values)
+
+
+def finetune(
+    study: StudyFolder,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", min=0.05, help="About how long; the default is one round.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of everything that is drawn.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train the model on the annotated slices; it is adopted only if it did not get worse."""
+    with session_at(study, seed=seed) as session:
+        session.learning.request_training(**({"minutes": minutes} if minutes else {}))
+        assert session.learning.training is not None
+        with progress_of("finetune") as watch:
+            result = session.learning.wait(session.learning.training, watch=watch)
+    if as_json:
+        document(result)
+        return
+    report = result["report"]
+    OUT.print(f"{result['model']}: {report['steps']} steps on {report['read']} annotated slices.")
+    if result["adopted"]:
+        OUT.print(f"Adopted. Rank again: lmial rank {study}")
+    else:
+        OUT.print("Not adopted; the model in use stays. " + " ".join(result["reasons"]))
+
+
+def export(
+    study: StudyFolder,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.", show_default=False)],
+    case: AnyCase = None,
+    what: Annotated[str, typer.Option("--what", metavar="labels|suggestion|uncertainty|table")] = "labels",
+    file_format: Annotated[
+        str | None, typer.Option("--format", metavar="seg.nrrd|nrrd|nifti", help="Of volumes; tables are CSV.")
+    ] = None,
+    reader: Reader = None,
+    unread: Annotated[
+        int, typer.Option("--unread", metavar="V", help="Value of slices nobody read in plain label maps.")
+    ] = 255,
+) -> None:
+    """Write labels, the network's suggestion, the uncertainty, or tables. Slices nobody read are marked as such."""
+    with session_at(study, may_only_look=True) as session:
+        files = session.learning.export(
+            out.absolute(), case=case, what=what, file_format=file_format, reader=reader, unread=unread
+        )
+    for file in files:
+        OUT.print(str(file), markup=False)
+
+
+def replay(study: StudyFolder, as_json: Json = False) -> None:
+    """Compute every stored ranking again and say whether it comes out the same, bit for bit."""
+    from LMIALLib.loop.replay import replay as replay_one
+
+    results = []
+    with session_at(study, read_only=True) as session:
+        for stored in session.study.rankings():
+            with progress_of(f"ranking {stored.number}") as watch:
+                results.append(replay_one(session, stored, watch=watch))
+            if not as_json:
+                OUT.print(results[-1].sentence, markup=False)
+    if as_json:
+        document([{**vars(result), "sentence": result.sentence} for result in results])
+    wrong = [result for result in results if not result.identical and not result.differing]
+    if wrong:
+        raise LMIALError(f"{len(wrong)} of {len(results)} rankings came out otherwise under the same conditions.")

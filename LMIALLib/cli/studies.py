@@ -1,0 +1,234 @@
+"""Commands that make, look after and describe a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from LMIALLib.cli.console import ERR, OUT, document, guarded, progress_of
+from LMIALLib.cli.opening import session_at, study_at
+from LMIALLib.errors import BadInput, WrongUse
+
+if TYPE_CHECKING:
+    from LMIALLib.loop.session import Session
+    from LMIALLib.study.status import StudyStatus
+
+StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of the study.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Baseline = Annotated[
+    Path, typer.Option("--baseline", metavar="B", help="The earlier scan: NRRD, NIfTI, MetaImage or a DICOM folder.")
+]
+FollowUp = Annotated[Path, typer.Option("--follow-up", metavar="F", help="The later scan.")]
+Mask = Annotated[Path | None, typer.Option("--mask", metavar="M", help="Brain region on the raw follow-up's grid.")]
+Also = Annotated[
+    list[str],
+    typer.Option("--also", metavar="NAME=BASELINE,FOLLOW_UP", help="A further contrast of both visits, for display."),
+]
+CaseName = Annotated[str | None, typer.Option("--case", metavar="NAME", help="Name of the case; not the patient's.")]
+Subject = Annotated[str | None, typer.Option("--subject", metavar="ID", help="Pseudonym of the subject.")]
+GridChoice = Annotated[str, typer.Option("--grid", metavar="follow-up|baseline|midway", help="The common grid.")]
+Axis = Annotated[
+    str | None, typer.Option("--axis", metavar="axial|coronal|sagittal|0|1|2", help="Along which slices are counted.")
+]
+Series = Annotated[str | None, typer.Option("--series", metavar="UID", help="Which DICOM series of a folder.")]
+NoRegister = Annotated[bool, typer.Option("--no-register", help="The scans are aligned already.")]
+Force = Annotated[bool, typer.Option("--force", help="Go on where LMIAL would ask (same file, other patient, dates).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    for command in (new, add, remove, status, history, check, backup, doctor):
+        app.command()(guarded(command))
+
+
+def new(
+    study: StudyFolder,
+    baseline: Baseline,
+    follow_up: FollowUp,
+    mask: Mask = None,
+    also: Also = [],  # noqa: B006 - typer copies it
+    case: CaseName = None,
+    subject: Subject = None,
+    grid: GridChoice = "follow-up",
+    axis: Axis = None,
+    series: Series = None,
+    no_register: NoRegister = False,
+    force: Force = False,
+) -> None:
+    """Make a study from two scans: read, register, scale, and store them."""
+    from LMIALLib.loop.studies import new_study
+
+    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, force)
+    with progress_of("new") as watch:
+        name = "case1" if case is None else case
+        result = new_study(study, name, request, subject=subject, watch=watch)
+    _tell_case(name, result)
+    OUT.print(f"Next: lmial rank {study}")
+
+
+def add(
+    study: StudyFolder,
+    baseline: Baseline,
+    follow_up: FollowUp,
+    mask: Mask = None,
+    also: Also = [],  # noqa: B006 - typer copies it
+    case: CaseName = None,
+    subject: Subject = None,
+    grid: GridChoice = "follow-up",
+    axis: Axis = None,
+    series: Series = None,
+    no_register: NoRegister = False,
+    force: Force = False,
+) -> None:
+    """Add one more case to a study; same options as new."""
+    from LMIALLib.loop.studies import new_case
+
+    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, force)
+    with session_at(study) as session, progress_of("add") as watch:
+        name = _free_name(session) if case is None else case
+        result = new_case(session, name, request, subject=subject, watch=watch)
+    _tell_case(name, result)
+
+
+def _free_name(session: Session) -> str:
+    taken = {case.name for case in session.study.cases()}
+    return next(name for number in range(1, 100_000) if (name := f"case{number}") not in taken)
+
+
+def _pair_request(
+    baseline: Path,
+    follow_up: Path,
+    mask: Path | None,
+    also: list[str],
+    grid: str,
+    axis: str | None,
+    series: str | None,
+    no_register: bool,
+    force: bool,
+) -> dict[str, Any]:
+    from LMIALLib.pairs.geometry import AXIS_NAMES
+    from LMIALLib.pairs.prepare import PairRequest
+
+    if grid not in ("follow-up", "baseline", "midway"):
+        raise WrongUse(f"--grid {grid} is unknown; use follow-up, baseline or midway.")
+    if axis is not None and axis not in (*AXIS_NAMES, "0", "1", "2"):
+        raise WrongUse(f"--axis {axis} is unknown; use {', '.join(AXIS_NAMES)}, 0, 1 or 2.")
+    contrasts = []
+    for text in also:
+        name, equals, files = text.partition("=")
+        parts = files.split(",")
+        if not (name and equals and len(parts) == 2 and all(parts)):
+            raise WrongUse(f"--also {text} was not understood.", "Write NAME=BASELINE_FILE,FOLLOW_UP_FILE.")
+        contrasts.append((name, Path(parts[0]).absolute(), Path(parts[1]).absolute()))
+    return PairRequest(
+        baseline=baseline.absolute(),
+        follow_up=follow_up.absolute(),
+        mask=mask.absolute() if mask else None,
+        contrasts=tuple(contrasts),
+        grid=grid,
+        axis=axis,
+        series=series,
+        register=not no_register,
+        force=force,
+    ).to_dict()
+
+
+def _tell_case(name: str, result: dict[str, Any]) -> None:
+    registration = result["registration"]
+    OUT.print(f"Case {name}: {result['slices']} slices. {registration.get('sentence', '')}")
+    if registration.get("alarm"):
+        ERR.print("[bold yellow]The registration looks poor: look at the pair before you annotate.[/]")
+
+
+def remove(
+    study: StudyFolder,
+    case: Annotated[str, typer.Option("--case", metavar="NAME", help="Which case.")],
+) -> None:
+    """Take a case out of a study; its files and annotations move to STUDY/removed/."""
+    with study_at(study, read_only=False) as opened:
+        place = opened.remove_case(case)
+    OUT.print(f"Case {case} was moved to {place}")
+
+
+def status(study: StudyFolder, as_json: Json = False) -> None:
+    """What a study holds, who works on it, and how far the reading is."""
+    with study_at(study) as opened:
+        state = opened.status()
+    if as_json:
+        document(asdict(state))
+        return
+    for line in _status_lines(state):
+        OUT.print(line, markup=False)
+
+
+def _status_lines(state: StudyStatus) -> Iterator[str]:
+    yield f"Study {state.folder}"
+    for case in state.cases:
+        answers = ", ".join(f"{count} {answer}" for answer, count in sorted(case.answers.items())) or "no answer yet"
+        skipped = f", {case.skipped} skipped" if case.skipped else ""
+        split = ", set aside for validation" if case.split == "validation" else ""
+        yield f"  {case.name}: {case.read} of {case.n_slices} slices read ({answers}{skipped}){split}"
+    if state.readers:
+        yield "Readers: " + ", ".join(f"{reader} {count}" for reader, count in state.readers.items())
+    if state.seconds:
+        yield f"Reading time: {state.seconds / 60:.1f} minutes"
+    yield f"Model in use: {state.model_in_use or 'none'} ({state.models} stored); rankings: {state.rankings}"
+    yield f"Annotated now by {state.held_by}" if state.held_by else "Nobody annotates now."
+    if state.warning:
+        yield state.warning
+
+
+def history(study: StudyFolder, as_json: Json = False) -> None:
+    """Everything that was done to a study, oldest first."""
+    with study_at(study) as opened:
+        events = opened.history()
+    if as_json:
+        document([asdict(event) for event in events])
+        return
+    for event in events:
+        told = ", ".join(f"{key} {value}" for key, value in event.details.items() if value not in (None, "", []))
+        OUT.print(f"{event.at}  {event.kind:<16} {event.reader:<12} {told}".rstrip(), markup=False)
+
+
+def check(study: StudyFolder, as_json: Json = False) -> None:
+    """Look whether everything a study should hold is there and whole."""
+    with study_at(study) as opened:
+        problems = opened.check()
+    if as_json:
+        document([str(problem) for problem in problems])
+    else:
+        for problem in problems:
+            OUT.print(str(problem), markup=False)
+    if problems:
+        raise BadInput(f"{study}: {len(problems)} problem(s) found.", "Nothing was changed.")
+    if not as_json:
+        OUT.print("Everything is there and whole.")
+
+
+def backup(
+    study: StudyFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A zip file to write.", show_default=False)],
+) -> None:
+    """Write the whole study into one zip file, also while someone works on it."""
+    with study_at(study) as opened:
+        opened.backup(file)
+    OUT.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB. Unzip it anywhere to use it.")
+
+
+def doctor(as_json: Json = False) -> None:
+    """Whether this machine has what LMIAL needs: packages, weights, the worker, the disk."""
+    from LMIALLib.cli.doctor import examine
+
+    findings = examine()
+    if as_json:
+        document([{"what": f.what, "good": f.good, "found": f.found} for f in findings])
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]  " if finding.good else "[red]bad[/] "
+            OUT.print(f"{mark} {finding.what}: {finding.found}")
+    if not all(finding.good for finding in findings):
+        raise BadInput("This machine lacks something that LMIAL needs.", "See the lines marked bad.")

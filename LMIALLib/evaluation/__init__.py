@@ -1,0 +1,1 @@
+"""How good it is: metrics, simulated readers, pictures and reports."""

@@ -1,0 +1,67 @@
+"""From a study to pictures: what a reader, a report or the README sees of some slices of a case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from LMIALLib.evaluation.pictures import SliceView, montage, orientation
+from LMIALLib.queries.ranking import Ranking
+from LMIALLib.study.maps import read_map
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from LMIALLib.study.store import Study
+
+
+def case_views(
+    study: Study, case: str, slices: Sequence[int], *, notes: Mapping[int, str] | None = None
+) -> list[SliceView]:
+    """The slices of a case as they were ranked last: maps of that ranking's model, current labels of any reader."""
+    pair = study.load_pair(case)
+    stored = study.latest_ranking()
+    mean = uncertainty = None
+    ranks: dict[int, str] = {}
+    if stored is not None:
+        model = str(stored.conditions["model"])
+        mean = _stack(read_map(study, model, case, "mean"), pair.axis)
+        uncertainty = _stack(read_map(study, model, case, str(stored.conditions["strategy"])), pair.axis)
+        queries = Ranking.from_dict(stored.ranking).queries
+        ranks = {
+            q.slice: f"rank {q.rank}" + ("\nrandom" if q.drawn == "random" else "") for q in queries if q.case == case
+        }
+    labels = _stack(study.label_volume(case)[0], pair.axis)
+    assert labels is not None
+    views = []
+    for number in slices:
+        note = (notes or {}).get(number, ranks.get(number, ""))
+        views.append(
+            SliceView(
+                caption=f"slice {number}\n(0-{pair.n_slices - 1})" + (f"\n{note}" if note else ""),
+                baseline=pair.stack(pair.baseline)[number],
+                follow_up=pair.stack(pair.follow_up)[number],
+                difference=pair.stack(pair.difference)[number],
+                mask=pair.stack(pair.mask)[number],
+                uncertainty=uncertainty[number] if uncertainty is not None else None,
+                suggestion=mean[number] >= 0.5 if mean is not None else None,
+                label=labels[number],
+            )
+        )
+    return views
+
+
+def case_montage(study: Study, case: str, slices: Sequence[int], *, notes: Mapping[int, str] | None = None) -> Figure:
+    """`montage` of `case_views`, turned to radiological convention."""
+    pair = study.load_pair(case)
+    return montage(
+        case_views(study, case, slices, notes=notes),
+        orientation=orientation(pair.grid, pair.axis),
+        spacing=pair.in_plane_spacing,
+    )
+
+
+def _stack(volume: np.ndarray | None, axis: int) -> np.ndarray | None:
+    return None if volume is None else np.moveaxis(volume, axis, 0)

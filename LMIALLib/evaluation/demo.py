@@ -1,0 +1,217 @@
+"""The whole loop on one pair, from raw files to a report: what ``lmial demo`` and ``make demo`` run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from LMIALLib.cohorts.open_ms import is_open_ms_pair, open_ms_pair
+from LMIALLib.errors import BadInput
+from LMIALLib.evaluation.metrics import dice
+from LMIALLib.evaluation.simulated_reader import ExactReader
+from LMIALLib.loop.session import LoopSettings, Session
+from LMIALLib.loop.studies import new_study
+from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.study.maps import read_map
+from LMIALLib.study.store import Study
+from LMIALLib.worker.client import Job
+
+QUERIES = 6
+CASE = "demo"
+MARKER = ".made-by-lmial-demo"
+VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".nhdr")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a demo starts from; ``truth`` is bool or schema values (k, j, i) on the follow-up's raw grid, or None."""
+
+    baseline: Path
+    follow_up: Path
+    mask: Path | None
+    truth: np.ndarray | None
+    origin: str
+
+
+@dataclass
+class Outcome:
+    """What the demo found, for the report. Dice values are on the slices nobody annotated, of both models alike."""
+
+    folder: Path
+    study: Path
+    origin: str
+    registration: str
+    n_slices: int
+    answered: list[Query] = field(default_factory=list)
+    rankings: list[Ranking] = field(default_factory=list)
+    dice_before: float | None = None
+    dice_after: float | None = None
+    all_before: float | None = None
+    all_after: float | None = None
+    adopted: bool | None = None
+    reasons: tuple[str, ...] = ()
+    files: list[Path] = field(default_factory=list)
+
+
+def run_demo(pair: Path | None, out: Path, *, say: Say, watch: Callable[[Job], None] | None = None) -> Outcome:
+    """Run new, rank, a simulated reader, fine-tune, rank, export and the report, in folder ``out``.
+
+    Args:
+        pair: folder with a baseline and a follow-up; a phantom is made when None.
+        out: folder to write; one that an earlier demo made is replaced, any other that holds something is refused.
+        say: takes one line for the person who watches.
+    """
+    _fresh_folder(out)
+    inputs = _phantom_inputs(out / "pair", say) if pair is None else find_inputs(pair)
+    say(f"Pair: {inputs.origin}")
+    request = PairRequest(baseline=inputs.baseline.absolute(), follow_up=inputs.follow_up.absolute(), mask=inputs.mask)
+    result = new_study(out / "study", CASE, request.to_dict(), subject="subject1", watch=watch)
+    outcome = Outcome(out, out / "study", inputs.origin, result["registration"]["sentence"], result["slices"])
+    say(outcome.registration)
+    with Study.open(outcome.study, reader="simulated reader") as study:
+        session = Session(study, reader="simulated reader", settings=LoopSettings(train=False))
+        try:
+            _rank(session, outcome, say, watch)
+            if inputs.truth is not None:
+                _answer_and_learn(session, inputs.truth, outcome, say, watch)
+            _export(session, outcome)
+        finally:
+            session.close()
+        from LMIALLib.evaluation.report import write_demo_report
+
+        write_demo_report(study, CASE, outcome, out / "report.html")
+    return outcome
+
+
+def find_inputs(folder: Path) -> Inputs:
+    """The two time points (and mask and truth, where there are) in a folder.
+
+    Understood are the open-ms layout, names that begin with baseline / follow_up / mask or brain / truth or gt, and
+    two volumes that are nothing else, in alphabetical order. Raises BadInput naming what was looked for.
+    """
+    folder = Path(folder).absolute()
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: there is no such folder.")
+    if is_open_ms_pair(folder):
+        return _open_ms_inputs(folder)
+    volumes = sorted(file for file in folder.iterdir() if file.name.lower().endswith(VOLUME_ENDINGS))
+    found: dict[str, Path] = {}
+    roles = {"baseline": ("baseline",), "follow_up": ("follow",), "mask": ("mask", "brain"), "truth": ("truth", "gt")}
+    for role, beginnings in roles.items():
+        named = [file for file in volumes if file.name.lower().startswith(beginnings)]
+        if named:
+            found[role] = named[0]
+    rest = [file for file in volumes if file not in found.values()]
+    if "baseline" not in found and "follow_up" not in found and len(rest) == 2:
+        found["baseline"], found["follow_up"] = rest
+    if "baseline" not in found or "follow_up" not in found:
+        raise BadInput(
+            f"{folder}: no pair was recognised.",
+            "Name the two scans baseline.nii.gz and follow_up.nii.gz (or .nrrd, .mha).",
+        )
+    truth = _read_truth(found["truth"], found["follow_up"]) if "truth" in found else None
+    return Inputs(found["baseline"], found["follow_up"], found.get("mask"), truth, f"{folder}")
+
+
+def _phantom_inputs(folder: Path, say: Say) -> Inputs:
+    from LMIALLib.cohorts.phantom import DEMO, DEMO_SEED, make_phantom, write_phantom
+
+    say("Making a synthetic pair (a head, two protocols, a known misalignment) ...")
+    phantom = make_phantom(DEMO_SEED, appearance=DEMO)
+    folder.mkdir(parents=True)
+    write_phantom(phantom, folder)
+    origin = f"synthetic pair, seed {DEMO_SEED}"
+    return Inputs(folder / "baseline.nii.gz", folder / "follow_up.nii.gz", None, phantom.truth, origin)
+
+
+def _open_ms_inputs(folder: Path) -> Inputs:
+    from LMIALLib.pairs.reading import read_volume
+
+    pair = open_ms_pair(folder)
+    truth = pair.truth_on(read_volume(pair.follow_up).image).astype(np.uint8)
+    return Inputs(pair.baseline, pair.follow_up, None, truth, f"open-ms {pair.name} (Lesjak et al. 2016, CC-BY)")
+
+
+def _read_truth(path: Path, follow_up: Path) -> np.ndarray:
+    from LMIALLib.pairs.reading import read_mask, read_volume
+
+    return read_mask(path, read_volume(follow_up).grid, name="truth").astype(np.uint8)
+
+
+def _fresh_folder(out: Path) -> None:
+    if out.exists() and any(out.iterdir()):
+        if not (out / MARKER).is_file():
+            raise BadInput(
+                f"{out} holds something that the demo did not make.", "Move it away, or run the demo elsewhere."
+            )
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).write_text(
+        "This folder was made by lmial demo, which replaces it when it runs again.\n", encoding="utf-8"
+    )
+
+
+def _rank(session: Session, outcome: Outcome, say: Say, watch: Callable[[Job], None] | None) -> None:
+    session.learning.wait(session.learning.request_ranking(), watch=watch)
+    stored = session.study.latest_ranking()
+    assert stored is not None
+    outcome.rankings.append(Ranking.from_dict(stored.ranking))
+    say(f"Ranked {len(outcome.rankings[-1].queries)} slices; the next are " + _slices(session.queue()[:QUERIES]))
+
+
+def _answer_and_learn(
+    session: Session, truth: np.ndarray, outcome: Outcome, say: Say, watch: Callable[[Job], None] | None
+) -> None:
+    study = session.study
+    pair = study.load_pair(CASE)
+    stack = np.moveaxis(truth.astype(np.uint8), pair.axis, 0)
+    outcome.answered = ExactReader({CASE: stack}).answer_next(session, QUERIES)
+    say(f"The simulated reader answered {len(outcome.answered)} of {pair.n_slices} slices: {_slices(outcome.answered)}")
+    before = _predicted(study, pair.axis)
+    session.learning.request_training()
+    assert session.learning.training is not None
+    trained = session.learning.wait(session.learning.training, watch=watch)
+    outcome.adopted, outcome.reasons = bool(trained["adopted"]), tuple(trained["reasons"])
+    say(
+        "The fine-tuned model was adopted."
+        if outcome.adopted
+        else "The fine-tuned model was not adopted: " + " ".join(outcome.reasons)
+    )
+    _rank(session, outcome, say, watch)
+    after = _predicted(study, pair.axis)
+    unread = np.ones(stack.shape, dtype=bool)
+    unread[[query.slice for query in outcome.answered]] = False
+    true = stack > 0
+    outcome.dice_before, outcome.dice_after = dice(before, true, unread), dice(after, true, unread)
+    outcome.all_before, outcome.all_after = dice(before, true), dice(after, true)
+    say(f"Dice on the slices nobody annotated: {outcome.dice_before:.3f} before, {outcome.dice_after:.3f} after")
+
+
+def _predicted(study: Study, axis: int) -> np.ndarray:
+    """Suggestion of the model in use, bool (slices, rows, columns), from the maps of the last ranking."""
+    in_use = study.model_in_use()
+    assert in_use is not None
+    volume = read_map(study, in_use.id, CASE, "mean")
+    assert volume is not None
+    return np.moveaxis(volume >= 0.5, axis, 0)
+
+
+def _export(session: Session, outcome: Outcome) -> None:
+    for what, file_format in (
+        ("labels", "seg.nrrd"),
+        ("suggestion", "nifti"),
+        ("uncertainty", "nifti"),
+        ("table", None),
+    ):
+        outcome.files += session.learning.export(outcome.folder / "export", what=what, file_format=file_format)
+
+
+def _slices(queries: list[Query]) -> str:
+    return ", ".join(f"{query.slice}{' (random)' if query.drawn == 'random' else ''}" for query in queries)

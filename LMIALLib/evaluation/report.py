@@ -1,0 +1,137 @@
+"""The demo's report: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import LMIALLib
+from LMIALLib.evaluation.case_views import case_montage
+from LMIALLib.evaluation.pictures import png_bytes, score_strip
+from LMIALLib.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from LMIALLib.evaluation.demo import Outcome
+    from LMIALLib.study.store import Study
+
+STYLE = """
+body{margin:0;background:#11151a;color:#d7dde4;font:15px/1.55 system-ui,sans-serif}
+main{max-width:1180px;margin:0 auto;padding:28px 20px 60px}
+h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:34px 0 8px;color:#fff}
+p.lead{color:#9fb0c0;margin:0 0 18px}img{max-width:100%;border-radius:6px;display:block}
+table{border-collapse:collapse;margin:6px 0}
+td,th{padding:5px 16px 5px 0;text-align:left;border-bottom:1px solid #2a333d}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{background:#1c232b;padding:2px 5px;border-radius:4px}
+.note{border-left:3px solid #38c6d9;padding:2px 12px;color:#b9c6d2;margin:14px 0}
+"""
+
+
+def write_demo_report(study: Study, case: str, outcome: Outcome, out: Path) -> None:
+    """Write ``out``: the queried slices with overlays, the score strip, Dice before and after, where each file lies."""
+    parts = [
+        _heading(study, outcome),
+        _scores(outcome),
+        _queries(study, case, outcome),
+        _strip(outcome),
+        _files(outcome),
+    ]
+    page = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>LMIAL demo</title><style>{STYLE}</style>'
+        f"<main>{''.join(parts)}</main></html>"
+    )
+    with written_whole(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _heading(study: Study, outcome: Outcome) -> str:
+    read = len(outcome.answered)
+    in_use = study.model_in_use()
+    who = "a simulated reader who answers from the known truth" if read else "nobody: this pair came without a truth"
+    return (
+        "<h1>LMIAL: one pair, from two scans to a better model</h1>"
+        f'<p class="lead">{html.escape(outcome.origin)}. <b>{read} of {outcome.n_slices} slices read</b> by {who}. '
+        f"Model in use: <code>{html.escape(in_use.id if in_use else 'none')}</code>, LMIAL {LMIALLib.__version__}. "
+        "Research use only.</p>"
+        f'<p class="note">{html.escape(outcome.registration)}</p>'
+    )
+
+
+def _scores(outcome: Outcome) -> str:
+    if outcome.dice_before is None:
+        return '<p class="note">No truth was given, so no Dice can be told. Below is what a reader would see.</p>'
+    rows = [
+        ("the slices nobody annotated, both models on the same slices", outcome.dice_before, outcome.dice_after),
+        ("all slices", outcome.all_before, outcome.all_after),
+    ]
+    cells = "".join(
+        f"<tr><td>{name}</td><td class=n>{_number(before)}</td><td class=n>{_number(after)}</td></tr>"
+        for name, before, after in rows
+    )
+    verdict = (
+        "The fine-tuned model was adopted."
+        if outcome.adopted
+        else (
+            "The fine-tuned model was <b>not</b> adopted, the one before stays in use: "
+            + html.escape(" ".join(outcome.reasons))
+        )
+    )
+    return (
+        "<h2>Lesion Dice before and after</h2><table><tr><th>on</th><th class=n>before</th><th class=n>after</th></tr>"
+        f"{cells}</table><p>{verdict} Before is the bundled network without any annotation of this pair.</p>"
+    )
+
+
+def _queries(study: Study, case: str, outcome: Outcome) -> str:
+    queries = outcome.answered or list(outcome.rankings[-1].queries[:6])
+    notes = {q.slice: f"query {q.rank}" + ("\nrandom" if q.drawn == "random" else "") for q in queries}
+    figure = case_montage(study, case, [query.slice for query in queries], notes=notes)
+    rows = "".join(
+        f"<tr><td class=n>{q.rank}</td><td class=n>{q.slice}</td><td class=n>{q.score:.4g}</td>"
+        f"<td>{html.escape(q.reason)}</td></tr>"
+        for q in queries
+    )
+    return (
+        "<h2>What the reader was asked</h2>"
+        "<table><tr><th class=n>rank</th><th class=n>slice</th><th class=n>score</th><th>why</th></tr>"
+        f"{rows}</table><p>Maps are those of the last ranking; labels are what the reader said.</p>{_picture(figure)}"
+    )
+
+
+def _strip(outcome: Outcome) -> str:
+    return f"<h2>The score of every slice</h2>{_picture(demo_strip(outcome))}"
+
+
+def demo_strip(outcome: Outcome) -> Figure:
+    """Scores of all slices in the first and the last ranking; the answered slices carry their rank."""
+    names = ("before", "after")
+    scores = [(names[min(k, 1)], next(iter(ranking.scores.values()))) for k, ranking in enumerate(outcome.rankings)]
+    marked = [(query.slice, str(query.rank)) for query in outcome.answered]
+    strategy = outcome.rankings[0].strategy
+    return score_strip(scores, marked, title=f"score of every slice ({strategy}); amber: the slices that were answered")
+
+
+def _files(outcome: Outcome) -> str:
+    known: Sequence[tuple[str, Path]] = [
+        ("the study (open it with every lmial command)", outcome.study),
+        *(("exported", file) for file in outcome.files),
+    ]
+    rows = "".join(f"<tr><td>{what}</td><td><code>{html.escape(str(path))}</code></td></tr>" for what, path in known)
+    study = html.escape(str(outcome.study))
+    return (
+        f"<h2>Where everything lies</h2><table>{rows}</table>"
+        f"<p>Go on with <code>lmial rank {study}</code>, <code>lmial status {study}</code>, "
+        f"<code>lmial replay {study}</code>.</p>"
+    )
+
+
+def _picture(figure: Figure) -> str:
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png_bytes(figure)).decode()}">'
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.3f}"

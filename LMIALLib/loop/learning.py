@@ -1,0 +1,184 @@
+"""What runs in the background of a session: ranking and training in the worker, recorded in the study when done.
+
+The session alone writes to the study; the worker computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from LMIALLib.errors import LMIALError, WrongUse
+from LMIALLib.queries.ranking import Ranking
+from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
+from LMIALLib.study.labels import UNREAD
+from LMIALLib.study.rankings import StoredRanking
+from LMIALLib.study.store import Study
+from LMIALLib.worker.client import Job, WorkerClient
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How a session asks and learns; written into every ranking and model that it shaped.
+
+    Args:
+        strategy: registered name of the query strategy.
+        seed: of rankings and training.
+        random_share: share of queries drawn at random, shown without suggestion, that feed curve and stop advice.
+        spacing_mm: least distance between two queries of one batch in one case.
+        batch: queries that are chosen together.
+        train: whether saving starts training in the background.
+        device: "auto" or a torch device.
+    """
+
+    strategy: str = DEFAULT_STRATEGY
+    seed: int = 0
+    random_share: float = 1 / 6
+    spacing_mm: float = 12.0
+    batch: int = 6
+    train: bool = True
+    device: str = "auto"
+
+
+class Learning:
+    """Rank and train in the background; saves that pile up while a run is going on train once.
+
+    Args:
+        study: an open study.
+        worker: client of the background process.
+        settings: see LoopSettings.
+    """
+
+    def __init__(self, study: Study, worker: WorkerClient, settings: LoopSettings) -> None:
+        self.study = study
+        self.worker = worker
+        self.settings = settings
+        self.training: Job | None = None
+        self.last_refusal: tuple[str, ...] = ()
+        self._train_again = False
+
+    def request_ranking(self, *, cases: Sequence[str] | None = None, count: int | None = None) -> Job:
+        """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result."""
+        return self.worker.submit("rank", **self._ranking_request(cases, count))
+
+    def _ranking_request(self, cases: Sequence[str] | None, count: int | None) -> dict[str, Any]:
+        """The fields of a ``rank`` request for the present state of the study."""
+        strategy(self.settings.strategy)
+        in_use = self.study.model_in_use()
+        if in_use is None:
+            raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+        chosen = [case for case in self.study.cases() if cases is None or case.name in cases]
+        if not chosen:
+            raise WrongUse("This study has no case to rank.", "Add one: lmial add STUDY ...")
+        return {
+            "cases": [
+                {
+                    "name": case.name,
+                    "pair": case.pair_number,
+                    "answered": sorted(self.study.current(case.name)),
+                    "skipped": sorted(self.study.skipped(case.name)),
+                }
+                for case in chosen
+            ],
+            "annotations_upto": self.study.highest_annotation(),
+            "model": in_use.id,
+            "strategy": self.settings.strategy,
+            "seed": self.settings.seed,
+            "random_share": self.settings.random_share,
+            "spacing_mm": self.settings.spacing_mm,
+            "batch": self.settings.batch,
+            "device": self.settings.device,
+            **({"count": count} if count else {}),
+        }
+
+    def request_training(self, **options: Any) -> None:
+        """Train on what was saved. A running training is never killed: saves that pile up train once."""
+        if self.training is not None and not self.training.over:
+            self._train_again = True
+            return
+        in_use = self.study.model_in_use()
+        if in_use is None:
+            raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+        self._train_again = False
+        self.training = self.worker.submit(
+            "finetune",
+            model=in_use.id,
+            new_model=f"model-{len(self.study.models()):03d}",
+            upto=self.study.highest_annotation(),
+            seed=self.settings.seed,
+            device=self.settings.device,
+            **options,
+        )
+
+    def cancel_training(self) -> None:
+        """Ask the running training to stop; nothing that was saved is lost, and nothing is trained again by itself."""
+        self._train_again = False
+        if self.training is not None:
+            self.worker.cancel(self.training)
+
+    def poll(self, timeout: float = 0.0) -> list[tuple[Job, str]]:
+        """Take in what the worker said, record its results, start what is due. Call it from a timer."""
+        events = self.worker.poll(timeout)
+        for job, event in events:
+            self._record(job, event)
+        return events
+
+    def wait(self, job: Job, *, watch: Callable[[Job], None] | None = None) -> dict[str, Any]:
+        """Block until ``job`` is over and its result is recorded; raises what it failed with."""
+        while not job.over:
+            for seen, _ in self.poll(timeout=0.1):
+                if seen is job and watch is not None:
+                    watch(job)
+        return self.worker.wait(job)
+
+    def _record(self, job: Job, event: str) -> None:
+        if event == "ranked" and job.result is not None:
+            ranking = Ranking.from_dict(job.result["ranking"])
+            upto = int(job.result["annotations_upto"])
+            self.study.store_ranking(
+                StoredRanking(job.result["ranking"], job.result["conditions"], ranking.scores, upto)
+            )
+        elif event == "model" and job.result is not None:
+            self._record_model(job.result)
+        if job is self.training and job.over and self._train_again and job.state == "done":
+            self.request_training()
+
+    def _record_model(self, result: dict[str, Any]) -> None:
+        parent = self.study.model(result["parent"])
+        self.study.add_model(
+            self.study.model_path(result["model"]),
+            id=result["model"],
+            parent=parent.id,
+            round=parent.round + 1,
+            adopted=result["adopted"],
+            report={**result["report"], "adopted": result["adopted"], "reasons": result["reasons"]},
+        )
+        self.last_refusal = () if result["adopted"] else tuple(result["reasons"])
+        if result["adopted"] and self.settings.train:
+            self.request_ranking()
+
+    def export(
+        self,
+        out: Path,
+        *,
+        case: str | None = None,
+        what: str = "labels",
+        file_format: str | None = None,
+        reader: str | None = None,
+        unread: int = UNREAD,
+    ) -> list[Path]:
+        """Write exports of one case, or of all, into folder ``out`` and return the files; see ``study.exports``.
+
+        The suggestion and the uncertainty are those of the last ranking; where there is none yet, one is made.
+        """
+        if what in ("suggestion", "uncertainty") and not self.study.rankings() and not self.study.read_only:
+            self.wait(self.request_ranking())
+        job = self.worker.submit(
+            "export", out=str(out), case=case, what=what, format=file_format, reader=reader, unread=unread
+        )
+        files = [Path(file) for file in self.wait(job)["files"]]
+        if not self.study.read_only:
+            self.study.record("export", what=what, files=[file.name for file in files])
+        return files

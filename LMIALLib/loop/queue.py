@@ -1,0 +1,24 @@
+"""What the reader is asked next: the stored ranking without what was answered since, batch by batch, case by case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from LMIALLib.queries.ranking import Query
+
+
+def waiting(
+    queries: Sequence[Query], answered: Mapping[str, frozenset[int]], skipped: Mapping[str, frozenset[int]], batch: int
+) -> list[Query]:
+    """The queries still to be answered, in the order in which the reader meets them.
+
+    Queries of one batch (``batch`` successive ranks) are grouped by case, cases in the order of their best rank, so
+    that a reader changes patient as rarely as possible. Skipped slices come last.
+    """
+    ordered: list[Query] = []
+    for start in range(0, len(queries), batch):
+        group = queries[start : start + batch]
+        first_seen = {query.case: position for position, query in reversed(list(enumerate(group)))}
+        ordered += sorted(group, key=lambda query: (first_seen[query.case], query.rank))
+    left = [query for query in ordered if query.slice not in answered.get(query.case, frozenset())]
+    return sorted(left, key=lambda query: query.slice in skipped.get(query.case, frozenset()))

@@ -1,0 +1,119 @@
+"""Compute a stored ranking again and say how far both agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.loop.session import Session
+from LMIALLib.queries.ranking import Ranking
+from LMIALLib.study.rankings import StoredRanking
+from LMIALLib.study.store import Study
+from LMIALLib.worker.client import Job
+
+COMPARED = ("device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "pairs")
+"""Conditions that a bit-for-bit promise rests on."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How a ranking computed again compares with the stored one.
+
+    Args:
+        number: of the stored ranking.
+        identical: every score of every slice has the same bits, and the queue is the same.
+        differing: names of the conditions that differ from the stored ones.
+        spearman: rank correlation of all slice scores, NaN when they do not vary.
+        largest: largest absolute difference of a score.
+        same_first: share of the first batch's queries that both have.
+        error: why it could not be computed, or an empty string.
+    """
+
+    number: int
+    identical: bool
+    differing: tuple[str, ...] = ()
+    spearman: float = float("nan")
+    largest: float = float("nan")
+    same_first: float = float("nan")
+    error: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What a person wants to know."""
+        if self.error:
+            return f"ranking {self.number}: not replayed: {self.error}"
+        if self.identical:
+            return f"ranking {self.number}: the same, bit for bit"
+        why = f"conditions differ ({', '.join(self.differing)})" if self.differing else "under the same conditions"
+        return (
+            f"ranking {self.number}: differs, {why}: Spearman {self.spearman:.4f}, largest difference of a score "
+            f"{self.largest:.3g}, {100 * self.same_first:.0f} % of the first batch the same"
+        )
+
+
+def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], None] | None = None) -> Replay:
+    """Rank again as it was then: same pairs, model, pool of slices, strategy, seed and threads."""
+    conditions = stored.conditions
+    request = {
+        "cases": pool_at(session.study, stored),
+        "model": conditions["model"],
+        "strategy": conditions["strategy"],
+        "seed": conditions["seed"],
+        "passes": conditions["passes"],
+        "threads": conditions["threads"],
+        "device": conditions["device"],
+        "dtype": conditions["dtype"],
+        "slices_at_once": conditions["batch"],
+        "write_maps": False,
+        **stored.ranking["settings"],
+    }
+    worker = session.learning.worker
+    result = worker.wait(worker.submit("rank", **request), watch=watch)
+    return compare(stored.number, stored.ranking, conditions, result)
+
+
+def pool_at(study: Study, stored: StoredRanking) -> list[dict[str, Any]]:
+    """The cases of a stored ranking and what had been answered and skipped when it was made."""
+    return [
+        {
+            "name": case,
+            "pair": pair["number"],
+            "answered": sorted(study.current(case, upto=stored.annotations_upto)),
+            "skipped": sorted(study.skipped(case, upto=stored.annotations_upto)),
+        }
+        for case, pair in stored.conditions["pairs"].items()
+    ]
+
+
+def compare(number: int, ranking: dict[str, Any], conditions: dict[str, Any], result: dict[str, Any]) -> Replay:
+    """Hold a ranking computed again against the stored one."""
+    then, now = Ranking.from_dict(ranking), Ranking.from_dict(result["ranking"])
+    differing = tuple(key for key in COMPARED if conditions.get(key) != result["conditions"].get(key))
+    if then.scores.keys() != now.scores.keys():
+        return Replay(number, False, differing, error="the cases are no longer the same")
+    a = np.concatenate([then.scores[case] for case in sorted(then.scores)])
+    b = np.concatenate([now.scores[case] for case in sorted(now.scores)])
+    if a.shape != b.shape:
+        return Replay(number, False, differing, error="the number of slices is no longer the same")
+    order_then = [(query.case, query.slice, query.drawn) for query in then.queries]
+    order_now = [(query.case, query.slice, query.drawn) for query in now.queries]
+    identical = a.tobytes() == b.tobytes() and order_then == order_now
+    batch = int(then.settings.get("batch", 6))
+    same = len(set(order_then[:batch]) & set(order_now[:batch])) / max(len(order_then[:batch]), 1)
+    both = np.isfinite(a) & np.isfinite(b)
+    return Replay(number, identical, differing, _spearman(a[both], b[both]), _largest(a[both], b[both]), same)
+
+
+def _largest(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a - b).max()) if a.size else float("nan")
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(spearmanr(a, b).statistic)

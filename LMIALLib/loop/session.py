@@ -1,0 +1,221 @@
+"""`Session`: one reader at one study. Both faces and the command line drive this object and nothing below it.
+
+The session alone writes to the study; the worker computes. Every answer is on disk before the call returns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from LMIALLib.errors import WrongUse
+from LMIALLib.loop.advice import StopAdvice, stop_advice
+from LMIALLib.loop.learning import Learning, LoopSettings
+from LMIALLib.loop.queue import waiting
+from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, check_slice
+from LMIALLib.study.maps import read_map
+from LMIALLib.study.store import Study
+from LMIALLib.worker.client import WorkerClient
+
+
+@dataclass
+class Presented:
+    """The slice under the reader's hand."""
+
+    case: str
+    slice: int
+    query: Query | None
+    since: float | None
+    suggestion_seconds: float | None = None
+
+
+class Session:
+    """The loop: next, save, nothing here, equivocal, skip, back, draft; rank and train in the background.
+
+    Args:
+        study: an open study; read-only ones can be looked at.
+        reader: who answers; a pseudonym, stored with every answer.
+        worker: client of the background process, injected by tests and faces.
+        settings: see LoopSettings.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        reader: str = "",
+        worker: WorkerClient | None = None,
+        settings: LoopSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.study = study
+        self.reader = reader
+        self.settings = settings or LoopSettings()
+        self.current: Presented | None = None
+        self.learning = Learning(study, worker or WorkerClient(study.folder), self.settings)
+        self._clock = clock
+        self._answers: list[tuple[str, int]] = []
+        self._suggestions: tuple[str, str, np.ndarray] | None = None
+
+    # What comes next -------------------------------------------------------------------------------------------
+
+    def queue(self) -> list[Query]:
+        """The queries still waiting, in the order in which the reader meets them."""
+        stored = self.study.latest_ranking()
+        if stored is None:
+            return []
+        ranking = Ranking.from_dict(stored.ranking)
+        answered = {case.name: frozenset(self.study.current(case.name)) for case in self.study.cases()}
+        skipped = {case.name: self.study.skipped(case.name) for case in self.study.cases()}
+        return waiting(ranking.queries, answered, skipped, self.settings.batch)
+
+    def next(self) -> Query | None:
+        """Present the next query, or None when every slice was answered (or nothing was ranked yet)."""
+        left = self.queue()
+        if not left:
+            self.current = None
+            return None
+        self.present(left[0].case, left[0].slice, left[0])
+        return left[0]
+
+    def present(self, case: str, number: int, query: Query | None = None, *, timed: bool = True) -> None:
+        """Put any slice under the reader's hand: a query, or one that the reader chose.
+
+        With ``timed`` false the time until the answer is not taken for the reader's (the command line cannot know it).
+        """
+        check_slice(self.study.case(case), number)
+        self.current = Presented(case, number, query, self._clock() if timed else None)
+
+    def back(self) -> tuple[str, int] | None:
+        """Return to the slice answered before, to answer it again (a new version), or None at the beginning."""
+        if not self._answers:
+            return None
+        case, number = self._answers.pop()
+        self.present(case, number)
+        return case, number
+
+    def suggestion(self) -> np.ndarray | None:
+        """The suggestion (rows, columns) bool for the current slice, the stored mean at or above 0.5.
+
+        None where nothing was predicted, and always on a randomly drawn query: its answer must not be led. Asking
+        for it is noted in the answer.
+        """
+        here = self._presented()
+        if here.query is not None and here.query.drawn == "random":
+            return None
+        stack = self._suggested(here.case)
+        if stack is None:
+            return None
+        if here.suggestion_seconds is None:
+            here.suggestion_seconds = self._elapsed(here) or 0.0
+        return stack[here.slice]
+
+    # Answers ---------------------------------------------------------------------------------------------------
+
+    def save(self, mask: np.ndarray, *, seconds: float | None = None) -> Annotation:
+        """The reader drew ``mask`` (rows, columns), uint8 values of the label schema. On disk when this returns."""
+        return self._answer("mask", mask, seconds)
+
+    def nothing_here(self, *, seconds: float | None = None) -> Annotation:
+        """The reader looked and nothing changed: a true negative."""
+        return self._answer("nothing", None, seconds)
+
+    def equivocal(self, mask: np.ndarray | None = None, *, seconds: float | None = None) -> Annotation:
+        """The marked spot, or the whole slice, is left out of training and of Dice."""
+        return self._answer("equivocal", mask, seconds)
+
+    def skip(self, *, seconds: float | None = None) -> Annotation:
+        """Not now: stored, but no annotation; the slice returns when the queue is empty."""
+        return self._answer("skip", None, seconds)
+
+    def take_back(self) -> Annotation:
+        """Withdraw the current slice's answer; it returns to the pool, and the withdrawn version stays stored."""
+        here = self._presented()
+        return self.study.take_back(here.case, here.slice, self.reader)
+
+    def draft(self, mask: np.ndarray) -> None:
+        """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet."""
+        here = self._presented()
+        self.study.save_draft(here.case, here.slice, mask, self.reader)
+
+    def _elapsed(self, here: Presented) -> float | None:
+        return None if here.since is None else self._clock() - here.since
+
+    def _presented(self) -> Presented:
+        if self.current is None:
+            raise WrongUse("No slice is shown; ask for the next query first.")
+        return self.current
+
+    def _answer(self, answer: str, mask: np.ndarray | None, seconds: float | None) -> Annotation:
+        here = self._presented()
+        query, in_use = here.query, self.study.model_in_use()
+        ranking = self.study.latest_ranking() if query else None
+        stack = self._suggested(here.case)
+        suggested = stack[here.slice] if stack is not None else None
+        seen = here.suggestion_seconds is not None
+        annotation = self.study.save_annotation(
+            NewAnnotation(
+                case=here.case,
+                slice=here.slice,
+                answer=answer,
+                mask=mask,
+                reader=self.reader,
+                seconds=self._elapsed(here) if seconds is None else seconds,
+                suggestion_seen=seen,
+                suggestion_seconds=here.suggestion_seconds,
+                accepted_unchanged=_unchanged(mask, suggested) if seen else False,
+                model=in_use.id if in_use else None,
+                query_rank=query.rank if query else None,
+                ranking=ranking.number if ranking else None,
+                drawn=query.drawn if query else "reader",
+                test=_test_of(in_use.id, mask, suggested) if in_use and answer in ("mask", "nothing") else None,
+            )
+        )
+        self._answers.append((here.case, here.slice))
+        self.current = None
+        if answer != "skip" and self.settings.train:
+            self.learning.request_training()
+        return annotation
+
+    def _suggested(self, case: str) -> np.ndarray | None:
+        """Suggestions (slices, rows, columns) bool of the model in use; one case is kept in memory."""
+        in_use = self.study.model_in_use()
+        if in_use is None:
+            return None
+        if self._suggestions is None or self._suggestions[:2] != (in_use.id, case):
+            volume = read_map(self.study, in_use.id, case, "mean")
+            if volume is None:
+                return None
+            stack = np.moveaxis(volume >= 0.5, self.study.case(case).axis, 0)
+            self._suggestions = (in_use.id, case, stack)
+        return self._suggestions[2]
+
+    def stop_advice(self) -> StopAdvice:
+        """Whether more answers promise anything, from the randomly drawn queries alone."""
+        tested = self.study.slice_tests()
+        return stop_advice([one.test for one in tested if one.test is not None and one.drawn == "random"])
+
+    def close(self) -> None:
+        """End the worker; the study stays open for its owner."""
+        self.learning.worker.close()
+
+
+def _unchanged(mask: np.ndarray | None, suggested: np.ndarray | None) -> bool:
+    if suggested is None:
+        return False
+    return not suggested.any() if mask is None else bool(np.array_equal(mask != 0, suggested))
+
+
+def _test_of(model: str, mask: np.ndarray | None, suggested: np.ndarray | None) -> SliceTest | None:
+    """Score the model in use on the slice that is being saved, before it can learn from it."""
+    if suggested is None:
+        return None
+    marked = np.zeros_like(suggested) if mask is None else np.asarray(mask) != 0
+    if marked.shape != suggested.shape:
+        return None  # the study refuses such a mask with a sentence
+    return SliceTest(model, int((marked & suggested).sum()), int(suggested.sum()), int(marked.sum()))

@@ -1,0 +1,91 @@
+"""Making a study and adding cases: either everything is in place afterwards, or nothing is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from LMIALLib.files import flush_folder, sha256_of
+from LMIALLib.loop.session import LoopSettings, Session
+from LMIALLib.resources import resource
+from LMIALLib.study.store import Study, check_new_place
+from LMIALLib.worker.client import Job
+
+Watch = Callable[[Job], None] | None
+
+
+def new_study(
+    folder: Path,
+    case: str,
+    pair: dict[str, Any],
+    *,
+    subject: str | None = None,
+    weights: Path | None = None,
+    watch: Watch = None,
+) -> dict[str, Any]:
+    """Make a study with one case. It is built beside its place and renamed when whole.
+
+    Args:
+        pair: a ``pairs.prepare.PairRequest`` as JSON-ready dictionary.
+        weights: the model to start from; the bundled one when None.
+
+    Returns what ``prepare`` found: registration, slices, axis, digest. Raises BadInput when ``folder`` is in use or
+    cannot be a study, NeedsConfirmation for a network or synced folder.
+    """
+    folder = Path(os.path.abspath(folder))
+    force = bool(pair.get("force", False))
+    check_new_place(folder, force)
+    made_here = _missing_parents(folder)
+    building = folder.parent / f".new-{uuid.uuid4().hex[:8]}"
+    done = False
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with Study.create(building, force=force) as study:
+            add_first_model(study, weights or resource("Weights", "change.safetensors"))
+            session = Session(study, settings=LoopSettings(train=False))
+            try:
+                result = new_case(session, case, pair, subject=subject, watch=watch)
+            finally:
+                session.close()
+        if folder.exists():
+            folder.rmdir()
+        os.replace(building, folder)
+        flush_folder(folder.parent)
+        done = True
+    finally:
+        if not done:
+            shutil.rmtree(building, ignore_errors=True)
+            for parent in made_here:
+                if parent.is_dir() and not any(parent.iterdir()):
+                    parent.rmdir()
+    return result
+
+
+def new_case(
+    session: Session, name: str, pair: dict[str, Any], *, subject: str | None = None, watch: Watch = None
+) -> dict[str, Any]:
+    """Read, register and add one pair to the study of ``session``; nothing is left behind when it fails."""
+    staged = session.study.stage_case(name)
+    try:
+        job = session.learning.worker.submit("prepare", pair=pair, staged=str(staged))
+        result = session.learning.wait(job, watch=watch)
+        session.study.add_case(name, staged, subject=subject)
+    finally:
+        session.study.drop_staged(staged)
+    return result
+
+
+def add_first_model(study: Study, weights: Path) -> str:
+    """Copy weights into the study as the model in use, and return its id (``start-`` and part of its digest)."""
+    name = f"start-{sha256_of(weights)[:8]}"
+    study.add_model(weights, id=name, adopted=True, report={"from": weights.name})
+    return name
+
+
+def _missing_parents(folder: Path) -> list[Path]:
+    """Parents that do not exist yet, innermost first."""
+    return [parent for parent in folder.parents if not parent.exists()]

@@ -1,0 +1,100 @@
+"""Reading what a reader drew outside LMIAL: a volume on the pair's grid, or a picture of one slice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from LMIALLib.errors import BadInput
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.itk import without_warnings
+from LMIALLib.pairs.reading import READERS, read_volume
+
+PICTURES = (".png", ".tif", ".tiff", ".bmp")
+GRID_TOLERANCE_MM = 0.1
+
+
+def read_label_slice(path: Path, *, grid: Grid, axis: int, number: int, allowed: Collection[int]) -> np.ndarray:
+    """The label of one slice, uint8 (rows, columns) with values of the label schema.
+
+    Args:
+        path: a volume on ``grid`` (slice ``number`` along array axis ``axis`` is taken), or a 2-D image of the slice's
+            shape, in a format that volumes have or as PNG, TIFF or BMP.
+        allowed: values of the schema without 0; a file with 0 and one other value means "change", value 1.
+
+    Raises BadInput for a file that cannot be read, another grid or shape, other values, or nothing marked.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path}: there is no such file.")
+    values = _plane(path) if _is_plane(path) else _slice_of_volume(path, grid, axis, number)
+    shape = tuple(length for array_axis, length in enumerate(grid.shape) if array_axis != axis)
+    if values.shape != shape:
+        raise BadInput(f"{path}: its shape is {_times(values.shape)}, the slice's is {_times(shape)} (rows x columns).")
+    if not values.any():
+        raise BadInput(f"{path}: nothing is marked on slice {number}.", "If nothing changed there, say so: --empty.")
+    return _schema_values(path, values, allowed)
+
+
+def _is_plane(path: Path) -> bool:
+    """Whether a file holds one plane. Reading the header also refuses data files that lie elsewhere."""
+    name = path.name.lower()
+    if name.endswith(PICTURES):
+        return True
+    suffix = next((s for s in sorted(READERS, key=len, reverse=True) if name.endswith(s)), None)
+    if suffix is None:
+        return False
+    size = READERS[suffix][1](path).size
+    return len(size) == 2 or all(length == 1 for length in size[2:])
+
+
+def _plane(path: Path) -> np.ndarray:
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with without_warnings():
+            reader.ReadImageInformation()
+            if reader.GetNumberOfComponents() != 1:
+                raise BadInput(f"{path}: a label has one value a pixel, this has {reader.GetNumberOfComponents()}.")
+            image = reader.Execute()
+    except RuntimeError as error:
+        raise BadInput(f"{path}: it cannot be read as an image; it may be damaged.") from error
+    array = sitk.GetArrayFromImage(image)
+    return array.reshape(array.shape[-2:])
+
+
+def _slice_of_volume(path: Path, grid: Grid, axis: int, number: int) -> np.ndarray:
+    import SimpleITK as sitk
+
+    try:
+        volume = read_volume(path)
+    except BadInput as error:
+        if "the same value" in error.sentence:
+            raise BadInput(f"{path}: all its voxels have one value; nothing is marked.", "See --empty.") from error
+        raise
+    if not volume.grid.same_as(grid, GRID_TOLERANCE_MM):
+        raise BadInput(
+            f"{path}: it lies on another grid than the pair ({_times(volume.grid.size)} voxels, the pair has "
+            f"{_times(grid.size)}, or it lies elsewhere in space).",
+            "Draw on the pair's follow-up as LMIAL stores it, or give a 2-D image of the slice.",
+        )
+    return np.take(sitk.GetArrayViewFromImage(volume.image), number, axis=axis)
+
+
+def _schema_values(path: Path, values: np.ndarray, allowed: Collection[int]) -> np.ndarray:
+    marked = np.unique(values[values != 0])
+    if np.isin(marked, list(allowed)).all():
+        return values.astype(np.uint8)
+    if marked.size == 1:
+        return (values != 0).astype(np.uint8)
+    found = ", ".join(f"{value:g}" for value in marked[:6])
+    known = ", ".join(str(value) for value in sorted(allowed))
+    raise BadInput(f"{path}: it holds the values {found}; a label holds 0 and one other, or values of {known}.")
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(length) for length in shape)

@@ -1,0 +1,42 @@
+"""What the worker and its client say to each other: one JSON object a line, UTF-8, with a protocol version.
+
+Requests carry ``id`` and ``do``; events carry ``event`` and, where they belong to a job, its ``id``. A job ends with
+exactly one of the events in ``FINAL``; only that event says that it is complete. Arrays travel as files in the study.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+PROTOCOL = 1
+
+JOBS = ("prepare", "predict", "rank", "finetune", "export")
+"""Requests that run one after another; ``cancel``, ``status`` and ``stop`` are answered at once."""
+
+FINAL = {
+    "prepare": "prepared",
+    "predict": "predicted",
+    "rank": "ranked",
+    "finetune": "model",
+    "export": "exported",
+}
+"""The event that ends each job well; the others are ``failed`` and ``cancelled``."""
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """One line of UTF-8 JSON with the protocol version; floats keep every bit (repr), NaN is refused (ValueError)."""
+    return (json.dumps({"protocol": PROTOCOL, **message}, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """The object in one line. Raises ValueError with a sentence when it is not one, or speaks another protocol."""
+    try:
+        message = json.loads(line.decode("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"not a line of JSON: {line[:80]!r}") from error
+    if not isinstance(message, dict):
+        raise ValueError(f"a message must be an object, this is a {type(message).__name__}")
+    if message.get("protocol") != PROTOCOL:
+        raise ValueError(f"this side speaks protocol {PROTOCOL}, the other sent {message.get('protocol')!r}")
+    return message
