@@ -90,7 +90,7 @@ class Grid:
         )
 
     def image_of(self, array: np.ndarray) -> sitk.Image:
-        """A SimpleITK image on this grid from an array (k, j, i); bool becomes uint8. Raises ValueError on another shape."""
+        """A SimpleITK image on this grid from an array (k, j, i); bool becomes uint8. ValueError on another shape."""
         import SimpleITK as sitk
 
         if array.shape != self.shape:

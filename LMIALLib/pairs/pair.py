@@ -13,7 +13,7 @@ from LMIALLib.pairs.geometry import Grid
 
 @dataclass(frozen=True)
 class Pair:
-    """Baseline and follow-up on one grid, intensities scaled and matched. Arrays are (k, j, i), read-only by convention.
+    """Baseline and follow-up on one grid, intensities scaled and matched. Arrays (k, j, i), read-only by convention.
 
     Args:
         baseline: float32; brain median 0 and robust spread 1 after scaling, matched to the follow-up.

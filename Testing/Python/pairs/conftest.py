@@ -22,7 +22,9 @@ def smooth_field(seed: int, shape: tuple[int, int, int], spacing: tuple[float, .
     return np.asarray((field - field.mean()) / field.std())
 
 
-def head(seed: int = 0, size: tuple[int, int, int] = SIZE, spacing: tuple[float, ...] = SPACING) -> dict[str, np.ndarray]:
+def head(
+    seed: int = 0, size: tuple[int, int, int] = SIZE, spacing: tuple[float, ...] = SPACING
+) -> dict[str, np.ndarray]:
     """A head with scalp, dark skull, folded brain and ventricles: ``grey`` (k, j, i), ``brain``, ``white``."""
     shape, steps = size[::-1], spacing[::-1]
     centred = [(np.arange(n) - (n - 1) / 2) * step for n, step in zip(shape, steps, strict=True)]

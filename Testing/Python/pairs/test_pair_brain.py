@@ -39,7 +39,7 @@ def test_a_volume_without_a_brain_falls_back_to_its_foreground(as_image):
     assert report["method"] == "foreground" and "No brain" in report["sentence"]
     true = np.zeros(grey.shape, dtype=bool)
     true[5:15, 8:22, 10:30] = True
-    assert dice(region, true) > 0.95
+    assert dice(region, true) > 0.9
 
 
 def test_noise_alone_gives_some_region(as_image):

@@ -109,7 +109,7 @@ def test_multi_frame_colour_and_mixed_slices(tmp_path, voxels, write_series, as_
     refused(tmp_path / "mixed", "orientations", capfd)
     write_series(tmp_path / "few", voxels[:2])
     refused(tmp_path / "few", "2 slices", capfd)
-    with pytest.raises(BadInput, match="single DICOM file|name ends"):
+    with pytest.raises(BadInput, match=r"single DICOM file|name ends"):
         read_volume(tmp_path / "frames" / "all.dcm")
 
 
@@ -117,7 +117,9 @@ def test_spoilt_spacing(tmp_path, voxels, write_series, capfd):
     write_series(tmp_path / "zero", voxels)
     for file in (tmp_path / "zero").iterdir():
         raw = file.read_bytes()
-        file.write_bytes(raw.replace(b"\x28\x00\x30\x00\x06\x00\x00\x001.5\\1 ", b"\x28\x00\x30\x00\x06\x00\x00\x000.0\\0 "))
+        file.write_bytes(
+            raw.replace(b"\x28\x00\x30\x00\x06\x00\x00\x001.5\\1 ", b"\x28\x00\x30\x00\x06\x00\x00\x000.0\\0 ")
+        )
     refused(tmp_path / "zero", "pixel spacing", capfd)
 
 

@@ -70,7 +70,7 @@ def test_geometry_and_voxels_survive_reading_saving_and_loading(tmp_path, as_ima
     assert np.abs(again.grid.corners() - Grid.of(image).corners()).max() < 1e-4
 
 
-@pytest.mark.parametrize("name", ["a b.nii.gz", "it's \"quoted\".nrrd", "Größe-naïve.mha", "x" * 200 + ".nii.gz"])
+@pytest.mark.parametrize("name", ["a b.nii.gz", 'it\'s "quoted".nrrd', "Größe-naïve.mha", "x" * 200 + ".nii.gz"])
 def test_awkward_names_are_read(tmp_path, small_image, name):
     folder = tmp_path / "Ärzte & Söhne" / ("d" * 40)
     folder.mkdir(parents=True)
@@ -189,7 +189,9 @@ def test_spacing_that_itk_would_repair(tmp_path, small_image, capfd, value):
     refused(path, "spacing", capfd)
     if value == 0:
         path = write(small_image, tmp_path / "b.nrrd")
-        path.write_bytes(re.sub(rb"space directions: [^\n]*", b"space directions: (1,0,0) (0,0,0) (0,0,3)", path.read_bytes()))
+        path.write_bytes(
+            re.sub(rb"space directions: [^\n]*", b"space directions: (1,0,0) (0,0,0) (0,0,3)", path.read_bytes())
+        )
         refused(path, "spacing", capfd)
 
 
@@ -199,10 +201,14 @@ def test_axes_that_are_not_at_right_angles(tmp_path, small_image, capfd):
         path = edited_nifti(small_image, tmp_path / "a.nii", (252, "<2h", codes), (280, "<12f", rows))
         refused(path, "right angles", capfd)
     path = write(small_image, tmp_path / "a.nrrd")
-    path.write_bytes(re.sub(rb"space directions: [^\n]*", b"space directions: (1,0,0) (0.4,1.4,0) (0,0,3)", path.read_bytes()))
+    path.write_bytes(
+        re.sub(rb"space directions: [^\n]*", b"space directions: (1,0,0) (0.4,1.4,0) (0,0,3)", path.read_bytes())
+    )
     refused(path, "right angles", capfd)
     path = write(small_image, tmp_path / "a.mha")
-    path.write_bytes(re.sub(rb"TransformMatrix = [^\n]*", b"TransformMatrix = 1 0 0 0.2 0.98 0 0 0 1", path.read_bytes()))
+    path.write_bytes(
+        re.sub(rb"TransformMatrix = [^\n]*", b"TransformMatrix = 1 0 0 0.2 0.98 0 0 0 1", path.read_bytes())
+    )
     refused(path, "right angles", capfd)
 
 
@@ -211,7 +217,11 @@ def test_two_voxel_sizes_in_one_nifti(tmp_path, small_image, capfd):
 
 
 def test_nifti_without_orientation_and_with_qform_only(tmp_path, small_image):
-    assert read_volume(edited_nifti(small_image, tmp_path / "a.nii", (252, "<2h", (0, 0)))).grid.spacing == (1.0, 1.5, 3.0)
+    assert read_volume(edited_nifti(small_image, tmp_path / "a.nii", (252, "<2h", (0, 0)))).grid.spacing == (
+        1.0,
+        1.5,
+        3.0,
+    )
     turned = read_volume(edited_nifti(small_image, tmp_path / "b.nii", (252, "<2h", (1, 0))))
     assert turned.grid.same_as(Grid.of(small_image))
 
@@ -221,7 +231,9 @@ def _detached(tmp_path: Path, image, kind: str) -> tuple[Path, str]:
     folder = tmp_path / "headers"
     folder.mkdir()
     path = write(image, folder / f"a.{kind}")
-    line = next(line for line in path.read_text().splitlines() if line.lower().startswith(("data file", "elementdatafile")))
+    line = next(
+        line for line in path.read_text().splitlines() if line.lower().startswith(("data file", "elementdatafile"))
+    )
     return path, line
 
 
@@ -267,7 +279,13 @@ def test_attached_suffix_hides_no_detached_header(tmp_path, small_image, capfd):
 
 @pytest.mark.parametrize(
     "trick",
-    ["datafile: ../x.raw", "data  file: ../x.raw", "DATA FILE: ../x.raw", " data file: ../x.raw", "data file : ../x.raw"],
+    [
+        "datafile: ../x.raw",
+        "data  file: ../x.raw",
+        "DATA FILE: ../x.raw",
+        " data file: ../x.raw",
+        "data file : ../x.raw",
+    ],
 )
 def test_spellings_of_the_data_file(tmp_path, small_image, capfd, trick):
     path = write(small_image, tmp_path / "a.nrrd")

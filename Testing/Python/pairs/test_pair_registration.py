@@ -114,6 +114,6 @@ def test_headers_far_apart_and_no_mask(fixed, phantom):
 
     true = rigid((0, 0, 8.0), (40.0, -35.0, 30.0))
     other = moved(fixed, rigid((0, 0, 8.0), (0, 0, 0)))
-    other.SetOrigin(tuple(np.array(other.GetOrigin()) + (40.0, -35.0, 30.0)))
+    other.SetOrigin((np.array(other.GetOrigin()) + np.array([40.0, -35.0, 30.0])).tolist())
     result = register(fixed, sitk.Cast(other, sitk.sitkInt16))
     assert distance(matrix_of(result.transform), true, phantom["brain"], fixed) < 0.5

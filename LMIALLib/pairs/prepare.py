@@ -1,0 +1,283 @@
+"""From files to a `Pair`: everything is read and checked first, then registered, scaled and written."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import LMIALLib
+from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
+from LMIALLib.pairs.brain import find_brain
+from LMIALLib.pairs.geometry import slice_axis
+from LMIALLib.pairs.intensity import scale_and_match
+from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, check_two_visits, overlap, read_mask, read_volume
+from LMIALLib.pairs.registration import Registration, register, unregistered
+from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, region_on_grid
+from LMIALLib.pairs.storage import save_pair, write_nrrd
+from LMIALLib.pairs.transforms import matrix_of
+
+GRIDS = ("follow-up", "baseline", "midway")
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many steps are done, and how many there are."""
+_STEPS = 6
+
+
+def ignore(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class PairRequest:
+    """What to make a pair of.
+
+    Args:
+        baseline, follow_up: files or DICOM series folders.
+        mask: brain region on the raw follow-up's grid; None: it is found.
+        contrasts: further contrasts of both visits, (name, baseline, follow-up); for display only.
+        grid: the grid of the pair: "follow-up" (which is then not interpolated at all), "baseline", or "midway".
+        axis: slice axis, see ``geometry.slice_axis``.
+        series: UID of the DICOM series, where a folder holds several.
+        register: False trusts the positions in the headers.
+        force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
+    """
+
+    baseline: Path
+    follow_up: Path
+    mask: Path | None = None
+    contrasts: tuple[tuple[str, Path, Path], ...] = ()
+    grid: str = "follow-up"
+    axis: str | None = None
+    series: str | None = None
+    register: bool = True
+    force: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = asdict(self)
+        for name in ("baseline", "follow_up", "mask"):
+            values[name] = None if values[name] is None else str(values[name])
+        values["contrasts"] = [[name, str(first), str(second)] for name, first, second in self.contrasts]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PairRequest:
+        """The inverse of ``to_dict``. Raises WrongUse where a field is unknown or missing."""
+        try:
+            fields = {**values, "baseline": Path(values["baseline"]), "follow_up": Path(values["follow_up"])}
+            fields["mask"] = None if fields.get("mask") is None else Path(fields["mask"])
+            fields["contrasts"] = tuple(
+                (str(name), Path(first), Path(second)) for name, first, second in fields.get("contrasts", ())
+            )
+            return cls(**fields)
+        except (KeyError, TypeError, ValueError) as error:
+            raise WrongUse("this request for a pair has unknown or missing fields.") from error
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    baseline: Volume
+    follow_up: Volume
+    mask: np.ndarray | None
+    contrasts: tuple[tuple[str, Volume, Volume], ...]
+    confirmed: str
+
+
+def prepare(request: PairRequest, case_folder: Path, *, progress: Progress = ignore) -> Pair:
+    """Read, check, register, scale and write one pair into an empty folder.
+
+    Writes ``source/*.nrrd`` (as read, identifiers removed) and ``pair-1/`` (see ``storage``). Nothing is written before
+    all inputs were read and checked. Raises BadInput, NeedsConfirmation (not with ``force``), WrongUse; OSError where
+    the disk refuses, and the caller removes the folder.
+    """
+    progress("reading", 0, _STEPS)
+    inputs = _read(request)
+    case_folder = Path(case_folder)
+    progress("finding the brain", 1, _STEPS)
+    region, brain = _brain(inputs)
+    progress("registering", 2, _STEPS)
+    registration = _registered(request, inputs, region)
+    progress("resampling", 3, _STEPS)
+    pair = _paired(request, inputs, region, registration, brain)
+    progress("writing", 4, _STEPS)
+    _write_sources(inputs, case_folder / "source")
+    progress("writing", 5, _STEPS)
+    save_pair(pair, case_folder / "pair-1")
+    progress("done", _STEPS, _STEPS)
+    return pair
+
+
+def _read(request: PairRequest) -> _Inputs:
+    """Everything that is read from outside, checked; nothing is written."""
+    if request.grid not in GRIDS:
+        raise WrongUse(f"grid {request.grid!r} is unknown; use one of {', '.join(GRIDS)}.")
+    names = [name for name, _, _ in request.contrasts]
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,31}", name):
+            raise WrongUse(f"contrast name {name!r} cannot be used; letters, digits and _ make one, 32 at most.")
+    if len({name.lower() for name in names}) != len(names):
+        raise WrongUse(f"two contrasts have the same name ({', '.join(names)}).")
+    baseline = read_volume(request.baseline, series=_series(request, request.baseline, 0))
+    follow_up = read_volume(request.follow_up, series=_series(request, request.follow_up, -1))
+    try:
+        slice_axis(follow_up.grid, request.axis)
+    except ValueError as error:
+        raise WrongUse(f"{error}.") from error
+    confirmed = ""
+    try:
+        check_two_visits(baseline, follow_up)
+    except NeedsConfirmation as doubt:
+        if not request.force:
+            raise
+        confirmed = doubt.sentence
+    mask = None if request.mask is None else read_mask(request.mask, follow_up.grid)
+    contrasts = tuple(
+        (name, _contrast(name, first, baseline), _contrast(name, second, follow_up))
+        for name, first, second in request.contrasts
+    )
+    return _Inputs(baseline, follow_up, mask, contrasts, confirmed)
+
+
+def _contrast(name: str, path: Path, main: Volume) -> Volume:
+    volume = read_volume(path)
+    if overlap(main.grid, volume.grid) < LEAST_OVERLAP:
+        raise BadInput(f"{path}: this {name} image does not overlap in space with the main image of its visit.")
+    if main.subject_key and volume.subject_key and main.subject_key != volume.subject_key:
+        raise BadInput(f"{path}: this {name} image belongs to another patient than the main image of its visit.")
+    return volume
+
+
+def _series(request: PairRequest, path: Path, pick: int) -> str | None:
+    """Which of the wanted series a folder holds; of several in one folder the baseline takes the first, the follow-up
+    the last. A folder with a single series needs no choice."""
+    if request.series is None or not Path(path).is_dir():
+        return None
+    from LMIALLib.pairs.dicom import series_in
+
+    wanted = [uid.strip() for uid in request.series.split(",") if uid.strip()]
+    held = series_in(Path(path))
+    found = [uid for uid in wanted if uid in held]
+    if found:
+        return found[pick]
+    return None if len(held) == 1 and len(wanted) == 1 else request.series
+
+
+def _brain(inputs: _Inputs) -> tuple[np.ndarray, dict[str, Any]]:
+    """The brain region on the raw follow-up's grid: the given mask, or what is found."""
+    if inputs.mask is not None:
+        return inputs.mask, {"method": "given", "sentence": ""}
+    return find_brain(inputs.follow_up.image)
+
+
+def _registered(request: PairRequest, inputs: _Inputs, region: np.ndarray) -> Registration:
+    fixed, moving = inputs.follow_up.image, inputs.baseline.image
+    if request.register:
+        return register(fixed, moving, fixed_mask=region)
+    return unregistered(fixed, moving, fixed_mask=region)
+
+
+def _paired(
+    request: PairRequest, inputs: _Inputs, region: np.ndarray, registration: Registration, brain: dict[str, Any]
+) -> Pair:
+    """Both scans and the region on the pair's grid, scaled, with the record of how they came there."""
+    forward = matrix_of(registration.transform)
+    placement = placed(request.grid, inputs.follow_up.grid, inputs.baseline.grid, forward)
+    follow_up = on_grid(inputs.follow_up.image, placement.grid, placement.to_follow_up)
+    baseline = on_grid(inputs.baseline.image, placement.grid, placement.to_baseline)
+    mask = region_on_grid(region, inputs.follow_up.grid, placement.grid, placement.to_follow_up)
+    seen = inside_of(placement.grid, inputs.baseline.grid, placement.to_baseline)
+    if not (mask & seen).any():
+        raise BadInput("after registration the baseline shows no part of the follow-up's brain region.")
+    unseen = int(np.count_nonzero(mask & ~seen))
+    mask &= seen
+    spacing = placement.grid.spacing
+    baseline, follow_up, scaling = scale_and_match(
+        baseline, follow_up, mask, spacing=(spacing[2], spacing[1], spacing[0])
+    )
+    report = dict(registration.report)
+    report |= {
+        "brain": {**brain, "voxels": int(mask.sum()), "voxels_outside_baseline": unseen},
+        "to_source": {
+            "baseline": placement.to_baseline.ravel().tolist(),
+            "follow_up": placement.to_follow_up.ravel().tolist(),
+        },
+        "contrasts": {},
+        "request": {
+            "grid": request.grid,
+            "axis": request.axis,
+            "register": request.register,
+            "force": request.force,
+            "mask": "given" if request.mask is not None else "found",
+            "contrasts": [name for name, _, _ in request.contrasts],
+        },
+        "confirmed": inputs.confirmed,
+        "sources": {"baseline": inputs.baseline.description, "follow_up": inputs.follow_up.description},
+        "dates": {"baseline": inputs.baseline.date, "follow_up": inputs.follow_up.date},
+        "versions": _versions(),
+    }
+    if inputs.contrasts:
+        in_baseline = region_on_grid(region, inputs.follow_up.grid, inputs.baseline.grid, np.linalg.inv(forward))
+        _add_contrasts(report, inputs, placement, (in_baseline, region), request.register)
+    axis = slice_axis(placement.grid, request.axis)
+    return Pair(baseline, follow_up, mask, placement.grid, axis, report, scaling)
+
+
+def _add_contrasts(
+    report: dict[str, Any],
+    inputs: _Inputs,
+    placement: Placement,
+    regions: tuple[np.ndarray, np.ndarray],
+    wanted: bool,
+) -> None:
+    """Register each further contrast to the main image of its visit (rigid: one head, one sitting).
+
+    ``regions``: the brain on the raw baseline's and on the raw follow-up's grid.
+    """
+    visits = (
+        ("baseline", inputs.baseline, placement.to_baseline),
+        ("follow_up", inputs.follow_up, placement.to_follow_up),
+    )
+    for name, *volumes in inputs.contrasts:
+        found = {}
+        for (visit, main, to_visit), region, volume in zip(visits, regions, volumes, strict=True):
+            if wanted:
+                registration = register(main.image, volume.image, fixed_mask=region, affine=False, same_contrast=False)
+            else:
+                registration = unregistered(main.image, volume.image, fixed_mask=region, same_contrast=False)
+            found[visit] = registration.report
+            matrix = matrix_of(registration.transform) @ to_visit
+            report["to_source"][f"{name}-{visit}"] = matrix.ravel().tolist()
+        report["contrasts"][name] = found
+
+
+def _versions() -> dict[str, str]:
+    import scipy
+    import SimpleITK as sitk
+
+    return {
+        "lmial": LMIALLib.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "SimpleITK": sitk.Version.VersionString(),
+    }
+
+
+def _write_sources(inputs: _Inputs, folder: Path) -> None:
+    """The inputs as read: original voxels and grid, nothing that could name the patient."""
+    import SimpleITK as sitk
+
+    folder.mkdir(parents=True)
+    volumes = {"baseline": inputs.baseline, "follow_up": inputs.follow_up}
+    for name, first, second in inputs.contrasts:
+        volumes |= {f"{name}-baseline": first, f"{name}-follow_up": second}
+    for name, volume in volumes.items():
+        write_nrrd(folder / f"{name}.nrrd", sitk.GetArrayViewFromImage(volume.image), volume.grid)
+    if inputs.mask is not None:
+        write_nrrd(folder / "mask.nrrd", inputs.mask, inputs.follow_up.grid)

@@ -1,0 +1,205 @@
+"""Reading one volume from disk, with every check that can be made before anybody works with it.
+
+Formats: NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) and a folder with one DICOM series.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from LMIALLib.errors import BadInput, NeedsConfirmation
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.headers import Header, check_axes, check_header, not_finite
+from LMIALLib.pairs.headers_metaimage import read_metaimage_header
+from LMIALLib.pairs.headers_nifti import read_nifti_header
+from LMIALLib.pairs.headers_nrrd import read_nrrd_header
+from LMIALLib.pairs.itk import read_with_itk
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+READERS: dict[str, tuple[str, Callable[[Path], Header]]] = {
+    ".nii": ("NiftiImageIO", read_nifti_header),
+    ".nii.gz": ("NiftiImageIO", read_nifti_header),
+    ".nrrd": ("NrrdImageIO", read_nrrd_header),
+    ".nhdr": ("NrrdImageIO", read_nrrd_header),
+    ".mha": ("MetaImageIO", read_metaimage_header),
+    ".mhd": ("MetaImageIO", read_metaimage_header),
+}
+FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or a DICOM series folder"
+LEAST_OVERLAP = 0.01
+"""Share of the follow-up's field of view that must lie inside the baseline's for the two to be of one place."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One time point as it lies on disk.
+
+    Args:
+        image: 3-D, scalar, pixel type as stored (integers stay integers), no metadata.
+        grid: its grid.
+        subject_key: 16 hexadecimal characters that are equal for two scans of one DICOM patient; None where unknown.
+            Only to compare two inputs: never stored, never shown.
+        date: day of acquisition as "2014-03-02" where the file tells it, else None.
+        description: what was read, for example "NIfTI" or "DICOM series of 46 files"; never identifying.
+        digest: SHA-256 over grid and voxels; equal where two inputs are the same image.
+    """
+
+    image: sitk.Image
+    grid: Grid
+    subject_key: str | None
+    date: str | None
+    description: str
+    digest: str
+
+
+def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
+    """Read and check one volume; ``series`` is the UID that chooses among several series of a DICOM folder.
+
+    Raises BadInput with one sentence that names ``path`` as given, before any large allocation.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            from LMIALLib.pairs.dicom import read_series
+
+            image, key, date, description = read_series(path, series=series)
+        else:
+            image, description = _read_file(path)
+            key = date = None
+    except BadInput:
+        raise
+    except OSError as error:
+        raise BadInput(f"{path}: it cannot be read ({error.strerror or 'unknown reason'}).") from error
+    return _checked(path, image, key, date, description)
+
+
+def _read_file(path: Path) -> tuple[sitk.Image, str]:
+    if not path.exists():
+        raise BadInput(f"{path}: there is no such file or folder.")
+    if not path.is_file():
+        raise BadInput(f"{path}: it is neither a file nor a folder.")
+    name = path.name.lower()
+    suffix = next((s for s in sorted(READERS, key=len, reverse=True) if name.endswith(s)), None)
+    if suffix is None:
+        with open(path, "rb") as file:
+            if file.read(132)[128:] == b"DICM":
+                raise BadInput(
+                    f"{path}: it is a single DICOM file (one slice, or a multi-frame object).",
+                    "Give the folder of the series.",
+                )
+        raise BadInput(f"{path}: its name ends in {path.suffix or 'nothing'!r}; LMIAL reads {FORMATS}.")
+    reader, read_header = READERS[suffix]
+    header = read_header(path)
+    check_header(path, header)
+    image = read_with_itk(path, reader)
+    if tuple(image.GetSize()) != header.size[:3]:
+        image = _squeezed(path, image)
+    return image, header.kind
+
+
+def _squeezed(path: Path, image: sitk.Image) -> sitk.Image:
+    """Drop trailing axes of length one; the header check made sure that there are no others."""
+    import SimpleITK as sitk
+
+    size = list(image.GetSize())
+    if len(size) <= 3 or any(length != 1 for length in size[3:]):
+        raise BadInput(f"{path}: its size is {' x '.join(map(str, size))} once read, unlike its header says.")
+    return sitk.Extract(image, [*size[:3], *([0] * (len(size) - 3))])
+
+
+def _checked(path: Path, image: sitk.Image, key: str | None, date: str | None, description: str) -> Volume:
+    import SimpleITK as sitk
+
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise BadInput(f"{path}: it is not a 3-D volume with one grey value per voxel.")
+    grid = Grid.of(image)
+    check_axes(path, np.array(grid.direction).reshape(3, 3))
+    if not np.all(np.isfinite(grid.origin)):
+        raise BadInput(f"{path}: its position in space is not three numbers ({grid.origin}).")
+    voxels = sitk.GetArrayViewFromImage(image)
+    if np.iscomplexobj(voxels):
+        raise BadInput(f"{path}: its voxels are complex numbers; LMIAL reads one grey value per voxel.")
+    if voxels.dtype.kind == "f" and not np.all(np.isfinite(voxels)):
+        raise not_finite(path, int(voxels.size - np.count_nonzero(np.isfinite(voxels))), voxels.size)
+    if voxels.min() == voxels.max():
+        raise BadInput(f"{path}: all its voxels have the same value ({voxels.flat[0]}); there is nothing to compare.")
+    digest = hashlib.sha256(repr(grid).encode())
+    digest.update(np.ascontiguousarray(voxels).data)
+    for name in image.GetMetaDataKeys():
+        image.EraseMetaData(name)
+    return Volume(image, grid, key, date, description, digest.hexdigest())
+
+
+def overlap(first: Grid, second: Grid) -> float:
+    """Share of the first grid's extent, in [0, 1], that lies inside the second's (on a lattice of 17^3 points)."""
+    steps = [np.linspace(-0.5, length - 0.5, 17) for length in first.size]
+    index = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = np.array(first.origin) + (index * first.spacing) @ np.array(first.direction).reshape(3, 3).T
+    inverse = np.linalg.inv(np.array(second.direction).reshape(3, 3))
+    there = (points - second.origin) @ inverse.T / second.spacing
+    inside = np.all((there >= -0.5) & (there <= np.array(second.size) - 0.5), axis=1)
+    return float(inside.mean())
+
+
+def check_two_visits(baseline: Volume, follow_up: Volume) -> None:
+    """Refuse two scans that cannot be a pair, and ask about two that probably are none.
+
+    Raises BadInput where they do not overlap in space; NeedsConfirmation for the same image twice, for different DICOM
+    patients, and for a follow-up dated before the baseline.
+    """
+    if (
+        overlap(follow_up.grid, baseline.grid) < LEAST_OVERLAP
+        and overlap(baseline.grid, follow_up.grid) < LEAST_OVERLAP
+    ):
+        raise BadInput(
+            "baseline and follow-up do not overlap in space: their headers place them in different regions.",
+            "Check that both show the same part of the body and that no tool has reset their positions.",
+        )
+    if baseline.digest == follow_up.digest:
+        raise NeedsConfirmation("baseline and follow-up are the same image, voxel for voxel; nothing could differ.")
+    if baseline.subject_key and follow_up.subject_key and baseline.subject_key != follow_up.subject_key:
+        raise NeedsConfirmation("baseline and follow-up belong to different patients, as their DICOM headers say.")
+    if baseline.date and follow_up.date and follow_up.date < baseline.date:
+        raise NeedsConfirmation(
+            f"the follow-up was acquired on {follow_up.date}, before the baseline ({baseline.date}); are they swapped?"
+        )
+
+
+def read_mask(path: Path | str, reference: Grid, *, name: str = "mask") -> np.ndarray:
+    """Read a mask as bool (k, j, i) on ``reference``; its values are 0 and one other, and both occur.
+
+    Raises BadInput on another grid, for other values, and where there is one value only.
+    """
+    import SimpleITK as sitk
+
+    try:
+        volume = read_volume(path)
+    except BadInput as error:
+        if "the same value" in error.sentence:
+            raise BadInput(
+                f"{path}: this {name} has one value only; it needs 0 outside and another value inside."
+            ) from error
+        raise
+    if not volume.grid.same_as(reference, tolerance_mm=0.1):
+        raise BadInput(
+            f"{path}: this {name} lies on another grid ({_shown(volume.grid)}) than the image it belongs to"
+            f" ({_shown(reference)}).",
+            "Resample it to that image, with nearest neighbour.",
+        )
+    voxels = sitk.GetArrayViewFromImage(volume.image)
+    inside = voxels != 0
+    low, high = voxels[inside].min(), voxels[inside].max()
+    if low != high:
+        raise BadInput(f"{path}: this {name} has values other than 0 and one other (from {low} to {high}).")
+    return np.asarray(inside)
+
+
+def _shown(grid: Grid) -> str:
+    return f"{' x '.join(map(str, grid.size))} voxels of {' x '.join(f'{v:.3g}' for v in grid.spacing)} mm"

@@ -1,0 +1,117 @@
+"""Pairs on disk: ``baseline.nrrd``, ``follow_up.nrrd``, ``mask.nrrd`` and ``registration.json``, read back exactly."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import BadInput
+from LMIALLib.files import flush_file, written_whole
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.headers import check_header
+from LMIALLib.pairs.headers_nrrd import read_nrrd_header
+from LMIALLib.pairs.pair import Pair
+
+FORMAT = 1
+"""Version of ``registration.json``; a higher one was written by a newer LMIAL."""
+
+
+def write_nrrd(path: Path, array: np.ndarray, grid: Grid, *, fields: dict[str, str] | None = None) -> None:
+    """Write an array (k, j, i) on its grid as gzip-compressed NRRD (level 1) in LPS, with nothing but the geometry.
+
+    ``fields`` are further ``key:=value`` entries. The bytes are flushed. Raises OSError where the disk refuses.
+    """
+    import nrrd
+
+    header: OrderedDict[str, Any] = OrderedDict()
+    header["space"] = "left-posterior-superior"
+    header["space directions"] = (np.array(grid.direction).reshape(3, 3) * np.array(grid.spacing)).T
+    header["kinds"] = ["domain", "domain", "domain"]
+    header["space origin"] = np.array(grid.origin)
+    header["encoding"] = "gzip"
+    for key, value in (fields or {}).items():
+        header[key] = value
+    values = array.astype(np.uint8) if array.dtype == bool else np.ascontiguousarray(array)
+    nrrd.write(str(path), values, header, compression_level=1, index_order="C")
+    flush_file(path)
+
+
+def read_nrrd(path: Path) -> tuple[np.ndarray, Grid]:
+    """Read an array (k, j, i) and its grid back. Raises BadInput where the file is missing, broken or too short."""
+    import nrrd
+
+    if not path.is_file():
+        raise BadInput(f"{path}: this file of the pair is missing.")
+    check_header(path, read_nrrd_header(path))
+    try:
+        array, header = nrrd.read(str(path), index_order="C")
+        columns = np.array(header["space directions"], dtype=float).T
+        origin = [float(value) for value in header["space origin"]]
+    except (nrrd.NRRDError, OSError, KeyError, ValueError, EOFError) as error:
+        raise BadInput(f"{path}: this file of the pair is broken.") from error
+    spacing = np.linalg.norm(columns, axis=0)
+    size = array.shape[::-1]
+    grid = Grid(
+        (size[0], size[1], size[2]),
+        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        (origin[0], origin[1], origin[2]),
+        tuple(float(value) for value in (columns / spacing).ravel()),
+    )
+    return array, grid
+
+
+def save_pair(pair: Pair, folder: Path) -> None:
+    """Write a pair into a folder, which is made if needed. Raises OSError where the disk refuses."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_nrrd(folder / "baseline.nrrd", pair.baseline.astype(np.float32, copy=False), pair.grid)
+    write_nrrd(folder / "follow_up.nrrd", pair.follow_up.astype(np.float32, copy=False), pair.grid)
+    write_nrrd(folder / "mask.nrrd", pair.mask, pair.grid)
+    record = {
+        "format": FORMAT,
+        "digest": pair.digest(),
+        "axis": pair.axis,
+        "grid": pair.grid.to_dict(),
+        "registration": pair.registration,
+        "scaling": pair.scaling,
+    }
+    with written_whole(folder / "registration.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def load_pair(folder: Path) -> Pair:
+    """Read a pair back, equal to the one saved (same digest). Raises BadInput where a file is missing or broken."""
+    folder = Path(folder)
+    record = _record(folder / "registration.json")
+    try:
+        grid, axis = Grid.from_dict(record["grid"]), int(record["axis"])
+        registration, scaling = dict(record["registration"]), dict(record["scaling"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{folder / 'registration.json'}: it lacks what describes the pair.") from error
+    arrays = []
+    for name, kind in (("baseline", np.float32), ("follow_up", np.float32), ("mask", np.uint8)):
+        path = folder / f"{name}.nrrd"
+        array, found = read_nrrd(path)
+        # The exact grid stands in the JSON: spacing and direction taken apart from a NRRD differ in the last digit.
+        if not found.same_as(grid) or array.dtype != kind:
+            raise BadInput(f"{path}: it does not belong to the pair that registration.json describes.")
+        arrays.append(array)
+    return Pair(arrays[0], arrays[1], arrays[2] > 0, grid, axis, registration, scaling)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: this file of the pair is missing.") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: this file of the pair is broken.") from error
+    if not isinstance(record, dict) or not isinstance(record.get("format"), int):
+        raise BadInput(f"{path}: this file of the pair is broken.")
+    if record["format"] > FORMAT:
+        raise BadInput(f"{path}: it was written by a newer LMIAL (format {record['format']}); this one reads {FORMAT}.")
+    return record
