@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,7 @@ def demo(
 
 def pretrain(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG]", help="TOML file; the shipped recipe if none.")
+        Path | None, typer.Argument(metavar="[CONFIG]", help="JSON file of settings; the shipped recipe if none.")
     ] = None,
     exclude: Annotated[
         list[str], typer.Option("--exclude", metavar="SUBJECT", help="A patient whose images and masks are left out.")
@@ -41,10 +42,32 @@ def pretrain(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The weights to write.")] = Path(
         "change.safetensors"
     ),
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="FOLDER", help="open_ms; found through LMIAL_DATA if not given.")
+    ] = None,
 ) -> None:
-    """Train the network that sees change on the first day, on synthetic change. Seeded; resumes where it stopped."""
-    from LMIALLib.network.pretraining import load_config
+    """Train the network that sees change on the first day, on synthetic change. Seeded; resumes where it stopped.
+
+    Without real scans it trains on phantoms alone, and says so.
+    """
+    from dataclasses import replace
+
+    from LMIALLib.cohorts.open_ms import open_ms_root
+    from LMIALLib.network.pretraining import PretrainConfig
     from LMIALLib.network.pretraining import pretrain as train
 
-    report = train(load_config(config), exclude=tuple(exclude), out=out, say=lambda line: ERR.print(line, markup=False))
-    OUT.print(f"{out}: {report}", markup=False)
+    settings = PretrainConfig.from_file(config) if config else PretrainConfig()
+    found = data or (Path(settings.data) if settings.data else open_ms_root())
+    if found is None:
+        ERR.print("No real scans were found; training on phantoms alone.")
+    command = " ".join(["lmial pretrain", *([config.name] if config else []), *(f"--exclude {e}" for e in exclude)])
+    report = train(
+        replace(settings, data=str(found) if found else None),
+        tuple(exclude),
+        out,
+        log=lambda entry: ERR.print(json.dumps(entry), markup=False),
+        about={"command": command},
+    )
+    OUT.print(
+        f"{out}: {report.steps} steps in {report.seconds / 60:.1f} minutes, digest {report.digest[:12]}", markup=False
+    )

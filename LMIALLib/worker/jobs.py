@@ -138,6 +138,7 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
         examples, unread, cases = _training_slices(study, read, int(request["seed"]))
         settings = FinetuneSettings(
             seed=int(request["seed"]),
+            device=request.get("device") or "auto",
             **{key: request[key] for key in ("steps", "minutes", "threads") if request.get(key) is not None},
         )
         out = study.model_path(request["new_model"])
