@@ -67,6 +67,8 @@ def rank(
         )
         return
     _print_queue(queue[:top], counts)
+    if len({query.case for query in queue[:top]}) > 1:
+        OUT.print("This is the order in which a reader meets them: a batch of 6 stays together, grouped by case.")
     OUT.print(f"{len(queue)} slices wait. Slice numbers are 0-based; see them: lmial show {study} --case ... --out ...")
 
 

@@ -115,8 +115,8 @@ def make_head(shape: HeadShape, rng: np.random.Generator) -> Head:
     tissue[(midline_ventricles < 0) & brain] = VENTRICLE
     texture = (0.5 * slow[3] + 0.5 * slow[0]).astype(np.float32)
     shown = tissue != AIR
-    places = (np.broadcast_to(axis, full)[shown] for axis in (z0, y0, x0))
-    texture[shown] += 0.45 * SmoothNoise(rng)(*places, scale=2.2)
+    at_z, at_y, at_x = (np.broadcast_to(axis, full)[shown] for axis in (z0, y0, x0))
+    texture[shown] += 0.45 * SmoothNoise(rng)(at_z, at_y, at_x, scale=2.2)
     return Head(tissue, texture, brain, to_ventricle)
 
 
