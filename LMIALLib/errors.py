@@ -47,7 +47,7 @@ class WrongUse(LMIALError):
 
 @contextmanager
 def disk_errors(doing: str) -> Iterator[None]:
-    """Turn a full disk or a place that may not be written to into BadInput; ``doing`` says what failed, as "saving x"."""
+    """Turn a full disk or a place that may not be written to into BadInput; ``doing`` says what failed ("saving x")."""
     try:
         yield
     except OSError as error:

@@ -124,7 +124,7 @@ STRATEGIES = MappingProxyType(
 )
 """Every strategy by its name; cannot be changed, so that no name quietly changes its meaning."""
 
-DEFAULT_STRATEGY = "difference-entropy-normalised"
+DEFAULT_STRATEGY = "difference-entropy"
 
 
 def strategy(name: str) -> Strategy:
