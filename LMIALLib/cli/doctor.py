@@ -61,7 +61,10 @@ def _weights() -> Finding:
 
 def _device() -> Finding:
     """What the worker's own interpreter can compute on; asked there, because it need not be this one."""
-    ask = "from LMIALLib.network.device import *; facts = device_facts(chosen_device('auto')); print(*filter(None, facts.values()))"
+    ask = (
+        "from LMIALLib.network.device import chosen_device, device_facts\n"
+        "print(*filter(None, device_facts(chosen_device('auto')).values()))"
+    )
     environment = dict(os.environ, PYTHONPATH=str(Path(__file__).resolve().parents[2]))
     try:
         asked = subprocess.run(

@@ -34,7 +34,7 @@ UNREAD_SLICES = 48
 """Unread slices, drawn with the seed, on which fine-tuning keeps the model's opinion."""
 
 
-class Cancelled(Exception):  # noqa: N818 - it is an answer to a request, not an error
+class Cancelled(Exception):
     """The running job was asked to stop."""
 
 

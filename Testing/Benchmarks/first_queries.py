@@ -93,7 +93,7 @@ def main() -> None:
         for name in NAMES:
             rows[name].append(judge(pair, truth, name, sampled if "passes" in STRATEGIES[name].needs else single))
     print(
-        f"| strategy | slices with change among {QUERIES} | share of wrong voxels | Spearman of score and wrong voxels |"
+        f"| strategy | slices with change among {QUERIES} | share of wrong voxels | Spearman with wrong voxels |"
     )
     print("|---|---|---|---|")
     for name, found in rows.items():

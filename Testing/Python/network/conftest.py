@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,18 @@ def pair() -> Pair:
     return make_pair()
 
 
+@pytest.fixture
+def pair_of() -> Callable[..., Pair]:
+    """``make_pair``, for tests that need a pair of another kind."""
+    return make_pair
+
+
+@pytest.fixture
+def example_of() -> Callable[..., Example]:
+    """``make_example``."""
+    return make_example
+
+
 def make_example(seed: int, change: bool, ignored: bool = False) -> Example:
     """A 48 x 48 slice with a bright square that is marked as change, or nothing."""
     random = np.random.default_rng([seed, 9])
@@ -83,7 +96,7 @@ def make_example(seed: int, change: bool, ignored: bool = False) -> Example:
 @pytest.fixture
 def small_guard(monkeypatch: pytest.MonkeyPatch) -> tuple[Sample, ...]:
     """Two 32 x 32 guard slices in place of the bundled ones."""
-    from LMIALLib.network import training
+    from LMIALLib.network import fit
 
     samples = []
     for seed in (1, 2):
@@ -91,5 +104,5 @@ def small_guard(monkeypatch: pytest.MonkeyPatch) -> tuple[Sample, ...]:
         part = (slice(12, 44), slice(10, 42))
         planes = (example.baseline[part], example.follow_up[part], example.mask[part], example.target[part])
         samples.append(Sample(*planes, "guard"))
-    monkeypatch.setattr(training, "load_guard", lambda: tuple(samples))
+    monkeypatch.setattr(fit, "load_guard", lambda: tuple(samples))
     return tuple(samples)

@@ -41,8 +41,14 @@ def test_masks_depend_on_seed_and_pass_alone(network):
 def test_masks_drop_whole_channels_and_keep_the_mean(network):
     share = network.architecture.bottleneck_dropout
     factors = torch.stack([dropout_masks(network, 0, t)[0] for t in range(300)])
-    assert set(factors.unique().tolist()) == {0.0, pytest.approx(1 / (1 - share))}
+    assert sorted(factors.unique().tolist()) == pytest.approx([0.0, 1 / (1 - share)])
     assert abs(float(factors.mean()) - 1.0) < 0.05
+
+
+def test_ten_passes_drop_each_channel_equally_often(network):
+    share = network.architecture.bottleneck_dropout
+    dropped = sum((dropout_masks(network, 4, t)[0] == 0).int() for t in range(20, 30))
+    assert dropped.tolist() == [round(10 * share)] * network.architecture.widths[-1]
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import make_pair
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.network import prediction as module
 from LMIALLib.network.architecture import dropout_masks
 from LMIALLib.network.prediction import predict
-from LMIALLib.network.slices import brain_window, cut, network_input, network_shape, paste
+from LMIALLib.network.slices import Window, brain_window, cut, network_input, network_shape, paste
 
 
 def entropy(p):
@@ -95,8 +94,8 @@ def test_pair_without_brain(network, pair):
     assert not predict(network, blank, passes=2).mean.any()
 
 
-def test_slices_follow_the_pair_s_axis(network):
-    along, across = make_pair(), make_pair(axis=2, spacing=(3.0, 0.9, 0.9))
+def test_slices_follow_the_pair_s_axis(network, pair_of):
+    along, across = pair_of(), pair_of(axis=2, spacing=(3.0, 0.9, 0.9))
     assert np.allclose(predict(network, along).mean, predict(network, across).mean, atol=1e-6)
 
 
@@ -122,8 +121,8 @@ def test_batch_and_passes_do_not_change_what_is_kept(network, pair):
     assert all(len(batch) == 3 for batch in shapes)
 
 
-def test_coarse_pixels_are_brought_to_the_network_s_size(network):
-    pair = make_pair(spacing=(2.0, 2.0, 4.0))
+def test_coarse_pixels_are_brought_to_the_network_s_size(network, pair_of):
+    pair = pair_of(spacing=(2.0, 2.0, 4.0))
     assert network_shape(pair.slice_shape, pair.in_plane_spacing) == (100, 90)
     found = predict(network, pair, passes=2)
     assert found.mean.shape == (5, 40, 36)
@@ -152,7 +151,9 @@ def test_torch_settings_are_put_back(network, pair):
     assert (torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()) == before
 
 
-@pytest.mark.parametrize(("options", "word"), [({"device": "tpu"}, "tpu"), ({"dtype": "int8"}, "int8"), ({"passes": 0}, "0 passes")])
+@pytest.mark.parametrize(
+    ("options", "word"), [({"device": "tpu"}, "tpu"), ({"dtype": "int8"}, "int8"), ({"passes": 0}, "0 passes")]
+)
 def test_wrong_use(network, pair, options, word):
     with pytest.raises(WrongUse, match=word):
         predict(network, pair, **options)
@@ -183,7 +184,19 @@ def test_window_and_paste_are_inverse():
     mask = np.zeros((2, 10, 12), bool)
     mask[:, 0:3, 9:12] = True
     window = brain_window(mask, 8)
-    assert window.shape == (16, 16)
+    assert window == Window(top=-16, bottom=24, left=-8, right=32)
     back = np.zeros_like(stack)
     paste(cut(stack, window), window, back)
     assert np.array_equal(back[mask], stack[mask])
+
+
+def test_a_pixels_probability_does_not_depend_on_where_the_brain_region_ends(network, pair):
+    """The same slices with a brain region that reaches less far elsewhere: far from its new edge nothing changes."""
+    smaller = pair.mask.copy()
+    rows = np.flatnonzero(pair.mask.any(axis=(0, 2)))
+    smaller[:, : rows[0] + 3] = False
+    starts = {
+        brain_window(mask, network.architecture.multiple).top % network.architecture.multiple
+        for mask in (pair.mask, smaller)
+    }
+    assert starts == {0}, "windows must lie on one lattice: the network is not blind to shifts below it"

@@ -1,0 +1,216 @@
+"""Single time points to paint change into: real ones where the data lie, phantoms always.
+
+Real data: open-ms, longitudinal (Lesjak et al., Neuroinformatics 2016) and cross-sectional (Lesjak et al.,
+Neuroinformatics 2017), CC-BY. They are read where they lie and never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from LMIALLib.cohorts.shapes import LesionShape, shapes_of_mask
+
+LONGITUDINAL = "longitudinal"
+CROSS_SECTIONAL = "cross_sectional_MNI"
+CITATIONS = (
+    "Lesjak et al., Validation of white-matter lesion change detection methods on a novel publicly available MRI image "
+    "database, Neuroinformatics 2016 (CC-BY)",
+    "Lesjak et al., A novel public MR image dataset of multiple sclerosis patients with lesion segmentations based on "
+    "multi-rater consensus, Neuroinformatics 2017 (CC-BY)",
+)
+SITES = 6000
+
+
+@dataclass(frozen=True)
+class Background:
+    """One time point, scaled as `Pair` is, with the places where lesions may be put. Arrays are (slice, row, column).
+
+    Args:
+        name: where it comes from, as "longitudinal/patient04" or "phantom/7".
+        volume: float32; brain median 0, robust spread 1.
+        brain: bool.
+        slice_mm: distance between slices.
+        pixel_mm: side of a (square) pixel.
+        white: usual value of white matter.
+        sites: int32 (n, 3), likely centres of lesions, sorted by slice.
+        anywhere: int32 (n, 3), voxels drawn evenly from the brain.
+    """
+
+    name: str
+    volume: np.ndarray
+    brain: np.ndarray
+    slice_mm: float
+    pixel_mm: float
+    white: float
+    sites: np.ndarray
+    anywhere: np.ndarray
+
+
+def scaled(volume: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """A volume with brain median 0 and robust spread (interquartile range / 1.349, that of a normal distribution) 1."""
+    low, middle, high = np.percentile(volume[brain], (25, 50, 75))
+    return ((volume - middle) / max((high - low) / 1.349, 1e-6)).astype(np.float32)
+
+
+def is_excluded(source: str, exclude: Collection[str]) -> bool:
+    """Whether a source as "longitudinal/patient01" is named in ``exclude``, in full or by its patient alone.
+
+    A bare patient name leaves out that number in both databases, which do not say whether they share persons.
+    """
+    return source in exclude or source.split("/")[-1] in exclude
+
+
+def real_backgrounds(root: Path, exclude: Collection[str] = (), seed: int = 0) -> list[Background]:
+    """Every single time point of open-ms that training may use. ``root`` is the folder open_ms."""
+    found = []
+    for folder in sorted((root / LONGITUDINAL).glob("patient*")):
+        visits = [visit for visit in (1, 2) if (folder / f"study{visit}_FLAIR.nii.gz").is_file()]
+        source = f"{LONGITUDINAL}/{folder.name}"
+        if not is_excluded(source, exclude):
+            found += [_raw_time_point(folder, visit, source, seed) for visit in visits]
+    likely = _lesion_frequency(root, exclude)
+    for folder in sorted((root / CROSS_SECTIONAL).glob("patient*")):
+        source = f"{CROSS_SECTIONAL}/{folder.name}"
+        if (folder / "FLAIR.nii.gz").is_file() and not is_excluded(source, exclude):
+            found += _isotropic_time_point(folder, source, likely, seed)
+    return found
+
+
+def real_shapes(root: Path, exclude: Collection[str] = ()) -> list[LesionShape]:
+    """Shapes of change (longitudinal) and of lesions (cross-sectional) of all patients that are not excluded."""
+    shapes = []
+    for database, name in ((LONGITUDINAL, "gt.nii.gz"), (CROSS_SECTIONAL, "lesions.nii.gz")):
+        for folder in sorted((root / database).glob("patient*")):
+            source = f"{database}/{folder.name}"
+            if (folder / name).is_file() and not is_excluded(source, exclude):
+                mask, spacing = _read(folder / name)
+                shapes += shapes_of_mask(mask > 0, spacing, source)
+    return shapes
+
+
+def background_of(
+    name: str,
+    volume: np.ndarray,
+    brain: np.ndarray,
+    slice_mm: float,
+    pixel_mm: float,
+    *,
+    likely: np.ndarray | None = None,
+    seed: int = 0,
+    sites: int = SITES,
+) -> Background:
+    """Scale a time point (slice, row, column), find its white matter and draw likely lesion sites.
+
+    ``likely``: how often lesions occur at a voxel, any unit, the volume's shape; without it sites lie in white
+    matter, near the ventricles and near what is already bright. ``sites``: how many to draw.
+    """
+    values = scaled(volume, brain)
+    spacing = (slice_mm, pixel_mm, pixel_mm)
+    white, weight = _site_weight(values, brain, spacing)
+    if likely is not None:
+        weight = weight * (likely / max(float(likely.max()), 1e-6) + 0.03)
+    rng = np.random.default_rng([seed, 0x73697465])
+    places = np.flatnonzero(weight if weight.any() else brain)
+    share = np.maximum(weight.ravel()[places].astype(np.float64), 1e-9)
+    chosen = np.sort(rng.choice(places, sites, p=share / share.sum()))
+    centres = np.stack(np.unravel_index(chosen, weight.shape), axis=1).astype(np.int32)
+    inside = np.flatnonzero(brain)
+    anywhere = np.stack(np.unravel_index(rng.choice(inside, sites), brain.shape), axis=1).astype(np.int32)
+    return Background(name, values, brain, slice_mm, pixel_mm, white, centres, anywhere)
+
+
+def _site_weight(
+    values: np.ndarray, brain: np.ndarray, spacing: tuple[float, float, float]
+) -> tuple[float, np.ndarray]:
+    """Usual value of white matter, and how likely a lesion is at each voxel (float32, 0 where none may be)."""
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    depth = distance_transform_edt(brain, spacing)
+    smooth = gaussian_filter(values, [0.0, 1.0 / spacing[1], 1.0 / spacing[2]])
+    deep = smooth[(depth > 15) & (np.abs(smooth) < 2.5)]
+    counts, edges = np.histogram(deep if deep.size else smooth[brain], 100)
+    white = float(edges[int(np.argmax(gaussian_filter(counts.astype(float), 3)))])
+    ventricle = (smooth < -2.2) & (depth > 22)
+    near = np.exp(-distance_transform_edt(~ventricle, spacing) / 10.0) if ventricle.any() else np.zeros_like(values)
+    bright = (smooth > white + 1.6) & (depth > 12)
+    beside = np.exp(-distance_transform_edt(~bright, spacing) / 3.0) if bright.any() else np.zeros_like(values)
+    usable = (depth > 3) & (smooth > white - 1.2)
+    whiteness = np.exp(-0.5 * ((smooth - white) / 0.7) ** 2) * np.clip(depth / 12.0, 0.1, 1.0)
+    return white, (usable * (whiteness * (0.25 + 1.5 * near) + 0.6 * beside)).astype(np.float32)
+
+
+def _raw_time_point(folder: Path, visit: int, source: str, seed: int) -> Background:
+    """A raw scan with its supplied brain mask, on its own grid (thick axial slices)."""
+    import SimpleITK as sitk
+
+    raw = sitk.ReadImage(str(folder / f"study{visit}_FLAIR.nii.gz"), sitk.sitkFloat32)
+    to_raw = sitk.ReadTransform(str(folder / f"study{visit}_FLAIR_to_common_space.txt"))
+    mask = sitk.ReadImage(str(folder / "brainmask.nii.gz"), sitk.sitkUInt8)
+    brain = sitk.Resample(mask, raw, to_raw.GetInverse(), sitk.sitkNearestNeighbor, 0)
+    column, _, slices = raw.GetSpacing()
+    return background_of(
+        source, sitk.GetArrayFromImage(raw), sitk.GetArrayFromImage(brain) > 0, slices, column, seed=seed
+    )
+
+
+def _isotropic_time_point(folder: Path, source: str, likely: np.ndarray, seed: int) -> list[Background]:
+    """A skull-stripped 1 mm scan, sliced along each of its three axes."""
+    from scipy.ndimage import binary_closing, binary_fill_holes
+
+    volume, spacing = _read(folder / "FLAIR.nii.gz")
+    brain = binary_fill_holes(binary_closing(volume > 5.0, iterations=2))
+    first = background_of(source, volume, brain, spacing[0], spacing[1], likely=likely, seed=seed)
+    return [first, turned(first, 1), turned(first, 2)]
+
+
+def turned(background: Background, axis: int) -> Background:
+    """An isotropic background sliced along another of its axes."""
+    order = [axis, *(a for a in range(3) if a != axis)]
+    sites = background.sites[:, order]
+    return replace(
+        background,
+        volume=np.ascontiguousarray(background.volume.transpose(order)),
+        brain=np.ascontiguousarray(background.brain.transpose(order)),
+        sites=sites[np.argsort(sites[:, 0], kind="stable")],
+        anywhere=background.anywhere[:, order],
+    )
+
+
+def _lesion_frequency(root: Path, exclude: Collection[str]) -> np.ndarray:
+    """How many cross-sectional patients have a lesion near each voxel of their common space (smoothed by 3 mm)."""
+    from scipy.ndimage import gaussian_filter
+
+    total: np.ndarray | None = None
+    for folder in sorted((root / CROSS_SECTIONAL).glob("patient*")):
+        if not is_excluded(f"{CROSS_SECTIONAL}/{folder.name}", exclude):
+            mask, _ = _read(folder / "lesions.nii.gz")
+            total = (mask > 0).astype(np.float32) if total is None else total + (mask > 0)
+    return np.zeros((1, 1, 1), np.float32) if total is None else gaussian_filter(total, 3.0)
+
+
+def _read(path: Path) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """Voxels (z, y, x) and spacing in mm along z, y, x."""
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(str(path))
+    x, y, z = image.GetSpacing()
+    return sitk.GetArrayFromImage(image), (z, y, x)
+
+
+def phantom_backgrounds(count: int, seed: int = 0) -> list[Background]:
+    """Follow-up scans of ``count`` phantoms (about 6 s each), seeds counted from ``seed`` within those for training."""
+    import SimpleITK as sitk
+
+    from LMIALLib.cohorts.phantom import make_phantom
+
+    found = []
+    for number in range(seed, seed + count):
+        phantom = make_phantom(number)
+        column, _, slices = phantom.follow_up.GetSpacing()
+        volume = sitk.GetArrayFromImage(phantom.follow_up).astype(np.float32)
+        found.append(background_of(f"phantom/{number}", volume, phantom.brain, slices, column, seed=seed))
+    return found

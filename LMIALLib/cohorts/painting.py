@@ -1,0 +1,189 @@
+"""Painting lesions into the slices of one time point, twice: as the earlier and as the later visit shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from LMIALLib.cohorts import visits
+from LMIALLib.cohorts.backgrounds import Background
+from LMIALLib.cohorts.shapes import LesionShape, ShapeLibrary
+
+Range = tuple[float, float]
+KINDS = ("new", "grown", "brighter")
+KIND_SHARES = (0.55, 0.37, 0.08)
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """How often and how strongly each effect acts; ranges are (low, high) of a uniform draw.
+
+    Args:
+        size: rows and columns of a sample.
+        pixel_mm: side of a sample's pixel.
+        blank: share of samples without any change.
+        changed: largest number of changed lesions near one slice.
+        stable: largest number of painted lesions that do not change.
+        contrast: brightness of a lesion above white matter, robust spreads.
+        visible: least difference that the truth calls change, robust spreads.
+        shift: standard deviation of the misalignment, mm.
+        warp: standard deviation of the smooth deformation, mm.
+        blur: standard deviation of in-plane smoothing, pixels.
+        gamma: standard deviation of the logarithm of the contrast exponent.
+        bias: standard deviation of the bias field left after matching.
+        noise: standard deviation of the noise, robust spreads.
+        gain: standard deviation of the scale left after matching.
+        offset: standard deviation of the offset left after matching.
+        flow: share of visits with a patch of brightened CSF.
+    """
+
+    size: int = 128
+    pixel_mm: Range = (0.55, 1.05)
+    blank: float = 0.12
+    changed: int = 6
+    stable: int = 4
+    contrast: Range = (0.6, 4.2)
+    visible: float = 0.3
+    shift: float = 0.35
+    warp: float = 0.3
+    blur: Range = (0.0, 0.9)
+    gamma: float = 0.18
+    bias: float = 0.02
+    noise: Range = (0.05, 0.55)
+    gain: float = 0.05
+    offset: float = 0.08
+    flow: float = 0.2
+
+
+@dataclass
+class Slab:
+    """Base slices around the one that is made, cut to what the sample needs; arrays (slices, rows, columns)."""
+
+    volume: np.ndarray
+    brain: np.ndarray
+    positions: np.ndarray
+    corner: tuple[int, int, int]
+    occupancy: list[np.ndarray] = field(default_factory=list)
+    lesioned: list[np.ndarray] = field(default_factory=list)
+
+
+def paint(
+    slab: Slab, background: Background, shapes: ShapeLibrary, rng: np.random.Generator, settings: Synthesis
+) -> None:
+    """Fill in what both visits show of lesions: shares of voxels, and intensities with the lesions in them."""
+    shape = slab.volume.shape
+    slab.occupancy = [np.zeros(shape, np.float32), np.zeros(shape, np.float32)]
+    slab.lesioned = [slab.volume.copy(), slab.volume.copy()]
+    middle = slab.corner[0] - slab.positions[0] / background.slice_mm
+    reach = 5.0 / background.slice_mm
+    limits = np.searchsorted(background.sites[:, 0], [middle - reach, middle + reach])
+    near = background.sites[limits[0] : limits[1] + 1] - np.array(slab.corner)
+    near = near[(near >= 0).all(axis=1) & (near < np.array(shape)).all(axis=1)]
+    if not len(near):
+        return
+    changed = 0 if rng.random() < settings.blank else int(rng.integers(1, settings.changed + 1))
+    for number in range(changed + int(rng.integers(0, settings.stable + 1))):
+        spot = near[rng.integers(len(near))]
+        kind = "stable" if number >= changed else str(rng.choice(KINDS, p=KIND_SHARES))
+        _paint_lesion(slab, background, spot, kind, shapes, rng, settings)
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """A lesion put somewhere: its shape, its middle as index into the slab, magnification, turn (radians) and
+    mirroring.
+
+    ``lift`` is how far its middle lies above the slice, mm.
+    """
+
+    shape: LesionShape
+    middle: np.ndarray
+    scale: float
+    turn: float
+    mirror: np.ndarray
+    lift: float
+
+    @classmethod
+    def draw(cls, middle: np.ndarray, shapes: ShapeLibrary, rng: np.random.Generator) -> _Spot:
+        """A shape from the library, turned, mirrored, scaled and cut at any height."""
+        shape = shapes.draw(rng)
+        scale = float(np.exp(rng.normal(0.0, 0.2)))
+        turn, mirror = float(rng.uniform(0, 2 * np.pi)), rng.random(2) < 0.5
+        lift = float(rng.uniform(-0.5, 0.5)) * shape.occupancy.shape[0] * shape.spacing[0]
+        return cls(shape, middle, scale, turn, mirror, lift)
+
+    def shrunk(self, factor: float) -> _Spot:
+        """The same lesion, smaller."""
+        return replace(self, scale=self.scale * factor, lift=self.lift * factor)
+
+    def rasterised(self, slab: Slab, background: Background) -> tuple[np.ndarray | None, tuple[int, int, int]]:
+        """Shares of the slab's voxels, float32, and the corner of their box; None outside the slab."""
+        from scipy.ndimage import affine_transform
+
+        occupancy, spacing = self.shape.occupancy, np.array(self.shape.spacing)
+        steps = np.array([background.slice_mm, background.pixel_mm, background.pixel_mm])
+        extent = np.array(occupancy.shape) * spacing * self.scale
+        half = np.array([extent[0] / 2, np.hypot(*extent[1:]) / 2, np.hypot(*extent[1:]) / 2]) / steps
+        middle = self.middle + np.array([self.lift / steps[0], 0.0, 0.0])
+        low = np.maximum(np.floor(middle - half), 0).astype(int)
+        high = np.minimum(np.ceil(middle + half) + 1, slab.volume.shape).astype(int)
+        corner = (int(low[0]), int(low[1]), int(low[2]))
+        if (high <= low).any():
+            return None, corner
+        cosine, sine = np.cos(self.turn), np.sin(self.turn)
+        flip = np.where(self.mirror, -1.0, 1.0)
+        rotation = np.array([[flip[0], 0, 0], [0, cosine, -sine], [0, flip[1] * sine, flip[1] * cosine]])
+        matrix = rotation * steps[None, :] / spacing[:, None] / self.scale
+        offset = (np.array(occupancy.shape) - 1) / 2 + matrix @ (low - middle)
+        moved = affine_transform(occupancy, matrix, offset, tuple(high - low), order=1, mode="constant", cval=0.0)
+        return moved.astype(np.float32), corner
+
+
+def _paint_lesion(
+    slab: Slab,
+    background: Background,
+    middle: np.ndarray,
+    kind: str,
+    shapes: ShapeLibrary,
+    rng: np.random.Generator,
+    settings: Synthesis,
+) -> None:
+    """Paint one lesion into both visits: absent or smaller or fainter in the first unless it is stable."""
+    spot = _Spot.draw(middle, shapes, rng)
+    whole, corner = spot.rasterised(slab, background)
+    if whole is None:
+        return
+    earlier = whole if kind in ("stable", "brighter") else np.zeros_like(whole)
+    if kind == "grown":
+        smaller, where = spot.shrunk(rng.uniform(0.35, 0.85)).rasterised(slab, background)
+        if smaller is not None:
+            earlier = np.minimum(_within(smaller, where, corner, whole.shape), whole)
+    level = background.white + np.exp(rng.uniform(*np.log(settings.contrast)))
+    faded = level - rng.uniform(0.25, 0.8) * (level - background.white) if kind == "brighter" else level
+    # one texture for both visits: a stable lesion is the same lesion
+    plane = (whole.shape[1], whole.shape[2])
+    texture = 0.25 * (level - background.white) * visits.smooth_field(rng, plane, 6)
+    box = tuple(slice(c, c + n) for c, n in zip(corner, whole.shape, strict=True))
+    brain = slab.brain[box]
+    for visit, (share, bright) in enumerate(((earlier, faded), (whole, level))):
+        values = slab.lesioned[visit][box]
+        slab.lesioned[visit][box] = values + share * np.maximum(bright + texture - values, 0.0) * brain
+        # a lesion that only brightened counts as change as a whole
+        counted = np.zeros_like(share) if kind == "brighter" and visit == 0 else share
+        slab.occupancy[visit][box] = np.maximum(slab.occupancy[visit][box], counted * brain)
+
+
+def _within(
+    part: np.ndarray, corner: tuple[int, int, int], other: tuple[int, int, int], shape: tuple[int, ...]
+) -> np.ndarray:
+    """A box at ``corner`` as seen in the box of ``shape`` at ``other``."""
+    result = np.zeros(shape, np.float32)
+    start = [max(0, c - o) for c, o in zip(corner, other, strict=True)]
+    source = [max(0, o - c) for c, o in zip(corner, other, strict=True)]
+    size = [min(n - s, p - q) for n, s, p, q in zip(shape, start, part.shape, source, strict=True)]
+    if min(size) > 0:
+        result[tuple(slice(s, s + n) for s, n in zip(start, size, strict=True))] = part[
+            tuple(slice(q, q + n) for q, n in zip(source, size, strict=True))
+        ]
+    return result

@@ -1,0 +1,191 @@
+"""Prediction of a pair: probability of change, and what stochastic passes say of its certainty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from LMIALLib.network.architecture import ChangeNetwork, dropout_masks
+from LMIALLib.network.device import checked_dtype, chosen_device, library_versions, processor_name, reproducible
+from LMIALLib.network.inference import FoldedNetwork
+from LMIALLib.network.slices import brain_window, cut, network_input, network_shape, pair_stacks, paste, resized
+from LMIALLib.pairs.pair import Pair
+
+Progress = Callable[[str, int, int], None]
+FEATURES = 256
+
+
+def ignore(stage: str, done: int, total: int) -> None:
+    """A progress listener that does nothing."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of a pair, as stacks (slices, rows, columns) along the pair's slice axis; 0 outside the
+    brain.
+
+    Args:
+        mean: float32, mean probability of change over the passes.
+        expected_entropy: float32, mean over passes of the entropy of one pass, in nats; None for a single pass.
+        variance: float32, variance over passes of the probability; None for a single pass.
+        features: float32 (slices, d), mean and maximum over the brain of an encoder map; 0 for slices without brain.
+        passes: number of passes; 1 is without dropout.
+        conditions: everything that must be the same for the same bits (JSON-ready).
+    """
+
+    mean: np.ndarray
+    expected_entropy: np.ndarray | None
+    variance: np.ndarray | None
+    features: np.ndarray
+    passes: int
+    conditions: dict[str, Any]
+
+
+def predict(
+    network: ChangeNetwork,
+    pair: Pair,
+    *,
+    passes: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: str = "float32",
+    batch: int = 8,
+    threads: int | None = None,
+    progress: Progress = ignore,
+) -> Prediction:
+    """Probability, expected entropy and variance of every pixel of the brain, and features of every slice.
+
+    Args:
+        network: in evaluation mode or not; its dropout and normalisation layers are never in training mode here.
+        pair: both visits on one grid.
+        passes: 1 for one pass without dropout, more for Monte Carlo dropout (Gal and Ghahramani, arXiv 1506.02142).
+        seed: with the index of a pass it gives the channels that are dropped, the same ones for the whole pool.
+        device: "cpu", "cuda" or "auto".
+        dtype: "float32", or "bfloat16" / "float16" where the device gains from it.
+        batch: slices at a time; halved when a GPU runs out of memory, then the CPU is used (noted in the conditions).
+        threads: CPU threads; None keeps torch's number. Stored, because sums depend on it in the last bit.
+        progress: called with ("predict", slices done, slices in all).
+
+    Memory does not grow with ``passes``: sums are kept, never the maps of single passes. Raises WrongUse for an unknown
+    device or number type or fewer than one pass.
+    """
+    from LMIALLib.errors import WrongUse
+
+    if passes < 1:
+        raise WrongUse(f"{passes} passes were asked for; at least one is needed.")
+    used, notes, size = chosen_device(device), [], max(1, int(batch))
+    with reproducible(threads) as count, torch.inference_mode():
+        while True:
+            try:
+                folded = FoldedNetwork(network, used, getattr(torch, checked_dtype(dtype)))
+                layers = _sampled_layers(network, folded, passes, seed)
+                maps = _predict_stacks(folded, layers, pair, network.architecture.multiple, size, progress)
+                break
+            except torch.OutOfMemoryError:
+                used, size, note = _smaller(used, size)
+                notes.append(note)
+                torch.cuda.empty_cache()
+    conditions = {
+        "device": used,
+        "dtype": dtype,
+        "threads": count,
+        "batch": size,
+        "passes": passes,
+        "seed": seed,
+        "cpu": processor_name(),
+        "versions": library_versions(),
+        "notes": notes,
+    }
+    mean, expected, variance, features = maps
+    return Prediction(mean, expected, variance, features, passes, conditions)
+
+
+def _smaller(device: str, batch: int) -> tuple[str, int, str]:
+    """What to try after running out of memory: half the batch, then the CPU. On the CPU there is nothing smaller."""
+    if device == "cpu":
+        raise MemoryError("There is not enough memory to predict one slice on the CPU.")
+    if batch > 1:
+        return device, batch // 2, f"out of memory on {device} with {batch} slices at a time: used {batch // 2}"
+    return "cpu", 8, f"out of memory on {device} with one slice at a time: used the CPU"
+
+
+def _sampled_layers(
+    network: ChangeNetwork, folded: FoldedNetwork, passes: int, seed: int
+) -> list[list[tuple[Tensor, Tensor]] | None]:
+    """The decoder of each pass; a single pass is the one without dropout."""
+    if passes == 1:
+        return [None]
+    return [folded.sampled(dropout_masks(network, seed, index)) for index in range(passes)]
+
+
+def _predict_stacks(
+    folded: FoldedNetwork,
+    layers: list[list[tuple[Tensor, Tensor]] | None],
+    pair: Pair,
+    multiple: int,
+    batch: int,
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """Mean, expected entropy, variance (stacks) and features of all slices that hold brain."""
+    baseline, follow_up, mask = pair_stacks(pair)
+    full, shape = mask.shape[1:], network_shape(pair.slice_shape, pair.in_plane_spacing)
+    several = len(layers) > 1
+    maps = [np.zeros(mask.shape, np.float32) for _ in range(3 if several else 1)]
+    features = np.zeros((len(mask), FEATURES), np.float32)
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
+    for start in range(0, len(slices), batch):
+        chosen = slices[start : start + batch]
+        inside = resized(mask[chosen].astype(np.float32), shape) > 0.5
+        window = brain_window(inside, multiple)
+        before, after = (cut(resized(stack[chosen], shape), window) for stack in (baseline, follow_up))
+        region = cut(inside, window)
+        inputs = torch.from_numpy(network_input(before, after, region)).to(folded.device)
+        results, pooled = _predict_batch(folded, layers, inputs, torch.from_numpy(region).to(folded.device))
+        features[chosen, : pooled.shape[1]] = pooled
+        for stack, result in zip(maps, results, strict=True):
+            part = np.zeros((len(chosen), *shape), np.float32)
+            paste(result, window, part)
+            stack[chosen] = resized(part, full) * mask[chosen]
+        progress("predict", start + len(chosen), len(slices))
+    return maps[0], maps[1] if several else None, maps[2] if several else None, features
+
+
+def _predict_batch(
+    folded: FoldedNetwork, layers: list[list[tuple[Tensor, Tensor]] | None], inputs: Tensor, region: Tensor
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """What one batch leaves: [mean] or [mean, expected entropy, variance], each (n, rows, columns), and features."""
+    encoded, deep = folded.encode(inputs)
+    pooled = _pooled(deep, region)
+    total = entropy = square = torch.zeros(())
+    for index, layer in enumerate(layers):
+        logits = folded.decode(encoded, layer)
+        probability = torch.sigmoid(logits)
+        if len(layers) == 1:
+            return [probability.cpu().numpy()], pooled
+        # H(p) = softplus(z) - z p, exact for saturated logits, where p ln p would be 0 times infinity
+        pass_entropy = functional.softplus(logits).sub_(logits.mul_(probability))
+        if index == 0:
+            total, entropy, square = probability.clone(), pass_entropy, probability.square_()
+        else:
+            total += probability
+            entropy += pass_entropy
+            square += probability.square_()
+    count = len(layers)
+    mean = total / count
+    variance = (square / count - mean * mean).clamp_(min=0)
+    return [value.cpu().numpy() for value in (mean, entropy / count, variance)], pooled
+
+
+def _pooled(deep: Tensor, region: Tensor) -> np.ndarray:
+    """Mean and maximum over the brain of an encoder map (n, c, r, s), float32 (n, at most 256)."""
+    deep = deep[:, : FEATURES // 2].float()
+    weight = functional.adaptive_avg_pool2d(region[:, None].float(), (deep.shape[-2], deep.shape[-1]))
+    mean = (deep * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3)).clamp(min=1e-6)
+    highest = (deep * (weight > 0)).amax(dim=(2, 3))
+    return torch.cat((mean, highest), dim=1).cpu().numpy()

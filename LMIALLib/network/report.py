@@ -1,0 +1,38 @@
+"""What a fine-tuning run leaves for whoever decides about its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FinetuneReport:
+    """Figures of one run, before (the model it started from) and after (the model that was written).
+
+    Args:
+        digest: of the new weights.
+        steps: optimiser steps made.
+        losses: mean training loss of each tenth of the run.
+        examples: annotated slices.
+        dice_before, dice_after: Dice on the annotated slices, all read pixels pooled; None when no change is marked
+        on any.
+        false_before, false_after: read pixels that are called change where the reader marked none.
+        guard_before, guard_after: Dice on the synthetic set built into LMIAL.
+        kept: share of the old weights in the new ones.
+        finite: whether all parameters and figures are finite numbers; weights that are not are not written.
+        seconds: how long it took.
+    """
+
+    digest: str
+    steps: int
+    losses: tuple[float, ...]
+    examples: int
+    dice_before: float | None
+    dice_after: float | None
+    false_before: int
+    false_after: int
+    guard_before: float
+    guard_after: float
+    kept: float
+    finite: bool
+    seconds: float

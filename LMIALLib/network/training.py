@@ -1,0 +1,288 @@
+"""Fine-tuning on very few annotated slices, without forgetting what the model could do before."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from LMIALLib.errors import LMIALError
+from LMIALLib.network.architecture import ChangeNetwork
+from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
+from LMIALLib.network.device import chosen_device, library_versions, reproducible
+from LMIALLib.network.fit import guard_dice, read_figures
+from LMIALLib.network.lessons import Example, Lessons
+from LMIALLib.network.losses import change_loss, pooled_dice
+from LMIALLib.network.report import FinetuneReport
+from LMIALLib.network.weights import load_weights, save_weights
+
+__all__ = ["Example", "FinetuneReport", "FinetuneSettings", "Stopped", "finetune"]
+
+
+class Stopped(LMIALError):
+    """The run was cancelled; its checkpoint lets it go on."""
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """Everything that shapes a fine-tuning run; stored with the model.
+
+    Args:
+        steps: optimiser steps.
+        minutes: stop earlier after this time; None: only steps count.
+        seed: of crops, augmentation, painted samples and dropout.
+        rate: highest learning rate (AdamW); it rises over 10 steps, then falls to a tenth along a cosine.
+        average: decay of the running average of the weights, which is what is kept of the run.
+        annotated, unread, painted: crops of each kind in a step.
+        opinion: weight of the loss that keeps the model's opinion where nobody read.
+        kept: share of the old weights in the new ones; the way between both is straight (Wortsman et al., arXiv
+            2109.01903, "WiSE-FT"). It grows in fifths while the new model reads the built-in synthetic set worse than
+            the old one by more than ``forgotten``.
+        forgotten: largest loss of Dice on that set.
+        size: rows and columns of a crop.
+        checkpoint_every: steps between two checkpoints.
+        threads: CPU threads; None keeps torch's number.
+        device: "cpu", "cuda" or "auto"; a GPU that runs out of memory is given up for the CPU.
+    """
+
+    steps: int = 60
+    minutes: float | None = None
+    seed: int = 0
+    rate: float = 3e-4
+    average: float = 0.95
+    annotated: int = 6
+    unread: int = 3
+    painted: int = 2
+    opinion: float = 20.0
+    kept: float = 0.4
+    forgotten: float = 0.02
+    size: int = 128
+    checkpoint_every: int = 20
+    threads: int | None = None
+    device: str = "cpu"
+
+
+def finetune(
+    weights: Path,
+    examples: Sequence[Example],
+    unread: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    out: Path,
+    *,
+    settings: FinetuneSettings | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[..., None] = lambda done, total, **figures: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> FinetuneReport:
+    """Go on training a model on slices that a person read, and write the result to ``out``.
+
+    Args:
+        weights: the model to start from.
+        examples: slices that were read, at least one.
+        unread: (baseline, follow-up, mask) of slices that were not, as in `Pair`. They are never taken for "no change":
+            there the new model is held to the old one's opinion.
+        out: the new weights file, written whole or not at all.
+        settings: see `FinetuneSettings`.
+        checkpoint: file that lets a stopped run go on; removed when the run is complete.
+        progress: called as (steps done, steps in all, loss=..., dice=...).
+        cancelled: asked before each step; True raises Stopped.
+
+    Batch normalisation keeps its statistics: a few slices say nothing about the pool's. Raises ValueError without
+    examples, BadInput for unusable weights or a checkpoint of another run, Stopped when cancelled.
+    """
+    if not examples:
+        raise ValueError("fine-tuning needs at least one slice that was read")
+    started, settings = time.monotonic(), settings or FinetuneSettings()
+    while True:
+        try:
+            with reproducible(settings.threads):
+                run = _Run(weights, examples, unread, settings)
+                steps = _trained(run, started, checkpoint, progress, cancelled)
+                report = run.finish(out, steps, started)
+            break
+        except torch.OutOfMemoryError:
+            if run_on_cpu(settings):
+                raise MemoryError("There is not enough memory to fine-tune on the CPU.") from None
+            settings = replace(settings, device="cpu")
+            _forgotten(checkpoint)
+    _forgotten(checkpoint)
+    return report
+
+
+def run_on_cpu(settings: FinetuneSettings) -> bool:
+    """Whether these settings mean the CPU on this machine."""
+    return chosen_device(settings.device) == "cpu"
+
+
+def _forgotten(checkpoint: Path | None) -> None:
+    """Remove a checkpoint, if there is one."""
+    if checkpoint is not None:
+        Path(checkpoint).unlink(missing_ok=True)
+
+
+def _trained(
+    run: _Run,
+    started: float,
+    checkpoint: Path | None,
+    progress: Callable[..., None],
+    cancelled: Callable[[], bool],
+) -> int:
+    """Make the steps that are left, and return how many were made in all."""
+    settings, done = run.settings, 0
+    if checkpoint is not None and Path(checkpoint).is_file():
+        done = load_checkpoint(checkpoint, run.parts, run.optimiser, run.about)
+    for step in range(done, settings.steps):
+        if settings.minutes is not None and time.monotonic() - started > 60 * settings.minutes:
+            break
+        if cancelled():
+            raise Stopped(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
+        progress(step, settings.steps, **run.figures())
+        run.step(step)
+        done = step + 1
+        if checkpoint is not None and done % settings.checkpoint_every == 0:
+            save_checkpoint(checkpoint, done, run.parts, run.optimiser, run.about)
+    return done
+
+
+class _Run:
+    """Both models, the optimiser and the lessons of one run."""
+
+    def __init__(
+        self,
+        weights: Path,
+        examples: Sequence[Example],
+        unread: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+        settings: FinetuneSettings,
+    ) -> None:
+        self.settings, self.examples = settings, examples
+        self.device = chosen_device(settings.device)
+        network, self.info = load_weights(weights)
+        self.old = network.to(self.device)
+        self.new = copy.deepcopy(self.old)
+        self.lessons = Lessons(examples, unread, size=settings.size, seed=settings.seed)
+        trained = [p for p in self.new.parameters() if p.ndim > 1 or p is self.new.head.bias]
+        for parameter in self.new.parameters():
+            parameter.requires_grad_(any(parameter is t for t in trained))
+        self.optimiser = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.0)
+        self.averaged = copy.deepcopy(self.new)
+        self.parts: dict[str, nn.Module] = {"network": self.new, "averaged": self.averaged}
+        self.loss = change_loss()
+        self.losses: list[float] = []
+        self.overlaps: list[float] = []
+        self.about = {"settings": asdict(settings), "start": self.info.digest, "examples": len(examples)}
+        self.before = read_figures(self.old, examples)
+
+    def step(self, number: int) -> None:
+        """One optimiser step; every random choice depends on seed and step."""
+        settings = self.settings
+        torch.manual_seed(settings.seed * 1_000_003 + number)
+        for group in self.optimiser.param_groups:
+            falling = 0.55 + 0.45 * math.cos(math.pi * number / settings.steps)
+            group["lr"] = settings.rate * min((number + 1) / 10, falling)
+        learning(self.new)
+        loss = self._taught(number)
+        if settings.unread and self.lessons.unread:
+            loss = loss + settings.opinion * self._opinion(number)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for p in self.new.parameters() if p.requires_grad], 1.0)
+        self.optimiser.step()
+        interpolate(self.averaged, self.new, 1.0 - min(settings.average, (1 + number) / (10 + number)))
+        self.losses.append(float(loss.detach()))
+
+    def _taught(self, number: int) -> Tensor:
+        """Loss on what was read and on what was painted."""
+        lessons = [self.lessons.annotated(number, self.settings.annotated)]
+        if self.settings.painted and self.lessons.backgrounds:
+            lessons.append(self.lessons.painted(number, self.settings.painted))
+        inputs = torch.cat([lesson.inputs for lesson in lessons]).to(self.device)
+        target = torch.cat([lesson.target for lesson in lessons]).to(self.device)
+        counted = torch.cat([lesson.counted for lesson in lessons]).to(self.device)
+        logits = self.new(inputs)
+        read = counted & (torch.arange(len(counted), device=self.device) < len(lessons[0].target))[:, None, None, None]
+        called, truth = (value[read].detach().cpu().numpy() for value in (logits > 0, target > 0.5))
+        self.overlaps.append(pooled_dice(called, truth))
+        return self.loss(logits, target, counted)
+
+    def _opinion(self, number: int) -> Tensor:
+        """Cross-entropy with the old model's probabilities where nobody read, above that of the old model itself."""
+        lesson = self.lessons.opinions(number, self.settings.unread)
+        inputs, brain = lesson.inputs.to(self.device), (lesson.visits != 0).any(dim=1, keepdim=True).to(self.device)
+        with torch.no_grad():
+            opinion = torch.sigmoid(self.old(inputs))
+        return opinion_loss(self.new(inputs), opinion, brain)
+
+    def figures(self) -> dict[str, float]:
+        """Mean over the last ten steps of the loss, and of Dice on crops that were read; nothing before the first."""
+        if not self.losses:
+            return {}
+        return {"loss": float(np.mean(self.losses[-10:])), "dice": float(np.mean(self.overlaps[-10:]))}
+
+    def _safe(self, guard: float) -> tuple[ChangeNetwork, float]:
+        """The averaged network, as far on the way back to the old one as the synthetic set asks for, and how far."""
+        kept = self.settings.kept
+        while True:
+            network = copy.deepcopy(self.averaged)
+            interpolate(network, self.old, kept)
+            if kept >= 1.0 or guard_dice(network) >= guard - self.settings.forgotten:
+                return network, kept
+            kept = min(1.0, kept + 0.2)
+
+    def finish(self, out: Path, steps: int, started: float) -> FinetuneReport:
+        """Go part of the way back to the old weights, save, and compare both models as they are stored."""
+        before = guard_dice(self.old)
+        self.new, kept = self._safe(before)
+        finite = all(bool(torch.isfinite(value).all()) for value in self.new.state_dict().values())
+        digest = ""
+        if finite:
+            provenance = {"parent": self.info.digest, "settings": asdict(self.settings), "steps": steps, "kept": kept}
+            digest = save_weights(self.new.cpu(), out, {**provenance, "versions": library_versions()})
+            self.new = load_weights(out)[0].to(self.device)
+        after = read_figures(self.new, self.examples)
+        tenth = max(1, len(self.losses) // 10)
+        losses = tuple(float(np.mean(self.losses[i : i + tenth])) for i in range(0, len(self.losses), tenth))
+        return FinetuneReport(
+            digest=digest,
+            steps=steps,
+            losses=losses,
+            examples=len(self.examples),
+            dice_before=self.before[0],
+            dice_after=after[0],
+            false_before=self.before[1],
+            false_after=after[1],
+            guard_before=before,
+            guard_after=guard_dice(self.new),
+            finite=finite and bool(np.isfinite(losses).all()),
+            kept=kept,
+            seconds=time.monotonic() - started,
+        )
+
+
+def opinion_loss(logits: Tensor, opinion: Tensor, brain: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence (nats) from the old model's probabilities, over brain; 0 where both agree."""
+    cross = functional.binary_cross_entropy_with_logits(logits, opinion, reduction="none")
+    clear = opinion.clamp(1e-6, 1 - 1e-6)
+    own = -(opinion * clear.log() + (1 - opinion) * (1 - clear).log())
+    return ((cross - own) * brain).sum() / brain.sum().clamp(min=1)
+
+
+def learning(network: ChangeNetwork) -> None:
+    """Training mode with dropout, but every normalisation layer keeps its statistics."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def interpolate(new: nn.Module, old: nn.Module, kept: float) -> None:
+    """Move the new parameters the share ``kept`` of the way back to the old ones, in place."""
+    with torch.no_grad():
+        for ours, theirs in zip(new.parameters(), old.parameters(), strict=True):
+            ours.lerp_(theirs, kept)

@@ -1,0 +1,248 @@
+"""Fine-tuning: what is learned from, what is not, and that a stopped run goes on as if it had not been."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from LMIALLib.errors import BadInput
+from LMIALLib.network import training
+from LMIALLib.network.lessons import Lessons
+from LMIALLib.network.losses import change_loss, pooled_dice
+from LMIALLib.network.training import FinetuneSettings, Stopped, finetune
+from LMIALLib.network.weights import load_weights
+
+SETTINGS = FinetuneSettings(
+    steps=6, annotated=3, unread=2, painted=1, size=32, checkpoint_every=2, rate=2e-3, threads=1
+)
+
+
+@pytest.fixture
+def examples(example_of):
+    return [example_of(1, change=True), example_of(2, change=False)]
+
+
+@pytest.fixture
+def unread(example_of):
+    found = [example_of(seed, change=True) for seed in (5, 6)]
+    return [(e.baseline, e.follow_up, e.mask) for e in found]
+
+
+@pytest.fixture(autouse=True)
+def _guard(small_guard):
+    return small_guard
+
+
+def test_it_learns_what_was_marked(weights, examples, unread, tmp_path):
+    settings = replace(SETTINGS, steps=60, annotated=4, unread=0, rate=1e-2, average=0.5, kept=0.0)
+    report = finetune(weights, examples, unread, tmp_path / "new.safetensors", settings=settings)
+    assert report.finite
+    assert report.steps == 60
+    assert report.dice_after > report.dice_before + 0.15
+    assert report.losses[-1] < report.losses[0]
+    assert load_weights(tmp_path / "new.safetensors")[1].digest == report.digest
+
+
+def test_same_seed_same_weights(weights, examples, unread, tmp_path):
+    reports = [
+        finetune(weights, examples, unread, tmp_path / f"{n}.safetensors", settings=SETTINGS) for n in ("a", "b")
+    ]
+    assert reports[0].digest == reports[1].digest
+    other = finetune(weights, examples, unread, tmp_path / "c.safetensors", settings=replace(SETTINGS, seed=1))
+    assert other.digest != reports[0].digest
+
+
+def test_stopped_run_goes_on_as_if_uninterrupted(weights, examples, unread, tmp_path):
+    whole = finetune(weights, examples, unread, tmp_path / "whole.safetensors", settings=SETTINGS)
+    asked = []
+
+    def after_four() -> bool:
+        asked.append(1)
+        return len(asked) > 4
+
+    checkpoint, out = tmp_path / "run.checkpoint.safetensors", tmp_path / "resumed.safetensors"
+    with pytest.raises(Stopped, match="4 of 6"):
+        finetune(weights, examples, unread, out, settings=SETTINGS, checkpoint=checkpoint, cancelled=after_four)
+    assert not out.exists()
+    assert checkpoint.exists()
+    resumed = finetune(weights, examples, unread, out, settings=SETTINGS, checkpoint=checkpoint)
+    assert resumed.digest == whole.digest
+    assert not checkpoint.exists()
+
+
+def test_checkpoint_of_another_run_is_refused(weights, examples, unread, tmp_path):
+    checkpoint = tmp_path / "run.checkpoint.safetensors"
+    calls = iter([False] * 2 + [True])
+    with pytest.raises(Stopped):
+        finetune(
+            weights,
+            examples,
+            unread,
+            tmp_path / "a.safetensors",
+            settings=SETTINGS,
+            checkpoint=checkpoint,
+            cancelled=lambda: next(calls),
+        )
+    with pytest.raises(BadInput, match="other settings"):
+        finetune(
+            weights,
+            examples,
+            unread,
+            tmp_path / "a.safetensors",
+            settings=replace(SETTINGS, seed=2),
+            checkpoint=checkpoint,
+        )
+
+
+def test_damaged_checkpoint_is_refused(weights, examples, unread, tmp_path):
+    checkpoint = tmp_path / "run.checkpoint.safetensors"
+    checkpoint.write_bytes(b"nonsense, and not much of it")
+    with pytest.raises(BadInput, match="damaged"):
+        finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=SETTINGS, checkpoint=checkpoint)
+
+
+def test_examples_are_needed(weights, unread, tmp_path):
+    with pytest.raises(ValueError, match="at least one"):
+        finetune(weights, [], unread, tmp_path / "a.safetensors", settings=SETTINGS)
+
+
+def test_time_limit_counts_as_fewer_steps(weights, examples, unread, tmp_path):
+    report = finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=replace(SETTINGS, minutes=0.0))
+    assert report.steps == 0
+    assert report.dice_after == report.dice_before
+
+
+def test_unread_slices_hold_no_target(examples, unread):
+    lessons = Lessons(examples, unread, size=32, seed=0)
+    lesson = lessons.opinions(0, 4)
+    assert not lesson.counted.any()
+    assert not lesson.target.any()
+    assert lesson.visits.any()
+
+
+def test_unread_slices_are_no_negatives(weights, unread):
+    """Where nobody read, a model that still holds the old opinion gets no gradient, however much change it sees."""
+    network, _ = load_weights(weights)
+    baseline, follow_up, mask = unread[0]
+    values = torch.from_numpy(np.stack((baseline, follow_up, follow_up - baseline))[None])
+    brain = torch.from_numpy(mask[None, None])
+    with torch.no_grad():
+        network.head.bias.add_(2.0)
+        opinion = torch.sigmoid(network(values))
+    assert (opinion > 0.5).any()
+    loss = training.opinion_loss(network(values), opinion, brain)
+    loss.backward()
+    gradient = max(float(p.grad.abs().max()) for p in network.parameters() if p.grad is not None)
+    assert float(loss.detach()) == pytest.approx(0.0, abs=1e-6)
+    assert gradient < 1e-6
+
+
+def test_opinion_pulls_towards_the_old_model_from_both_sides():
+    opinion = torch.tensor([0.95, 0.05])[None, None, None]
+    logits = torch.zeros_like(opinion).requires_grad_()
+    training.opinion_loss(logits, opinion, torch.ones_like(opinion, dtype=torch.bool)).backward()
+    assert logits.grad[0, 0, 0, 0] < 0 < logits.grad[0, 0, 0, 1]
+
+
+def test_ignored_pixels_have_no_gradient():
+    logits = torch.randn(2, 1, 16, 16, requires_grad=True)
+    target = (torch.rand(2, 1, 16, 16) > 0.8).float()
+    counted = torch.ones(2, 1, 16, 16, dtype=torch.bool)
+    counted[:, :, 8:] = False
+    change_loss()(logits, target, counted).backward()
+    assert not logits.grad[~counted].any()
+    assert logits.grad[counted].all()
+
+
+def test_target_of_ignored_pixels_does_not_matter():
+    logits, counted = torch.randn(1, 1, 8, 8), torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    counted[..., :4, :] = False
+    losses = [change_loss()(logits, torch.full((1, 1, 8, 8), value) * ~counted, counted) for value in (0.0, 1.0)]
+    assert losses[0] == losses[1]
+
+
+def test_ignored_marks_are_not_counted_in_lessons(example_of):
+    lessons = Lessons([example_of(1, change=True, ignored=True)], [], size=48, seed=0)
+    lesson = lessons.annotated(0, 6)
+    assert lesson.counted.any()
+    assert float(lesson.counted.float().mean()) < 0.7
+
+
+def test_nothing_here_slices_are_true_negatives(example_of):
+    lessons = Lessons([example_of(2, change=False)], [], size=32, seed=0)
+    lesson = lessons.annotated(0, 3)
+    assert lesson.counted.any()
+    assert not lesson.target.any()
+
+
+def test_normalisation_keeps_its_statistics(weights, examples, unread, tmp_path):
+    finetune(weights, examples, unread, tmp_path / "new.safetensors", settings=SETTINGS)
+    before, after = (dict(load_weights(p)[0].named_buffers()) for p in (weights, tmp_path / "new.safetensors"))
+    assert all(torch.equal(before[name], after[name]) for name in before if "running" in name)
+
+
+def test_half_kept_lies_in_the_middle(network):
+    import copy
+
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        other.head.weight.add_(1.0)
+    middle = copy.deepcopy(other)
+    training.interpolate(middle, network, 0.5)
+    assert torch.allclose(middle.head.weight, network.head.weight + 0.5)
+
+
+def test_more_is_kept_while_the_synthetic_set_is_forgotten(weights, examples, unread, tmp_path, monkeypatch):
+    answers = iter([0.7, 0.5, 0.6, 0.69, 0.69])
+    monkeypatch.setattr(training, "guard_dice", lambda network: next(answers))
+    report = finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=replace(SETTINGS, kept=0.4))
+    assert report.kept == pytest.approx(0.8)
+    assert (report.guard_before, report.guard_after) == (0.7, 0.69)
+
+
+def test_model_that_always_forgets_ends_as_the_old_one(weights, examples, unread, tmp_path, monkeypatch):
+    answers = iter([0.7] + [0.1] * 9)
+    monkeypatch.setattr(training, "guard_dice", lambda network: next(answers))
+    report = finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=SETTINGS)
+    assert report.kept == 1.0
+    before, after = (dict(load_weights(p)[0].named_parameters()) for p in (weights, tmp_path / "a.safetensors"))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_progress_tells_steps_and_loss(weights, examples, unread, tmp_path):
+    heard = []
+    finetune(
+        weights,
+        examples,
+        unread,
+        tmp_path / "a.safetensors",
+        settings=SETTINGS,
+        progress=lambda done, total, **figures: heard.append((done, total, figures)),
+    )
+    assert [h[0] for h in heard] == list(range(6))
+    assert {"loss", "dice"} == set(heard[-1][2])
+
+
+def test_gpu_that_is_full_is_given_up_for_the_cpu(weights, examples, unread, tmp_path, monkeypatch):
+    devices, original = [], training._Run.step
+
+    def step(run, number):
+        devices.append(run.settings.device)
+        if run.settings.device == "auto":
+            raise torch.OutOfMemoryError("full")
+        original(run, number)
+
+    monkeypatch.setattr(training, "run_on_cpu", lambda settings: settings.device == "cpu")
+    monkeypatch.setattr(training._Run, "step", step)
+    settings = replace(SETTINGS, device="auto", steps=2)
+    assert finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=settings).steps == 2
+    assert devices == ["auto", "cpu", "cpu"]
+
+
+def test_dice_of_two_empty_sets_is_one():
+    empty = np.zeros(4, bool)
+    assert pooled_dice(empty, empty) == 1.0
+    assert pooled_dice(np.array([1, 1, 0, 0], bool), np.array([0, 1, 1, 0], bool)) == 0.5
