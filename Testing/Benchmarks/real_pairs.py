@@ -130,7 +130,7 @@ def check_never_saw(patients: list[str]) -> str:
     from LMIALLib.network.weights import load_weights
 
     _, info = load_weights(resource("Weights", "change.safetensors"))
-    excluded = set(info.provenance.get("exclude", ()))
+    excluded = set(info.provenance.get("excluded", ()))
     seen = [patient for patient in patients if patient not in excluded]
     if seen:
         sys.exit(f"The bundled weights saw {', '.join(seen)}; no honest figure can be given.")
