@@ -92,9 +92,7 @@ def main() -> None:
         single, sampled = predict(network, pair), predict(network, pair, passes=10, seed=0)
         for name in NAMES:
             rows[name].append(judge(pair, truth, name, sampled if "passes" in STRATEGIES[name].needs else single))
-    print(
-        f"| strategy | slices with change among {QUERIES} | share of wrong voxels | Spearman with wrong voxels |"
-    )
+    print(f"| strategy | slices with change among {QUERIES} | share of wrong voxels | Spearman with wrong voxels |")
     print("|---|---|---|---|")
     for name, found in rows.items():
         changed, share, rho = np.mean(found, axis=0)
