@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from LMIALLib.cohorts.open_ms import is_open_ms_pair, open_ms_pair
 from LMIALLib.errors import BadInput
 from LMIALLib.evaluation.metrics import dice
+from LMIALLib.evaluation.outcome import Outcome
+from LMIALLib.evaluation.report import write_demo_report
 from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.loop.studies import new_study
@@ -40,26 +42,6 @@ class Inputs:
     origin: str
 
 
-@dataclass
-class Outcome:
-    """What the demo found, for the report. Dice values are on the slices nobody annotated, of both models alike."""
-
-    folder: Path
-    study: Path
-    origin: str
-    registration: str
-    n_slices: int
-    answered: list[Query] = field(default_factory=list)
-    rankings: list[Ranking] = field(default_factory=list)
-    dice_before: float | None = None
-    dice_after: float | None = None
-    all_before: float | None = None
-    all_after: float | None = None
-    adopted: bool | None = None
-    reasons: tuple[str, ...] = ()
-    files: list[Path] = field(default_factory=list)
-
-
 def run_demo(pair: Path | None, out: Path, *, say: Say, watch: Callable[[Job], None] | None = None) -> Outcome:
     """Run new, rank, a simulated reader, fine-tune, rank, export and the report, in folder ``out``.
 
@@ -84,8 +66,6 @@ def run_demo(pair: Path | None, out: Path, *, say: Say, watch: Callable[[Job], N
             _export(session, outcome)
         finally:
             session.close()
-        from LMIALLib.evaluation.report import write_demo_report
-
         write_demo_report(study, CASE, outcome, out / "report.html")
     return outcome
 

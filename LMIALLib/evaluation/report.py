@@ -16,7 +16,7 @@ from LMIALLib.files import written_whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from LMIALLib.evaluation.demo import Outcome
+    from LMIALLib.evaluation.outcome import Outcome
     from LMIALLib.study.store import Study
 
 STYLE = """
