@@ -147,6 +147,10 @@ class Learning:
 
     def _record_model(self, result: dict[str, Any]) -> None:
         parent = self.study.model(result["parent"])
+        if not self.study.model_path(result["model"]).is_file():  # weights that are not finite are never written
+            self.study.record("model refused", model=result["model"], parent=parent.id, reasons=result["reasons"])
+            self.last_refusal = tuple(result["reasons"])
+            return
         self.study.add_model(
             self.study.model_path(result["model"]),
             id=result["model"],

@@ -1,4 +1,4 @@
-"""Whether a fine-tuned model takes the place of the one in use: four rules, each with its reason in words."""
+"""Whether a fine-tuned model takes the place of the one in use: five rules, each with its reason in words."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def judge(
     *,
     validation: tuple[float, float] | None = None,
 ) -> Adoption:
-    """Adopt unless the new model is not finite, forgot, changes a volume more than fivefold, or fits the reader worse.
+    """Adopt unless the new model is not finite, forgot, changes a volume more than fivefold, or fits the reader worse,
+    in the slices it learned from or, judged in two halves, in those it did not.
 
     Args:
         report: what fine-tuning measured on both models.
@@ -39,7 +40,7 @@ def judge(
     finite = report.finite and all(math.isfinite(v) for pair in volumes.values() for v in pair.values())
     if not finite:
         return Adoption(False, ("The new model gives values that are not finite numbers.",))
-    reasons = [*_forgetting(report, validation), *_volumes(volumes), *_fit(report)]
+    reasons = [*_forgetting(report, validation), *_volumes(volumes), *_fit(report), *_held_out(report)]
     if reasons:
         return Adoption(False, tuple(reasons))
     kept = f"Dice on the built-in synthetic set is {report.guard_after:.2f} (was {report.guard_before:.2f})"
@@ -68,6 +69,15 @@ def _volumes(volumes: Mapping[str, Mapping[str, float]]) -> list[str]:
                 f"The predicted change of case {case} went from {before:.2f} ml to {after:.2f} ml, more than fivefold."
             )
     return reasons
+
+
+def _held_out(report: FinetuneReport) -> list[str]:
+    """What is learned from half of the read slices must not hurt on the other half."""
+    before, after = report.held_out_before, report.held_out_after
+    if before is None or after is None or after >= before:
+        return []
+    found = f"Dice {after:.3f} (was {before:.3f})"
+    return [f"Learning from half of the annotated slices did harm on the other half: {found}."]
 
 
 def _fit(report: FinetuneReport) -> list[str]:

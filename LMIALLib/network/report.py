@@ -16,6 +16,8 @@ class FinetuneReport:
         examples: annotated slices.
         dice_before, dice_after: Dice on the annotated slices, all read pixels pooled; None when no change is marked
         on any.
+        held_out_before, held_out_after: Dice on the annotated slices of models that learned from the other half of them
+            only, and of the old model; None below three slices or where there is nothing to compare.
         false_before, false_after: read pixels that are called change where the reader marked none.
         guard_before, guard_after: Dice on the synthetic set built into LMIAL.
         kept: share of the old weights in the new ones.
@@ -29,6 +31,8 @@ class FinetuneReport:
     examples: int
     dice_before: float | None
     dice_after: float | None
+    held_out_before: float | None
+    held_out_after: float | None
     false_before: int
     false_after: int
     guard_before: float

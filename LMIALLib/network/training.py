@@ -19,6 +19,7 @@ from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, library_versions, reproducible
 from LMIALLib.network.fit import guard_dice, read_figures
+from LMIALLib.network.held_out import HeldOut, folds
 from LMIALLib.network.lessons import Example, Lessons
 from LMIALLib.network.losses import change_loss, pooled_dice
 from LMIALLib.network.report import FinetuneReport
@@ -105,7 +106,8 @@ def finetune(
             with reproducible(settings.threads):
                 run = _Run(weights, examples, unread, settings)
                 steps = _trained(run, started, checkpoint, progress, cancelled)
-                report = run.finish(out, steps, started)
+                held_out = _held_out(run, weights, unread, progress, cancelled)
+                report = run.finish(out, steps, started, held_out)
             break
         except torch.OutOfMemoryError:
             if run_on_cpu(settings):
@@ -143,12 +145,34 @@ def _trained(
             break
         if cancelled():
             raise Stopped(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
-        progress(step, settings.steps, **run.figures())
+        progress(step, run.steps_in_all, **run.figures())
         run.step(step)
         done = step + 1
         if checkpoint is not None and done % settings.checkpoint_every == 0:
             save_checkpoint(checkpoint, done, run.parts, run.optimiser, run.about)
     return done
+
+
+def _held_out(
+    run: _Run,
+    weights: Path,
+    unread: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    progress: Callable[..., None],
+    cancelled: Callable[[], bool],
+) -> tuple[float, float] | None:
+    """Learn twice from half of the read slices, in half as many steps, and judge on the other half."""
+    found = HeldOut()
+    settings = replace(run.settings, steps=max(1, run.settings.steps // 2), minutes=None)
+    for turn, (learned, kept_back) in enumerate(folds(run.examples)):
+        half = _Run(weights, learned, unread, settings)
+        for step in range(settings.steps):
+            if cancelled():
+                raise Stopped("Fine-tuning was cancelled while it was being judged.")
+            progress(run.settings.steps + turn * settings.steps + step, run.steps_in_all, **run.figures())
+            half.step(step)
+        interpolate(half.averaged, half.old, settings.kept)
+        found.add(half.old, half.averaged, kept_back)
+    return found.dice()
 
 
 class _Run:
@@ -178,6 +202,7 @@ class _Run:
         self.overlaps: list[float] = []
         self.about = {"settings": asdict(settings), "start": self.info.digest, "examples": len(examples)}
         self.before = read_figures(self.old, examples)
+        self.steps_in_all = settings.steps * (2 if folds(examples) else 1)
 
     def step(self, number: int) -> None:
         """One optimiser step; every random choice depends on seed and step."""
@@ -235,7 +260,7 @@ class _Run:
                 return network, kept
             kept = min(1.0, kept + 0.2)
 
-    def finish(self, out: Path, steps: int, started: float) -> FinetuneReport:
+    def finish(self, out: Path, steps: int, started: float, held_out: tuple[float, float] | None) -> FinetuneReport:
         """Go part of the way back to the old weights, save, and compare both models as they are stored."""
         before = guard_dice(self.old)
         self.new, kept = self._safe(before)
@@ -255,6 +280,8 @@ class _Run:
             examples=len(self.examples),
             dice_before=self.before[0],
             dice_after=after[0],
+            held_out_before=held_out[0] if held_out else None,
+            held_out_after=held_out[1] if held_out else None,
             false_before=self.before[1],
             false_after=after[1],
             guard_before=before,

@@ -7,41 +7,25 @@ it will record. Torch is imported only by the jobs that need it, so that ``prepa
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import LMIALLib
 from LMIALLib.errors import BadInput
+from LMIALLib.worker.progress import Progress
+from LMIALLib.worker.training_job import finetune_job
 
 if TYPE_CHECKING:
     from LMIALLib.network.prediction import Prediction
-    from LMIALLib.network.training import Example
     from LMIALLib.pairs.pair import Pair
     from LMIALLib.queries.pool import CaseMaps
     from LMIALLib.study.store import Study
 
 PASSES = 10
 """Stochastic passes of strategies that need them (T of the published comparisons)."""
-
-VOLUME_CASES = 4
-"""Cases whose predicted volume the adoption rule compares; more would make a reader wait."""
-
-UNREAD_SLICES = 48
-"""Unread slices, drawn with the seed, on which fine-tuning keeps the model's opinion."""
-
-
-class Cancelled(Exception):
-    """The running job was asked to stop."""
-
-
-class Progress(Protocol):
-    """Tells how far a job is; raises Cancelled when it was asked to stop."""
-
-    def __call__(self, stage: str, done: int, total: int, **figures: Any) -> None: ...
 
 
 def run_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -118,52 +102,6 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
         "ranking": ranking.to_dict(),
         "conditions": conditions | {"model_digest": info.digest},
         "annotations_upto": int(request.get("annotations_upto", 0)),
-    }
-
-
-def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Train on what was annotated and say whether the result should be adopted.
-
-    Fields: model (id it starts from), new_model (id), upto (highest annotation id that counts), seed; optionally steps,
-    minutes, device, threads. The weights are written to ``models/<new_model>.safetensors`` either way.
-    """
-    from LMIALLib.network.adoption import judge
-    from LMIALLib.network.training import FinetuneSettings, finetune
-    from LMIALLib.study.store import Study
-
-    with Study.open(study_folder, read_only=True) as study:
-        read = study.training_examples(upto=request.get("upto"))
-        if not read:
-            raise BadInput("No slice of this study has been annotated yet.", "Annotate one first: lmial label.")
-        examples, unread, cases = _training_slices(study, read, int(request["seed"]))
-        settings = FinetuneSettings(
-            seed=int(request["seed"]),
-            device=request.get("device") or "auto",
-            **{key: request[key] for key in ("steps", "minutes", "threads") if request.get(key) is not None},
-        )
-        out = study.model_path(request["new_model"])
-        checkpoint = out.with_name(f".{out.stem}.checkpoint.safetensors")
-        report = finetune(
-            study.model_path(request["model"]),
-            examples,
-            unread,
-            out,
-            settings=settings,
-            checkpoint=checkpoint,
-            progress=lambda done, total, **figures: progress("finetune", done, total, **figures),
-        )
-        checkpoint.unlink(missing_ok=True)
-        volumes = {}
-        for case in cases[:VOLUME_CASES]:
-            progress("check", 1, 2, case=case)
-            volumes[case] = _volumes(study, case, request, out)
-    adoption = judge(report, volumes)
-    return {
-        "model": request["new_model"],
-        "parent": request["model"],
-        "report": asdict(report) | {"volumes_ml": volumes, "settings": asdict(settings), "read": len(read)},
-        "adopted": adoption.adopted,
-        "reasons": list(adoption.reasons),
     }
 
 
@@ -260,46 +198,3 @@ def _conditions(prediction: Prediction) -> dict[str, Any]:
         **prediction.conditions["versions"],
     }
     return {**prediction.conditions, "versions": versions}
-
-
-def _training_slices(
-    study: Study, read: Sequence[Any], seed: int
-) -> tuple[list[Example], list[tuple[np.ndarray, np.ndarray, np.ndarray]], list[str]]:
-    """Examples of the annotated slices, a seeded draw of unread slices, and the cases that have annotations."""
-    from LMIALLib.network.training import Example
-
-    targets: dict[str, dict[int, np.ndarray]] = {}
-    for item in read:
-        targets.setdefault(item.case, {})[item.slice] = item.target
-    cases = sorted(targets)
-    random = np.random.default_rng(seed)
-    examples: list[Example] = []
-    unread: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    share = max(UNREAD_SLICES // len(cases), 1)
-    for case in cases:
-        pair = study.load_pair(case)
-        stacks = [pair.stack(volume) for volume in (pair.baseline, pair.follow_up, pair.mask)]
-        for number, target in sorted(targets[case].items()):
-            baseline, follow_up, mask = (stack[number].copy() for stack in stacks)
-            examples.append(Example(baseline, follow_up, mask, target, pair.in_plane_spacing))
-        answered = set(study.current(case))
-        free = [k for k in range(pair.n_slices) if k not in answered and stacks[2][k].any()]
-        for number in sorted(random.permutation(free)[:share].tolist()):
-            baseline, follow_up, mask = (stack[number].copy() for stack in stacks)
-            unread.append((baseline, follow_up, mask))
-    return examples, unread, cases
-
-
-def _volumes(study: Study, case: str, request: dict[str, Any], new_weights: Path) -> dict[str, float]:
-    """Predicted change in millilitres before and after, for the adoption rule."""
-    from LMIALLib.network.prediction import predict
-    from LMIALLib.network.weights import load_weights
-
-    pair = study.load_pair(case)
-    volumes = {}
-    for name, path in (("before", study.model_path(request["model"])), ("after", new_weights)):
-        prediction = predict(
-            load_weights(path)[0], pair, device=request.get("device") or "auto", threads=request.get("threads")
-        )
-        volumes[name] = float((prediction.mean >= 0.5).sum()) * pair.grid.voxel_ml
-    return volumes

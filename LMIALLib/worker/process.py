@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, WrongUse
-from LMIALLib.worker.jobs import Cancelled, run_job
+from LMIALLib.worker.jobs import run_job
 from LMIALLib.worker.messages import FINAL, JOBS, PROTOCOL, decode, encode
+from LMIALLib.worker.progress import Cancelled
 
 PROGRESS_EVERY = 0.2
 """Seconds between two progress events of one job, so that a pipe is never flooded."""

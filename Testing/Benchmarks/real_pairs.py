@@ -38,6 +38,7 @@ from LMIALLib.study.maps import read_map
 from LMIALLib.study.store import Study
 
 CASE = "pair"
+REPORTED = ("dice_before", "dice_after", "held_out_before", "held_out_after", "guard_before", "guard_after", "kept")
 
 
 def registration_error(pair: OpenMSPair, study: Study) -> dict[str, float]:
@@ -88,6 +89,7 @@ def one_run(prepared: Path, folder: Path, truth: np.ndarray, strategy: str, seed
         "reasons": result["reasons"],
         "all_before": dice(probability[start.id] >= 0.5, stack > 0),
         "finetune_seconds": seconds,
+        "report": {key: result["report"][key] for key in REPORTED},
     }
 
 

@@ -1,4 +1,4 @@
-"""The four rules of adoption, each broken by itself."""
+"""The five rules of adoption, each broken by itself."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ GOOD = FinetuneReport(
     examples=5,
     dice_before=0.5,
     dice_after=0.6,
+    held_out_before=0.4,
+    held_out_after=0.45,
     false_before=10,
     false_after=8,
     guard_before=0.7,
@@ -42,6 +44,7 @@ def test_better_model_is_adopted():
         ({"guard_after": float("nan")}, VOLUMES, "forgot"),
         ({}, {"a": {"before": 1.0, "after": 5.2}}, "case a"),
         ({}, {"a": {"before": 1.0, "after": 0.19}}, "case a"),
+        ({"held_out_after": 0.39}, VOLUMES, "harm on the other half"),
         ({"dice_after": 0.49}, VOLUMES, "fits the annotated slices worse"),
         ({"dice_before": None, "dice_after": None, "false_after": 11}, VOLUMES, "saw none"),
     ],
@@ -52,6 +55,10 @@ def test_each_rule(change, volumes, words):
     assert len(decision.reasons) == 1
     assert words in decision.reasons[0]
     assert decision.reasons[0].endswith(".")
+
+
+def test_too_few_slices_to_hold_out_decide_nothing():
+    assert judge(replace(GOOD, held_out_before=None, held_out_after=None), VOLUMES).adopted
 
 
 def test_limits_are_still_allowed():
