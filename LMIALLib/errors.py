@@ -45,17 +45,24 @@ class WrongUse(LMIALError):
     exit_code = 2
 
 
+def disk_problem(error: OSError, doing: str = "the work") -> LMIALError:
+    """One sentence for what the file system refused; ``doing`` says what failed ("saving x")."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return BadInput(f"the disk is full: {doing} failed and nothing was saved.", "Make room and try again.")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return BadInput(f"{doing} failed: {error.strerror}{where}.", "Choose a place you may write to.")
+    return BadInput(f"{doing} failed: {error.strerror or error}{where}.")
+
+
 @contextmanager
 def disk_errors(doing: str) -> Iterator[None]:
     """Turn a full disk or a place that may not be written to into BadInput; ``doing`` says what failed ("saving x")."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)):
-            raise BadInput(
-                f"the disk is full: {doing} failed and nothing was saved.", "Make room and try again."
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            where = f" ({error.filename})" if error.filename else ""
-            raise BadInput(f"{doing} failed: {error.strerror}{where}.", "Choose a place you may write to.") from error
-        raise
+        full = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+        known = (*full, errno.EROFS, errno.EACCES, errno.EPERM)
+        if error.errno not in known:
+            raise
+        raise disk_problem(error, doing) from error

@@ -5,7 +5,6 @@ Exit codes: 0 done, 2 wrong use, 3 bad input, 4 the work itself failed.
 
 from __future__ import annotations
 
-import errno
 import functools
 import json
 import os
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation
+from LMIALLib.errors import LMIALError, NeedsConfirmation, disk_problem
 
 if TYPE_CHECKING:
     from LMIALLib.worker.client import Job
 
-OUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+OUT = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+ERR = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,8 +44,11 @@ def guarded(command: Command) -> Command:
         except KeyboardInterrupt:
             ERR.print("Interrupted; what was saved is kept.")
             raise typer.Exit(4) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us has seen enough
+            raise typer.Exit(0) from None
         except OSError as error:
-            problem = sentence_of(error)
+            problem = disk_problem(error)
             _tell(problem)
             raise typer.Exit(problem.exit_code) from None
         except typer.Exit:
@@ -59,28 +61,14 @@ def guarded(command: Command) -> Command:
     return run  # type: ignore[return-value]  # the wrapper keeps the signature
 
 
-def sentence_of(error: OSError) -> LMIALError:
-    """One sentence for an error of the file system."""
-    where = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BadInput(f"{where}the disk is full; nothing was written.", "Make room and run the command again.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return BadInput(f"{where}this place cannot be written to or read.", "Check its permissions.")
-    return BadInput(f"{where}{error.strerror or error}.")
-
-
 def _tell(error: LMIALError) -> None:
     if os.environ.get("LMIAL_DEBUG"):
         ERR.print_exception()
-    ERR.print(f"[bold red]lmial:[/] {_plain(error.sentence)}")
+    ERR.print("lmial:", style="bold red", end=" ")
+    ERR.print(error.sentence)
     hint = error.hint or ("Use --force if it is meant." if isinstance(error, NeedsConfirmation) else "")
     if hint:
-        ERR.print(_plain(hint))
-
-
-def _plain(text: str) -> str:
-    """Text in which square brackets (of a path, say) are not taken for markup."""
-    return text.replace("[", r"\[")
+        ERR.print(hint)
 
 
 def document(value: Any) -> None:

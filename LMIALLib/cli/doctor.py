@@ -65,7 +65,7 @@ def _device() -> Finding:
         "from LMIALLib.network.device import chosen_device, device_facts\n"
         "print(*filter(None, device_facts(chosen_device('auto')).values()))"
     )
-    environment = dict(os.environ, PYTHONPATH=str(Path(__file__).resolve().parents[2]))
+    environment = dict(os.environ, PYTHONSAFEPATH="1", PYTHONPATH=str(Path(__file__).resolve().parents[2]))
     try:
         asked = subprocess.run(
             [worker_python(), "-c", ask], capture_output=True, text=True, timeout=120, env=environment, check=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,25 @@ if TYPE_CHECKING:
     from LMIALLib.study.store import Study
 
 
+COMMAND = "lmial command"
+"""Name under which a command holds a study when no reader is given."""
+
+PATIENCE = 60.0
+"""Seconds for which a command waits for another command to finish with a study."""
+
+
 @contextmanager
 def study_at(folder: Path, *, read_only: bool = True, reader: str = "") -> Iterator[Study]:
     """An open study; commands that only look open it read-only and need no lease."""
     from LMIALLib.study.store import Study
 
-    with Study.open(folder, read_only=read_only, reader=reader) as study:
+    end = time.monotonic() + PATIENCE
+    study = Study.open(folder, read_only=read_only, reader=reader or COMMAND)
+    while study.read_only and not read_only and COMMAND in study.why_read_only and time.monotonic() < end:
+        study.close()  # another command works here, which takes a minute at most
+        time.sleep(0.5)
+        study = Study.open(folder, reader=reader or COMMAND)
+    with study:
         yield study
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,13 +43,12 @@ def rank(
 
     chosen = strategy_named(strategy or DEFAULT_STRATEGY)
     with session_at(study, strategy=chosen.name, seed=seed, may_only_look=True) as session:
+        case = session.study.case(case).name if case is not None else None
         if session.study.read_only:
-            ERR.print(f"This is the ranking stored last: {session.study.why_read_only}", markup=False)
+            ERR.print(f"This is the ranking stored last, not the one asked for: {session.study.why_read_only}")
         else:
-            if case is not None:
-                session.study.case(case)
             with progress_of("rank") as watch:
-                session.learning.wait(session.learning.request_ranking(cases=(case,) if case else None), watch=watch)
+                session.learning.wait(session.learning.request_ranking(), watch=watch)
         stored = session.study.latest_ranking()
         if stored is None:
             raise BadInput(f"{study} has no stored ranking, and none can be made.")
@@ -69,7 +69,8 @@ def rank(
     _print_queue(queue[:top], counts)
     if len({query.case for query in queue[:top]}) > 1:
         OUT.print("This is the order in which a reader meets them: a batch of 6 stays together, grouped by case.")
-    OUT.print(f"{len(queue)} slices wait. Slice numbers are 0-based; see them: lmial show {study} --case ... --out ...")
+    OUT.print(f"{len(queue)} slices wait. Slice numbers are 0-based.")
+    OUT.print(f"See them: lmial show {quote(str(study))} --case NAME --out slices.png")
 
 
 def _print_queue(queue: list[Query], counts: dict[str, int]) -> None:
@@ -99,6 +100,7 @@ def show(
 
     with session_at(study, read_only=True) as session:
         wanted = session.study.case(case)
+        case = wanted.name
         if number is not None:
             check_slice(wanted, number)
             slices = [number]
@@ -130,9 +132,13 @@ def label(
     if not reader.strip():
         raise WrongUse("--reader is empty; annotations carry the pseudonym of the person who made them.")
     with session_at(study, reader=reader.strip()) as session:
-        check_slice(session.study.case(case), number)
+        known = session.study.case(case)
+        check_slice(known, number)
+        case = known.name
         drawn = _drawn_label(session.study, mask, case, number) if mask is not None else None
-        query = next((q for q in session.queue() if (q.case, q.slice) == (case, number)), None)
+        # beyond the batch at hand the choice of a slice is the reader's own, not the strategy's or the lot's
+        asked = session.queue()[: session.learning.settings.batch]
+        query = next((q for q in asked if (q.case, q.slice) == (case, number)), None)
         session.present(case, number, query, timed=False)
         if empty:
             annotation = session.nothing_here(seconds=seconds)
@@ -176,7 +182,7 @@ def finetune(
     report = result["report"]
     OUT.print(f"{result['model']}: {report['steps']} steps on {report['read']} annotated slices.")
     if result["adopted"]:
-        OUT.print(f"Adopted. Rank again: lmial rank {study}")
+        OUT.print(f"Adopted. Rank again: lmial rank {quote(str(study))}")
     else:
         OUT.print("Not adopted; the model in use stays. " + " ".join(result["reasons"]))
 
@@ -216,6 +222,6 @@ def replay(study: StudyFolder, as_json: Json = False) -> None:
                 OUT.print(results[-1].sentence, markup=False)
     if as_json:
         document([{**vars(result), "sentence": result.sentence} for result in results])
-    wrong = [result for result in results if not result.identical and not result.differing]
+    wrong = [result for result in results if not result.identical and not result.differing and not result.error]
     if wrong:
         raise LMIALError(f"{len(wrong)} of {len(results)} rankings came out otherwise under the same conditions.")

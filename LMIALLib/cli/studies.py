@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,7 +68,7 @@ def new(
         name = "case1" if case is None else case
         result = new_study(study, name, request, subject=subject, watch=watch)
     _tell_case(name, result)
-    OUT.print(f"Next: lmial rank {study}")
+    OUT.print(f"Next: lmial rank {quote(str(study))}")
 
 
 def add(
@@ -141,7 +142,7 @@ def _tell_case(name: str, result: dict[str, Any]) -> None:
     registration = result["registration"]
     OUT.print(f"Case {name}: {result['slices']} slices. {registration.get('sentence', '')}")
     if registration.get("alarm"):
-        ERR.print("[bold yellow]The registration looks poor: look at the pair before you annotate.[/]")
+        ERR.print("The registration looks poor: look at the pair before you annotate.", style="bold yellow")
 
 
 def remove(
@@ -155,14 +156,18 @@ def remove(
 
 
 def status(study: StudyFolder, as_json: Json = False) -> None:
-    """What a study holds, who works on it, and how far the reading is."""
+    """What a study holds, who works on it, how far the reading is, and whether more of it promises anything."""
+    from LMIALLib.loop.advice import advice_for
+
     with study_at(study) as opened:
         state = opened.status()
+        advice = advice_for(opened)
     if as_json:
-        document(asdict(state))
+        document(asdict(state) | {"advice": asdict(advice)})
         return
     for line in _status_lines(state):
         OUT.print(line, markup=False)
+    OUT.print(advice.sentence)
 
 
 def _status_lines(state: StudyStatus) -> Iterator[str]:
@@ -199,10 +204,10 @@ def check(study: StudyFolder, as_json: Json = False) -> None:
     with study_at(study) as opened:
         problems = opened.check()
     if as_json:
-        document([str(problem) for problem in problems])
+        document([asdict(problem) for problem in problems])
     else:
         for problem in problems:
-            OUT.print(str(problem), markup=False)
+            OUT.print(f"{problem.where}: {problem.sentence}")
     if problems:
         raise BadInput(f"{study}: {len(problems)} problem(s) found.", "Nothing was changed.")
     if not as_json:
@@ -228,7 +233,8 @@ def doctor(as_json: Json = False) -> None:
         document([{"what": f.what, "good": f.good, "found": f.found} for f in findings])
     else:
         for finding in findings:
-            mark = "[green]ok[/]  " if finding.good else "[red]bad[/] "
-            OUT.print(f"{mark} {finding.what}: {finding.found}")
+            mark, style = ("ok ", "green") if finding.good else ("bad", "red")
+            OUT.print(mark, style=style, end="  ")
+            OUT.print(f"{finding.what}: {finding.found}")
     if not all(finding.good for finding in findings):
         raise BadInput("This machine lacks something that LMIAL needs.", "See the lines marked bad.")

@@ -25,11 +25,14 @@ def case_views(
     stored = study.latest_ranking()
     mean = uncertainty = None
     ranks: dict[int, str] = {}
+    hidden: set[int] = set()
     if stored is not None:
         model = str(stored.conditions["model"])
         mean = _stack(read_map(study, model, case, "mean"), pair.axis)
         uncertainty = _stack(read_map(study, model, case, str(stored.conditions["strategy"])), pair.axis)
         queries = Ranking.from_dict(stored.ranking).queries
+        read = study.current(case)
+        hidden = {q.slice for q in queries if q.case == case and q.drawn == "random" and q.slice not in read}
         ranks = {
             q.slice: f"rank {q.rank}" + ("\nrandom" if q.drawn == "random" else "") for q in queries if q.case == case
         }
@@ -38,6 +41,9 @@ def case_views(
     views = []
     for number in slices:
         note = (notes or {}).get(number, ranks.get(number, ""))
+        if number in hidden:  # drawn by lot: the answer must not be led
+            note += "\nmaps hidden\nuntil read"
+        told = number not in hidden
         views.append(
             SliceView(
                 caption=f"slice {number}\n(0-{pair.n_slices - 1})" + (f"\n{note}" if note else ""),
@@ -45,8 +51,8 @@ def case_views(
                 follow_up=pair.stack(pair.follow_up)[number],
                 difference=pair.stack(pair.difference)[number],
                 mask=pair.stack(pair.mask)[number],
-                uncertainty=uncertainty[number] if uncertainty is not None else None,
-                suggestion=mean[number] >= 0.5 if mean is not None else None,
+                uncertainty=uncertainty[number] if uncertainty is not None and told else None,
+                suggestion=mean[number] >= 0.5 if mean is not None and told else None,
                 label=labels[number],
             )
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.geometry import Grid
 
 if TYPE_CHECKING:
@@ -150,10 +151,15 @@ def score_strip(scores: Sequence[tuple[str, np.ndarray]], marked: Sequence[tuple
 
 
 def save_png(figure: Figure, out: Path) -> None:
-    """Write a figure whole; the folder must exist."""
+    """Write a figure whole. Raises WrongUse for a name that is no PNG's, BadInput where the folder does not exist."""
     from LMIALLib.files import written_whole
 
-    with written_whole(Path(out)) as temporary:
+    out = Path(out)
+    if out.suffix.lower() != ".png":
+        raise WrongUse(f"{out}: the picture is a PNG file.", "Give it a name that ends in .png.")
+    if not out.parent.is_dir():
+        raise BadInput(f"{out}: the folder {out.parent} does not exist.")
+    with written_whole(out) as temporary:
         figure.savefig(temporary, facecolor=figure.get_facecolor(), format="png")
 
 
@@ -209,6 +215,7 @@ def _panel(
         _outline(axes, turn.apply(view.suggestion[box]), SUGGESTION, 0.9)
     if name == "label":
         _label(axes, view, box, turn, aspect)
+    axes.set_facecolor(BACKGROUND)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.study.annotations import SliceTest
+from LMIALLib.study.store import Study
 
 TOO_FEW = 8
 """Random slices below which nothing is said of the model's quality."""
@@ -31,6 +32,15 @@ def pooled_dice(tests: Sequence[SliceTest]) -> float | None:
     """Dice = 2 sum(overlap) / sum(predicted + marked) over slices; None when both are empty."""
     voxels = sum(test.predicted + test.marked for test in tests)
     return None if voxels == 0 else 2.0 * sum(test.overlap for test in tests) / voxels
+
+
+def advice_for(study: Study) -> StopAdvice:
+    """`stop_advice` on the first answer to each randomly drawn slice; later ones may follow training on it."""
+    first: dict[tuple[str, int], SliceTest] = {}
+    for one in study.slice_tests():
+        if one.test is not None and one.drawn == "random":
+            first.setdefault((one.case, one.slice), one.test)
+    return stop_advice(list(first.values()))
 
 
 def stop_advice(tests: Sequence[SliceTest], *, seed: int = 0) -> StopAdvice:

@@ -5,18 +5,23 @@ The session alone writes to the study; the worker computes.
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import LMIALError, WrongUse
+from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
+
+HEARTBEAT = 30.0
+"""Seconds between two signs of life of a session; another machine takes one that is silent for 120 s for dead."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Learning:
         self.training: Job | None = None
         self.last_refusal: tuple[str, ...] = ()
         self._train_again = False
+        self._last_beat = time.monotonic()
 
     def request_ranking(self, *, cases: Sequence[str] | None = None, count: int | None = None) -> Job:
         """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result."""
@@ -105,7 +111,8 @@ class Learning:
         self.training = self.worker.submit(
             "finetune",
             model=in_use.id,
-            new_model=f"model-{len(self.study.models()):03d}",
+            # the random end keeps two sessions, after a take-over, from writing one file
+            new_model=f"model-{len(self.study.models()):03d}-{secrets.token_hex(2)}",
             upto=self.study.highest_annotation(),
             seed=self.settings.seed,
             device=self.settings.device,
@@ -120,6 +127,9 @@ class Learning:
 
     def poll(self, timeout: float = 0.0) -> list[tuple[Job, str]]:
         """Take in what the worker said, record its results, start what is due. Call it from a timer."""
+        if not self.study.read_only and time.monotonic() - self._last_beat > HEARTBEAT:
+            self._last_beat = time.monotonic()
+            self.study.heartbeat()
         events = self.worker.poll(timeout)
         for job, event in events:
             self._record(job, event)
@@ -175,10 +185,17 @@ class Learning:
     ) -> list[Path]:
         """Write exports of one case, or of all, into folder ``out`` and return the files; see ``study.exports``.
 
-        The suggestion and the uncertainty are those of the last ranking; where there is none yet, one is made.
+        The suggestion and the uncertainty are those of the last ranking; where there is none yet, or an older model
+        made it, the pool is ranked first (not in a study that can only be read).
         """
-        if what in ("suggestion", "uncertainty") and not self.study.rankings() and not self.study.read_only:
-            self.wait(self.request_ranking())
+        if reader is not None and reader not in (known := sorted({one.reader for one in self.study.annotations()})):
+            raise BadInput(
+                f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}."
+            )
+        if what in ("suggestion", "uncertainty") and not self.study.read_only:
+            stored, in_use = self.study.latest_ranking(), self.study.model_in_use()
+            if stored is None or in_use is None or stored.conditions["model"] != in_use.id:
+                self.wait(self.request_ranking())
         job = self.worker.submit(
             "export", out=str(out), case=case, what=what, format=file_format, reader=reader, unread=unread
         )

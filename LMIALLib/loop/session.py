@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.errors import WrongUse
-from LMIALLib.loop.advice import StopAdvice, stop_advice
+from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning, LoopSettings
 from LMIALLib.loop.queue import waiting
 from LMIALLib.queries.ranking import Query, Ranking
@@ -72,7 +72,8 @@ class Session:
         ranking = Ranking.from_dict(stored.ranking)
         answered = {case.name: frozenset(self.study.current(case.name)) for case in self.study.cases()}
         skipped = {case.name: self.study.skipped(case.name) for case in self.study.cases()}
-        return waiting(ranking.queries, answered, skipped, self.settings.batch)
+        there = [query for query in ranking.queries if query.case in answered]  # a case may have been removed since
+        return waiting(there, answered, skipped, self.learning.settings.batch)
 
     def next(self) -> Query | None:
         """Present the next query, or None when every slice was answered (or nothing was ranked yet)."""
@@ -197,8 +198,7 @@ class Session:
 
     def stop_advice(self) -> StopAdvice:
         """Whether more answers promise anything, from the randomly drawn queries alone."""
-        tested = self.study.slice_tests()
-        return stop_advice([one.test for one in tested if one.test is not None and one.drawn == "random"])
+        return advice_for(self.study)
 
     def close(self) -> None:
         """End the worker; the study stays open for its owner."""

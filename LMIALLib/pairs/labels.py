@@ -14,6 +14,8 @@ from LMIALLib.pairs.reading import READERS, read_volume
 
 PICTURES = (".png", ".tif", ".tiff", ".bmp")
 GRID_TOLERANCE_MM = 0.1
+NOT_READ = 255
+"""What LMIAL's own label exports hold where nobody has read; never a lesion."""
 
 
 def read_label_slice(path: Path, *, grid: Grid, axis: int, number: int, allowed: Collection[int]) -> np.ndarray:
@@ -33,6 +35,10 @@ def read_label_slice(path: Path, *, grid: Grid, axis: int, number: int, allowed:
     shape = tuple(length for array_axis, length in enumerate(grid.shape) if array_axis != axis)
     if values.shape != shape:
         raise BadInput(f"{path}: its shape is {_times(values.shape)}, the slice's is {_times(shape)} (rows x columns).")
+    if (values != 0).all():
+        raise BadInput(
+            f"{path}: every pixel of slice {number} is marked; that is no lesion (in exports 255 is 'not read')."
+        )
     if not values.any():
         raise BadInput(f"{path}: nothing is marked on slice {number}.", "If nothing changed there, say so: --empty.")
     return _schema_values(path, values, allowed)
@@ -43,6 +49,11 @@ def _is_plane(path: Path) -> bool:
     name = path.name.lower()
     if name.endswith(PICTURES):
         return True
+    if name.endswith(".seg.nrrd"):
+        raise BadInput(
+            f"{path}: it is a segmentation of several segments, and LMIAL cannot know which one is the label.",
+            "Export the segment as a label map (in 3D Slicer: Segmentations, Export to files, NRRD).",
+        )
     suffix = next((s for s in sorted(READERS, key=len, reverse=True) if name.endswith(s)), None)
     if suffix is None:
         return False
@@ -82,7 +93,14 @@ def _slice_of_volume(path: Path, grid: Grid, axis: int, number: int) -> np.ndarr
             f"{_times(grid.size)}, or it lies elsewhere in space).",
             "Draw on the pair's follow-up as LMIAL stores it, or give a 2-D image of the slice.",
         )
-    return np.take(sitk.GetArrayViewFromImage(volume.image), number, axis=axis)
+    voxels = sitk.GetArrayViewFromImage(volume.image)
+    values = np.take(voxels, number, axis=axis)
+    if (values == NOT_READ).any() and (voxels == NOT_READ).all(axis=tuple({0, 1, 2} - {axis})).any():
+        raise BadInput(
+            f"{path}: it is an export of LMIAL in which 255 means 'not read' or 'left out', also on slice {number}.",
+            "Remove the 255 from the slices that you label, or give a 2-D image of the slice.",
+        )
+    return values
 
 
 def _schema_values(path: Path, values: np.ndarray, allowed: Collection[int]) -> np.ndarray:

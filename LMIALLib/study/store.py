@@ -107,7 +107,7 @@ class Study(Checks, Backups, Overview):
             if held and held.alive and not take_over:
                 connection.execute("ROLLBACK")
                 connection.close()
-                reason = f"it is being annotated by {held.described}. Close that session, or take the study over."
+                reason = f"it is being annotated by {held.described}. Close that session first."
                 return cls(folder, _reading(folder / DATABASE), lease=None, reason=reason)
             write_lease(connection, mine)
             connection.execute("COMMIT")

@@ -43,11 +43,14 @@ class WorkerClient:
         self._make_transport = transport
         self._transport: Transport | None = None
         self._jobs: dict[int, Job] = {}
+        self._unheard: list[tuple[Job, str]] = []
         self._numbers = itertools.count(1)
 
     def submit(self, do: str, **fields: Any) -> Job:
         """Queue a job (see ``worker.jobs`` for its fields) and return at once."""
-        if self._transport is None or not self._transport.alive():
+        if self._transport is not None and not self._transport.alive():
+            self._unheard += self._worker_died()
+        if self._transport is None:
             self._transport = self._make_transport()
             self.ready = None
             self._transport.start(self.study_folder)
@@ -66,7 +69,8 @@ class WorkerClient:
 
         With ``timeout`` the first event is waited for, that many seconds at most.
         """
-        seen: list[tuple[Job, str]] = []
+        seen, self._unheard = self._unheard, []
+        timeout = 0.0 if seen else timeout
         while self._transport is not None:
             line = self._transport.receive(timeout)
             if line is None:

@@ -154,7 +154,10 @@ def _inside(study_folder: Path, place: str) -> Path:
 def _network(study: Study, model: str) -> Any:
     from LMIALLib.network.weights import load_weights
 
-    return load_weights(study.model_path(model))
+    try:
+        return load_weights(study.model_path(model))
+    except BadInput as error:
+        raise BadInput(error.sentence, "Restore the study from a backup.") from error
 
 
 def _predict(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:

@@ -7,6 +7,7 @@ exactly one of the events in ``FINAL``; only that event says that it is complete
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 PROTOCOL = 1
@@ -22,6 +23,17 @@ FINAL = {
     "export": "exported",
 }
 """The event that ends each job well; the others are ``failed`` and ``cancelled``."""
+
+
+def finite(value: Any) -> Any:
+    """The same value with null for every number that JSON does not know (NaN, infinite)."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return value
 
 
 def encode(message: dict[str, Any]) -> bytes:

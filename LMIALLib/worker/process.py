@@ -14,12 +14,13 @@ import threading
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, WrongUse
+from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, WrongUse, disk_problem
 from LMIALLib.worker.jobs import run_job
-from LMIALLib.worker.messages import FINAL, JOBS, PROTOCOL, decode, encode
+from LMIALLib.worker.messages import FINAL, JOBS, PROTOCOL, decode, encode, finite
 from LMIALLib.worker.progress import Cancelled
 
 PROGRESS_EVERY = 0.2
@@ -55,7 +56,7 @@ class Worker:
     def say(self, event: str, **fields: Any) -> None:
         """Write one event; safe from either thread."""
         with self._lock:
-            self._output.write(encode({"event": event, **fields}))
+            self._output.write(encode({"event": event, **finite(fields)}))
             self._output.flush()
 
     def listen(self, requests: IO[bytes]) -> None:
@@ -92,6 +93,9 @@ class Worker:
     def _end_now(self) -> None:
         if self._running is not None:
             self._cancelled.add(self._running)
+        with suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
         self._waiting.put(None)
 
     def work(self) -> None:
@@ -124,6 +128,9 @@ class Worker:
             self.say("cancelled", id=number)
         except LMIALError as error:
             self._fail(number, error.sentence, error.hint, _kind_of(error))
+        except OSError as error:
+            problem = disk_problem(error)
+            self._fail(number, problem.sentence, problem.hint, _kind_of(problem))
         except MemoryError:
             self._fail(number, "The machine has not enough memory for this.", "Close other programs and try again.")
         except Exception as error:  # the process must outlive any job, and its reader must hear of it

@@ -55,7 +55,8 @@ class SubprocessTransport:
     def start(self, study_folder: Path) -> None:
         """Start ``python -m LMIALLib.worker``; the package is found wherever this process found it."""
         package_parent = str(Path(__file__).resolve().parents[2])
-        environment = dict(os.environ, PYTHONIOENCODING="utf-8", PYTHONUNBUFFERED="1")
+        # PYTHONSAFEPATH: a file of the current folder must never be imported in place of a module
+        environment = dict(os.environ, PYTHONIOENCODING="utf-8", PYTHONUNBUFFERED="1", PYTHONSAFEPATH="1")
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             [worker_python(), "-m", "LMIALLib.worker", str(study_folder)],
