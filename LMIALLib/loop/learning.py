@@ -85,6 +85,7 @@ class Learning:
                     "pair": case.pair_number,
                     "answered": sorted(self.study.current(case.name)),
                     "skipped": sorted(self.study.skipped(case.name)),
+                    "validation": case.split == "validation",
                 }
                 for case in chosen
             ],

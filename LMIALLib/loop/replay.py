@@ -86,6 +86,7 @@ def pool_at(study: Study, stored: StoredRanking) -> list[dict[str, Any]]:
             "pair": pair["number"],
             "answered": sorted(study.current(case, upto=stored.annotations_upto)),
             "skipped": sorted(study.skipped(case, upto=stored.annotations_upto)),
+            "validation": study.case(case).split == "validation",
         }
         for case, pair in stored.conditions["pairs"].items()
     ]

@@ -72,12 +72,12 @@ def _volumes(volumes: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _held_out(report: FinetuneReport) -> list[str]:
-    """What is learned from half of the read slices must not hurt on the other half."""
+    """What is learned from half of the read slices must help on the other half: no evidence, no new model."""
     before, after = report.held_out_before, report.held_out_after
-    if before is None or after is None or after >= before:
+    if before is None or after is None or after > before:
         return []
     found = f"Dice {after:.3f} (was {before:.3f})"
-    return [f"Learning from half of the annotated slices did harm on the other half: {found}."]
+    return [f"Learning from half of the annotated slices did not help on the other half: {found}."]
 
 
 def _fit(report: FinetuneReport) -> list[str]:

@@ -38,9 +38,14 @@ class HeldOut:
             self.after_overlap += int((called[1] & marked).sum())
 
     def dice(self) -> tuple[float, float] | None:
-        """Pooled Dice before and after; None where nothing was marked and nothing called by either."""
+        """Pooled Dice before and after; where nothing was marked, 1 for nothing called and less the more was called.
+
+        None where nothing was marked and nothing called by either: there is nothing to compare.
+        """
         if self.true + self.before + self.after == 0:
             return None
+        if self.true == 0:
+            return 1 / (1 + self.before), 1 / (1 + self.after)
         before = 2 * self.before_overlap / max(self.true + self.before, 1)
         return before, 2 * self.after_overlap / max(self.true + self.after, 1)
 

@@ -9,7 +9,7 @@ whole queue at once, keeps a promising slice from waiting at the end of the queu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -114,6 +114,7 @@ def rank(
     spacing_mm: float = 12.0,
     batch: int = 6,
     count: int | None = None,
+    by_lot_only: Collection[str] = (),
 ) -> Ranking:
     """Order all unanswered, eligible slices of all cases; the order in which cases are given does not matter.
 
@@ -127,6 +128,7 @@ def rank(
         batch: queries in a batch.
         count: how many queries to give; None for all. Fewer slices than asked for give a shorter queue. A shorter count
             gives the beginning of a longer one.
+        by_lot_only: cases set aside for validation: their slices are asked for by lot, never chosen by a strategy.
 
     Raises:
         WrongUse: for settings outside their range, or features that the choice needs and a case lacks.
@@ -136,6 +138,10 @@ def rank(
     candidates = gather(cases, seed)
     chooser = strategy.choice.begin(candidates, spacing_mm)
     wanted = len(candidates) if count is None else min(count, len(candidates))
+    reserved = np.isin(candidates.case, [k for k, name in enumerate(candidates.cases) if name in set(by_lot_only)])
+    if not strategy.choice.uniform:
+        for index in np.flatnonzero(reserved):
+            chooser.take(int(index))
     picks = _picks(candidates, chooser, strategy.choice.uniform, _Turns.seeded(seed, random_share), batch, wanted)
     by_name = {scores.case: scores for scores in sorted(cases, key=lambda scores: scores.case)}
     alike = len(candidates) > 1 and bool(np.all(candidates.score == candidates.score[0]))
@@ -146,6 +152,7 @@ def rank(
         "spacing_mm": spacing_mm,
         "batch": batch,
         "count": count,
+        "by_lot_only": sorted(by_lot_only),
         "largest_difference": LARGEST_DIFFERENCE,
         "top_pixels": TOP_PIXELS,
         "smallest_share": SMALLEST_SHARE,
@@ -221,8 +228,8 @@ def _picks(
                 picks.append((drawn[number], "random"))
                 continue
             index = chooser.following(own)
-            if index is None:
-                raise AssertionError("the chooser ran out before the pool did")
+            if index is None:  # what is left is asked for by lot alone
+                return picks
             own.append(index)
             chooser.take(index)
             lots.take(index)

@@ -68,8 +68,8 @@ def predict_job(study_folder: Path, request: dict[str, Any], progress: Progress)
 def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Rank the slices nobody answered.
 
-    Fields: cases (objects with name, pair, answered, skipped), model (id), strategy, seed; optionally passes, threads,
-    device, count, random_share, spacing_mm, batch, write_maps. Returns the ranking, the scores of every slice, and the
+    Fields: cases (objects with name, pair, answered, skipped, validation), model (id), strategy, seed; optionally
+    passes, threads, device, count, random_share, spacing_mm, batch, write_maps. Returns the ranking, the scores of every slice, and the
     conditions under which they were computed.
     """
     from LMIALLib.queries.ranking import rank, score_case, uncertainty_map
@@ -95,7 +95,10 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
                 shown = {"mean": prediction.mean, chosen.name: uncertainty_map(maps, chosen)}
                 on_grid = {name: pair.unstack(stack) for name, stack in shown.items()}
                 write_maps(study, request["model"], wanted["name"], on_grid, conditions)
-    options = {key: request[key] for key in ("count", "random_share", "spacing_mm", "batch") if key in request}
+    options: dict[str, Any] = {
+        key: request[key] for key in ("count", "random_share", "spacing_mm", "batch") if key in request
+    }
+    options["by_lot_only"] = [case["name"] for case in request["cases"] if case.get("validation")]
     ranking = rank(scored, chosen, seed=int(request["seed"]), **options)
     conditions |= {"pairs": pairs, "model": request["model"], "strategy": chosen.name, "seed": int(request["seed"])}
     return {

@@ -37,7 +37,10 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
     with Study.open(study_folder, read_only=True) as study:
         read = study.training_examples(upto=request.get("upto"))
         if not read:
-            raise BadInput("No slice of this study has been annotated yet.", "Annotate one first: lmial label.")
+            raise BadInput(
+                "No slice that may be learned from has been annotated yet (cases set aside for validation never are).",
+                "Annotate one first: lmial label.",
+            )
         examples, unread, cases = _training_slices(study, read, int(request["seed"]))
         settings = FinetuneSettings(
             seed=int(request["seed"]),

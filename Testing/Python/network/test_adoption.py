@@ -44,7 +44,7 @@ def test_better_model_is_adopted():
         ({"guard_after": float("nan")}, VOLUMES, "forgot"),
         ({}, {"a": {"before": 1.0, "after": 5.2}}, "case a"),
         ({}, {"a": {"before": 1.0, "after": 0.19}}, "case a"),
-        ({"held_out_after": 0.39}, VOLUMES, "harm on the other half"),
+        ({"held_out_after": 0.39}, VOLUMES, "did not help on the other half"),
         ({"dice_after": 0.49}, VOLUMES, "fits the annotated slices worse"),
         ({"dice_before": None, "dice_after": None, "false_after": 11}, VOLUMES, "saw none"),
     ],
