@@ -69,8 +69,8 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
     """Rank the slices nobody answered.
 
     Fields: cases (objects with name, pair, answered, skipped, validation), model (id), strategy, seed; optionally
-    passes, threads, device, count, random_share, spacing_mm, batch, write_maps. Returns the ranking, the scores of every slice, and the
-    conditions under which they were computed.
+    passes, threads, device, count, random_share, spacing_mm, batch, write_maps. Returns the ranking, the scores of
+    every slice, and the conditions under which they were computed.
     """
     from LMIALLib.queries.ranking import rank, score_case, uncertainty_map
     from LMIALLib.queries.strategies import strategy as strategy_named

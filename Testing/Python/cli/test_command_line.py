@@ -237,3 +237,52 @@ def test_doctor_looks_at_this_machine(tmp_path: Path) -> None:
     done = lmial("doctor", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {"LMIAL", "torch", "bundled weights", "worker"} <= {finding["what"] for finding in json.loads(done.stdout)}
+
+
+def test_an_export_read_back_never_turns_unread_slices_into_change(study_folder: Path, tmp_path: Path) -> None:
+    assert lmial("label", study_folder, "--case", "head", "--slice", 9, "--empty", "--reader", "A").returncode == 0
+    assert lmial("export", study_folder, tmp_path / "out", "--format", "nrrd").returncode == 0
+    words = ["label", study_folder, "--case", "head", "--slice", 12, "--reader", "A", "--mask"]
+    refused(lmial(*words, tmp_path / "out" / "head-labels.nrrd"), 3, "not read")
+    assert lmial("export", study_folder, tmp_path / "out").returncode == 0
+    refused(lmial(*words, tmp_path / "out" / "head-labels.seg.nrrd"), 3, "label map")
+
+
+def test_a_slice_that_the_reader_picked_is_not_credited_to_the_lot_or_the_strategy(study_folder: Path) -> None:
+    waiting = json.loads(lmial("rank", study_folder, "--top", 40, "--json").stdout)["queries"]
+    for query in (waiting[0], waiting[-1]):
+        words = ["label", study_folder, "--case", "head", "--slice", query["slice"], "--empty", "--reader", "A"]
+        assert lmial(*words).returncode == 0
+    with Study.open(study_folder, read_only=True) as study:
+        drawn = {number: one.drawn for number, one in study.current("head").items()}
+    assert drawn == {waiting[0]["slice"]: waiting[0]["drawn"], waiting[-1]["slice"]: "reader"}
+
+
+def test_after_a_case_is_removed_the_rest_goes_on(study_folder: Path, phantom_folder: Path) -> None:
+    pair = ["--baseline", phantom_folder / "baseline.nii.gz", "--follow-up", phantom_folder / "follow_up.nii.gz"]
+    assert lmial("add", study_folder, *pair, "--case", "[bold]", "--no-register").returncode == 3
+    assert lmial("add", study_folder, *pair, "--case", "other", "--no-register").returncode == 0
+    assert lmial("rank", study_folder).returncode == 0
+    assert lmial("remove", study_folder, "--case", "other").returncode == 0
+    replayed = lmial("replay", study_folder)
+    assert replayed.returncode == 0, replayed.stderr
+    assert "bit for bit" in replayed.stdout and "no longer in the study" in replayed.stdout
+    with Study.open(study_folder, reader="x"):  # held by someone: rank shows what is stored
+        queries = json.loads(lmial("rank", study_folder, "--json").stdout)["queries"]
+    assert queries and {query["case"] for query in queries} == {"head"}
+
+
+def test_files_of_the_current_folder_are_never_run(
+    study_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit('foreign code ran')")
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lmial")), "export", str(study_folder), "out"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_who_never_read_is_named(study_folder: Path, tmp_path: Path) -> None:
+    refused(lmial("export", study_folder, tmp_path / "out", "--reader", "nobody"), 3, "nobody")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from LMIALLib.worker.messages import PROTOCOL, decode, encode
+from LMIALLib.worker.messages import PROTOCOL, decode, encode, finite
 
 
 def test_floats_come_back_with_every_bit() -> None:
@@ -26,3 +26,7 @@ def test_a_number_that_json_does_not_know_is_refused() -> None:
 def test_what_is_no_message_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match=rf"JSON|object|protocol {PROTOCOL}"):
         decode(line)
+
+
+def test_numbers_that_json_does_not_know_become_null() -> None:
+    assert finite({"loss": [math.nan, 1.5, (math.inf,)], "text": "nan"}) == {"loss": [None, 1.5, [None]], "text": "nan"}
