@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,21 +61,20 @@ class Learning:
         self.worker = worker
         self.settings = settings
         self.training: Job | None = None
-        self.last_refusal: tuple[str, ...] = ()
         self._train_again = False
         self._last_beat = time.monotonic()
 
-    def request_ranking(self, *, cases: Sequence[str] | None = None, count: int | None = None) -> Job:
+    def request_ranking(self) -> Job:
         """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result."""
-        return self.worker.submit("rank", **self._ranking_request(cases, count))
+        return self.worker.submit("rank", **self._ranking_request())
 
-    def _ranking_request(self, cases: Sequence[str] | None, count: int | None) -> dict[str, Any]:
+    def _ranking_request(self) -> dict[str, Any]:
         """The fields of a ``rank`` request for the present state of the study."""
         strategy(self.settings.strategy)
         in_use = self.study.model_in_use()
         if in_use is None:
             raise LMIALError("This study has no model.", "See: lmial check STUDY.")
-        chosen = [case for case in self.study.cases() if cases is None or case.name in cases]
+        chosen = self.study.cases()
         if not chosen:
             raise WrongUse("This study has no case to rank.", "Add one: lmial add STUDY ...")
         return {
@@ -97,7 +96,6 @@ class Learning:
             "spacing_mm": self.settings.spacing_mm,
             "batch": self.settings.batch,
             "device": self.settings.device,
-            **({"count": count} if count else {}),
         }
 
     def request_training(self, **options: Any) -> None:
@@ -160,7 +158,6 @@ class Learning:
         parent = self.study.model(result["parent"])
         if not self.study.model_path(result["model"]).is_file():  # weights that are not finite are never written
             self.study.record("model refused", model=result["model"], parent=parent.id, reasons=result["reasons"])
-            self.last_refusal = tuple(result["reasons"])
             return
         self.study.add_model(
             self.study.model_path(result["model"]),
@@ -170,7 +167,6 @@ class Learning:
             adopted=result["adopted"],
             report={**result["report"], "adopted": result["adopted"], "reasons": result["reasons"]},
         )
-        self.last_refusal = () if result["adopted"] else tuple(result["reasons"])
         if result["adopted"] and self.settings.train:
             self.request_ranking()
 

@@ -76,3 +76,9 @@ def load_guard() -> tuple[Sample, ...]:
         Sample(before * step, after * step, (marks & 1) > 0, marks >> 1, "guard")
         for before, after, marks in zip(planes["baseline"], planes["follow_up"], planes["marks"], strict=True)
     )
+
+
+if __name__ == "__main__":  # python -m LMIALLib.network.guard FILE makes the bundled file anew
+    import sys
+
+    save_guard(make_guard(), Path(sys.argv[1]))

@@ -7,7 +7,7 @@ it will record. Torch is imported only by the jobs that need it, so that ``prepa
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
             progress("rank", position, len(request["cases"]), case=wanted["name"])
             pair = study.load_pair(wanted["name"], wanted["pair"])
             prediction = _predict(network, pair, request, progress)
-            maps = _case_maps(wanted, pair, prediction)
+            maps = case_maps(wanted["name"], pair, prediction, answered=wanted["answered"], skipped=wanted["skipped"])
             scored.append(score_case(maps, chosen))
             conditions = _conditions(prediction)
             pairs[wanted["name"]] = {"number": wanted["pair"], "digest": pair.digest()}
@@ -178,11 +178,14 @@ def _predict(network: Any, pair: Pair, request: dict[str, Any], progress: Progre
     )
 
 
-def _case_maps(wanted: dict[str, Any], pair: Pair, prediction: Prediction) -> CaseMaps:
+def case_maps(
+    case: str, pair: Pair, prediction: Prediction, *, answered: Iterable[int] = (), skipped: Iterable[int] = ()
+) -> CaseMaps:
+    """What the queries room needs of a case: the prediction beside the pair's brain region and difference."""
     from LMIALLib.queries.pool import CaseMaps
 
     return CaseMaps(
-        case=wanted["name"],
+        case=case,
         mean=prediction.mean,
         mask=pair.stack(pair.mask),
         difference=pair.stack(pair.difference),
@@ -190,8 +193,8 @@ def _case_maps(wanted: dict[str, Any], pair: Pair, prediction: Prediction) -> Ca
         variance=prediction.variance,
         features=prediction.features,
         slice_spacing=pair.slice_spacing,
-        answered=frozenset(wanted.get("answered", ())),
-        skipped=frozenset(wanted.get("skipped", ())),
+        answered=frozenset(answered),
+        skipped=frozenset(skipped),
     )
 
 

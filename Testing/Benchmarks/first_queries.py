@@ -21,10 +21,10 @@ from LMIALLib.network.prediction import Prediction, predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.prepare import PairRequest, prepare
-from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
 from LMIALLib.resources import resource
+from LMIALLib.worker.jobs import case_maps
 
 QUERIES = 6
 NAMES = ("random", "entropy", "difference-entropy", "difference-entropy-normalised", "bald", "core-set")
@@ -50,18 +50,7 @@ def judge(pair: Pair, truth: np.ndarray, name: str, prediction: Prediction) -> t
     """Slices with change among the first queries, their share of wrong voxels, and Spearman over eligible slices."""
     from scipy.stats import spearmanr
 
-    maps = CaseMaps(
-        case="phantom",
-        mean=prediction.mean,
-        mask=pair.stack(pair.mask),
-        difference=pair.stack(pair.difference),
-        expected_entropy=prediction.expected_entropy,
-        variance=prediction.variance,
-        features=prediction.features,
-        slice_spacing=pair.slice_spacing,
-        answered=frozenset(),
-        skipped=frozenset(),
-    )
+    maps = case_maps("phantom", pair, prediction)
     scores = score_case(maps, STRATEGIES[name])
     stack = pair.stack(truth)
     wrong = ((prediction.mean >= 0.5) != stack).sum(axis=(1, 2))
