@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from LMIALLib.cohorts.open_ms import is_open_ms_pair, open_ms_pair
 from LMIALLib.cohorts.shapes import LesionShape, shapes_of_mask
 
 LONGITUDINAL = "longitudinal"
@@ -26,6 +27,21 @@ SITES = 6000
 
 
 @dataclass(frozen=True)
+class Outlined:
+    """Lesions of a background that an expert outlined; arrays (slice, row, column).
+
+    Args:
+        number: int16, which lesion a voxel belongs to, from 1; 0 is none.
+        depth: float32 in [0, 1], distance from the lesion's edge as a share of its largest.
+        healthy: float32, the background as if the lesions had never been.
+    """
+
+    number: np.ndarray
+    depth: np.ndarray
+    healthy: np.ndarray
+
+
+@dataclass(frozen=True)
 class Background:
     """One time point, scaled as `Pair` is, with the places where lesions may be put. Arrays are (slice, row, column).
 
@@ -37,7 +53,10 @@ class Background:
         pixel_mm: side of a (square) pixel.
         white: usual value of white matter.
         sites: int32 (n, 3), likely centres of lesions, sorted by slice.
-        anywhere: int32 (n, 3), voxels drawn evenly from the brain.
+        anywhere: int32 (n, 3), other centres: drawn evenly from the brain, or from the change in a real pair.
+        lesions: those of its lesions that can be taken out.
+        earlier: float32, the visit before, registered; None where there is one time point only.
+        truth: bool, what an expert marked as change between both.
     """
 
     name: str
@@ -48,6 +67,9 @@ class Background:
     white: float
     sites: np.ndarray
     anywhere: np.ndarray
+    lesions: Outlined | None = None
+    earlier: np.ndarray | None = None
+    truth: np.ndarray | None = None
 
 
 def scaled(volume: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -65,13 +87,15 @@ def is_excluded(source: str, exclude: Collection[str]) -> bool:
 
 
 def real_backgrounds(root: Path, exclude: Collection[str] = (), seed: int = 0) -> list[Background]:
-    """Every single time point of open-ms that training may use. ``root`` is the folder open_ms."""
+    """Every single time point of open-ms that training may use, and the full pairs. ``root`` is the folder open_ms."""
     found = []
     for folder in sorted((root / LONGITUDINAL).glob("patient*")):
         visits = [visit for visit in (1, 2) if (folder / f"study{visit}_FLAIR.nii.gz").is_file()]
         source = f"{LONGITUDINAL}/{folder.name}"
         if not is_excluded(source, exclude):
             found += [_raw_time_point(folder, visit, source, seed) for visit in visits]
+            if is_open_ms_pair(folder):
+                found.append(_real_pair(folder, source, seed))
     likely = _lesion_frequency(root, exclude)
     for folder in sorted((root / CROSS_SECTIONAL).glob("patient*")):
         source = f"{CROSS_SECTIONAL}/{folder.name}"
@@ -151,9 +175,35 @@ def _raw_time_point(folder: Path, visit: int, source: str, seed: int) -> Backgro
     to_raw = sitk.ReadTransform(str(folder / f"study{visit}_FLAIR_to_common_space.txt"))
     mask = sitk.ReadImage(str(folder / "brainmask.nii.gz"), sitk.sitkUInt8)
     brain = sitk.Resample(mask, raw, to_raw.GetInverse(), sitk.sitkNearestNeighbor, 0)
+    change = sitk.ReadImage(str(folder / "gt.nii.gz"), sitk.sitkUInt8)
+    change = sitk.Resample(change, raw, to_raw.GetInverse(), sitk.sitkNearestNeighbor, 0)
     column, _, slices = raw.GetSpacing()
-    return background_of(
+    found = background_of(
         source, sitk.GetArrayFromImage(raw), sitk.GetArrayFromImage(brain) > 0, slices, column, seed=seed
+    )
+    return with_lesions(found, sitk.GetArrayFromImage(change) > 0, seed)
+
+
+def _real_pair(folder: Path, source: str, seed: int) -> Background:
+    """Both visits of a patient as LMIAL prepares them, with the expert's mask of change."""
+    from tempfile import TemporaryDirectory
+
+    from LMIALLib.pairs.prepare import PairRequest, prepare
+    from LMIALLib.pairs.reading import read_volume
+
+    files = open_ms_pair(folder)
+    with TemporaryDirectory() as case:
+        pair = prepare(PairRequest(baseline=files.baseline, follow_up=files.follow_up), Path(case))
+    truth = pair.stack(files.truth_on(read_volume(files.follow_up).image))
+    planes = [np.ascontiguousarray(pair.stack(volume)) for volume in (pair.baseline, pair.follow_up, pair.mask)]
+    found = background_of(
+        source, planes[1], planes[2], pair.slice_spacing, float(np.mean(pair.in_plane_spacing)), seed=seed
+    )
+    changed = np.argwhere(truth & planes[2])
+    # every second sample centres on change that a reader marked
+    drawn = np.random.default_rng([seed, 0x7061]).choice(len(changed), len(found.anywhere))
+    return replace(
+        found, volume=planes[1], earlier=planes[0], truth=truth & planes[2], anywhere=changed[drawn].astype(np.int32)
     )
 
 
@@ -164,6 +214,7 @@ def _isotropic_time_point(folder: Path, source: str, likely: np.ndarray, seed: i
     volume, spacing = _read(folder / "FLAIR.nii.gz")
     brain = binary_fill_holes(binary_closing(volume > 5.0, iterations=2))
     first = background_of(source, volume, brain, spacing[0], spacing[1], likely=likely, seed=seed)
+    first = with_lesions(first, _read(folder / "lesions.nii.gz")[0] > 0, seed)
     return [first, turned(first, 1), turned(first, 2)]
 
 
@@ -171,13 +222,62 @@ def turned(background: Background, axis: int) -> Background:
     """An isotropic background sliced along another of its axes."""
     order = [axis, *(a for a in range(3) if a != axis)]
     sites = background.sites[:, order]
+    lesions = background.lesions
+    if lesions is not None:
+        planes = (lesions.number, lesions.depth, lesions.healthy)
+        lesions = Outlined(*(np.ascontiguousarray(plane.transpose(order)) for plane in planes))
     return replace(
         background,
         volume=np.ascontiguousarray(background.volume.transpose(order)),
         brain=np.ascontiguousarray(background.brain.transpose(order)),
         sites=sites[np.argsort(sites[:, 0], kind="stable")],
         anywhere=background.anywhere[:, order],
+        lesions=lesions,
     )
+
+
+def with_lesions(background: Background, mask: np.ndarray, seed: int = 0) -> Background:
+    """The background with those parts of an expert's mask (slice, row, column) that it shows as bright lesions.
+
+    Where a mask holds change between two visits, one visit shows it and the other may not; a part counts when its
+    median lies 0.6 robust spreads above what inpainting puts in its place.
+    """
+    from scipy.ndimage import distance_transform_edt, find_objects, label
+
+    spacing = (background.slice_mm, background.pixel_mm, background.pixel_mm)
+    healthy = inpainted(background, mask, seed)
+    number, _ = label(mask & background.brain, np.ones((3, 3, 3)))
+    depth = np.zeros(mask.shape, np.float32)
+    for index, box in enumerate(find_objects(number), start=1):
+        part = number[box] == index
+        if np.median(background.volume[box][part] - healthy[box][part]) < 0.6:
+            number[box][part] = 0
+            continue
+        inside = distance_transform_edt(np.pad(part, 1), spacing)[1:-1, 1:-1, 1:-1]
+        depth[box][part] = (inside / inside.max())[part]
+    return replace(background, lesions=Outlined(number.astype(np.int16), depth, healthy))
+
+
+def inpainted(background: Background, mask: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The volume with a mask and 2 mm around it filled with white matter as it looks nearby, float32.
+
+    The level is that of white matter within about 5 mm (a weighted mean that leaves the mask out), the texture noise
+    with the spread and sharpness of the background's own.
+    """
+    from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+    spacing = np.array([background.slice_mm, background.pixel_mm, background.pixel_mm])
+    values, brain = background.volume, background.brain
+    hole = distance_transform_edt(~mask, spacing) < 2.0
+    ordinary = brain & ~hole & (np.abs(values - background.white) < 1.0)
+    near = gaussian_filter(ordinary.astype(np.float32), 5.0 / spacing)
+    level = gaussian_filter(np.where(ordinary, values, 0).astype(np.float32), 5.0 / spacing) / np.maximum(near, 1e-4)
+    level = np.where(near > 1e-3, level, background.white)
+    fine = values - gaussian_filter(values, (0.0, 1.2 / spacing[1], 1.2 / spacing[2]))
+    noise = np.random.default_rng([seed, 0x66696C6C]).standard_normal(values.shape).astype(np.float32)
+    noise = gaussian_filter(noise, (0.0, 0.5 / spacing[1], 0.5 / spacing[2]))
+    noise *= np.std(fine[ordinary]) / noise.std()
+    return np.where(hole, level + noise, values).astype(np.float32)
 
 
 def _lesion_frequency(root: Path, exclude: Collection[str]) -> np.ndarray:

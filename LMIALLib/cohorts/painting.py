@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from LMIALLib.cohorts import visits
-from LMIALLib.cohorts.backgrounds import Background
+from LMIALLib.cohorts.backgrounds import Background, Outlined
 from LMIALLib.cohorts.shapes import LesionShape, ShapeLibrary
 
 Range = tuple[float, float]
@@ -27,7 +27,9 @@ class Synthesis:
         stable: largest number of painted lesions that do not change.
         contrast: brightness of a lesion above white matter, robust spreads.
         visible: least difference that the truth calls change, robust spreads.
-        shift: standard deviation of the misalignment, mm.
+        removed: share of outlined lesions that one visit lacks.
+        eroded: share of outlined lesions of which one visit shows the core only.
+        shift: standard deviation of the misalignment, mm, in plane and across.
         warp: standard deviation of the smooth deformation, mm.
         blur: standard deviation of in-plane smoothing, pixels.
         gamma: standard deviation of the logarithm of the contrast exponent.
@@ -36,6 +38,8 @@ class Synthesis:
         gain: standard deviation of the scale left after matching.
         offset: standard deviation of the offset left after matching.
         flow: share of visits with a patch of brightened CSF.
+        atrophy: standard deviation of the shrinkage in plane.
+        missing: share of samples that lack a neighbouring slice, as at the end of the field of view.
     """
 
     size: int = 128
@@ -45,6 +49,8 @@ class Synthesis:
     stable: int = 4
     contrast: Range = (0.6, 4.2)
     visible: float = 0.3
+    removed: float = 0.2
+    eroded: float = 0.15
     shift: float = 0.35
     warp: float = 0.3
     blur: Range = (0.0, 0.9)
@@ -54,27 +60,48 @@ class Synthesis:
     gain: float = 0.05
     offset: float = 0.08
     flow: float = 0.2
+    atrophy: float = 0.004
+    missing: float = 0.04
 
 
 @dataclass
 class Slab:
-    """Base slices around the one that is made, cut to what the sample needs; arrays (slices, rows, columns)."""
+    """Base slices around the one that is made, cut to what the sample needs; arrays (slices, rows, columns).
+
+    ``lesioned`` and ``occupancy`` hold what the earlier and the later visit show, and which share of a voxel is painted
+    lesion; ``marked`` (bool) is change whose outline an expert drew.
+    """
 
     volume: np.ndarray
     brain: np.ndarray
     positions: np.ndarray
     corner: tuple[int, int, int]
-    occupancy: list[np.ndarray] = field(default_factory=list)
-    lesioned: list[np.ndarray] = field(default_factory=list)
+    lesioned: list[np.ndarray]
+    occupancy: list[np.ndarray]
+    marked: np.ndarray
+
+
+def slab_of(
+    background: Background, box: tuple[slice, ...], positions: np.ndarray, corner: tuple[int, int, int]
+) -> Slab:
+    """A box of a background, both visits as they are; ``positions`` (mm) and ``corner`` (voxels) say where it lies."""
+    volume, brain = background.volume[box], background.brain[box]
+    earlier = volume if background.earlier is None else background.earlier[box]
+    marked = np.zeros(volume.shape, bool) if background.truth is None else background.truth[box].copy()
+    empty = [np.zeros(volume.shape, np.float32) for _ in range(2)]
+    return Slab(volume, brain, positions, corner, [earlier.copy(), volume.copy()], empty, marked)
 
 
 def paint(
     slab: Slab, background: Background, shapes: ShapeLibrary, rng: np.random.Generator, settings: Synthesis
 ) -> None:
-    """Fill in what both visits show of lesions: shares of voxels, and intensities with the lesions in them."""
+    """Change what both visits show of lesions: shares of voxels, and intensities with the lesions in them."""
+    blank = rng.random() < settings.blank
+    if background.lesions is not None and not blank:
+        _take_lesions(slab, background.lesions, background.pixel_mm, rng, settings)
+    if background.truth is not None and rng.random() < 0.5:
+        return  # every second sample of a real pair stays as it was scanned
     shape = slab.volume.shape
-    slab.occupancy = [np.zeros(shape, np.float32), np.zeros(shape, np.float32)]
-    slab.lesioned = [slab.volume.copy(), slab.volume.copy()]
     middle = slab.corner[0] - slab.positions[0] / background.slice_mm
     reach = 5.0 / background.slice_mm
     limits = np.searchsorted(background.sites[:, 0], [middle - reach, middle + reach])
@@ -82,11 +109,50 @@ def paint(
     near = near[(near >= 0).all(axis=1) & (near < np.array(shape)).all(axis=1)]
     if not len(near):
         return
-    changed = 0 if rng.random() < settings.blank else int(rng.integers(1, settings.changed + 1))
+    changed = 0 if blank else int(rng.integers(1, settings.changed + 1))
     for number in range(changed + int(rng.integers(0, settings.stable + 1))):
         spot = near[rng.integers(len(near))]
         kind = "stable" if number >= changed else str(rng.choice(KINDS, p=KIND_SHARES))
         _paint_lesion(slab, background, spot, kind, shapes, rng, settings)
+
+
+def _take_lesions(
+    slab: Slab, lesions: Outlined, pixel_mm: float, rng: np.random.Generator, settings: Synthesis
+) -> None:
+    """Take outlined lesions out of the earlier visit: some whole, of some all but the core, most stay."""
+    box = tuple(slice(c, c + n) for c, n in zip(slab.corner, slab.volume.shape, strict=True))
+    number = lesions.number[box]
+    for lesion in np.unique(number[number > 0]):
+        chance = rng.random()
+        if chance > settings.removed + settings.eroded:
+            continue
+        lost = number == lesion
+        if chance < settings.eroded:
+            lost &= lesions.depth[box] < rng.uniform(0.15, 0.6)
+        if not lost.any():
+            continue
+        slab.marked |= lost
+        near = grown_box(lost, round(2.5 / pixel_mm))
+        earlier = slab.lesioned[0][near]
+        earlier += softly(lost[near], pixel_mm) * (lesions.healthy[box][near] - earlier)
+
+
+def grown_box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    """The smallest box around a mask (slices, rows, columns), with a margin in plane; the mask holds a voxel."""
+    sides = []
+    for axis in range(3):
+        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        more = margin if axis else 0
+        sides.append(slice(max(int(filled[0]) - more, 0), int(filled[-1]) + 1 + more))
+    return tuple(sides)
+
+
+def softly(mask: np.ndarray, pixel_mm: float) -> np.ndarray:
+    """A mask (slices, rows, columns) widened by about 1 mm in plane with a soft edge, float32 in [0, 1]."""
+    from scipy.ndimage import gaussian_filter
+
+    spread = gaussian_filter(mask.astype(np.float32), 0.8 / pixel_mm, axes=(-2, -1), truncate=2.5)
+    return np.where(mask, np.float32(1.0), np.minimum(spread * 2.2, 1.0))
 
 
 @dataclass(frozen=True)

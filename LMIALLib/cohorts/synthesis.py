@@ -1,20 +1,21 @@
 """Pairs with known change, painted into single time points.
 
 Both visits show the same brain. Lesions shaped like real ones are added to one visit or to both (stable ones must not
-be reported); then each visit is scanned by its own protocol: slice thickness and position, sub-voxel misalignment and
-small deformation, sharpness, contrast, bias field, noise. That synthesis from single time points trains good
-detectors of new lesions was shown by Kamraoui et al., Frontiers in Neuroimaging 2022, doi 10.3389/fnimg.2022.948235.
+be reported), and lesions that an expert outlined are taken out of one visit, whole or but for their core; then each
+visit is scanned by its own protocol: slice thickness and position, sub-voxel misalignment and small deformation,
+sharpness, contrast, bias field, noise. That synthesis from single time points trains good detectors of new
+lesions was shown by Kamraoui et al., Frontiers in Neuroimaging 2022, doi 10.3389/fnimg.2022.948235.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from LMIALLib.cohorts import visits
 from LMIALLib.cohorts.backgrounds import Background
-from LMIALLib.cohorts.painting import Slab, Synthesis, paint
+from LMIALLib.cohorts.painting import Slab, Synthesis, paint, slab_of
 from LMIALLib.cohorts.shapes import ShapeLibrary
 
 __all__ = ["Sample", "Synthesis", "synthesise"]
@@ -22,12 +23,12 @@ __all__ = ["Sample", "Synthesis", "synthesise"]
 
 @dataclass(frozen=True)
 class Sample:
-    """One synthetic slice of a pair; arrays (rows, columns).
+    """One synthetic slice of a pair with its two neighbours.
 
     Args:
-        baseline, follow_up: float32, as in `Pair`; 0 outside the brain.
-        brain: bool.
-        target: uint8, 1 where there is change.
+        baseline, follow_up: float32 (3, rows, columns), as in `Pair`; 0 outside the brain.
+        brain: bool (3, rows, columns).
+        target: uint8 (rows, columns), 1 where the middle slice changed.
         background: name of the time point that it was painted into.
     """
 
@@ -46,34 +47,41 @@ def synthesise(background: Background, shapes: ShapeLibrary, rng: np.random.Gene
     paint(slab, background, shapes, rng, settings)
     swap = int(rng.random() < 0.5)
     place = _grid(slab, background, centre, pixel, rng, settings)
-    moved = _moved(place, background, rng, settings)
+    moved = place if background.earlier is not None else _moved(place, background, rng, settings)
     baseline = _sampled(_mixed(first, slab.lesioned[swap]), moved)
     follow_up = _sampled(_mixed(second, slab.lesioned[1 - swap]), place)
-    changed = _change(slab, second, settings)
-    middle = int(np.argmin(np.abs(slab.positions)))
-    brain = _uneven(_sampled(slab.brain[middle].astype(np.float32), place) > 0.5, rng)
-    target = brain & (_sampled(changed, place) > 0.5) if changed.any() else np.zeros_like(brain)
-    baseline, follow_up = _scanned(baseline, follow_up, brain, rng, settings)
+    brain = _uneven(_sampled(_mixed(second, slab.brain.astype(np.float32)), place) > 0.5, rng)
+    if rng.random() < settings.missing:
+        brain[rng.choice((0, 2))] = False
+    changed = _change(slab, second[1:2], settings)
+    target = brain[1] & (_sampled(changed, place)[0] > 0.5)
+    scanned = _scanned if background.earlier is None else _varied
+    baseline, follow_up = scanned(baseline, follow_up, brain, rng, settings)
     return Sample(baseline * brain, follow_up * brain, brain, target.astype(np.uint8), background.name)
 
 
 def _mixed(weights: np.ndarray, slices: np.ndarray) -> np.ndarray:
-    """Weighted sum of slices (n, rows, columns), float32 (rows, columns)."""
-    total = np.zeros(slices.shape[1:], np.float32)
-    for weight, plane in zip(weights, slices, strict=True):
-        if weight != 0.0:
-            total += weight * plane
+    """Weighted sums (m, n) of slices (n, rows, columns), float32 (m, rows, columns)."""
+    total = np.zeros((len(weights), *slices.shape[1:]), np.float32)
+    for row, result in zip(weights, total, strict=True):
+        for weight, plane in zip(row, slices, strict=True):
+            if weight != 0.0:
+                result += weight * plane
     return total
 
 
 def _change(slab: Slab, weights: np.ndarray, settings: Synthesis) -> np.ndarray:
-    """Where a reader of the follow-up's slice would mark change, float32 0 or 1 (rows, columns) of the slab.
+    """Where a reader of the follow-up's slice would mark change, float32 0 or 1 (1, rows, columns) of the slab.
 
-    More than 0.35 of the slice's thickness must have changed, and visibly so: readers' masks are generous.
+    More than 0.35 of the slice's thickness must have changed: readers' masks are generous. Painted change must be
+    visible; what an expert outlined counts as it is.
     """
     share = _mixed(weights, slab.occupancy[1] - slab.occupancy[0])
     difference = _mixed(weights, slab.lesioned[1] - slab.lesioned[0])
-    return ((np.abs(share) > 0.35) & (np.abs(difference) > settings.visible)).astype(np.float32)
+    changed = (np.abs(share) > 0.35) & (np.abs(difference) > settings.visible)
+    if slab.marked.any():
+        changed |= _mixed(weights, slab.marked.astype(np.float32)) > 0.35
+    return changed.astype(np.float32)
 
 
 def _centre(background: Background, rng: np.random.Generator) -> np.ndarray:
@@ -87,34 +95,45 @@ def _slab(
     background: Background, centre: np.ndarray, pixel: float, rng: np.random.Generator, settings: Synthesis
 ) -> tuple[Slab, np.ndarray, np.ndarray]:
     """The slices that make up both visits, cut to a square that holds the turned sample, and their weights in each."""
-    reach = int(np.ceil(13.0 / background.slice_mm)) if len(background.volume) > 1 else 0
+    reach = int(np.ceil(18.0 / background.slice_mm))
     near = np.arange(max(0, int(centre[0]) - reach), min(len(background.volume), int(centre[0]) + reach + 1))
     positions = (near - centre[0]) * background.slice_mm
-    first, second = _profiles(background, positions, rng)
-    used = np.flatnonzero((np.abs(first) > 1e-3) | (np.abs(second) > 1e-3))
+    first, second = _profiles(background, positions, rng, settings)
+    used = np.flatnonzero((np.abs(first) > 1e-3).any(axis=0) | (np.abs(second) > 1e-3).any(axis=0))
     kept = slice(int(used[0]), int(used[-1]) + 1)
     half = int(np.ceil(settings.size * pixel / background.pixel_mm * 0.5 * 1.2)) + 2
     low = [max(0, round(value) - half) for value in centre[1:]]
     box = (slice(near[kept][0], near[kept][-1] + 1), *(slice(a, a + 2 * half) for a in low))
     corner = (int(near[kept][0]), low[0], low[1])
-    return Slab(background.volume[box], background.brain[box], positions[kept], corner), first[kept], second[kept]
+    return slab_of(background, box, positions[kept], corner), first[:, kept], second[:, kept]
 
 
-def _profiles(background: Background, positions: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the slab's slices in the baseline (interpolated from others) and in the follow-up (seldom so)."""
+def _profiles(
+    background: Background, positions: np.ndarray, rng: np.random.Generator, settings: Synthesis
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (3, n) of the slab's slices in three slices of the baseline (interpolated from another grid) and of the
+    follow-up (seldom so). A registered pair is taken as it is.
+    """
     step = background.slice_mm
-    if len(positions) == 1:
-        return np.ones(1, np.float32), np.ones(1, np.float32)
     thin = step < 2.0
     thickness = rng.uniform(1.0, 4.5) if thin else step
-    second = visits.overlap(0.0, thickness, positions, step)
-    if rng.random() < 0.2:
-        second = visits.resampled_profile(rng.random(), thickness, positions, step)
+    apart = thickness * np.array([-1.0, 0.0, 1.0])
+    scanned = np.stack([visits.overlap(d, thickness, positions, step) for d in apart]).astype(np.float32)
+    if background.earlier is not None:
+        return scanned, scanned
+
+    def interpolated(other: float, off: float) -> np.ndarray:
+        phase = rng.random()
+        rows = [
+            visits.resampled_profile((phase + (d + off) / other) % 1.0, other, positions - d - off, step) for d in apart
+        ]
+        return np.stack(rows).astype(np.float32)
+
+    second = interpolated(thickness, 0.0) if rng.random() < 0.2 else scanned
     if rng.random() < 0.1:
-        return second.astype(np.float32), second.astype(np.float32)
+        return second, second
     other = rng.uniform(1.0, 5.0) if thin else step * rng.uniform(1.0, 1.6)
-    first = visits.resampled_profile(rng.random(), other, positions, step)
-    return first.astype(np.float32), second.astype(np.float32)
+    return interpolated(other, rng.normal(0.0, settings.shift)), second
 
 
 def _grid(
@@ -137,26 +156,30 @@ def _grid(
 
 
 def _moved(place: np.ndarray, background: Background, rng: np.random.Generator, settings: Synthesis) -> np.ndarray:
-    """The same places seen after a small shift and smooth deformation."""
+    """The same places seen after a small shift, shrinkage and smooth deformation."""
     shape = (place.shape[1], place.shape[2])
     strength = np.exp(rng.normal(0.0, 0.5)) / background.pixel_mm
+    middle = place.mean(axis=(1, 2), keepdims=True)
+    shrunk = np.float32(rng.normal(0.0, settings.atrophy)) * (place - middle)
     shift = rng.normal(0.0, settings.shift * strength, 2).astype(np.float32)
     warp = np.stack([visits.smooth_field(rng, shape, int(rng.integers(5, 11))) for _ in range(2)])
-    return place + shift[:, None, None] + np.float32(settings.warp * strength * rng.random()) * warp
+    return place + shrunk + shift[:, None, None] + np.float32(settings.warp * strength * rng.random()) * warp
 
 
-def _sampled(plane: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Values of a plane at places, bilinear, float32; 0 beyond its border."""
+def _sampled(planes: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Values of planes (m, rows, columns) at places (2, r, s), bilinear, float32 (m, r, s); 0 beyond their border."""
     from scipy.ndimage import map_coordinates
 
-    return map_coordinates(plane, place, order=1, mode="constant", cval=0.0, output=np.float32)
+    seen = [map_coordinates(p, place, order=1, mode="constant", cval=0.0, output=np.float32) for p in planes]
+    return np.stack(seen)
 
 
 def _uneven(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A brain region drawn a little too large or too small, as masks are."""
     from scipy.ndimage import gaussian_filter
 
-    return brain & (gaussian_filter(brain.astype(np.float32), 2.0, truncate=2.0) > rng.uniform(0.3, 0.8))
+    smooth = gaussian_filter(brain.astype(np.float32), (0.0, 2.0, 2.0), truncate=2.0)
+    return brain & (smooth > rng.uniform(0.3, 0.8))
 
 
 def _scanned(
@@ -176,22 +199,38 @@ def _scanned(
     return (first * scale + offset).astype(np.float32), (second * scale + offset).astype(np.float32)
 
 
+def _varied(
+    baseline: np.ndarray, follow_up: np.ndarray, brain: np.ndarray, rng: np.random.Generator, settings: Synthesis
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both visits of a real pair with a little more contrast, bias and noise: half the spread between two protocols."""
+    if rng.random() < 0.3:
+        return baseline, follow_up
+    milder = replace(
+        settings,
+        gamma=settings.gamma / 2,
+        blur=(0.0, settings.blur[1] / 2),
+        noise=(settings.noise[0] / 4, settings.noise[1] / 4),
+        flow=0.0,
+    )
+    return _scanned(baseline, follow_up, brain, rng, milder)
+
+
 def _protocol(
     values: np.ndarray, gamma: float, noise: float, rng: np.random.Generator, settings: Synthesis
 ) -> np.ndarray:
     """One visit's contrast, CSF flow, sharpness, bias field and noise."""
     from scipy.ndimage import gaussian_filter
 
-    shape = (values.shape[0], values.shape[1])
+    shape = (values.shape[1], values.shape[2])
     if rng.random() < settings.flow:
         patch = np.clip(visits.smooth_field(rng, shape, 6) - 0.8, 0.0, 1.0)
         values = values + patch * np.maximum(-0.5 - values, 0.0)
     values = visits.contrast_curve(values, gamma)
     blur = rng.uniform(*settings.blur)
     if blur > 0.25:
-        values = gaussian_filter(values, blur, truncate=3.0)
+        values = gaussian_filter(values, (0.0, blur, blur), truncate=3.0)
     values = visits.with_bias(values, np.float32(settings.bias) * visits.smooth_field(rng, shape, 4))
     correlation = rng.uniform(0.0, 0.9)
     return visits.rician(
-        values, visits.grain(rng, shape, noise, correlation), visits.grain(rng, shape, noise, correlation)
+        values, visits.grain(rng, values.shape, noise, correlation), visits.grain(rng, values.shape, noise, correlation)
     )
