@@ -45,11 +45,16 @@ def pretrain(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="FOLDER", help="open_ms; found through LMIAL_DATA if not given.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--start", metavar="FILE", help="Weights to go on from, instead of random ones.")
+    ] = None,
 ) -> None:
     """Train the network that sees change on the first day, on synthetic change. Seeded; resumes where it stopped.
 
-    Without real scans it trains on phantoms alone, and says so.
+    Without real scans it trains on phantoms alone, and says so. On several GPUs:
+    torchrun --nproc-per-node 4 -m LMIALLib pretrain
     """
+    import shlex
     from dataclasses import replace
 
     from LMIALLib.cohorts.open_ms import open_ms_root
@@ -60,14 +65,19 @@ def pretrain(
     found = data or (Path(settings.data) if settings.data else open_ms_root())
     if found is None:
         ERR.print("No real scans were found; training on phantoms alone.")
-    command = " ".join(["lmial pretrain", *([config.name] if config else []), *(f"--exclude {e}" for e in exclude)])
+    begin = start or (Path(settings.start) if settings.start else None)
+    options: list[str] = [config.name] if config else []
+    for patient in exclude:
+        options += ["--exclude", patient]
+    for option, path in (("--out", out), ("--data", data), ("--start", start)):
+        options += [option, path.name] if path else []
     report = train(
-        replace(settings, data=str(found) if found else None),
+        replace(settings, data=str(found) if found else None, start=str(begin) if begin else None),
         tuple(exclude),
         out,
         log=lambda entry: ERR.print(json.dumps(entry), markup=False),
-        about={"command": command},
+        about={"command": shlex.join(["lmial", "pretrain", *options])},
     )
-    OUT.print(
-        f"{out}: {report.steps} steps in {report.seconds / 60:.1f} minutes, digest {report.digest[:12]}", markup=False
-    )
+    if report is not None:
+        minutes = report.seconds / 60
+        OUT.print(f"{out}: {report.steps} steps in {minutes:.1f} minutes, digest {report.digest[:12]}", markup=False)

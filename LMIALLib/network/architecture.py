@@ -16,7 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-FAMILY = "lmial-change-unet-1"
+from LMIALLib.network.slices import NEIGHBOURS
+
+FAMILY = "lmial-change-unet-2"
+CHANNELS = 3 * (2 * NEIGHBOURS + 1)
+"""Input channels: neighbouring slices of the baseline, of the follow-up and of their difference."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +86,17 @@ def conv_norm(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class ChangeNetwork(nn.Module):
-    """Logit of change for every pixel of (baseline, follow-up, difference), one slice each.
+    """Logit of change for every pixel of a slice, from (baseline, follow-up, difference) of it and its neighbours.
 
     Args:
         architecture: widths and dropout shares.
 
-    Input (n, 3, rows, columns) float32, intensities as in `Pair` (brain median 0, robust spread 1), 0 outside the
-    brain; rows and columns multiples of ``architecture.multiple``. Output (n, 1, rows, columns) logits.
+    Input (n, 9, rows, columns) float32 as ``slices.network_input`` makes it: three neighbouring slices of the baseline,
+    of the follow-up and of their difference, intensities as in `Pair` (brain median 0, robust spread 1), 0 outside the
+    brain; rows and columns multiples of ``architecture.multiple``. Output (n, 1, rows, columns): logits of change on
+    the middle slice.
 
-    Space becomes channels at the entrance (pixel unshuffle: 3 channels become 12 at half resolution) and back at the
+    Space becomes channels at the entrance (pixel unshuffle: 9 channels become 36 at half resolution) and back at the
     exit (4 logits per position, pixel shuffle; Shi et al., arXiv 1609.05158), so no layer runs at full resolution.
     """
 
@@ -98,7 +104,7 @@ class ChangeNetwork(nn.Module):
         super().__init__()
         self.architecture = architecture or Architecture()
         widths, narrow = self.architecture.widths, self.architecture.decoder_width
-        inputs = (12, *widths[:-1])
+        inputs = (4 * CHANNELS, *widths[:-1])
         self.stages = nn.ModuleList(
             nn.Sequential(conv_block(inputs[i], width, 1 if i == 0 else 2), conv_block(width, width))
             for i, width in enumerate(widths)

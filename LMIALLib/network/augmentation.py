@@ -68,7 +68,10 @@ def cropped(planes: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
 
 
 def varied(visits: Tensor, rng: np.random.Generator, strength: Augmentation) -> Tensor:
-    """Baseline and follow-up (2, rows, columns) with other contrast, sharpness and noise, mostly the same for both."""
+    """Baseline and follow-up (2, slices, rows, columns) with other contrast, sharpness and noise.
+
+    Most of it is the same for both visits, all of it but the noise for the slices of a visit.
+    """
     gamma = float(np.exp(rng.normal(0.0, strength.gamma)))
     above = (visits + 7.0).clamp(min=0.05) / 7.0
     result = (above**gamma - 1.0) * (7.0 / gamma)
@@ -76,10 +79,10 @@ def varied(visits: Tensor, rng: np.random.Generator, strength: Augmentation) -> 
     for visit in range(2):
         gain = np.exp(common[0] + rng.normal(0.0, strength.gain / 4))
         offset = common[1] + rng.normal(0.0, strength.offset / 4)
-        plane = result[visit] * float(gain) + float(offset)
+        slices = result[visit] * float(gain) + float(offset)
         mixed = float(rng.uniform(0.0, strength.blur)) if rng.random() < 0.5 else 0.0
         if mixed > 0:
-            plane = (1 - mixed) * plane + mixed * functional.avg_pool2d(plane[None, None], 3, 1, 1)[0, 0]
-        noise = torch.from_numpy(rng.standard_normal(tuple(plane.shape), dtype=np.float32))
-        result[visit] = plane + float(rng.uniform(0.0, strength.noise)) * noise
+            slices = (1 - mixed) * slices + mixed * functional.avg_pool2d(slices, 3, 1, 1)
+        noise = torch.from_numpy(rng.standard_normal(tuple(slices.shape), dtype=np.float32))
+        result[visit] = slices + float(rng.uniform(0.0, strength.noise)) * noise
     return result

@@ -12,7 +12,7 @@ from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.calibration import figures
 from LMIALLib.network.guard import load_guard
 from LMIALLib.network.lessons import Example
-from LMIALLib.network.losses import IGNORED, pooled_dice
+from LMIALLib.network.losses import pooled_dice
 from LMIALLib.network.slices import network_input, network_shape, resized
 
 
@@ -21,19 +21,19 @@ def read_figures(network: ChangeNetwork, examples: Sequence[Example]) -> tuple[f
     called, truth = [], []
     for example in examples:
         probability = slice_probability(network, example)
-        read = example.mask & (example.target != IGNORED)
-        called.append(probability[read] >= 0.5)
-        truth.append(example.target[read] == 1)
+        called.append(probability[example.read] >= 0.5)
+        truth.append(example.target[example.read] == 1)
     ours, theirs = np.concatenate(called), np.concatenate(truth)
     return (pooled_dice(ours, theirs) if theirs.any() else None), int((ours & ~theirs).sum())
 
 
 def slice_probability(network: ChangeNetwork, example: Example) -> np.ndarray:
     """Probability of change (rows, columns) of one slice, without dropout."""
-    shape = network_shape((example.mask.shape[0], example.mask.shape[1]), example.in_plane_spacing)
-    brain = resized(example.mask[None].astype(np.float32), shape) > 0.5
-    before, after = (resized(plane[None], shape) for plane in (example.baseline, example.follow_up))
-    values = torch.from_numpy(network_input(before, after, brain))
+    full = (example.target.shape[0], example.target.shape[1])
+    shape = network_shape(full, example.in_plane_spacing)
+    mask = resized(example.mask.astype(np.float32), shape) > 0.5
+    before, after = (resized(slices, shape) for slices in (example.baseline, example.follow_up))
+    values = torch.from_numpy(network_input(before, after, mask)[None])
     multiple = network.architecture.multiple
     bottom, right = (-side % multiple for side in shape)
     network.eval()
@@ -41,7 +41,7 @@ def slice_probability(network: ChangeNetwork, example: Example) -> np.ndarray:
         device = next(network.parameters()).device
         logits = network(functional.pad(values, (0, right, 0, bottom)).to(device))[:, 0, : shape[0], : shape[1]]
         probability = torch.sigmoid(logits).cpu().numpy()
-    return resized(probability, (example.mask.shape[0], example.mask.shape[1]))[0]
+    return resized(probability, full)[0]
 
 
 def guard_dice(network: ChangeNetwork) -> float:

@@ -1,7 +1,7 @@
 """The guard: a small synthetic set built into LMIAL, that a model must not forget how to read.
 
-`Resources/Weights/guard.npz` holds slices painted into phantoms whose seeds pretraining does not use. The same seed
-makes the same slices; the file only spares the time.
+`Resources/Weights/guard.npz` holds slices, each between its neighbours, painted into phantoms whose seeds pretraining
+does not use. The same seed makes the same slices; the file only spares the time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from LMIALLib.cohorts.synthesis import Sample, Synthesis, synthesise
 from LMIALLib.files import written_whole
-from LMIALLib.network.slices import LARGEST_INTENSITY
+from LMIALLib.network.slices import LARGEST_INTENSITY, NEIGHBOURS
 
 FIRST_SEED = 900_001
 PHANTOMS = 3
@@ -36,7 +36,7 @@ def make_guard(phantoms: int = PHANTOMS, slices: int = SLICES, size: int = 128) 
             backgrounds[len(samples) % phantoms], shapes, np.random.default_rng([FIRST_SEED, attempt]), settings
         )
         changed = int(sample.target.sum())
-        if (changed >= 30 if wanted else changed == 0) and sample.brain.mean() > 0.3:
+        if (changed >= 30 if wanted else changed == 0) and sample.brain[NEIGHBOURS].mean() > 0.3:
             samples.append(sample)
         if len(samples) == slices:
             break
@@ -44,18 +44,19 @@ def make_guard(phantoms: int = PHANTOMS, slices: int = SLICES, size: int = 128) 
 
 
 def save_guard(samples: Sequence[Sample], path: Path) -> None:
-    """Write samples of one size: intensities in 1/16 robust spreads as a signed byte, brain and change as bits."""
+    """Write samples of one size: intensities in 1/16 robust spreads as a signed byte, brain and change as 0 and 1."""
     steps = 127 / LARGEST_INTENSITY
 
-    def bytes_of(planes: list[np.ndarray]) -> np.ndarray:
-        return np.rint(np.clip(np.stack(planes), -LARGEST_INTENSITY, LARGEST_INTENSITY) * steps).astype(np.int8)
+    def bytes_of(slices: list[np.ndarray]) -> np.ndarray:
+        return np.rint(np.clip(np.stack(slices), -LARGEST_INTENSITY, LARGEST_INTENSITY) * steps).astype(np.int8)
 
     with written_whole(Path(path)) as temporary:
         np.savez_compressed(
             temporary,
             baseline=bytes_of([s.baseline for s in samples]),
             follow_up=bytes_of([s.follow_up for s in samples]),
-            marks=np.stack([s.brain + 2 * (s.target > 0) for s in samples]).astype(np.uint8),
+            brain=np.stack([s.brain for s in samples]),
+            target=np.stack([s.target for s in samples]),
         )
 
 
@@ -70,11 +71,11 @@ def load_guard() -> tuple[Sample, ...]:
     except FileNotFoundError as problem:
         raise LMIALError(f"The installation of LMIAL is incomplete: {problem}.", "Install LMIAL again.") from problem
     with np.load(path, allow_pickle=False) as stored:
-        planes = {name: stored[name] for name in ("baseline", "follow_up", "marks")}
+        planes = [stored[name] for name in ("baseline", "follow_up", "brain", "target")]
     step = np.float32(LARGEST_INTENSITY / 127)
     return tuple(
-        Sample(before * step, after * step, (marks & 1) > 0, marks >> 1, "guard")
-        for before, after, marks in zip(planes["baseline"], planes["follow_up"], planes["marks"], strict=True)
+        Sample(before * step, after * step, brain, target, "guard")
+        for before, after, brain, target in zip(*planes, strict=True)
     )
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.fit import slice_probability
 from LMIALLib.network.lessons import Example
-from LMIALLib.network.losses import IGNORED
 
 FOLDS = 2
 
@@ -28,9 +27,8 @@ class HeldOut:
     def add(self, old: ChangeNetwork, new: ChangeNetwork, examples: Sequence[Example]) -> None:
         """Judge both models on slices that ``new`` did not learn from."""
         for example in examples:
-            read = example.mask & (example.target != IGNORED)
-            marked = example.target[read] == 1
-            called = [slice_probability(network, example)[read] >= 0.5 for network in (old, new)]
+            marked = example.target[example.read] == 1
+            called = [slice_probability(network, example)[example.read] >= 0.5 for network in (old, new)]
             self.true += int(marked.sum())
             self.before += int(called[0].sum())
             self.before_overlap += int((called[0] & marked).sum())

@@ -72,7 +72,7 @@ class FoldedNetwork:
         return weight, bias.to(self.device, self.dtype)
 
     def encode(self, inputs: Tensor) -> tuple[Encoded, Tensor]:
-        """As ``ChangeNetwork.encode``; inputs (n, 3, rows, columns) float32."""
+        """As ``ChangeNetwork.encode``; inputs (n, 9, rows, columns) float32."""
         value = functional.pixel_unshuffle(inputs, 2).to(self.dtype).contiguous(memory_format=torch.channels_last)
         maps = []
         for stage in self.stages:

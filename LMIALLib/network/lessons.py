@@ -19,21 +19,26 @@ from LMIALLib.cohorts.shapes import ShapeLibrary, noise_shapes
 from LMIALLib.cohorts.synthesis import Synthesis, synthesise
 from LMIALLib.network.augmentation import Augmentation, cropped, sampling_grid, varied
 from LMIALLib.network.losses import IGNORED
-from LMIALLib.network.slices import LARGEST_INTENSITY, network_shape, resized
+from LMIALLib.network.slices import LARGEST_INTENSITY, NEIGHBOURS, network_shape, resized, with_neighbours
+from LMIALLib.pairs.pair import Pair
 
+CONTEXT = 2 * NEIGHBOURS + 1
+VISITS = 2 * CONTEXT
+"""Planes that hold a slice and its neighbours, of one visit and of both."""
 LEAST_BRAIN = 2500.0
 """mm2 of brain that a slice needs before change is painted into it."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A slice that a person read.
+    """A slice between its neighbours, and what a person said of it; nothing, if nobody read it.
 
     Args:
-        baseline, follow_up: float32 (rows, columns), as in `Pair`.
-        mask: bool, the brain.
-        target: uint8; 0 read and no change, 1 change, 255 ignored.
+        baseline, follow_up: float32 (c, rows, columns), as in `Pair`; the slice is the middle one.
+        mask: bool (c, rows, columns), the brain.
+        target: uint8 (rows, columns); 0 read and no change, 1 change, 255 ignored. All 255 in an unread slice.
         in_plane_spacing: mm between rows and between columns.
+        slice_spacing: mm between neighbouring slices.
     """
 
     baseline: np.ndarray
@@ -41,33 +46,60 @@ class Example:
     mask: np.ndarray
     target: np.ndarray
     in_plane_spacing: tuple[float, float]
+    slice_spacing: float
+
+    @classmethod
+    def of_pair(cls, pair: Pair, number: int, target: np.ndarray | None = None) -> Example:
+        """Slice ``number`` (0-based) of a pair, copied; without a target it is one that nobody read."""
+        volumes = (pair.baseline, pair.follow_up, pair.mask)
+        baseline, follow_up, mask = (with_neighbours(pair.stack(v), np.array([number]))[0] for v in volumes)
+        if target is None:
+            target = np.full(pair.slice_shape, IGNORED, np.uint8)
+        return cls(baseline, follow_up, mask, target, pair.in_plane_spacing, pair.slice_spacing)
+
+    @property
+    def brain(self) -> np.ndarray:
+        """The brain of the slice itself, bool (rows, columns)."""
+        return np.asarray(self.mask[NEIGHBOURS])
+
+    @property
+    def read(self) -> np.ndarray:
+        """Where the target holds: brain that is not ignored, bool (rows, columns)."""
+        return self.brain & (self.target != IGNORED)
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Crops of one step, each tensor (n, 1 or 2, size, size).
+    """Crops of one step.
 
     Args:
-        visits: baseline and follow-up, float32, 0 outside the brain.
-        target: float32, 1 where there is change.
-        counted: bool, where the target holds.
+        visits: float32 (n, 2c, size, size), neighbouring slices of the baseline and of the follow-up, 0 outside the
+            brain.
+        brain: bool (n, 1, size, size), of the middle slice.
+        target: float32 (n, 1, size, size), 1 where there is change.
+        counted: bool (n, 1, size, size), where the target holds.
     """
 
     visits: Tensor
+    brain: Tensor
     target: Tensor
     counted: Tensor
 
     @property
     def inputs(self) -> Tensor:
-        """Baseline, follow-up and difference (n, 3, size, size), channels last."""
+        """As ``slices.network_input``: (n, 3c, size, size), channels last."""
         visits = self.visits.clamp(-LARGEST_INTENSITY, LARGEST_INTENSITY)
-        difference = visits[:, 1:2] - visits[:, 0:1]
-        return torch.cat((visits, difference), dim=1).contiguous(memory_format=torch.channels_last)
+        baseline, follow_up = visits.chunk(2, dim=1)
+        return torch.cat((visits, follow_up - baseline), dim=1).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """A slice at the network's pixel size: baseline, follow-up, brain, change, counted; and where crops may centre."""
+    """A slice at the network's pixel size and where crops may centre.
+
+    ``planes`` (3c + 2, rows, columns): c slices of the baseline, of the follow-up and of the brain, then change and
+    where it counts on the middle one.
+    """
 
     planes: Tensor
     brain_at: np.ndarray
@@ -76,14 +108,15 @@ class _Slice:
 
 def prepared(example: Example) -> _Slice:
     """An example as planes; pixels that are ignored or outside the brain are not counted."""
-    shape = network_shape((example.mask.shape[0], example.mask.shape[1]), example.in_plane_spacing)
-    counted = (example.target != IGNORED) & example.mask
-    stack = np.stack((example.baseline, example.follow_up, example.mask, example.target == 1, counted))
-    planes = resized(stack.astype(np.float32), shape)
-    planes[2:] = planes[2:] > 0.5
-    planes[:2] *= planes[2]
-    places = [np.argwhere(plane > 0) for plane in (planes[2], planes[3] * planes[4])]
-    return _Slice(torch.from_numpy(np.ascontiguousarray(planes)), *places)
+    shape = network_shape((example.target.shape[0], example.target.shape[1]), example.in_plane_spacing)
+    marks = np.stack((example.target == 1, example.read))
+    stack = np.concatenate((example.baseline, example.follow_up, example.mask, marks))
+    planes = np.ascontiguousarray(resized(stack.astype(np.float32), shape))
+    planes[VISITS:] = planes[VISITS:] > 0.5
+    planes[:CONTEXT] *= planes[VISITS:-2]
+    planes[CONTEXT:VISITS] *= planes[VISITS:-2]
+    places = [np.argwhere(plane > 0) for plane in (planes[VISITS + NEIGHBOURS], planes[-2] * planes[-1])]
+    return _Slice(torch.from_numpy(planes), *places)
 
 
 class Lessons:
@@ -91,7 +124,7 @@ class Lessons:
 
     Args:
         examples: slices that were read.
-        unread: slices that were not, as (baseline, follow-up, mask).
+        unread: slices that were not; of their targets nothing is used.
         size: rows and columns of a crop.
         seed: with the step it gives every random choice.
     """
@@ -99,34 +132,31 @@ class Lessons:
     def __init__(
         self,
         examples: Sequence[Example],
-        unread: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+        unread: Sequence[Example],
         *,
         size: int = 128,
         seed: int = 0,
         augmentation: Augmentation | None = None,
     ) -> None:
-        spacing = examples[0].in_plane_spacing
-        blank = [
-            Example(b, f, m, np.full(m.shape, IGNORED, np.uint8), spacing) for b, f, m in unread if np.asarray(m).any()
-        ]
-        self.read = [part for part in map(prepared, examples) if len(part.brain_at)]
-        self.unread = [prepared(example) for example in blank]
+        self.read, self.unread = (
+            [part for part in map(prepared, slices) if len(part.brain_at)] for slices in (examples, unread)
+        )
         self.size, self.seed = size, seed
         self.augmentation = augmentation or Augmentation()
         self.shapes = ShapeLibrary(noise_shapes(seed, 120))
         self.painting = Synthesis(size=size, pixel_mm=(0.65, 0.95), noise=(0.05, 0.4), blank=0.4)
-        self.backgrounds = self._backgrounds([*examples, *blank])
+        self.backgrounds = self._backgrounds([*examples, *unread])
 
     def _backgrounds(self, examples: Sequence[Example], most: int = 16) -> list[Background]:
-        """Up to 16 slices with much brain, of either visit, as places to paint change into."""
+        """Up to 16 slices with much brain and their neighbours, of either visit, as places to paint change into."""
         random = np.random.default_rng([self.seed, 4])
-        large = [e for e in examples if e.mask.sum() * e.in_plane_spacing[0] * e.in_plane_spacing[1] >= LEAST_BRAIN]
+        large = [e for e in examples if e.brain.sum() * np.prod(e.in_plane_spacing) >= LEAST_BRAIN]
         found = []
         for index in random.permutation(len(large))[:most]:
             example = large[index]
             volume = example.follow_up if random.random() < 0.5 else example.baseline
             pixel = float(np.mean(example.in_plane_spacing))
-            found.append(background_of("painted", volume[None], example.mask[None], 3.0, pixel, sites=600))
+            found.append(background_of("painted", volume, example.mask, example.slice_spacing, pixel, sites=600))
         return found
 
     def annotated(self, step: int, count: int) -> Lesson:
@@ -154,23 +184,26 @@ class Lessons:
             random = np.random.default_rng([self.seed, 7, step, place])
             background = self.backgrounds[random.integers(len(self.backgrounds))]
             sample = synthesise(background, self.shapes, random, self.painting)
-            planes = (sample.baseline, sample.follow_up, sample.brain, sample.target, sample.brain)
-            crops.append(torch.from_numpy(np.stack(planes).astype(np.float32)))
+            marks = np.stack((sample.target > 0, sample.brain[NEIGHBOURS]))
+            planes = np.concatenate((sample.baseline, sample.follow_up, sample.brain, marks))
+            crops.append(torch.from_numpy(planes.astype(np.float32)))
         return _stacked(crops)
 
     def _crop(self, part: _Slice, near: np.ndarray, random: np.random.Generator) -> Tensor:
-        """One augmented crop (5, size, size) around a random member of ``near``."""
+        """One augmented crop, planes as in `_Slice`, around a random member of ``near``."""
         centre = near[random.integers(len(near))] + random.uniform(-0.25, 0.25, 2) * self.size
         shape = (part.planes.shape[1], part.planes.shape[2])
         grid = sampling_grid(shape, (centre[0], centre[1]), self.size, random, self.augmentation)
         seen = cropped(part.planes, grid)
+        visits = varied(seen[:VISITS].unflatten(0, (2, CONTEXT)), random, self.augmentation).flatten(0, 1)
         # what is half ignored is ignored
-        marks = torch.stack((seen[2] > 0.5, seen[3] > 0.5, seen[4] > 0.99)).float()
-        return torch.cat((varied(seen[:2], random, self.augmentation) * marks[0], marks))
+        return torch.cat((visits, (seen[VISITS:-1] > 0.5).float(), (seen[-1:] > 0.99).float()))
 
 
 def _stacked(crops: Sequence[Tensor]) -> Lesson:
-    """Crops (5, size, size) as one lesson."""
+    """Crops, planes as in `_Slice`, as one lesson."""
     batch = torch.stack(list(crops))
-    counted = (batch[:, 4:5] > 0) & (batch[:, 2:3] > 0)
-    return Lesson(batch[:, :2] * batch[:, 2:3], batch[:, 3:4] * counted, counted)
+    masks = batch[:, VISITS:-2]
+    brain = masks[:, NEIGHBOURS : NEIGHBOURS + 1] > 0
+    counted = (batch[:, -1:] > 0) & brain
+    return Lesson(batch[:, :VISITS] * masks.repeat(1, 2, 1, 1), brain, batch[:, -2:-1] * counted, counted)

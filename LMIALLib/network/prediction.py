@@ -14,7 +14,17 @@ from torch.nn import functional
 from LMIALLib.network.architecture import ChangeNetwork, dropout_masks
 from LMIALLib.network.device import checked_dtype, chosen_device, library_versions, processor_name, reproducible
 from LMIALLib.network.inference import FoldedNetwork
-from LMIALLib.network.slices import brain_window, cut, network_input, network_shape, pair_stacks, paste, resized
+from LMIALLib.network.slices import (
+    NEIGHBOURS,
+    brain_window,
+    cut,
+    neighbours_of,
+    network_input,
+    network_shape,
+    pair_stacks,
+    paste,
+    resized,
+)
 from LMIALLib.pairs.pair import Pair
 
 Progress = Callable[[str, int, int], None]
@@ -141,12 +151,16 @@ def _predict_stacks(
     slices = np.flatnonzero(mask.any(axis=(1, 2)))
     for start in range(0, len(slices), batch):
         chosen = slices[start : start + batch]
-        inside = resized(mask[chosen].astype(np.float32), shape) > 0.5
-        window = brain_window(inside, multiple)
-        before, after = (cut(resized(stack[chosen], shape), window) for stack in (baseline, follow_up))
+        # neighbours overlap: each slice is resized once, then seen up to three times
+        needed, near = np.unique(neighbours_of(chosen, len(mask)), return_inverse=True)
+        near = near.reshape(len(chosen), -1)
+        middle = near[:, NEIGHBOURS]
+        inside = resized(mask[needed].astype(np.float32), shape) > 0.5
+        window = brain_window(inside[middle], multiple)
         region = cut(inside, window)
-        inputs = torch.from_numpy(network_input(before, after, region)).to(folded.device)
-        results, pooled = _predict_batch(folded, layers, inputs, torch.from_numpy(region).to(folded.device))
+        before, after = (cut(resized(stack[needed], shape), window) for stack in (baseline, follow_up))
+        inputs = torch.from_numpy(network_input(before[near], after[near], region[near])).to(folded.device)
+        results, pooled = _predict_batch(folded, layers, inputs, torch.from_numpy(region[middle]).to(folded.device))
         features[chosen, : pooled.shape[1]] = pooled
         for stack, result in zip(maps, results, strict=True):
             part = np.zeros((len(chosen), *shape), np.float32)

@@ -7,10 +7,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.cohorts.backgrounds import CROSS_SECTIONAL
+from LMIALLib.cohorts.backgrounds import CROSS_SECTIONAL, LONGITUDINAL
 from LMIALLib.cohorts.synthesis import Synthesis
 from LMIALLib.errors import BadInput
 from LMIALLib.network.architecture import Architecture
+
+VALIDATION_SHAPES = (
+    f"{CROSS_SECTIONAL}/patient07",
+    *(f"{LONGITUDINAL}/patient{number:02d}" for number in (4, 6, 11, 16)),
+    *(f"{CROSS_SECTIONAL}/patient{number:02d}" for number in (4, 10, 16, 22, 28)),
+)
+"""Patients whose lesions shape the validation samples, and no training sample."""
+
+OF_TRAINING = (
+    *("steps", "batch", "rate", "weight_decay", "warm_up", "average", "start", "architecture"),
+    *("validation_samples", "validate_every", "workers", "threads", "device", "bfloat16"),
+)
+"""Fields that no sample of the pool depends on."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,8 @@ class PretrainConfig:
 
     Args:
         steps: optimiser steps.
-        batch: samples a step.
+        batch: samples a step, in each process.
+        pool: samples that are made before the first step, and drawn again and again, mirrored and turned.
         rate: highest learning rate (AdamW, linear warm-up over ``warm_up`` steps, then cosine to 1 % of it).
         weight_decay: of AdamW, on convolution weights only.
         average: decay of the running average of the weights that is saved in the end.
@@ -27,17 +41,21 @@ class PretrainConfig:
         phantoms: synthetic heads among the backgrounds, about 6 s each.
         data: the folder open_ms with real time points, or None for phantoms only.
         validation: backgrounds never trained on, that figures during training come from.
+        validation_shapes: patients whose lesion shapes are painted into validation samples only.
         validation_samples: how many samples those figures come from.
         validate_every: steps between two figures, and between two checkpoints.
-        workers: processes that make samples beside the training.
+        workers: processes that make the pool.
         threads: CPU threads of the training itself.
-        bfloat16: compute convolutions in bfloat16 (parameters stay float32).
+        device: "cpu", "cuda", or "auto" (GPUs if there are any; one per process that torchrun starts).
+        bfloat16: compute convolutions in bfloat16 on a CPU (parameters stay float32); a GPU always does.
+        start: weights to begin from, or None for random ones.
         synthesis: strengths of all effects.
-        architecture: the network.
+        architecture: the network; that of ``start`` if given.
     """
 
-    steps: int = 3600
+    steps: int = 2800
     batch: int = 16
+    pool: int = 14_000
     rate: float = 2e-3
     warm_up: int = 100
     weight_decay: float = 5e-2
@@ -45,12 +63,15 @@ class PretrainConfig:
     seed: int = 0
     phantoms: int = 6
     data: str | None = None
-    validation: tuple[str, ...] = (f"{CROSS_SECTIONAL}/patient07",)
-    validation_samples: int = 96
-    validate_every: int = 600
-    workers: int = 1
-    threads: int = 1
-    bfloat16: bool = True
+    validation: tuple[str, ...] = (f"{CROSS_SECTIONAL}/patient07", f"{LONGITUDINAL}/patient04")
+    validation_shapes: tuple[str, ...] = VALIDATION_SHAPES
+    validation_samples: int = 160
+    validate_every: int = 400
+    workers: int = 2
+    threads: int = 2
+    device: str = "auto"
+    bfloat16: bool = False
+    start: str | None = None
     synthesis: Synthesis = field(default_factory=Synthesis)
     architecture: Architecture = field(default_factory=Architecture)
 
@@ -72,10 +93,20 @@ class PretrainConfig:
             )
         if "architecture" in values:
             values["architecture"] = Architecture.from_dict({**Architecture().to_dict(), **values["architecture"]})
-        if "validation" in values:
-            values["validation"] = tuple(values["validation"])
+        for name in ("validation", "validation_shapes"):
+            if name in values:
+                values[name] = tuple(values[name])
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; the place of the data is left out, because it is a path of this machine."""
-        return {**asdict(self), "architecture": self.architecture.to_dict(), "data": self.data is not None}
+        """JSON-ready; the places of data and start are left out, because they are paths of this machine."""
+        return {
+            **asdict(self),
+            "architecture": self.architecture.to_dict(),
+            "data": self.data is not None,
+            "start": self.start is not None,
+        }
+
+    def of_samples(self) -> dict[str, Any]:
+        """What shapes the samples of the pool, JSON-ready: all fields but those of training alone."""
+        return {name: value for name, value in self.to_dict().items() if name not in OF_TRAINING}

@@ -1,41 +1,48 @@
-"""Training the bundled weights on synthetic pairs: one seeded command, resumable, logged."""
+"""Training the bundled weights on synthetic pairs: one seeded command, resumable, logged, on a CPU or several GPUs."""
 
 from __future__ import annotations
 
 import copy
 import math
+import shutil
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from LMIALLib.cohorts.backgrounds import CITATIONS
+import LMIALLib
+from LMIALLib.cohorts.synthesis import Sample
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.calibration import calibrate, figures
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
-from LMIALLib.network.device import library_versions
+from LMIALLib.network.device import device_facts, library_versions
+from LMIALLib.network.distributed import Rank, this_rank
 from LMIALLib.network.losses import change_loss
+from LMIALLib.network.origin import origin, samples_record
 from LMIALLib.network.pretrain_config import PretrainConfig
-from LMIALLib.network.samples import SampleSource
-from LMIALLib.network.weights import save_weights
+from LMIALLib.network.samples import SamplePool, SampleSource, make_pool
+from LMIALLib.network.weights import WeightsInfo, load_weights, save_weights
 
 __all__ = ["PretrainConfig", "PretrainReport", "pretrain"]
+
+Log = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class PretrainReport:
-    """What came out: digest of the weights, steps, seconds of this call, and validation figures after each stage."""
+    """What came out: digest of the weights, steps, seconds of this call, validation figures after each stage, and
+    calibration (scale, shift, figures before it)."""
 
     digest: str
     steps: int
     seconds: float
     figures: tuple[dict[str, float], ...]
-    calibration: dict[str, float]
+    calibration: dict[str, Any]
 
 
 def pretrain(
@@ -43,64 +50,89 @@ def pretrain(
     exclude: Collection[str],
     out: Path,
     *,
-    log: Callable[[dict[str, Any]], None] = lambda entry: None,
+    log: Log = lambda entry: None,
     about: dict[str, Any] | None = None,
-) -> PretrainReport:
+) -> PretrainReport | None:
     """Train a network on synthetic pairs and write its weights to ``out``.
 
     Args:
         config: see `PretrainConfig`.
         exclude: patients whose images and masks are left out, as "longitudinal/patient01" or "patient01".
-        out: the weights file; ``<out>.checkpoint`` beside it lets a stopped run go on, and is removed in the end.
-        log: called with one dictionary per stage: step, loss, learning rate, validation figures.
+        out: the weights file. ``<out>.samples`` and ``<out>.checkpoint`` beside it let a stopped run go on, to the
+            same weights on a CPU, and are removed in the end.
+        log: called with one dictionary per stage: samples made; step, loss and validation figures.
         about: further provenance (command, commit).
 
-    Raises BadInput for a checkpoint of another run, OSError when the disk refuses.
+    Under torchrun each process draws its own batches, and the first does all else; the others return None. In the
+    end logits are scaled on the even validation samples and judged on the odd ones: other slices of the same brains.
+    Raises BadInput for samples or a checkpoint of another run and for unusable weights to start from, OSError when the
+    disk refuses.
     """
     started = time.monotonic()
     torch.set_num_threads(config.threads)
-    source = SampleSource.prepare(config, exclude)
-    run = _Run(config, source)
-    named = {"config": config.to_dict(), "exclude": sorted(exclude)}
-    checkpoint = Path(f"{out}.checkpoint")
-    first = run.resume(checkpoint, named) if checkpoint.is_file() else 0
+    network, start = _network(config)
+    config = replace(config, architecture=network.architecture)
+    samples, checkpoint = Path(f"{out}.samples"), Path(f"{out}.checkpoint")
+    with this_rank(config.device) as rank:
+        source = SampleSource.prepare(config, exclude) if rank.first else None
+        if source is not None:
+            make_pool(source, samples, samples_record(source, exclude), lambda n, of: log({"samples": n, "of": of}))
+        rank.wait()
+        run = _Run(config, network, rank, SamplePool(config, samples))
+        named = {"config": config.to_dict(), "exclude": sorted(exclude), "processes": rank.processes}
+        named["start"] = start.digest if start else None
+        stages = _train(run, source, checkpoint, named, log)
+        if source is not None:
+            provenance = {**(about or {}), **origin(source, exclude, start), **_outcome(run, source, started)}
+            digest = save_weights(run.averaged, out, provenance)
+        rank.wait()
+    if source is None:
+        return None
+    del run  # closes the files of the samples, which Windows would not remove before
+    checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(samples)
+    final = {name: provenance[name] for name in ("validation", "calibration", "seconds")}
+    log({"step": config.steps, **final})
+    return PretrainReport(digest, config.steps, final["seconds"], stages, final["calibration"])
+
+
+def _network(config: PretrainConfig) -> tuple[ChangeNetwork, WeightsInfo | None]:
+    """The network to start from, and what its file says; a new one finds change as likely as it is, 1 %, everywhere."""
+    if config.start is not None:
+        return load_weights(Path(config.start))
+    torch.manual_seed(config.seed)
+    network = ChangeNetwork(config.architecture)
+    assert network.head.bias is not None
+    nn.init.constant_(network.head.bias, -4.6)
+    return network, None
+
+
+def _train(
+    run: _Run, source: SampleSource | None, checkpoint: Path, named: dict[str, Any], log: Log
+) -> tuple[dict[str, float], ...]:
+    """Make the steps that are left; the process with the source judges and saves. Returns the figures of each stage."""
+    config, stages = run.config, []
+    first = load_checkpoint(checkpoint, run.parts, run.optimiser, named) if checkpoint.is_file() else 0
+    run.rank.wait()
     losses: list[float] = []
-    if first == 0:
-        run.judge(0, log, losses)
-    for step, batch in enumerate(source.batches(first, config.steps), start=first):
-        losses.append(run.step(step, batch))
-        if (step + 1) % config.validate_every == 0 or step + 1 == config.steps:
-            run.judge(step + 1, log, losses)
+    if source is not None and first == 0:
+        stages.append(_stage(run, source.validation, 0, losses, log))
+    for step in range(first, config.steps):
+        losses.append(run.step(step))
+        if source is not None and ((step + 1) % config.validate_every == 0 or step + 1 == config.steps):
+            stages.append(_stage(run, source.validation, step + 1, losses, log))
             losses = []
             save_checkpoint(checkpoint, step + 1, run.parts, run.optimiser, named)
-    calibration = calibrate(run.averaged, source.validation)
-    final = figures(run.averaged, source.validation)
-    provenance = {
-        **(about or {}),
-        "config": config.to_dict(),
-        "excluded": sorted(exclude),
-        "backgrounds": sorted({b.name for b in source.backgrounds}),
-        "shapes": list(source.shapes.sources()),
-        "validation": final,
-        "calibration": calibration,
-        "versions": library_versions(),
-        "citations": list(CITATIONS) if config.data else [],
-    }
-    digest = save_weights(run.averaged, out, provenance)
-    checkpoint.unlink(missing_ok=True)
-    report = PretrainReport(digest, config.steps, time.monotonic() - started, tuple(run.figures), calibration)
-    log({"step": config.steps, "final": final, "calibration": calibration, "seconds": report.seconds})
-    return report
+    return tuple(stages)
 
 
 class _Run:
     """Network, averaged network and optimiser of one run."""
 
-    def __init__(self, config: PretrainConfig, source: SampleSource) -> None:
-        torch.manual_seed(config.seed)
-        self.config, self.source = config, source
-        self.network = ChangeNetwork(config.architecture)
-        _start_doubtful(self.network)
+    def __init__(self, config: PretrainConfig, network: ChangeNetwork, rank: Rank, pool: SamplePool) -> None:
+        self.config, self.rank, self.pool = config, rank, pool
+        self.network = network.to(rank.device)
+        self.trained = rank.joined(self.network)
         self.averaged = copy.deepcopy(self.network).eval()
         self.parts: dict[str, nn.Module] = {"network": self.network, "averaged": self.averaged}
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
@@ -108,23 +140,23 @@ class _Run:
         groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=config.rate)
         self.loss = change_loss()
-        self.figures: list[dict[str, float]] = []
 
-    def resume(self, path: Path, named: dict[str, Any]) -> int:
-        """Go on from a checkpoint; returns the next step."""
-        return load_checkpoint(path, self.parts, self.optimiser, named)
+    def step(self, number: int) -> float:
+        """One optimiser step; returns the loss of this process's batch.
 
-    def step(self, number: int, batch: Tensor) -> float:
-        """One optimiser step; dropout depends on seed and step, so that a resumed run equals an uninterrupted one."""
-        config = self.config
-        torch.manual_seed(config.seed * 1_000_003 + number)
+        Batch and dropout depend on seed, step and process alone, so that a resumed run equals an uninterrupted one.
+        """
+        config, device = self.config, torch.device(self.rank.device)
+        draw = number * self.rank.processes + self.rank.number
+        batch = self.pool.batch(draw).to(device)
+        torch.manual_seed(config.seed * 1_000_003 + draw)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(config, number)
-        self.network.train()
-        inputs = batch[:, :3].contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-            logits = self.network(inputs)
-        loss = self.loss(logits, batch[:, 3:4], batch[:, 4:5] > 0)
+        self.trained.train()
+        inputs = batch[:, :-2].contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16 or device.type == "cuda"):
+            logits = self.trained(inputs)
+        loss = self.loss(logits, batch[:, -2:-1], batch[:, -1:] > 0)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -132,19 +164,28 @@ class _Run:
         average_into(self.averaged, self.network, min(config.average, (1 + number) / (10 + number)))
         return float(loss.detach())
 
-    def judge(self, step: int, log: Callable[[dict[str, Any]], None], losses: list[float]) -> None:
-        """Log the mean loss since the last time and the figures of the averaged network."""
-        found = figures(self.averaged, self.source.validation)
-        mean = float(np.mean(losses)) if losses else math.nan
-        entry = {"step": float(step), "loss": mean, **found}
-        self.figures.append(entry)
-        log(entry)
+
+def _stage(run: _Run, validation: Collection[Sample], step: int, losses: list[float], log: Log) -> dict[str, float]:
+    """Log the mean loss since the last time and the figures of the averaged network."""
+    entry = {"step": float(step), "loss": float(np.mean(losses)) if losses else math.nan}
+    entry |= figures(run.averaged, validation)
+    log(entry)
+    return entry
 
 
-def _start_doubtful(network: ChangeNetwork) -> None:
-    """Begin with a probability of 1 % everywhere, about the share of change."""
-    assert network.head.bias is not None
-    nn.init.constant_(network.head.bias, -4.6)
+def _outcome(run: _Run, source: SampleSource, started: float) -> dict[str, Any]:
+    """Calibrate the averaged network, and say how good it is, and what it took."""
+    judged = source.validation[1::2]
+    before = figures(run.averaged, judged)
+    calibration = {**calibrate(run.averaged, source.validation[::2]), "before": before}
+    return {
+        "validation": figures(run.averaged, judged),
+        "calibration": calibration,
+        "versions": {**library_versions(), "lmial": LMIALLib.__version__},
+        "device": device_facts(run.rank.device)["name"],
+        "processes": run.rank.processes,
+        "seconds": time.monotonic() - started,
+    }
 
 
 def learning_rate(config: PretrainConfig, step: int) -> float:

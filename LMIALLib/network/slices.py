@@ -13,21 +13,39 @@ FINEST_MM = 0.5
 COARSEST_MM = 1.15
 RESAMPLED_MM = 0.8
 LARGEST_INTENSITY = 8.0
+NEIGHBOURS = 1
+"""Slices on either side that the network sees beside the one it judges."""
+
+
+def neighbours_of(chosen: np.ndarray, count: int) -> np.ndarray:
+    """Numbers of the slices around each of some slices, of ``count`` in all, int (n, 2 * NEIGHBOURS + 1).
+
+    Beyond the first and the last slice that slice is repeated.
+    """
+    return np.clip(np.asarray(chosen)[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS + 1), 0, count - 1)
+
+
+def with_neighbours(stack: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Slices of a stack (slices, rows, columns), each between its neighbours: (n, c, rows, columns), c = 3.
+
+    As ``neighbours_of`` numbers them; copies.
+    """
+    return stack[neighbours_of(chosen, len(stack))]
 
 
 def network_input(baseline: np.ndarray, follow_up: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Baseline, follow-up and difference, clipped to +-8 robust spreads and 0 outside the brain.
+    """Baseline, follow-up and difference of neighbouring slices, clipped to +-8 robust spreads and 0 outside the brain.
 
     Args:
-        baseline: (..., rows, columns) float32 as in `Pair`.
+        baseline: (..., c, rows, columns) float32 as in `Pair`, c neighbouring slices.
         follow_up: the same shape.
         mask: the same shape, bool.
 
-    Returns float32 (..., 3, rows, columns).
+    Returns float32 (..., 3 * c, rows, columns): the slices of the baseline, of the follow-up, of the difference.
     """
     first = np.clip(baseline, -LARGEST_INTENSITY, LARGEST_INTENSITY, dtype=np.float32) * mask
     second = np.clip(follow_up, -LARGEST_INTENSITY, LARGEST_INTENSITY, dtype=np.float32) * mask
-    return np.stack((first, second, second - first), axis=-3).astype(np.float32, copy=False)
+    return np.concatenate((first, second, second - first), axis=-3).astype(np.float32, copy=False)
 
 
 def network_shape(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:

@@ -74,7 +74,7 @@ class FinetuneSettings:
 def finetune(
     weights: Path,
     examples: Sequence[Example],
-    unread: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    unread: Sequence[Example],
     out: Path,
     *,
     settings: FinetuneSettings | None = None,
@@ -87,8 +87,8 @@ def finetune(
     Args:
         weights: the model to start from.
         examples: slices that were read, at least one.
-        unread: (baseline, follow-up, mask) of slices that were not, as in `Pair`. They are never taken for "no change":
-            there the new model is held to the old one's opinion.
+        unread: slices that were not. They are never taken for "no change": there the new model is held to the old
+            one's opinion.
         out: the new weights file, written whole or not at all.
         settings: see `FinetuneSettings`.
         checkpoint: file that lets a stopped run go on; removed when the run is complete.
@@ -156,7 +156,7 @@ def _trained(
 def _held_out(
     run: _Run,
     weights: Path,
-    unread: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    unread: Sequence[Example],
     progress: Callable[..., None],
     cancelled: Callable[[], bool],
 ) -> tuple[float, float] | None:
@@ -182,7 +182,7 @@ class _Run:
         self,
         weights: Path,
         examples: Sequence[Example],
-        unread: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+        unread: Sequence[Example],
         settings: FinetuneSettings,
     ) -> None:
         self.settings, self.examples = settings, examples
@@ -239,7 +239,7 @@ class _Run:
     def _opinion(self, number: int) -> Tensor:
         """Cross-entropy with the old model's probabilities where nobody read, above that of the old model itself."""
         lesson = self.lessons.opinions(number, self.settings.unread)
-        inputs, brain = lesson.inputs.to(self.device), (lesson.visits != 0).any(dim=1, keepdim=True).to(self.device)
+        inputs, brain = lesson.inputs.to(self.device), lesson.brain.to(self.device)
         with torch.no_grad():
             opinion = torch.sigmoid(self.old(inputs))
         return opinion_loss(self.new(inputs), opinion, brain)

@@ -78,20 +78,19 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
 
 def _training_slices(
     study: Study, read: Sequence[ReadSlice], seed: int
-) -> tuple[list[Example], list[tuple[np.ndarray, np.ndarray, np.ndarray]], list[str]]:
+) -> tuple[list[Example], list[Example], list[str]]:
     """Examples of the annotated slices, a seeded draw of unread slices, and the cases that have annotations."""
+    from LMIALLib.network.training import Example
+
     cases = sorted({item.case for item in read})
     random = np.random.default_rng(seed)
-    unread: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    unread = []
     share = max(UNREAD_SLICES // len(cases), 1)
     for case in cases:
         pair = study.load_pair(case)
-        stacks = [pair.stack(volume) for volume in (pair.baseline, pair.follow_up, pair.mask)]
-        answered = set(study.current(case))
-        free = [k for k in range(pair.n_slices) if k not in answered and stacks[2][k].any()]
-        for number in sorted(random.permutation(free)[:share].tolist()):
-            baseline, follow_up, mask = (stack[number].copy() for stack in stacks)
-            unread.append((baseline, follow_up, mask))
+        brain, answered = pair.stack(pair.mask), set(study.current(case))
+        free = [k for k in range(pair.n_slices) if k not in answered and brain[k].any()]
+        unread += [Example.of_pair(pair, number) for number in sorted(random.permutation(free)[:share].tolist())]
     return _examples(study, read), unread, cases
 
 
@@ -102,10 +101,8 @@ def _examples(study: Study, read: Sequence[ReadSlice]) -> list[Example]:
     examples = []
     for case in sorted({item.case for item in read}):
         pair = study.load_pair(case)
-        stacks = [pair.stack(volume) for volume in (pair.baseline, pair.follow_up, pair.mask)]
-        for item in sorted((one for one in read if one.case == case), key=lambda one: one.slice):
-            baseline, follow_up, mask = (stack[item.slice].copy() for stack in stacks)
-            examples.append(Example(baseline, follow_up, mask, item.target, pair.in_plane_spacing))
+        of_case = sorted((one for one in read if one.case == case), key=lambda one: one.slice)
+        examples += [Example.of_pair(pair, one.slice, one.target) for one in of_case]
     return examples
 
 

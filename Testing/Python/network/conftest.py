@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from LMIALLib.cohorts.synthesis import Sample
-from LMIALLib.network.architecture import Architecture, ChangeNetwork
+from LMIALLib.network.architecture import CHANNELS, Architecture, ChangeNetwork
 from LMIALLib.network.lessons import Example
 from LMIALLib.network.weights import save_weights
 from LMIALLib.pairs.geometry import Grid
@@ -35,7 +35,7 @@ def network() -> ChangeNetwork:
     made.train()
     with torch.no_grad():
         for _ in range(5):
-            made(torch.randn(4, 3, 32, 32) * 2 + 0.5)
+            made(torch.randn(4, CHANNELS, 32, 32) * 2 + 0.5)
     return made.eval()
 
 
@@ -78,19 +78,19 @@ def example_of() -> Callable[..., Example]:
 
 
 def make_example(seed: int, change: bool, ignored: bool = False) -> Example:
-    """A 48 x 48 slice with a bright square that is marked as change, or nothing."""
+    """A 48 x 48 slice and its neighbours, all with a bright square that is marked as change, or nothing."""
     random = np.random.default_rng([seed, 9])
-    baseline = random.standard_normal((48, 48)).astype(np.float32) * 0.5
-    follow_up = baseline + 0.2 * random.standard_normal((48, 48)).astype(np.float32)
-    mask = np.zeros((48, 48), bool)
-    mask[4:44, 4:44] = True
+    baseline = random.standard_normal((3, 48, 48)).astype(np.float32) * 0.5
+    follow_up = baseline + 0.2 * random.standard_normal((3, 48, 48)).astype(np.float32)
+    mask = np.zeros((3, 48, 48), bool)
+    mask[:, 4:44, 4:44] = True
     target = np.zeros((48, 48), np.uint8)
     if change:
-        follow_up[20:28, 18:26] += 3.0
+        follow_up[:, 20:28, 18:26] += 3.0
         target[20:28, 18:26] = 1
     if ignored:
         target[30:44] = 255
-    return Example(baseline, follow_up, mask, target, (0.9, 0.9))
+    return Example(baseline, follow_up, mask, target, (0.9, 0.9), 3.0)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def small_guard(monkeypatch: pytest.MonkeyPatch) -> tuple[Sample, ...]:
     for seed in (1, 2):
         example = make_example(seed, change=True)
         part = (slice(12, 44), slice(10, 42))
-        planes = (example.baseline[part], example.follow_up[part], example.mask[part], example.target[part])
-        samples.append(Sample(*planes, "guard"))
+        visits = [slices[:, *part] for slices in (example.baseline, example.follow_up, example.mask)]
+        samples.append(Sample(*visits, example.target[part], "guard"))
     monkeypatch.setattr(fit, "load_guard", lambda: tuple(samples))
     return tuple(samples)

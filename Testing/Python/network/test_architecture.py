@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from LMIALLib.network.architecture import Architecture, ChangeNetwork, dropout_masks
+from LMIALLib.network.architecture import CHANNELS, Architecture, ChangeNetwork, dropout_masks
 from LMIALLib.network.inference import FoldedNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -17,17 +17,17 @@ def test_default_network_is_small_enough_for_the_bundle():
 
 
 def test_logits_have_the_shape_of_the_slice(network):
-    assert network(torch.zeros(2, 3, 32, 48)).shape == (2, 1, 32, 48)
+    assert network(torch.zeros(2, CHANNELS, 32, 48)).shape == (2, 1, 32, 48)
 
 
 def test_no_dropout_layer_is_on_in_evaluation(network):
-    values = torch.randn(1, 3, 32, 32)
+    values = torch.randn(1, CHANNELS, 32, 32)
     assert torch.equal(network(values), network(values))
 
 
 def test_passes_differ_while_training(network):
     network.train()
-    values = torch.randn(2, 3, 32, 32)
+    values = torch.randn(2, CHANNELS, 32, 32)
     assert not torch.equal(network(values), network(values))
 
 
@@ -53,7 +53,7 @@ def test_ten_passes_drop_each_channel_equally_often(network):
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_folded_network_computes_the_same(network, masked):
-    values = torch.randn(2, 3, 32, 32)
+    values = torch.randn(2, CHANNELS, 32, 32)
     masks = dropout_masks(network, 1, 0) if masked else None
     folded = FoldedNetwork(network)
     with torch.inference_mode():
@@ -68,6 +68,7 @@ def test_architecture_survives_its_dictionary():
     assert Architecture.from_dict(made.to_dict()) == made
 
 
-def test_another_family_is_refused():
+@pytest.mark.parametrize("family", ["vnet", "lmial-change-unet-1"])
+def test_another_family_is_refused(family):
     with pytest.raises(ValueError, match="family"):
-        Architecture.from_dict({**Architecture().to_dict(), "family": "vnet"})
+        Architecture.from_dict({**Architecture().to_dict(), "family": family})

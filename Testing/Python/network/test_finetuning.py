@@ -10,8 +10,9 @@ import torch
 
 from LMIALLib.errors import BadInput
 from LMIALLib.network import training
-from LMIALLib.network.lessons import Lessons
+from LMIALLib.network.lessons import Example, Lessons, _stacked, prepared
 from LMIALLib.network.losses import change_loss, pooled_dice
+from LMIALLib.network.slices import network_input, with_neighbours
 from LMIALLib.network.training import FinetuneSettings, Stopped, finetune
 from LMIALLib.network.weights import load_weights
 
@@ -28,7 +29,7 @@ def examples(example_of):
 @pytest.fixture
 def unread(example_of):
     found = [example_of(seed, change=True) for seed in (5, 6)]
-    return [(e.baseline, e.follow_up, e.mask) for e in found]
+    return [replace(example, target=np.full_like(example.target, 255)) for example in found]
 
 
 @pytest.fixture(autouse=True)
@@ -123,12 +124,49 @@ def test_unread_slices_hold_no_target(examples, unread):
     assert lesson.visits.any()
 
 
+def test_unread_slices_keep_their_own_pixel_size(examples, unread):
+    coarse = replace(unread[0], in_plane_spacing=(1.6, 1.6))
+    lessons = Lessons(examples, [coarse, unread[1]], size=32, seed=0)
+    assert [tuple(part.planes.shape[1:]) for part in lessons.unread] == [(96, 96), (48, 48)]
+
+
+def test_backgrounds_are_slices_with_their_neighbours_at_their_own_distance(examples):
+    wide = [replace(example, in_plane_spacing=(1.4, 1.4), slice_spacing=4.5) for example in examples]
+    lessons = Lessons(examples[:1], wide[1:], size=32, seed=0)
+    assert [found.volume.shape for found in lessons.backgrounds] == [(3, 48, 48)]
+    assert (lessons.backgrounds[0].slice_mm, lessons.backgrounds[0].pixel_mm) == (4.5, 1.4)
+    assert lessons.painted(0, 2).visits.shape == (2, 6, 32, 32)
+
+
+def test_example_of_a_pair_holds_the_slice_between_its_neighbours(pair_of):
+    pair = pair_of(axis=2, spacing=(3.0, 0.9, 0.8))
+    target = np.ones(pair.slice_shape, np.uint8)
+    read, unread = Example.of_pair(pair, 1, target), Example.of_pair(pair, 4)
+    stacks = [pair.stack(volume) for volume in (pair.baseline, pair.follow_up, pair.mask)]
+    for found, stack in zip((read.baseline, read.follow_up, read.mask), stacks, strict=True):
+        assert np.array_equal(found, stack[0:3])
+    assert np.array_equal(unread.baseline, with_neighbours(stacks[0], np.array([4]))[0])
+    assert (read.in_plane_spacing, read.slice_spacing) == (pair.in_plane_spacing, 3.0)
+    assert np.array_equal(read.read, stacks[2][1])
+    assert not unread.read.any()
+
+
+def test_lessons_are_fed_as_prediction_is(example_of):
+    """A crop that nothing varies is what ``network_input`` makes of the same slices."""
+    example = example_of(1, change=True)
+    planes = prepared(example).planes
+    lesson = _stacked([planes])
+    expected = network_input(example.baseline, example.follow_up, example.mask)
+    assert np.allclose(lesson.inputs[0].numpy(), expected, atol=1e-6)
+    assert np.array_equal(lesson.brain[0, 0].numpy(), example.brain)
+    assert np.array_equal(lesson.target[0, 0].numpy() > 0, example.target == 1)
+
+
 def test_unread_slices_are_no_negatives(weights, unread):
     """Where nobody read, a model that still holds the old opinion gets no gradient, however much change it sees."""
     network, _ = load_weights(weights)
-    baseline, follow_up, mask = unread[0]
-    values = torch.from_numpy(np.stack((baseline, follow_up, follow_up - baseline))[None])
-    brain = torch.from_numpy(mask[None, None])
+    values = torch.from_numpy(network_input(unread[0].baseline, unread[0].follow_up, unread[0].mask)[None])
+    brain = torch.from_numpy(unread[0].brain[None, None])
     with torch.no_grad():
         network.head.bias.add_(2.0)
         opinion = torch.sigmoid(network(values))

@@ -13,8 +13,8 @@ def example(marked: int) -> Example:
     shape = (32, 32)
     target = np.zeros(shape, dtype=np.uint8)
     target.flat[:marked] = 1
-    image = np.zeros(shape, dtype=np.float32)
-    return Example(image, image, np.ones(shape, dtype=bool), target, (1.0, 1.0))
+    image = np.zeros((3, *shape), dtype=np.float32)
+    return Example(image, image, np.ones((3, *shape), dtype=bool), target, (1.0, 1.0), 3.0)
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 8])

@@ -10,7 +10,15 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.network import prediction as module
 from LMIALLib.network.architecture import dropout_masks
 from LMIALLib.network.prediction import predict
-from LMIALLib.network.slices import Window, brain_window, cut, network_input, network_shape, paste
+from LMIALLib.network.slices import (
+    Window,
+    brain_window,
+    cut,
+    network_input,
+    network_shape,
+    paste,
+    with_neighbours,
+)
 
 
 def entropy(p):
@@ -20,7 +28,8 @@ def entropy(p):
 
 def complete_passes(network, pair, passes, seed):
     """Every pass of every slice by itself, through the network as it was trained, masks multiplied in."""
-    inputs = torch.from_numpy(network_input(pair.baseline, pair.follow_up, pair.mask))
+    volumes = (pair.baseline, pair.follow_up, pair.mask)
+    inputs = torch.from_numpy(network_input(*(with_neighbours(v, np.arange(len(v))) for v in volumes)))
     window = brain_window(pair.mask, network.architecture.multiple)
     inputs = torch.from_numpy(cut(inputs.numpy(), window))
     result = []
@@ -87,6 +96,55 @@ def test_empty_slices_are_not_computed(network, pair, monkeypatch):
     predict(network, pair)
     assert [shape[0] for shape in seen] == [3]
     assert seen[0][2] % network.architecture.multiple == 0
+
+
+def test_a_slice_is_judged_by_its_neighbours_and_no_farther(network, pair_of):
+    def changed_at(number):
+        pair = pair_of()
+        pair.follow_up[number] += 1.0
+        return predict(network, pair).mean
+
+    plain, near, far = predict(network, pair_of()).mean, changed_at(2), changed_at(3)
+    for changed in (near, far):
+        assert not np.array_equal(changed[2], plain[2])
+    assert not np.array_equal(near[1], plain[1])
+    assert not np.array_equal(near[3], plain[3])
+    assert np.array_equal(far[1], plain[1])
+
+
+@pytest.mark.parametrize("spacing", [(0.9, 0.9, 3.0), (2.0, 2.0, 4.0)])
+def test_batch_size_does_not_matter(network, pair_of, spacing):
+    whole, *parts = (predict(network, pair_of(spacing=spacing), passes=2, batch=batch) for batch in (8, 1, 2))
+    for part in parts:
+        assert np.allclose(part.mean, whole.mean, atol=1e-5)
+        assert np.allclose(part.features, whole.features, atol=1e-4)
+
+
+def test_each_slice_is_resized_once_a_batch(network, pair_of, monkeypatch):
+    sizes = []
+    original = module.resized
+    monkeypatch.setattr(module, "resized", lambda stack, shape: sizes.append(len(stack)) or original(stack, shape))
+    predict(network, pair_of(spacing=(2.0, 2.0, 4.0)))
+    assert sizes == [5, 5, 5, 3]
+
+
+def test_neighbours_beyond_the_ends_repeat_the_last_slice():
+    stack = np.arange(4, dtype=np.float32)[:, None, None] * np.ones((1, 2, 3), np.float32)
+    found = with_neighbours(stack, np.array([0, 2, 3]))
+    assert found.shape == (3, 3, 2, 3)
+    assert found[:, :, 0, 0].tolist() == [[0, 0, 1], [1, 2, 3], [2, 3, 3]]
+    assert with_neighbours(stack[:1], np.array([0]))[0, :, 0, 0].tolist() == [0, 0, 0]
+
+
+def test_input_holds_baseline_follow_up_and_difference_in_this_order():
+    baseline = np.array([1.0, 2.0, 3.0], np.float32)[None, :, None, None] * np.ones((2, 3, 4, 5), np.float32)
+    follow_up = baseline * 3
+    mask = np.ones((2, 3, 4, 5), bool)
+    mask[:, 1, 0] = False
+    found = network_input(baseline, follow_up, mask)
+    assert (found.shape, found.dtype) == ((2, 9, 4, 5), np.float32)
+    assert found[0, :, 1, 1].tolist() == [1, 2, 3, 3, 6, 8, 2, 4, 5]  # 9 is clipped to 8
+    assert found[0, :, 0, 0].tolist() == [1, 0, 3, 3, 0, 8, 2, 0, 5]
 
 
 def test_pair_without_brain(network, pair):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from LMIALLib.errors import BadInput
+from LMIALLib.network.architecture import CHANNELS
 from LMIALLib.network.weights import load_weights, save_weights
 
 
@@ -34,7 +35,7 @@ def test_round_trip(network, tmp_path):
     assert info.digest == digest
     assert info.provenance == {"seed": 4}
     assert info.architecture == network.architecture
-    values = torch.randn(1, 3, 32, 32)
+    values = torch.randn(1, CHANNELS, 32, 32)
     assert torch.allclose(loaded(values), network(values), atol=1e-6)
     assert not loaded.training
 
@@ -99,8 +100,9 @@ def test_safetensors_of_someone_else(tmp_path):
         load_weights(tmp_path / "a.safetensors")
 
 
-def test_other_architecture(weights):
-    rewritten(weights, {"architecture": json.dumps({"widths": [8, 12, 16], "family": "vnet"})})
+@pytest.mark.parametrize("family", ["vnet", "lmial-change-unet-1"])
+def test_other_architecture(weights, family):
+    rewritten(weights, {"architecture": json.dumps({"widths": [8, 12, 16], "family": family})})
     with pytest.raises(BadInput, match="another architecture"):
         load_weights(weights)
 
