@@ -94,7 +94,10 @@ def montage(
     columns: Sequence[str] = COLUMNS,
     legend: bool = True,
 ) -> Figure:
-    """One row a slice; ``spacing`` is millimetres between rows and between columns of a stored slice."""
+    """One row a slice; ``spacing`` is millimetres between rows and between columns of a stored slice.
+
+    ``columns`` are some of `COLUMNS`, or "suggestion and label" for both in one picture.
+    """
     from matplotlib.figure import Figure
 
     box = _shown_box(views)
@@ -143,7 +146,7 @@ def score_strip(scores: Sequence[tuple[str, np.ndarray]], marked: Sequence[tuple
             axes.annotate(text, (number + 1, finite[number] + 0.03 * top), color=LABEL, fontsize=7, ha="center")
         axes.set_ylim(0, 1.22 * top)
         axes.set_ylabel(name, color=TEXT, fontsize=8)
-        _quiet(axes)
+        quiet(axes)
     rows[-1].set_xlabel("slice", color=TEXT, fontsize=8)
     rows[0].set_title(title, color=TEXT, fontsize=9, loc="left")
     figure.tight_layout(pad=0.6)
@@ -211,9 +214,9 @@ def _panel(
         shown = turn.apply(view.uncertainty[box])
         share = np.clip(shown / max(top_uncertainty, 1e-9), 0, 1)
         axes.imshow(shown, cmap="viridis", vmin=0, vmax=top_uncertainty, alpha=np.sqrt(share) * 0.9, aspect=aspect)
-    if name == "suggestion" and view.suggestion is not None:
+    if "suggestion" in name and view.suggestion is not None:
         _outline(axes, turn.apply(view.suggestion[box]), SUGGESTION, 0.9)
-    if name == "label":
+    if "label" in name:
         _label(axes, view, box, turn, aspect)
     axes.set_facecolor(BACKGROUND)
     axes.set_xticks([])
@@ -262,7 +265,8 @@ def _legend(figure: Figure, window: tuple[float, float], top_uncertainty: float)
     figure.text(0.5, 0.14 / figure.get_size_inches()[1], text, color="#8b98a5", fontsize=7, ha="center")
 
 
-def _quiet(axes: Axes) -> None:
+def quiet(axes: Axes) -> None:
+    """Axes of a plot on the page's dark background, with two thin spines."""
     axes.set_facecolor(BACKGROUND)
     axes.tick_params(colors=TEXT, labelsize=7)
     for name, spine in axes.spines.items():

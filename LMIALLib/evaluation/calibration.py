@@ -1,0 +1,55 @@
+"""Whether a probability means what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BINS = 15
+SURELY_UNCHANGED = 0.01
+"""Unchanged voxels with a probability no higher are not counted: they are nearly all of a brain."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability table: bins of equal width over [0, 1], the last one closed.
+
+    Args:
+        count: (n,) int, voxels in a bin.
+        expected: (n,) float, mean probability of the bin's voxels; NaN where there are none.
+        seen: (n,) float, share of them that changed; NaN where there are none.
+    """
+
+    count: np.ndarray
+    expected: np.ndarray
+    seen: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error, sum over bins of (count / all) |seen - expected|, in [0, 1]; NaN without voxels.
+
+        Naeini et al., AAAI 2015; Guo et al., arXiv 1706.04599.
+        """
+        if not self.count.any():
+            return float("nan")
+        return float(np.nansum(self.count * np.abs(self.seen - self.expected)) / self.count.sum())
+
+
+def reliability(probability: np.ndarray, true: np.ndarray, bins: int = BINS) -> Reliability:
+    """The reliability table of brain voxels with a probability over 0.01 or true change.
+
+    Voxels enter because they changed, too, so that change missed altogether counts; it makes the first bin's share of
+    change higher than the network could know.
+
+    Args:
+        probability: float in [0, 1], the brain's voxels, any shape.
+        true: bool, same shape.
+    """
+    counted = (probability > SURELY_UNCHANGED) | true
+    values, changed = probability[counted].astype(np.float64), true[counted]
+    place = np.minimum((values * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        expected, seen = (np.bincount(place, weights, minlength=bins) / count for weights in (values, changed))
+    return Reliability(count, expected, seen)
