@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import making, reading, studies
+from LMIALLib.cli import cohorts, making, reading, studies
 
 app = typer.Typer(
     name="lmial",
@@ -34,6 +34,7 @@ def _root(
 studies.register(app)
 reading.register(app)
 making.register(app)
+cohorts.register(app)
 
 
 def main() -> None:
