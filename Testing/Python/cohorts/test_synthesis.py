@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from LMIALLib.cohorts import visits
-from LMIALLib.cohorts.backgrounds import background_of, is_excluded, scaled, turned
+from LMIALLib.cohorts.backgrounds import background_of, is_excluded, scaled, turned, with_lesions
 from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.cohorts.painting import _take_lesions, slab_of
 from LMIALLib.cohorts.shapes import LesionShape, ShapeLibrary, noise_shapes, shapes_of_mask
-from LMIALLib.cohorts.synthesis import Synthesis, synthesise
+from LMIALLib.cohorts.synthesis import Synthesis, _moved, synthesise
 
 CALM = Synthesis(
     size=64,
@@ -22,6 +26,8 @@ CALM = Synthesis(
     gain=0.0,
     offset=0.0,
     flow=0.0,
+    atrophy=0.0,
+    missing=0.0,
 )
 
 
@@ -53,11 +59,12 @@ def test_same_seed_same_sample(background, shapes):
 
 def test_shapes_types_and_outside(background, shapes):
     sample = synthesise(background, shapes, rng(5), Synthesis(size=64))
-    assert sample.baseline.shape == sample.target.shape == (64, 64)
+    assert sample.baseline.shape == sample.follow_up.shape == sample.brain.shape == (3, 64, 64)
+    assert sample.target.shape == (64, 64)
     assert sample.baseline.dtype == sample.follow_up.dtype == np.float32
     assert set(np.unique(sample.target)) <= {0, 1}
     assert not sample.baseline[~sample.brain].any()
-    assert not sample.target[~sample.brain].any()
+    assert not sample.target[~sample.brain[1]].any()
 
 
 def test_without_changed_lesions_there_is_no_target(background, shapes):
@@ -69,9 +76,9 @@ def test_target_is_where_the_visits_differ(background, shapes):
     inside, outside = [], []
     for n in range(25):
         sample = synthesise(background, shapes, rng(7, n), CALM)
-        difference = np.abs(sample.follow_up - sample.baseline)
+        difference = np.abs(sample.follow_up - sample.baseline)[1]
         inside.append(difference[sample.target == 1])
-        outside.append(difference[(sample.target == 0) & sample.brain])
+        outside.append(difference[(sample.target == 0) & sample.brain[1]])
     assert np.concatenate(inside).size > 100
     assert np.median(np.concatenate(inside)) > 4 * np.median(np.concatenate(outside))
 
@@ -81,13 +88,103 @@ def test_change_goes_both_ways(background, shapes):
     for n in range(30):
         sample = synthesise(background, shapes, rng(8, n), CALM)
         if sample.target.sum() > 20:
-            signs.append(np.sign(np.mean((sample.follow_up - sample.baseline)[sample.target == 1])))
+            signs.append(np.sign(np.mean((sample.follow_up - sample.baseline)[1][sample.target == 1])))
     assert {-1.0, 1.0} <= set(signs)
 
 
 def test_a_single_slice_can_be_painted(shapes, background):
     flat = background_of("one", background.volume[5:6] * 30 + 300, background.brain[5:6], 3.0, 1.0)
     assert any(synthesise(flat, shapes, rng(9, n), CALM).target.any() for n in range(10))
+
+
+@pytest.fixture(scope="module")
+def outlined(background):
+    """The background with two lesions that an expert outlined: a bright one, and one that it does not show."""
+    z, y, x = np.ogrid[:11, :110, :100]
+    bright = ((z - 5) / 2.5) ** 2 + ((y - 30) / 6.0) ** 2 + ((x - 50) / 6.0) ** 2 < 1
+    unseen = ((z - 5) / 2.5) ** 2 + ((y - 80) / 6.0) ** 2 + ((x - 50) / 6.0) ** 2 < 1
+    shown = replace(background, volume=background.volume + np.float32(3.0) * bright)
+    return with_lesions(shown, bright | unseen), bright, unseen
+
+
+def test_only_lesions_that_can_be_seen_are_taken_out(outlined):
+    found, bright, unseen = outlined
+    assert (found.lesions.number[bright] > 0).all()
+    assert not found.lesions.number[unseen].any()
+    assert found.lesions.depth[bright].max() == 1.0
+    assert found.lesions.depth[~bright].max() == 0.0
+
+
+def test_inpainting_leaves_the_rest_alone_and_removes_the_lesion(outlined):
+    found, bright, unseen = outlined
+    healthy = found.lesions.healthy
+    far = distance_transform_edt(~(bright | unseen), (3, 1, 1)) >= 2
+    assert np.array_equal(healthy[far], found.volume[far])
+    assert abs(np.median(healthy[bright]) - found.white) < 1.0
+    assert np.median((found.volume - healthy)[bright]) > 1.5
+
+
+def test_outlined_lesions_vanish_whole_shrink_to_their_core_or_stay(outlined, shapes):
+    found, bright, _ = outlined
+    still = replace(CALM, stable=0, changed=1, blank=0.0)
+
+    def share(settings, n):
+        box = tuple(slice(0, side) for side in found.volume.shape)
+        slab = slab_of(found, box, np.arange(11) * 3.0, (0, 0, 0))
+        _take_lesions(slab, found.lesions, 1.0, rng(12, n), settings)
+        return slab.marked[bright].mean(), np.abs(slab.lesioned[0] - slab.lesioned[1])[slab.marked]
+
+    whole, difference = share(replace(still, removed=1.0, eroded=0.0), 0)
+    assert whole == 1.0
+    assert np.median(difference) > 1.5
+    cores = [share(replace(still, removed=0.0, eroded=1.0), n)[0] for n in range(6)]
+    assert all(0.05 < core < 1.0 for core in cores)
+    assert share(replace(still, removed=0.0, eroded=0.0), 0)[0] == 0.0
+
+
+def test_a_real_pair_keeps_its_own_truth_and_both_its_visits(background, shapes):
+    truth = np.zeros(background.volume.shape, bool)
+    truth[3:8, 25:40, 40:60] = True
+    earlier = background.volume - np.float32(2.0) * truth
+    pair = replace(background, earlier=earlier, truth=truth, anywhere=np.argwhere(truth).astype(np.int32))
+    found = [synthesise(pair, shapes, rng(13, n), replace(CALM, blank=1.0, stable=0)) for n in range(20)]
+    marked = [sample for sample in found if sample.target.sum() > 30]
+    assert len(marked) > 5
+    for sample in marked:
+        difference = np.abs(sample.follow_up - sample.baseline)[1]
+        assert np.median(difference[sample.target == 1]) > 1.0
+        assert np.median(difference[(sample.target == 0) & sample.brain[1]]) < 0.3
+
+
+def test_neighbours_are_neighbours(background, shapes):
+    calm = replace(CALM, blank=1.0, stable=0)
+    for n in range(6):
+        sample = synthesise(background, shapes, rng(14, n), calm)
+        inside = sample.brain.all(axis=0)
+        if inside.sum() > 500:
+            assert not np.array_equal(sample.follow_up[0], sample.follow_up[1])
+            assert np.corrcoef(sample.follow_up[0][inside], sample.follow_up[1][inside])[0, 1] > 0.5
+
+
+def test_missing_slices_leave_the_middle_one(background, shapes):
+    missing = replace(CALM, missing=1.0)
+    for n in range(6):
+        sample = synthesise(background, shapes, rng(15, n), missing)
+        assert sum(not plane.any() for plane in sample.brain[[0, 2]]) >= 1
+        gone = ~sample.brain.any(axis=(1, 2))
+        assert not sample.baseline[gone].any()
+        assert not sample.follow_up[gone].any()
+
+
+def test_shrinkage_follows_its_strength(background):
+    place = np.stack(np.meshgrid(np.arange(64.0), np.arange(64.0), indexing="ij")).astype(np.float32)
+
+    def spread(atrophy):
+        moved = [_moved(place, background, rng(16, n), replace(CALM, atrophy=atrophy)) for n in range(200)]
+        return np.std([np.ptp(m[0]) / 63.0 - 1.0 for m in moved])
+
+    assert spread(0.0) == pytest.approx(0.0, abs=1e-6)
+    assert spread(0.01) == pytest.approx(0.01 * np.exp(0.0), rel=0.3)
 
 
 def test_scaling_is_median_and_quartiles(background):
