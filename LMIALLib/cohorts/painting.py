@@ -220,6 +220,7 @@ def _paint_lesion(
     whole, corner = spot.rasterised(slab, background)
     if whole is None:
         return
+    whole *= _tissue(slab, background, corner, whole.shape)
     earlier = whole if kind in ("stable", "brighter") else np.zeros_like(whole)
     if kind == "grown":
         smaller, where = spot.shrunk(rng.uniform(0.35, 0.85)).rasterised(slab, background)
@@ -238,6 +239,15 @@ def _paint_lesion(
         # a lesion that only brightened counts as change as a whole
         counted = np.zeros_like(share) if kind == "brighter" and visit == 0 else share
         slab.occupancy[visit][box] = np.maximum(slab.occupancy[visit][box], counted * brain)
+
+
+def _tissue(slab: Slab, background: Background, corner: tuple[int, int, int], shape: tuple[int, ...]) -> np.ndarray:
+    """How far a box holds tissue, float32 in [0, 1]: lesions grow in white and grey matter, never in the ventricles."""
+    from scipy.ndimage import gaussian_filter
+
+    box = tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))
+    smooth = gaussian_filter(slab.volume[box], 0.7 / background.pixel_mm, axes=(-2, -1), truncate=2.5)
+    return np.clip(smooth - (background.white - 2.5), 0.0, 1.0)
 
 
 def _within(
