@@ -1,4 +1,6 @@
-"""Whether learning from a reader helps on slices of the same reader that were not learned from (two-fold, honest)."""
+"""What slices of a reader say of a model that did not learn from them: does learning help, and where would the reader
+draw the line between change and no change (two-fold, honest).
+"""
 
 from __future__ import annotations
 
@@ -10,42 +12,120 @@ import numpy as np
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.fit import slice_probability
 from LMIALLib.network.lessons import Example
+from LMIALLib.network.losses import pooled_dice
 
 FOLDS = 2
+DOUBT = 30.0
+"""How many pixels' worth of doubt a shift must overcome: precision of the normal prior on it, mean 0."""
+COST = 0.005
+"""Dice that a shift by 1 must gain."""
+SHIFTS = np.linspace(-3.0, 3.0, 61)
+SMOOTHED = 0.4
+"""Standard deviation, in units of the logit, by which Dice is smoothed over shifts before the best is taken."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Half:
+    """The read pixels of slices, each (n,): what the old model calls change, the new one's logits, what was marked."""
+
+    called_before: np.ndarray
+    logits: np.ndarray
+    marked: np.ndarray
+
+
 class HeldOut:
-    """Voxel counts on read slices, each judged by a model that did not learn from it, and by the old model."""
+    """Read slices, each judged by a model that did not learn from it, and by the old model."""
 
-    true: int = 0
-    before: int = 0
-    before_overlap: int = 0
-    after: int = 0
-    after_overlap: int = 0
+    def __init__(self) -> None:
+        self.halves: list[_Half] = []
 
     def add(self, old: ChangeNetwork, new: ChangeNetwork, examples: Sequence[Example]) -> None:
         """Judge both models on slices that ``new`` did not learn from."""
-        for example in examples:
-            marked = example.target[example.read] == 1
-            called = [slice_probability(network, example)[example.read] >= 0.5 for network in (old, new)]
-            self.true += int(marked.sum())
-            self.before += int(called[0].sum())
-            self.before_overlap += int((called[0] & marked).sum())
-            self.after += int(called[1].sum())
-            self.after_overlap += int((called[1] & marked).sum())
+        before, after = (
+            np.concatenate([slice_probability(network, example)[example.read] for example in examples])
+            for network in (old, new)
+        )
+        after = np.clip(after.astype(np.float64), 1e-6, 1 - 1e-6)
+        marked = np.concatenate([example.target[example.read] == 1 for example in examples])
+        self.halves.append(_Half(before >= 0.5, np.log(after / (1 - after)), marked))
+
+    def shift(self) -> float:
+        """What to add to the new model's logits, see `agreed_shift`; 0 unless each half gains by what the other says.
+
+        Judged together: Dice over all pixels must be higher with the other half's shift than without.
+        """
+        if not self.halves or not self._crossed() > self._unshifted():
+            return 0.0
+        logits, marked = (np.concatenate([getattr(h, name) for h in self.halves]) for name in ("logits", "marked"))
+        return agreed_shift(logits, marked)
 
     def dice(self) -> tuple[float, float] | None:
-        """Pooled Dice before and after; where nothing was marked, 1 for nothing called and less the more was called.
+        """Pooled Dice before and after, each half shifted as the other says where shifting helps at all.
 
-        None where nothing was marked and nothing called by either: there is nothing to compare.
+        Where nothing was marked 1 for nothing called and less the more was called. None where nothing was marked and
+        nothing called by either: there is nothing to compare.
         """
-        if self.true + self.before + self.after == 0:
+        if not self.halves:
             return None
-        if self.true == 0:
-            return 1 / (1 + self.before), 1 / (1 + self.after)
-        before = 2 * self.before_overlap / max(self.true + self.before, 1)
-        return before, 2 * self.after_overlap / max(self.true + self.after, 1)
+        marked = np.concatenate([half.marked for half in self.halves])
+        before = np.concatenate([half.called_before for half in self.halves])
+        after = np.concatenate([half.logits >= 0 for half in self.halves])
+        if not marked.any():
+            if not before.any() and not after.any():
+                return None
+            return 1 / (1 + int(before.sum())), 1 / (1 + int(after.sum()))
+        return pooled_dice(before, marked), max(self._unshifted(), self._crossed())
+
+    def _unshifted(self) -> float:
+        """Dice of the new models as they are."""
+        return self._dice([0.0] * len(self.halves))
+
+    def _crossed(self) -> float:
+        """Dice with each half shifted as the other half says."""
+        return self._dice([agreed_shift(half.logits, half.marked) for half in reversed(self.halves)])
+
+    def _dice(self, shifts: Sequence[float]) -> float:
+        """Pooled Dice of the new models after a shift for each half."""
+        called = [half.logits + shift >= 0 for half, shift in zip(self.halves, shifts, strict=True)]
+        return pooled_dice(np.concatenate(called), np.concatenate([half.marked for half in self.halves]))
+
+
+def agreed_shift(logits: np.ndarray, marked: np.ndarray) -> float:
+    """What to add to logits so that 0.5 lies where a reader draws the line: the smaller of two estimates, or 0.
+
+    One makes the probabilities likely (Platt 1999 with the slope held at 1, and a prior of `DOUBT`), the other makes
+    Dice high (smoothed, less `COST` for the square of the shift); with opposite signs they say nothing.
+
+    Args:
+        logits: (n,) float, of a model that did not learn from these pixels.
+        marked: (n,) bool, what the reader called change; with none the answer is 0.
+
+    Returns a value in [-3, 3].
+    """
+    if not marked.any():
+        return 0.0
+    likely, overlapping = _likely_shift(logits, marked), _overlapping_shift(logits, marked)
+    return min(likely, overlapping, key=abs) if likely * overlapping > 0 else 0.0
+
+
+def _likely_shift(logits: np.ndarray, marked: np.ndarray) -> float:
+    """The shift of highest posterior probability, by damped Newton steps on the cross-entropy."""
+    shift = 0.0
+    for _ in range(25):
+        probability = 1 / (1 + np.exp(-(logits + shift)))
+        slope = float((probability - marked).sum()) + DOUBT * shift
+        shift -= float(np.clip(slope / (float((probability * (1 - probability)).sum()) + DOUBT), -0.5, 0.5))
+    return float(np.clip(shift, SHIFTS[0], SHIFTS[-1]))
+
+
+def _overlapping_shift(logits: np.ndarray, marked: np.ndarray) -> float:
+    """The shift of highest Dice, less its cost."""
+    from scipy.ndimage import gaussian_filter1d
+
+    called, hit = (len(v) - np.searchsorted(np.sort(v), -SHIFTS) for v in (logits, logits[marked]))
+    dice = 2 * hit / (called + marked.sum())
+    smooth = gaussian_filter1d(dice, SMOOTHED / (SHIFTS[1] - SHIFTS[0]), mode="nearest")
+    return float(SHIFTS[np.argmax(smooth - COST * SHIFTS**2)])
 
 
 def folds(examples: Sequence[Example]) -> list[tuple[list[Example], list[Example]]]:

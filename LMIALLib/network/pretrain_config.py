@@ -20,7 +20,7 @@ VALIDATION_SHAPES = (
 """Patients whose lesions shape the validation samples, and no training sample."""
 
 OF_TRAINING = (
-    *("steps", "batch", "rate", "weight_decay", "warm_up", "average", "start", "architecture"),
+    *("steps", "batch", "rate", "weight_decay", "warm_up", "average", "start", "kept", "architecture"),
     *("validation_samples", "validate_every", "workers", "threads", "device", "bfloat16"),
 )
 """Fields that no sample of the pool depends on."""
@@ -49,6 +49,7 @@ class PretrainConfig:
         device: "cpu", "cuda", or "auto" (GPUs if there are any; one per process that torchrun starts).
         bfloat16: compute convolutions in bfloat16 on a CPU (parameters stay float32); a GPU always does.
         start: weights to begin from, or None for random ones.
+        kept: share of those weights in the result, on the straight way between both (arXiv 2109.01903).
         synthesis: strengths of all effects.
         architecture: the network; that of ``start`` if given.
     """
@@ -72,6 +73,7 @@ class PretrainConfig:
     device: str = "auto"
     bfloat16: bool = False
     start: str | None = None
+    kept: float = 0.0
     synthesis: Synthesis = field(default_factory=Synthesis)
     architecture: Architecture = field(default_factory=Architecture)
 

@@ -83,6 +83,8 @@ def pretrain(
         named["start"] = start.digest if start else None
         stages = _train(run, source, checkpoint, named, log)
         if source is not None:
+            if config.start is not None and config.kept > 0:
+                average_into(run.averaged, load_weights(Path(config.start))[0].to(rank.device), 1.0 - config.kept)
             provenance = {**(about or {}), **origin(source, exclude, start), **_outcome(run, source, started)}
             digest = save_weights(run.averaged, out, provenance)
         rank.wait()

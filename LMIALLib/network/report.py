@@ -17,10 +17,12 @@ class FinetuneReport:
         dice_before, dice_after: Dice on the annotated slices, all read pixels pooled; None when no change is marked
         on any.
         held_out_before, held_out_after: Dice on the annotated slices of models that learned from the other half of them
-            only, and of the old model; None below three slices or where there is nothing to compare.
+            only, shifted as that half says, and of the old model; None below three slices or where there is nothing to
+            compare.
         false_before, false_after: read pixels that are called change where the reader marked none.
-        guard_before, guard_after: Dice on the synthetic set built into LMIAL.
+        guard_before, guard_after: Dice on the synthetic set built into LMIAL, before any shift.
         kept: share of the old weights in the new ones.
+        shift: what was added to the new model's logits, to call change where the reader does.
         finite: whether all parameters and figures are finite numbers; weights that are not are not written.
         seconds: how long it took.
     """
@@ -38,5 +40,6 @@ class FinetuneReport:
     guard_before: float
     guard_after: float
     kept: float
+    shift: float
     finite: bool
     seconds: float

@@ -23,6 +23,7 @@ GOOD = FinetuneReport(
     guard_before=0.7,
     guard_after=0.69,
     kept=0.4,
+    shift=0.0,
     finite=True,
     seconds=1.0,
 )

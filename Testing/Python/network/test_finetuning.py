@@ -250,6 +250,21 @@ def test_model_that_always_forgets_ends_as_the_old_one(weights, examples, unread
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_line_is_drawn_where_held_out_slices_say(weights, examples, unread, example_of, tmp_path, monkeypatch):
+    three = [*examples, example_of(3, change=True)]
+    settings = replace(SETTINGS, steps=2)
+    plain, shifted = (tmp_path / f"{name}.safetensors" for name in ("plain", "shifted"))
+    monkeypatch.setattr(training.HeldOut, "shift", lambda found: 0.0)
+    first = finetune(weights, three, unread, plain, settings=settings)
+    monkeypatch.setattr(training.HeldOut, "shift", lambda found: -0.75 if len(found.halves) == 2 else 0.0)
+    second = finetune(weights, three, unread, shifted, settings=settings)
+    biases = [load_weights(path)[0].head.bias for path in (plain, shifted)]
+    assert torch.allclose(biases[1], biases[0] - 0.75, atol=2e-3)
+    assert (first.shift, second.shift) == (0.0, -0.75)
+    assert second.guard_after == first.guard_after
+    assert second.held_out_before is not None
+
+
 def test_progress_tells_steps_and_loss(weights, examples, unread, tmp_path):
     heard = []
     finetune(
@@ -262,6 +277,19 @@ def test_progress_tells_steps_and_loss(weights, examples, unread, tmp_path):
     )
     assert [h[0] for h in heard] == list(range(6))
     assert {"loss", "dice"} == set(heard[-1][2])
+
+
+def test_progress_counts_the_judging(weights, examples, unread, example_of, tmp_path):
+    heard = []
+    finetune(
+        weights,
+        [*examples, example_of(3, change=True)],
+        unread,
+        tmp_path / "a.safetensors",
+        settings=replace(SETTINGS, steps=2),
+        progress=lambda done, total, **figures: heard.append((done, total)),
+    )
+    assert heard == [(step, 6) for step in range(6)]
 
 
 def test_gpu_that_is_full_is_given_up_for_the_cpu(weights, examples, unread, tmp_path, monkeypatch):
