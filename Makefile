@@ -11,7 +11,7 @@ TORCH_INDEX ?=
 PAIR ?=
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench pictures real-pairs install install-test system-packages check-python lint types floors unit clean
+.PHONY: demo test bench pictures first-day real-pairs install install-test system-packages check-python lint types floors unit clean
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "LMIAL needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which with: make PYTHON=python3.12 ...")'
@@ -51,8 +51,14 @@ test: lint types floors unit
 bench: $(BIN)/.installed-test
 	$(BIN)/python Testing/Benchmarks/speed.py
 
+# weights that never saw the patient they judge
+UNSEEN := patient01=Testing/Weights/without-patient01.safetensors patient12=Testing/Weights/without-patient12.safetensors
+
+first-day: $(BIN)/.installed
+	$(BIN)/python Testing/Benchmarks/first_day.py --weights $(UNSEEN) --pictures Docs/pictures
+
 real-pairs: $(BIN)/.installed
-	$(BIN)/python Testing/Benchmarks/real_pairs.py
+	$(BIN)/python Testing/Benchmarks/real_pairs.py --weights $(UNSEEN)
 
 pictures: $(BIN)/.installed
 	$(BIN)/python Docs/make_pictures.py

@@ -3,7 +3,8 @@
 The reference is the plain U-Net of the published LMI-AL code (3 channels in, 1 out, widths 64 to 1024, every pass
 complete, 10 complete passes for BALD), built from MONAI's BasicUNet. It runs on ``--reference-slices`` whole slices of
 the same pair and its time is scaled to all of them; everything else is measured whole. Machines are shared and noisy:
-read the ratios. Prints a table and writes bench/speed.json.
+read the ratios. Prints a table, notes that hold prediction's operations and bytes against the limits of devices, and
+writes bench/speed.json. The GPU's rows need one.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ def networks(pair: Any, reference_slices: int) -> tuple[list[Row], dict[str, Any
     fidelity = float(spearmanr(few[held], many[held]).statistic)
     figures = {"reference_s": reference, "single_s": single, "bald10_s": ten, "bald_spearman": fidelity}
     return [
+        (f"prediction of {pair.n_slices} slices, mean", f"{single:.1f} s", "6 s"),
         (
             "entropy ranking, ours against the reference",
             f"{reference / single:.0f} times faster ({single:.1f} s)",
@@ -139,8 +141,10 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
             taken.append(time.perf_counter() - began)
         began = time.perf_counter()
         session.learning.request_training()
+        assert session.learning.training is not None
         session.learning.wait(session.learning.training)
         tuned = time.perf_counter() - began
+        assert session.learning.worker.ready is not None
         worker = peak_of(session.learning.worker.ready["pid"])
         session.close()
     p99 = float(np.quantile(taken, 0.99))
@@ -197,6 +201,110 @@ def face_memory(study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
     return rows, {"face_mb": kept, "face_peak_mb": peak}
 
 
+PREDICTION = """
+import sys
+from pathlib import Path
+from LMIALLib.network.prediction import predict
+from LMIALLib.network.weights import load_weights
+from LMIALLib.resources import resource
+from LMIALLib.study.store import Study
+with Study.open(Path(sys.argv[1]), read_only=True) as study:
+    pair = study.load_pair('bench')
+network, _ = load_weights(resource('Weights', 'change.safetensors'))
+predict(network, pair, passes=int(sys.argv[2]), seed=1)
+print(next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) / 1024)
+"""
+
+
+def prediction_memory(study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Peak memory of a process that loads the pair and predicts it, for more and more passes."""
+    peaks = {}
+    for passes in (1, 10, 50):
+        command = [sys.executable, "-c", PREDICTION, str(study_folder), str(passes)]
+        peaks[passes] = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    measured = ", ".join(f"{peak:.0f}" for peak in peaks.values()) + " MB"
+    rows: list[Row] = [("peak memory of prediction, T = 1, 10, 50, whole process", measured, "does not grow with T")]
+    return rows, {f"predict{passes}_peak_mb": peak for passes, peak in peaks.items()}
+
+
+LOADING = """
+import time, torch
+began = time.perf_counter()
+from LMIALLib.network.weights import load_weights
+from LMIALLib.resources import resource
+load_weights(resource('Weights', 'change.safetensors'))
+print(time.perf_counter() - began)
+"""
+
+
+def loading() -> tuple[list[Row], dict[str, Any]]:
+    """The first load of the bundled weights, our own imports included, in a process that has torch already."""
+    command = [sys.executable, "-c", LOADING]
+    taken = statistics.median(
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(3)
+    )
+    return [("the bundled weights load in", f"{taken:.2f} s", "0.5 s")], {"load_s": taken}
+
+
+def on_gpu(network: Any, batches: list[Any]) -> tuple[list[Row], dict[str, Any]]:
+    """Prediction with the arrays already on a GPU, by device events; a line that says so where there is none."""
+    import torch
+    from work import device_milliseconds
+
+    if not torch.cuda.is_available():
+        return [("prediction on a GPU, arrays on the device, T = 10", "not measured: torch finds no GPU", "60 ms")], {}
+    rows: list[Row] = []
+    figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
+    for dtype in ("bfloat16", "float32"):
+        for passes in (1, 10):
+            taken = device_milliseconds(network, batches, passes, dtype)
+            rows.append((f"prediction on {figures['gpu']}, {dtype}, T = {passes}", f"{taken:.1f} ms", "60 ms"))
+            figures[f"gpu_{dtype}_{passes}_ms"] = taken
+    return rows, figures
+
+
+def work_notes(network: Any, batches: list[Any], measured: dict[int, float]) -> tuple[str, dict[str, Any]]:
+    """Operations and bytes of prediction beside what devices could do with them.
+
+    Args:
+        network: the bundled one.
+        batches: as ``work.prediction_batches`` gives them.
+        measured: seconds of prediction on this CPU (float32), by number of passes.
+    """
+    import torch
+    from work import CPU_THREAD_PEAK, counted_work
+
+    works = {
+        (passes, dtype): counted_work(network, batches, passes, dtype)
+        for dtype in ("float32", "bfloat16")
+        for passes in measured
+    }
+    lines = [
+        f"Encoder and decoder for the whole pair in {len(batches)} batches: operations of the convolutions (2 for each "
+        "multiply-add), and bytes when every operator reads and writes memory.",
+        "| T | type | 10^9 operations | weights, MB | inputs, MB | moved, MB | largest map, MB | H200: operations "
+        "| H200: bytes |\n|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (passes, dtype), work in works.items():
+        sizes = " | ".join(f"{n / 1e6:.1f}" for n in (work.weights, work.inputs, work.moved, work.largest))
+        computing, moving = work.h200_ms(dtype)
+        lines.append(
+            f"| {passes} | {dtype} | {work.operations / 1e9:.0f} | {sizes} | {computing:.2f} ms | {moving:.2f} ms |"
+        )
+    threads = torch.get_num_threads()
+    for passes, taken in measured.items():
+        rate = works[passes, "float32"].operations / taken
+        lines.append(
+            f"CPU, T = {passes}: {taken:.1f} s are {rate / 1e9:.0f} GFLOP/s, {rate / (threads * CPU_THREAD_PEAK):.0%} "
+            f"of the peak of {threads} AVX2 cores ({threads} x {CPU_THREAD_PEAK / 1e9:.0f} GFLOP/s)."
+        )
+    lines.append(
+        "An H200 needs at least the time of the operations, and that of the bytes as far as maps leave its 50 MB cache; "
+        "the sums over passes, launching kernels and copying results come on top."
+    )
+    return "\n".join(lines), {f"work_{dtype}_{passes}": vars(work) for (passes, dtype), work in works.items()}
+
+
 def start_up() -> tuple[list[Row], dict[str, Any]]:
     """Import and help, less what Python itself takes; torch is not imported."""
 
@@ -218,7 +326,10 @@ def main() -> None:
     parser.add_argument("--reference-slices", type=int, default=4, help="whole slices on which the reference is timed")
     arguments = parser.parse_args()
     import torch
+    from work import prediction_batches
 
+    from LMIALLib.network.weights import load_weights
+    from LMIALLib.resources import resource
     from LMIALLib.study.store import Study
 
     rows: list[Row] = []
@@ -226,7 +337,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         folder, study_folder = Path(work), Path(work) / "study"
         raw_pair(folder)
-        for part in (start_up, lambda: loop(folder, study_folder), lambda: face_memory(study_folder)):
+        parts = (
+            start_up,
+            loading,
+            lambda: loop(folder, study_folder),
+            lambda: face_memory(study_folder),
+            lambda: prediction_memory(study_folder),
+        )
+        for part in parts:
             more, found = part()
             rows += more
             figures |= found
@@ -235,6 +353,13 @@ def main() -> None:
         more, found = networks(pair, arguments.reference_slices)
         rows += more
         figures |= found
+    network, _ = load_weights(resource("Weights", "change.safetensors"))
+    batches = prediction_batches(network, pair)
+    more, found = on_gpu(network, batches)
+    rows += more
+    figures |= found
+    notes, found = work_notes(network, batches, {1: figures["single_s"], 10: figures["bald10_s"]})
+    figures |= found
     print(
         f"{pair.n_slices} slices of {pair.slice_shape[0]} x {pair.slice_shape[1]}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}, load before {os.getloadavg()[0]:.1f}"
@@ -242,6 +367,7 @@ def main() -> None:
     print("| what | measured | aim |\n|---|---|---|")
     for row in rows:
         print("| " + " | ".join(row) + " |")
+    print(f"\n{notes}")
     out = Path("bench")
     out.mkdir(exist_ok=True)
     conditions = {"torch": torch.__version__, "threads": torch.get_num_threads(), "python": platform.python_version()}
