@@ -52,9 +52,10 @@ class HeldOut:
     def shift(self) -> float:
         """What to add to the new model's logits, see `agreed_shift`; 0 unless each half gains by what the other says.
 
-        Judged together: Dice over all pixels must be higher with the other half's shift than without.
+        Judged together: Dice over all pixels must be higher with the other half's shift than without. A half in which
+        nothing was marked can only say that less is better, so then there is no shift.
         """
-        if not self.halves or not self._crossed() > self._unshifted():
+        if not self._crossed() > self._unshifted():
             return 0.0
         logits, marked = (np.concatenate([getattr(h, name) for h in self.halves]) for name in ("logits", "marked"))
         return agreed_shift(logits, marked)
@@ -77,11 +78,13 @@ class HeldOut:
         return pooled_dice(before, marked), max(self._unshifted(), self._crossed())
 
     def _unshifted(self) -> float:
-        """Dice of the new models as they are."""
-        return self._dice([0.0] * len(self.halves))
+        """Dice of the new models as they are; 0 without any."""
+        return self._dice([0.0] * len(self.halves)) if self.halves else 0.0
 
     def _crossed(self) -> float:
-        """Dice with each half shifted as the other half says."""
+        """Dice with each half shifted as the other half says; as they are when a half has nothing to say."""
+        if not self.halves or not all(half.marked.any() for half in self.halves):
+            return self._unshifted()
         return self._dice([agreed_shift(half.logits, half.marked) for half in reversed(self.halves)])
 
     def _dice(self, shifts: Sequence[float]) -> float:

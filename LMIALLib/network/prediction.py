@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,7 @@ def predict(
         while True:
             try:
                 folded = FoldedNetwork(network, used, getattr(torch, checked_dtype(dtype)))
-                layers = _sampled_layers(network, folded, passes, seed)
+                layers = _Passes(network, folded, passes, seed)
                 maps = _predict_stacks(folded, layers, pair, network.architecture.multiple, size, progress)
                 break
             except torch.OutOfMemoryError:
@@ -125,18 +125,32 @@ def _smaller(device: str, batch: int) -> tuple[str, int, str]:
     return "cpu", 8, f"out of memory on {device} with one slice at a time: used the CPU"
 
 
-def _sampled_layers(
-    network: ChangeNetwork, folded: FoldedNetwork, passes: int, seed: int
-) -> list[list[tuple[Tensor, Tensor]] | None]:
-    """The decoder of each pass; a single pass is the one without dropout."""
-    if passes == 1:
-        return [None]
-    return [folded.sampled(dropout_masks(network, seed, index)) for index in range(passes)]
+@dataclass(frozen=True)
+class _Passes:
+    """The decoder of each pass, made when it is its turn, so that memory does not grow with their number.
+
+    A single pass is the one without dropout (None).
+    """
+
+    network: ChangeNetwork
+    folded: FoldedNetwork
+    count: int
+    seed: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[list[tuple[Tensor, Tensor]] | None]:
+        if self.count == 1:
+            yield None
+            return
+        for index in range(self.count):
+            yield self.folded.sampled(dropout_masks(self.network, self.seed, index))
 
 
 def _predict_stacks(
     folded: FoldedNetwork,
-    layers: list[list[tuple[Tensor, Tensor]] | None],
+    layers: _Passes,
     pair: Pair,
     multiple: int,
     batch: int,
@@ -171,7 +185,7 @@ def _predict_stacks(
 
 
 def _predict_batch(
-    folded: FoldedNetwork, layers: list[list[tuple[Tensor, Tensor]] | None], inputs: Tensor, region: Tensor
+    folded: FoldedNetwork, layers: _Passes, inputs: Tensor, region: Tensor
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """What one batch leaves: [mean] or [mean, expected entropy, variance], each (n, rows, columns), and features."""
     encoded, deep = folded.encode(inputs)

@@ -299,8 +299,8 @@ def work_notes(network: Any, batches: list[Any], measured: dict[int, float]) -> 
             f"of the peak of {threads} AVX2 cores ({threads} x {CPU_THREAD_PEAK / 1e9:.0f} GFLOP/s)."
         )
     lines.append(
-        "An H200 needs at least the time of the operations, and that of the bytes as far as maps leave its 50 MB cache; "
-        "the sums over passes, launching kernels and copying results come on top."
+        "An H200 needs at least the time of the operations, and that of the bytes as far as maps leave its 50 MB "
+        "cache; the sums over passes, launching kernels and copying results come on top."
     )
     return "\n".join(lines), {f"work_{dtype}_{passes}": vars(work) for (passes, dtype), work in works.items()}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,16 @@ def test_halves_that_disagree_shift_nothing(monkeypatch):
     before, after = found.dice()
     assert found.shift() == 0.0
     assert after == before
+
+
+def test_a_half_without_change_cannot_agree_to_a_shift(monkeypatch):
+    import LMIALLib.network.held_out as room
+
+    found = halves(monkeypatch, 1.5, 1.5)
+    nothing = replace(found.halves[1], marked=np.zeros_like(found.halves[1].marked))
+    found.halves[1] = nothing
+    assert isinstance(nothing, room._Half)
+    assert found.shift() == 0.0
 
 
 def test_nothing_held_out_shifts_nothing():
