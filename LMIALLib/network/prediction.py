@@ -82,8 +82,8 @@ def predict(
         threads: CPU threads; None keeps torch's number. Stored, because sums depend on it in the last bit.
         progress: called with ("predict", slices done, slices in all).
 
-    Memory does not grow with ``passes``: sums are kept, never the maps of single passes. Raises WrongUse for an unknown
-    device or number type or fewer than one pass.
+    From two passes on memory does not grow with ``passes``: sums are kept, never the maps of single passes. Raises
+    WrongUse for an unknown device or number type or fewer than one pass.
     """
     from LMIALLib.errors import WrongUse
 
