@@ -26,7 +26,13 @@ class CaseMaps:
         difference: (n, r, c) float32, follow-up minus baseline in units of the brain's robust spread.
         expected_entropy: (n, r, c) float32, nats, mean over passes of each pass's entropy; None with a single pass.
         variance: (n, r, c) float32, variance over passes of the probability; None with a single pass.
+        vote_entropy: (n, r, c) float32, nats, entropy of the members' hard votes; None without a committee.
+        expected_dice: (n,) float32 in [0, 1], mean over passes of the soft Dice of a pass with the mean; None unless
+            asked for.
         features: (n, d) float32, one vector a slice; None where the strategy needs none.
+        gradients: (n, g) float32, gradient embedding of each slice at its pseudo-label; None unless asked for.
+        learned: (n,) float32, score of a learned scorer, higher is asked earlier; None unless asked for.
+        seconds: (n,) float32 above 0, predicted reading time; None unless asked for.
         slice_spacing: mm between neighbouring slices.
         answered: slices that have an answer; never asked again.
         skipped: slices that were skipped; asked after all others.
@@ -41,7 +47,12 @@ class CaseMaps:
     difference: np.ndarray
     expected_entropy: np.ndarray | None = None
     variance: np.ndarray | None = None
+    vote_entropy: np.ndarray | None = None
+    expected_dice: np.ndarray | None = None
     features: np.ndarray | None = None
+    gradients: np.ndarray | None = None
+    learned: np.ndarray | None = None
+    seconds: np.ndarray | None = None
     slice_spacing: float = 1.0
     answered: frozenset[int] = frozenset()
     skipped: frozenset[int] = frozenset()
@@ -49,7 +60,7 @@ class CaseMaps:
     def __post_init__(self) -> None:
         if self.mean.ndim != 3:
             raise ValueError(f"mean of case {self.case} has shape {self.mean.shape}; expected (slices, rows, columns)")
-        for name in ("mask", "difference", "expected_entropy", "variance"):
+        for name in ("mask", "difference", "expected_entropy", "variance", "vote_entropy"):
             array = getattr(self, name)
             if array is not None and array.shape != self.mean.shape:
                 raise ValueError(f"{name} of case {self.case} has shape {array.shape}; expected {self.mean.shape}")
