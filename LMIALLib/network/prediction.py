@@ -158,7 +158,8 @@ def _predict_stacks(
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
     """Mean, expected entropy, variance (stacks) and features of all slices that hold brain."""
     baseline, follow_up, mask = pair_stacks(pair)
-    full, shape = mask.shape[1:], network_shape(pair.slice_shape, pair.in_plane_spacing)
+    full = mask.shape[1:]
+    shape = network_shape(pair.slice_shape, pair.in_plane_spacing, layers.network.architecture.pixels)
     several = len(layers) > 1
     maps = [np.zeros(mask.shape, np.float32) for _ in range(3 if several else 1)]
     features = np.zeros((len(mask), FEATURES), np.float32)
