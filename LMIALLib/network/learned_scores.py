@@ -78,7 +78,7 @@ def unlike_read(features: np.ndarray, read: np.ndarray, seed: int) -> np.ndarray
     def loss(head: nn.Module, draw: Draw) -> tuple[Tensor, float]:
         seen, unseen = head(values[draw(known)]), head(values[draw(unknown)])
         told = (float((seen < 0).float().mean()) + float((unseen > 0).float().mean())) / 2
-        return (functional.softplus(seen) + functional.softplus(-unseen)).mean(), told
+        return functional.softplus(seen).mean() + functional.softplus(-unseen).mean(), told
 
     from scipy.special import expit
 
