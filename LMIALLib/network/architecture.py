@@ -8,6 +8,7 @@ everything that the skip connections contribute.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from LMIALLib.network.slices import NEIGHBOURS
+from LMIALLib.network.slices import NEIGHBOURS, PixelSizes
 
 FAMILY = "lmial-change-unet-2"
 CHANNELS = 3 * (2 * NEIGHBOURS + 1)
@@ -33,6 +34,8 @@ class Architecture:
         bottleneck_dropout: share of bottleneck channels dropped in a stochastic pass.
         decoder_dropout: share of decoder channels dropped in a stochastic pass.
         family: name of the wiring; another name means another network.
+        finest_mm, coarsest_mm, resampled_mm: pixel sizes that training covers, see ``slices.PixelSizes``; files written
+            before these were stored mean the defaults.
     """
 
     widths: tuple[int, ...] = (48, 96, 160, 192)
@@ -40,6 +43,9 @@ class Architecture:
     bottleneck_dropout: float = 0.3
     decoder_dropout: float = 0.1
     family: str = FAMILY
+    finest_mm: float = 0.5
+    coarsest_mm: float = 1.15
+    resampled_mm: float = 0.8
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy."""
@@ -47,7 +53,10 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Architecture:
-        """The inverse of ``to_dict``. Raises TypeError for unknown names, ValueError for another family."""
+        """The inverse of ``to_dict``; what is missing takes its default.
+
+        Raises TypeError for unknown names, ValueError for another family or numbers that make no network.
+        """
         made = cls(**{**values, "widths": tuple(int(w) for w in values["widths"])})
         if made.family != FAMILY:
             raise ValueError(f"the family is {made.family!r}, this version of LMIAL knows {FAMILY!r}")
@@ -58,7 +67,17 @@ class Architecture:
             or not 1 <= made.decoder_width <= 4096
         ):
             raise ValueError(f"widths {made.widths} with a decoder of {made.decoder_width} make no network")
+        if not 0 < made.finest_mm <= made.resampled_mm <= made.coarsest_mm < math.inf:
+            raise ValueError(
+                f"{made.finest_mm} to {made.coarsest_mm} mm, others brought to {made.resampled_mm} mm, "
+                "is no range of pixel sizes"
+            )
         return made
+
+    @property
+    def pixels(self) -> PixelSizes:
+        """Pixel sizes that training covers."""
+        return PixelSizes(self.finest_mm, self.coarsest_mm, self.resampled_mm)
 
     @property
     def multiple(self) -> int:

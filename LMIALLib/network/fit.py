@@ -30,7 +30,7 @@ def read_figures(network: ChangeNetwork, examples: Sequence[Example]) -> tuple[f
 def slice_probability(network: ChangeNetwork, example: Example) -> np.ndarray:
     """Probability of change (rows, columns) of one slice, without dropout."""
     full = (example.target.shape[0], example.target.shape[1])
-    shape = network_shape(full, example.in_plane_spacing)
+    shape = network_shape(full, example.in_plane_spacing, network.architecture.pixels)
     mask = resized(example.mask.astype(np.float32), shape) > 0.5
     before, after = (resized(slices, shape) for slices in (example.baseline, example.follow_up))
     values = torch.from_numpy(network_input(before, after, mask)[None])

@@ -19,7 +19,15 @@ from LMIALLib.cohorts.shapes import ShapeLibrary, noise_shapes
 from LMIALLib.cohorts.synthesis import Synthesis, synthesise
 from LMIALLib.network.augmentation import Augmentation, cropped, sampling_grid, varied
 from LMIALLib.network.losses import IGNORED
-from LMIALLib.network.slices import LARGEST_INTENSITY, NEIGHBOURS, network_shape, resized, with_neighbours
+from LMIALLib.network.slices import (
+    LARGEST_INTENSITY,
+    NEIGHBOURS,
+    PIXEL_SIZES,
+    PixelSizes,
+    network_shape,
+    resized,
+    with_neighbours,
+)
 from LMIALLib.pairs.pair import Pair
 
 CONTEXT = 2 * NEIGHBOURS + 1
@@ -106,9 +114,11 @@ class _Slice:
     change_at: np.ndarray
 
 
-def prepared(example: Example) -> _Slice:
-    """An example as planes; pixels that are ignored or outside the brain are not counted."""
-    shape = network_shape((example.target.shape[0], example.target.shape[1]), example.in_plane_spacing)
+def prepared(example: Example, pixels: PixelSizes = PIXEL_SIZES) -> _Slice:
+    """An example as planes, at a pixel size that the network knows; pixels that are ignored or outside the brain are
+    not counted.
+    """
+    shape = network_shape((example.target.shape[0], example.target.shape[1]), example.in_plane_spacing, pixels)
     marks = np.stack((example.target == 1, example.read))
     stack = np.concatenate((example.baseline, example.follow_up, example.mask, marks))
     planes = np.ascontiguousarray(resized(stack.astype(np.float32), shape))
@@ -127,6 +137,7 @@ class Lessons:
         unread: slices that were not; of their targets nothing is used.
         size: rows and columns of a crop.
         seed: with the step it gives every random choice.
+        pixels: pixel sizes of the network that learns; painted crops scale with them.
     """
 
     def __init__(
@@ -137,14 +148,17 @@ class Lessons:
         size: int = 128,
         seed: int = 0,
         augmentation: Augmentation | None = None,
+        pixels: PixelSizes = PIXEL_SIZES,
     ) -> None:
         self.read, self.unread = (
-            [part for part in map(prepared, slices) if len(part.brain_at)] for slices in (examples, unread)
+            [part for part in (prepared(one, pixels) for one in slices) if len(part.brain_at)]
+            for slices in (examples, unread)
         )
         self.size, self.seed = size, seed
         self.augmentation = augmentation or Augmentation()
         self.shapes = ShapeLibrary(noise_shapes(seed, 120))
-        self.painting = Synthesis(size=size, pixel_mm=(0.65, 0.95), noise=(0.05, 0.4), blank=0.4)
+        coarser = pixels.resampled_mm / PIXEL_SIZES.resampled_mm
+        self.painting = Synthesis(size=size, pixel_mm=(0.65 * coarser, 0.95 * coarser), noise=(0.05, 0.4), blank=0.4)
         self.backgrounds = self._backgrounds([*examples, *unread])
 
     def _backgrounds(self, examples: Sequence[Example], most: int = 16) -> list[Background]:

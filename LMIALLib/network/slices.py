@@ -8,10 +8,23 @@ import numpy as np
 
 from LMIALLib.pairs.pair import Pair
 
-# Pixel sizes that training covers; slices outside are resampled to RESAMPLED_MM before the network sees them.
-FINEST_MM = 0.5
-COARSEST_MM = 1.15
-RESAMPLED_MM = 0.8
+
+@dataclass(frozen=True)
+class PixelSizes:
+    """Pixel sizes that the training of a network covers, mm; slices outside are resampled before it sees them.
+
+    Args:
+        finest_mm, coarsest_mm: a slice whose sides lie between both is taken as it is.
+        resampled_mm: pixel size that any other slice is brought to.
+    """
+
+    finest_mm: float = 0.5
+    coarsest_mm: float = 1.15
+    resampled_mm: float = 0.8
+
+
+PIXEL_SIZES = PixelSizes()
+"""Of the weights that LMIAL ships."""
 LARGEST_INTENSITY = 8.0
 NEIGHBOURS = 1
 """Slices on either side that the network sees beside the one it judges."""
@@ -48,11 +61,19 @@ def network_input(baseline: np.ndarray, follow_up: np.ndarray, mask: np.ndarray)
     return np.concatenate((first, second, second - first), axis=-3).astype(np.float32, copy=False)
 
 
-def network_shape(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
-    """Rows and columns of a slice as the network sees it: its own, unless its pixels are none that training covers."""
-    if all(FINEST_MM <= side <= COARSEST_MM for side in spacing) and max(spacing) / min(spacing) <= 1.3:
+def network_shape(
+    shape: tuple[int, int], spacing: tuple[float, float], pixels: PixelSizes = PIXEL_SIZES
+) -> tuple[int, int]:
+    """Rows and columns of a slice as the network sees it: its own, unless its pixels are none that training covers.
+
+    Args:
+        shape: rows and columns of the slice.
+        spacing: mm between rows and between columns.
+        pixels: what the network's training covers, see ``Architecture.pixels``.
+    """
+    if all(pixels.finest_mm <= side <= pixels.coarsest_mm for side in spacing) and max(spacing) / min(spacing) <= 1.3:
         return shape
-    rows, columns = (max(16, round(n * side / RESAMPLED_MM)) for n, side in zip(shape, spacing, strict=True))
+    rows, columns = (max(16, round(n * side / pixels.resampled_mm)) for n, side in zip(shape, spacing, strict=True))
     return rows, columns
 
 

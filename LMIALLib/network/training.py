@@ -191,7 +191,8 @@ class _Run:
         network, self.info = load_weights(weights)
         self.old = network.to(self.device)
         self.new = copy.deepcopy(self.old)
-        self.lessons = Lessons(examples, unread, size=settings.size, seed=settings.seed)
+        pixels = network.architecture.pixels
+        self.lessons = Lessons(examples, unread, size=settings.size, seed=settings.seed, pixels=pixels)
         trained = [p for p in self.new.parameters() if p.ndim > 1 or p is self.new.head.bias]
         for parameter in self.new.parameters():
             parameter.requires_grad_(any(parameter is t for t in trained))
