@@ -26,6 +26,8 @@ SIGNS = {"new": 1, "enlarged": 1, "shrunk": -1, "vanished": -1}
 STRONG = 1.0
 """Robust spreads of the brain's intensity by which two scans differ strongly, after smoothing. On patient12 of open-ms,
 56 % of the voxels of lesions that shrank reach it, and 0.14 % of the brain that did not change."""
+DEVIATIONS = 3.0
+"""And by how many robust standard deviations of the smoothed difference in this brain, for scans that are noisy."""
 SMOOTHING_MM = 1.0
 """Standard deviation of the Gaussian in plane before scans are called different: noise of a voxel is no change."""
 SAME_GRID_MM = 0.1
@@ -81,9 +83,10 @@ class MaskOfChange:
 def in_doubt(pair: Pair, covers: Collection[str]) -> np.ndarray:
     """Where unmarked voxels may hold change that a truth does not cover, bool (k, j, i).
 
-    Where the smoothed difference reaches STRONG with a sign that no covered class has: with a truth of new lesions,
-    what is darker at the follow-up may have shrunk or vanished. What is brighter and unmarked counts as not new: that
-    it enlarged cannot be told from the scans. Nowhere, where a covered class has no sign of its own ("change").
+    Where the smoothed difference reaches STRONG and DEVIATIONS with a sign that no covered class has: with a truth of
+    new lesions, what is darker at the follow-up may have shrunk or vanished. What is brighter and unmarked counts as
+    not new: that it enlarged cannot be told from the scans. Nowhere, where a covered class has no sign of its own
+    ("change"). The signs are those of scans in which lesions are bright (FLAIR, T2).
     """
     from scipy.ndimage import gaussian_filter
 
@@ -94,7 +97,8 @@ def in_doubt(pair: Pair, covers: Collection[str]) -> np.ndarray:
     width = SMOOTHING_MM / millimetres
     width[pair.axis] = 0.0
     difference = gaussian_filter(pair.difference, width, truncate=3.0)
-    return np.asarray(pair.mask & (-difference * signs.pop() >= STRONG))
+    deviation = 1.4826 * np.median(np.abs(difference[pair.mask]))  # of a normal distribution about zero
+    return np.asarray(pair.mask & (-difference * signs.pop() >= max(STRONG, DEVIATIONS * deviation)))
 
 
 def read_mask_of_change(
