@@ -78,11 +78,15 @@ def _times(table: Path) -> dict[str, datetime]:
         return {}
     found = {}
     with open(table, encoding="utf-8-sig", newline="", errors="replace") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            try:
-                found[(row.get("session_id") or "").strip()] = datetime.fromisoformat(row.get("acq_time") or "")
-            except ValueError:
-                continue  # "n/a", or shifted to a year that no calendar has
+        try:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        except csv.Error:  # then it dates nothing, and sessions go by name
+            return {}
+    for row in rows:
+        try:
+            found[(row.get("session_id") or "").strip()] = datetime.fromisoformat(row.get("acq_time") or "")
+        except ValueError:
+            continue  # "n/a", or shifted to a year that no calendar has
     return {session: time.replace(tzinfo=None) for session, time in found.items()}
 
 

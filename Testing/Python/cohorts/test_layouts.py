@@ -237,6 +237,8 @@ def test_only_some_subjects_and_wrong_use(tmp_path: Path) -> None:
         list_cases("dicom", tmp_path)
     with pytest.raises(WrongUse, match="contrast"):
         list_cases("msseg2", tmp_path, contrast="T1w")
+    (tmp_path / "sub-1" / "sub-1_sessions.tsv").write_bytes(b"session_id\tacq_time\n\x00\xff" + b"x" * 200_000)
+    assert len(list_cases("bids", tmp_path).cases) == 3, "a table that cannot be read dates nothing"
     for layout in ("bids", "msseg2", "open-ms", "csv"):
         with pytest.raises(BadInput, match="no such"):
             list_cases(layout, tmp_path / "nowhere")
@@ -275,6 +277,11 @@ def test_unmarked_voxels_are_ignored_where_the_truth_cannot_know(tmp_path: Path)
     assert (truth[1, 20:24, 6:11] == UNREAD).all()
     assert not (truth[[0, 2, 3]] == UNREAD).any() and not (truth[1, 5:12, 18:25] != 0).any()
     assert not (truth[:, 0] == UNREAD).any(), "nothing is in doubt outside the brain"
+
+
+def test_noise_alone_is_hardly_ever_in_doubt() -> None:
+    noise = np.random.default_rng(0).normal(0.0, 8.0, (6, 64, 64))
+    assert in_doubt(flat_pair(noise), ["new"]).mean() < 0.005
 
 
 def test_doubt_follows_what_is_covered() -> None:
