@@ -55,7 +55,7 @@ def write_report(folder: Path) -> Path:
     Raises BadInput where rounds.csv is missing, empty or broken; WrongUse where plotly is not installed.
     """
     folder = Path(folder)
-    summary = summarise(folder)
+    library, summary = figures.plotly_library(), summarise(folder)
     picks = picks_of(folder, read_chosen(folder), study=summary.config.get("kind") == "study")
     parts = [_heading(summary)]
     if summary.strategies:
@@ -71,7 +71,7 @@ def write_report(folder: Path) -> Path:
     parts += [_judging(summary, picks.study), _config(summary)]
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>LMIAL laboratory</title>'
-        f"<style>{STYLE}{MORE_STYLE}</style><script>{figures.plotly_library()}</script><main>{''.join(parts)}</main></html>"
+        f"<style>{STYLE}{MORE_STYLE}</style><script>{library}</script><main>{''.join(parts)}</main></html>"
     )
     out = folder / "report.html"
     with written_whole(out) as temporary:
