@@ -71,9 +71,10 @@ def _against_baseline(summary: Summary) -> str:
     others = [found.strategy for found in summary.strategies if found.strategy not in BASELINES]
     if not others:
         return f"Nothing was compared with {what}."
-    if summary.seeds < 2:
+    known = [comparison for name in others if (comparison := summary.against(name, baseline)) is not None]
+    found = [comparison for comparison in known if comparison.effect.seeds > 1]
+    if not found:
         return f"With one seed nobody can tell whether anything beats {what} ({baseline})."
-    found = [comparison for name in others if (comparison := summary.against(name, baseline)) is not None]
     better = [comparison.first for comparison in found if comparison.verdict == "better"]
     worse = [comparison.first for comparison in found if comparison.verdict == "worse"]
     how = (
