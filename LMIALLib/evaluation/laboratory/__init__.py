@@ -1,0 +1,1 @@
+"""The laboratory: query strategies compared retrospectively, where the truth of every slice is known."""
