@@ -105,6 +105,7 @@ def test_the_named_strategy_is_the_one_that_runs_and_an_unknown_one_is_refused(m
     maps = make_random_maps(1, (30, 16, 18))
     maps.mean[::3] *= 0.4  # no predicted change
     maps.difference[::2, 5:12, 5:12] = 6.0
+    maps.mask[1::3, :6] = False
     orders = {name: tuple(order(maps, name, batch=3)) for name in STRATEGIES}
     same: dict[tuple[object, ...], set[tuple[int, ...]]] = {}
     for name, one in STRATEGIES.items():
