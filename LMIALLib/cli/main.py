@@ -1,4 +1,4 @@
-"""The application ``lmial``: help, completion, and the commands of the three groups."""
+"""The application ``lmial``: help, completion, and the commands of all groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import cohorts, importing, making, reading, studies
+from LMIALLib.cli import cohorts, importing, making, reading, strategies, studies
 
 app = typer.Typer(
     name="lmial",
@@ -34,6 +34,7 @@ def _root(
 studies.register(app)
 importing.register(app)
 reading.register(app)
+strategies.register(app)
 making.register(app)
 cohorts.register(app)
 

@@ -162,6 +162,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--pool", type=int, default=12_000)
+    parser.add_argument("--threads", type=int, default=2, help="of the training; 1 where the cores are shared")
     parser.add_argument(
         "--bfloat16", action="store_true", help="train with bfloat16 convolutions, where the CPU has them"
     )
@@ -171,7 +172,7 @@ def main() -> None:
     if root is None:
         sys.exit("No open-ms scans were found; set LMIAL_DATA to the folder that holds open_ms.")
     config = PretrainConfig(data=str(root), pool=arguments.pool)
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(arguments.threads)
     source = SampleSource.prepare(config, EXCLUDED)
     make_pool(source, arguments.work, samples_record(source, EXCLUDED))
     print("| network | seed | lesion Dice | lesion-wise F1 | average precision | ms a slice | file |")
