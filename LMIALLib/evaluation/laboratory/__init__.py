@@ -1,1 +1,1 @@
-"""The laboratory: strategies compared on cases whose truth is known, as if a reader had answered (`lmial simulate`)."""
+"""The laboratory: query strategies compared retrospectively, where the truth of every slice is known."""
