@@ -94,10 +94,17 @@ class FoldedNetwork:
 
     def decode(self, encoded: Encoded, layers: Sequence[tuple[Tensor, Tensor]] | None = None) -> Tensor:
         """Logits (n, rows, columns) float32 of one pass: ``layers`` from ``sampled``, or none for no dropout."""
+        return self.judged(self.last_map(encoded, layers))
+
+    def last_map(self, encoded: Encoded, layers: Sequence[tuple[Tensor, Tensor]] | None = None) -> Tensor:
+        """What the last layer sees, (n, decoder width, rows / 2, columns / 2); ``layers`` as in ``decode``."""
         *coarse, last = self.plain if layers is None else layers
         value = encoded.bottleneck
         for (weight, bias), skip in zip(coarse, encoded.skips, strict=True):
             narrow = functional.conv2d(value, weight, bias, 1, 1)
             value = functional.relu_(functional.interpolate(narrow, scale_factor=2.0, mode="nearest").add_(skip))
-        value = functional.relu_(functional.conv2d(value, *last, 1, 1))
+        return functional.relu_(functional.conv2d(value, *last, 1, 1))
+
+    def judged(self, value: Tensor) -> Tensor:
+        """Logits (n, rows, columns) float32 that the last layer makes of ``last_map``."""
         return functional.pixel_shuffle(functional.conv2d(value, *self.head, 1, 1), 2)[:, 0].float()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from LMIALLib.network.device import checked_dtype, chosen_device, library_versio
 from LMIALLib.network.inference import FoldedNetwork
 from LMIALLib.network.slices import (
     NEIGHBOURS,
+    PixelSizes,
+    Window,
     brain_window,
     cut,
     neighbours_of,
@@ -28,6 +30,7 @@ from LMIALLib.network.slices import (
 from LMIALLib.pairs.pair import Pair
 
 Progress = Callable[[str, int, int], None]
+Computed = TypeVar("Computed")
 FEATURES = 256
 
 
@@ -89,31 +92,48 @@ def predict(
 
     if passes < 1:
         raise WrongUse(f"{passes} passes were asked for; at least one is needed.")
+
+    def work(folded: FoldedNetwork, size: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
+        layers = Passes(network, folded, passes, seed)
+        return _predict_stacks(folded, layers, pair, network.architecture.multiple, size, progress)
+
+    maps, facts = computed(network, work, device=device, dtype=dtype, batch=batch, threads=threads)
+    conditions = {
+        **{name: facts[name] for name in ("device", "dtype", "threads", "batch")},
+        "passes": passes,
+        "seed": seed,
+        "cpu": processor_name(),
+        "versions": library_versions(),
+        "notes": facts["notes"],
+    }
+    mean, expected, variance, features = maps
+    return Prediction(mean, expected, variance, features, passes, conditions)
+
+
+def computed(
+    network: ChangeNetwork,
+    work: Callable[[FoldedNetwork, int], Computed],
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    batch: int = 8,
+    threads: int | None = None,
+) -> tuple[Computed, dict[str, Any]]:
+    """What ``work(folded network, slices at a time)`` returns, with less at a time where memory runs out.
+
+    Options as in `predict`. Beside the result stands how it came about: device, dtype, threads, batch, notes.
+    """
     used, notes, size = chosen_device(device), [], max(1, int(batch))
     with reproducible(threads) as count, torch.inference_mode():
         while True:
             try:
-                folded = FoldedNetwork(network, used, getattr(torch, checked_dtype(dtype)))
-                layers = _Passes(network, folded, passes, seed)
-                maps = _predict_stacks(folded, layers, pair, network.architecture.multiple, size, progress)
+                result = work(FoldedNetwork(network, used, getattr(torch, checked_dtype(dtype))), size)
                 break
             except torch.OutOfMemoryError:
                 used, size, note = _smaller(used, size)
                 notes.append(note)
                 torch.cuda.empty_cache()
-    conditions = {
-        "device": used,
-        "dtype": dtype,
-        "threads": count,
-        "batch": size,
-        "passes": passes,
-        "seed": seed,
-        "cpu": processor_name(),
-        "versions": library_versions(),
-        "notes": notes,
-    }
-    mean, expected, variance, features = maps
-    return Prediction(mean, expected, variance, features, passes, conditions)
+    return result, {"device": used, "dtype": dtype, "threads": count, "batch": size, "notes": notes}
 
 
 def _smaller(device: str, batch: int) -> tuple[str, int, str]:
@@ -126,7 +146,7 @@ def _smaller(device: str, batch: int) -> tuple[str, int, str]:
 
 
 @dataclass(frozen=True)
-class _Passes:
+class Passes:
     """The decoder of each pass, made when it is its turn, so that memory does not grow with their number.
 
     A single pass is the one without dropout (None).
@@ -148,25 +168,41 @@ class _Passes:
             yield self.folded.sampled(dropout_masks(self.network, self.seed, index))
 
 
-def _predict_stacks(
-    folded: FoldedNetwork,
-    layers: _Passes,
-    pair: Pair,
-    multiple: int,
-    batch: int,
-    progress: Progress,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
-    """Mean, expected entropy, variance (stacks) and features of all slices that hold brain."""
+@dataclass(frozen=True)
+class Batch:
+    """Some slices as the network is fed them.
+
+    Args:
+        chosen: int (n,), numbers of the slices.
+        inputs: float32 (n, 9, rows, columns) on the device.
+        region: bool (n, rows, columns) on the device, the brain of each slice at the network's pixel size.
+        window: the part of the resampled slice that ``inputs`` covers.
+        shape: rows and columns of the resampled slice.
+    """
+
+    chosen: np.ndarray
+    inputs: Tensor
+    region: Tensor
+    window: Window
+    shape: tuple[int, int]
+
+    def on_grid(self, result: np.ndarray, full: tuple[int, int]) -> np.ndarray:
+        """Values (n, rows, columns) of the window, on slices of shape ``full`` as they are stored."""
+        part = np.zeros((len(self.chosen), *self.shape), np.float32)
+        paste(result, self.window, part)
+        return resized(part, full)
+
+
+def batches(pair: Pair, pixels: PixelSizes, multiple: int, size: int, device: torch.device) -> Iterator[Batch]:
+    """All slices of a pair that hold brain, ``size`` at a time, for a network of such pixels and multiple.
+
+    Neighbours overlap: each slice is resized once a batch, then seen up to three times.
+    """
     baseline, follow_up, mask = pair_stacks(pair)
-    full = mask.shape[1:]
-    shape = network_shape(pair.slice_shape, pair.in_plane_spacing, layers.network.architecture.pixels)
-    several = len(layers) > 1
-    maps = [np.zeros(mask.shape, np.float32) for _ in range(3 if several else 1)]
-    features = np.zeros((len(mask), FEATURES), np.float32)
+    shape = network_shape(pair.slice_shape, pair.in_plane_spacing, pixels)
     slices = np.flatnonzero(mask.any(axis=(1, 2)))
-    for start in range(0, len(slices), batch):
-        chosen = slices[start : start + batch]
-        # neighbours overlap: each slice is resized once, then seen up to three times
+    for start in range(0, len(slices), size):
+        chosen = slices[start : start + size]
         needed, near = np.unique(neighbours_of(chosen, len(mask)), return_inverse=True)
         near = near.reshape(len(chosen), -1)
         middle = near[:, NEIGHBOURS]
@@ -174,19 +210,36 @@ def _predict_stacks(
         window = brain_window(inside[middle], multiple)
         region = cut(inside, window)
         before, after = (cut(resized(stack[needed], shape), window) for stack in (baseline, follow_up))
-        inputs = torch.from_numpy(network_input(before[near], after[near], region[near])).to(folded.device)
-        results, pooled = _predict_batch(folded, layers, inputs, torch.from_numpy(region[middle]).to(folded.device))
-        features[chosen, : pooled.shape[1]] = pooled
+        inputs = torch.from_numpy(network_input(before[near], after[near], region[near])).to(device)
+        yield Batch(chosen, inputs, torch.from_numpy(region[middle]).to(device), window, shape)
+
+
+def _predict_stacks(
+    folded: FoldedNetwork,
+    layers: Passes,
+    pair: Pair,
+    multiple: int,
+    batch: int,
+    progress: Progress,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """Mean, expected entropy, variance (stacks) and features of all slices that hold brain."""
+    mask = pair.stack(pair.mask)
+    several = len(layers) > 1
+    maps = [np.zeros(mask.shape, np.float32) for _ in range(3 if several else 1)]
+    features = np.zeros((len(mask), FEATURES), np.float32)
+    done, total = 0, int(mask.any(axis=(1, 2)).sum())
+    for part in batches(pair, layers.network.architecture.pixels, multiple, batch, folded.device):
+        results, pooled = _predict_batch(folded, layers, part.inputs, part.region)
+        features[part.chosen, : pooled.shape[1]] = pooled
         for stack, result in zip(maps, results, strict=True):
-            part = np.zeros((len(chosen), *shape), np.float32)
-            paste(result, window, part)
-            stack[chosen] = resized(part, full) * mask[chosen]
-        progress("predict", start + len(chosen), len(slices))
+            stack[part.chosen] = part.on_grid(result, pair.slice_shape) * mask[part.chosen]
+        done += len(part.chosen)
+        progress("predict", done, total)
     return maps[0], maps[1] if several else None, maps[2] if several else None, features
 
 
 def _predict_batch(
-    folded: FoldedNetwork, layers: _Passes, inputs: Tensor, region: Tensor
+    folded: FoldedNetwork, layers: Passes, inputs: Tensor, region: Tensor
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """What one batch leaves: [mean] or [mean, expected entropy, variance], each (n, rows, columns), and features."""
     encoded, deep = folded.encode(inputs)
