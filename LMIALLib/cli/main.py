@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import cohorts, making, reading, studies
+from LMIALLib.cli import cohorts, making, reading, simulating, studies
 
 app = typer.Typer(
     name="lmial",
@@ -35,6 +35,7 @@ studies.register(app)
 reading.register(app)
 making.register(app)
 cohorts.register(app)
+simulating.register(app)
 
 
 def main() -> None:
