@@ -8,11 +8,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
 from LMIALLib.study.labels import UNREAD
@@ -70,7 +71,7 @@ class Learning:
 
     def _ranking_request(self) -> dict[str, Any]:
         """The fields of a ``rank`` request for the present state of the study."""
-        strategy(self.settings.strategy)
+        needs = strategy(self.settings.strategy).needs
         in_use = self.study.model_in_use()
         if in_use is None:
             raise LMIALError("This study has no model.", "See: lmial check STUDY.")
@@ -96,6 +97,8 @@ class Learning:
             "spacing_mm": self.settings.spacing_mm,
             "batch": self.settings.batch,
             "device": self.settings.device,
+            **({"committee": committee_of(self.study)} if "members" in needs else {}),
+            **({"reading_time": asdict(reading_time_of(self.study))} if "seconds" in needs else {}),
         }
 
     def request_training(self, **options: Any) -> None:

@@ -14,7 +14,9 @@ from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
 
-COMPARED = ("device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "pairs")
+COMPARED = (
+    "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs"
+)  # fmt: skip
 """Conditions that a bit-for-bit promise rests on."""
 
 
@@ -71,6 +73,8 @@ def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], No
         "dtype": conditions["dtype"],
         "slices_at_once": conditions["batch"],
         "write_maps": False,
+        "annotations_upto": stored.annotations_upto,
+        **{key: conditions[key] for key in ("committee", "reading_time") if key in conditions},
         **stored.ranking["settings"],
     }
     worker = session.learning.worker

@@ -7,7 +7,8 @@ it will record. Torch is imported only by the jobs that need it, so that ``prepa
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from LMIALLib.worker.training_job import finetune_job
 if TYPE_CHECKING:
     from LMIALLib.network.prediction import Prediction
     from LMIALLib.pairs.pair import Pair
-    from LMIALLib.queries.pool import CaseMaps
     from LMIALLib.study.store import Study
 
 PASSES = 10
@@ -69,27 +69,45 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
     """Rank the slices nobody answered.
 
     Fields: cases (objects with name, pair, answered, skipped, validation), model (id), strategy, seed; optionally
-    passes, threads, device, count, random_share, spacing_mm, batch, write_maps. Returns the ranking, the scores of
-    every slice, and the conditions under which they were computed.
+    passes, threads, device, count, random_share, spacing_mm, batch, write_maps; for strategies that need them committee
+    (ids of models, the one in use first), annotations_upto (answers that a score may be learned from), reading_time
+    (base, per_mm). Returns the ranking, the scores of every slice, and the conditions under which they were computed.
     """
+    from LMIALLib.network.evidence import case_evidence
     from LMIALLib.queries.ranking import rank, score_case, uncertainty_map
+    from LMIALLib.queries.reading_time import ReadingTime
     from LMIALLib.queries.strategies import strategy as strategy_named
     from LMIALLib.study.maps import write_maps
     from LMIALLib.study.store import Study
+    from LMIALLib.worker.study_cases import StudyCases
 
     chosen = strategy_named(request["strategy"])
-    passes = int(request.get("passes") or (PASSES if "passes" in chosen.needs else 1))
-    request = {**request, "passes": passes}
+    told: dict[str, Any] = {}
+    if "members" in chosen.needs:
+        told["committee"] = list(dict.fromkeys([request["model"], *request.get("committee", ())]))
+    if "seconds" in chosen.needs:
+        told["reading_time"] = request.get("reading_time") or asdict(ReadingTime())
     scored, pairs, conditions = [], {}, {}
     with Study.open(study_folder, read_only=True) as study:
-        network, info = _network(study, request["model"])
+        loaded = [_network(study, model) for model in told.get("committee", [request["model"]])]
+        digests = [info.digest for _, info in loaded]
+        if "committee" in told:
+            told["committee_digests"] = digests
+        cases = StudyCases(study, request, with_targets="loss-prediction" in chosen.needs)
+        evidence = case_evidence(
+            [network for network, _ in loaded],
+            cases,
+            chosen.needs,
+            passes=int(request.get("passes") or PASSES),
+            reading_time=ReadingTime(**told["reading_time"]) if "reading_time" in told else None,
+            **_options(request, progress),
+        )
         for position, wanted in enumerate(request["cases"]):
             progress("rank", position, len(request["cases"]), case=wanted["name"])
-            pair = study.load_pair(wanted["name"], wanted["pair"])
-            prediction = _predict(network, pair, request, progress)
-            maps = case_maps(wanted["name"], pair, prediction, answered=wanted["answered"], skipped=wanted["skipped"])
+            maps, prediction = next(evidence)
             scored.append(score_case(maps, chosen))
             conditions = _conditions(prediction)
+            pair = cases[position].pair
             pairs[wanted["name"]] = {"number": wanted["pair"], "digest": pair.digest()}
             if request.get("write_maps", True):
                 shown = {"mean": prediction.mean, chosen.name: uncertainty_map(maps, chosen)}
@@ -103,7 +121,7 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
     conditions |= {"pairs": pairs, "model": request["model"], "strategy": chosen.name, "seed": int(request["seed"])}
     return {
         "ranking": ranking.to_dict(),
-        "conditions": conditions | {"model_digest": info.digest},
+        "conditions": conditions | told | {"model_digest": digests[0]},
         "annotations_upto": int(request.get("annotations_upto", 0)),
     }
 
@@ -166,36 +184,18 @@ def _network(study: Study, model: str) -> Any:
 def _predict(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:
     from LMIALLib.network.prediction import predict
 
-    return predict(
-        network,
-        pair,
-        passes=int(request.get("passes") or 1),
-        seed=int(request.get("seed") or 0),
-        device=request.get("device") or "auto",
-        threads=request.get("threads"),
-        progress=progress,
+    return predict(network, pair, passes=int(request.get("passes") or 1), **_options(request, progress))
+
+
+def _options(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """How a request wants to be computed, as the network room takes it."""
+    return {
+        "seed": int(request.get("seed") or 0),
+        "device": request.get("device") or "auto",
+        "threads": request.get("threads"),
+        "progress": progress,
         **{key: request[name] for key, name in (("dtype", "dtype"), ("batch", "slices_at_once")) if name in request},
-    )
-
-
-def case_maps(
-    case: str, pair: Pair, prediction: Prediction, *, answered: Iterable[int] = (), skipped: Iterable[int] = ()
-) -> CaseMaps:
-    """What the queries room needs of a case: the prediction beside the pair's brain region and difference."""
-    from LMIALLib.queries.pool import CaseMaps
-
-    return CaseMaps(
-        case=case,
-        mean=prediction.mean,
-        mask=pair.stack(pair.mask),
-        difference=pair.stack(pair.difference),
-        expected_entropy=prediction.expected_entropy,
-        variance=prediction.variance,
-        features=prediction.features,
-        slice_spacing=pair.slice_spacing,
-        answered=frozenset(answered),
-        skipped=frozenset(skipped),
-    )
+    }
 
 
 def _conditions(prediction: Prediction) -> dict[str, Any]:

@@ -96,8 +96,8 @@ def predicted(network: ChangeNetwork, pair: Pair) -> Prediction:
 
 def judge(case: Case, *, with_false_change: bool, pictures: Path | None) -> dict[str, Any]:
     """All figures of one case; its worst slices become a picture."""
+    from LMIALLib.network.evidence import case_maps
     from LMIALLib.network.weights import load_weights
-    from LMIALLib.worker.jobs import case_maps
 
     network, info = load_weights(case.weights)
     began = time.perf_counter()

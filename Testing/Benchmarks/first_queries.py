@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from LMIALLib.cohorts.phantom import DEMO, DEMO_SEED, TRAINING, TRAINING_SEEDS, make_phantom, write_phantom
+from LMIALLib.network.evidence import case_maps
 from LMIALLib.network.prediction import Prediction, predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
@@ -24,7 +25,6 @@ from LMIALLib.pairs.prepare import PairRequest, prepare
 from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
 from LMIALLib.resources import resource
-from LMIALLib.worker.jobs import case_maps
 
 QUERIES = 6
 NAMES = ("random", "entropy", "difference-entropy", "difference-entropy-normalised", "bald", "core-set")

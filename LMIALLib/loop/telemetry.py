@@ -1,0 +1,35 @@
+"""What a study's own past tells a ranking: which models make its committee, and how fast its readers are."""
+
+from __future__ import annotations
+
+from LMIALLib.queries.reading_time import ReadingTime, outline_mm
+from LMIALLib.study.store import Study
+
+COMMITTEE = 5
+"""Models in a committee, at most."""
+
+
+def committee_of(study: Study) -> list[str]:
+    """Ids of the model in use and of the others that were ever in use, newest first; `COMMITTEE` at most."""
+    in_use = study.model_in_use()
+    if in_use is None:
+        return []
+    others = [model.id for model in reversed(study.models()) if model.adopted and model.id != in_use.id]
+    return [in_use.id, *others][:COMMITTEE]
+
+
+def reading_time_of(study: Study) -> ReadingTime:
+    """Seconds of a slice as its outline grows, from the newest timed answer of every slice, all readers together.
+
+    Answers that drew a mask or said "nothing here" count; with fewer than `reading_time.TIMED_ANSWERS` of them the
+    constants of `ReadingTime` hold.
+    """
+    seconds, outlines = [], []
+    for case in study.cases():
+        rows, columns = (axis for axis in range(3) if axis != case.axis)
+        sides = case.grid.spacing[::-1][rows], case.grid.spacing[::-1][columns]
+        for answer in study.current(case.name).values():
+            if answer.answer in ("mask", "nothing") and answer.seconds:
+                seconds.append(answer.seconds)
+                outlines.append(0.0 if answer.mask is None else float(outline_mm(answer.mask[None] != 0, sides)[0]))
+    return ReadingTime.fitted(seconds, outlines)

@@ -1,0 +1,191 @@
+"""Everything that query strategies need of the network, case by case, as plain arrays for the queries room."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import WrongUse
+from LMIALLib.network.architecture import ChangeNetwork
+from LMIALLib.network.device import reproducible
+from LMIALLib.network.learned_scores import predicted_loss, slice_losses, unlike_read
+from LMIALLib.network.prediction import Prediction, Progress, ignore, predict
+from LMIALLib.network.several import committee, seen_in_views
+from LMIALLib.network.slice_numbers import expected_dice, gradient_embeddings
+from LMIALLib.pairs.pair import Pair
+from LMIALLib.queries.measures import binary_entropy
+from LMIALLib.queries.pool import CaseMaps
+from LMIALLib.queries.reading_time import ReadingTime, outline_mm
+
+SOURCES = frozenset({"passes", "members", "views"})
+"""Where several predictions come from: stochastic passes, a committee, views of the slice."""
+LEARNED = frozenset({"loss-prediction", "discriminator"})
+NEEDS = SOURCES | LEARNED | {"features", "gradients", "expected-dice", "seconds"}
+"""All that a strategy may need."""
+
+
+@dataclass(frozen=True)
+class CaseInput:
+    """A case as a ranking sees it.
+
+    Args:
+        name: of the case.
+        pair: both visits on one grid.
+        answers: slice to target uint8 (rows, columns): 0 no change, 1 change, 255 ignored; a slice of which nothing
+            may be learned but that it was read is 255 all over.
+        skipped: slices that were skipped.
+        seconds: (n,) float above 0, predicted reading time where the caller knows better than `case_evidence`.
+    """
+
+    name: str
+    pair: Pair
+    answers: Mapping[int, np.ndarray]
+    skipped: frozenset[int] = frozenset()
+    seconds: np.ndarray | None = None
+
+
+def case_evidence(
+    networks: Sequence[ChangeNetwork],
+    cases: Sequence[CaseInput],
+    needs: Collection[str],
+    *,
+    passes: int = 10,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: str = "float32",
+    batch: int = 8,
+    threads: int | None = None,
+    reading_time: ReadingTime | None = None,
+    progress: Progress = ignore,
+) -> Iterator[tuple[CaseMaps, Prediction]]:
+    """What the network says of each case, in the order given, as far as a strategy needs it.
+
+    Args:
+        networks: the model in use, then earlier snapshots, newest first.
+        cases: one at a time is held here; a sequence that loads each when it is asked for keeps memory small. It is
+            gone through twice where a learned score needs the whole pool.
+        needs: names of `NEEDS`; features always come. "passes", "members" (all networks) and "views" say what mean,
+            expected entropy and variance are taken over, one of them at most; "members" gives vote entropy as well.
+            "expected-dice" goes with passes. "gradients": see `slice_numbers.gradient_embeddings`. "loss-prediction"
+            and "discriminator", one at most, fill ``learned``, see `learned_scores`; where fewer than 4 slices were
+            answered the entropy added up over the brain stands in, and the conditions say so. "seconds": predicted
+            reading time, from the outline of what is predicted.
+        passes: stochastic passes, where those are needed.
+        seed: of passes and learned scores.
+        device, dtype, batch, threads, progress: as in `prediction.predict`.
+        reading_time: of the reader; None for the constants.
+
+    Features, gradients and losses are those of the model in use. Same inputs give the same bits on a CPU, and what a
+    case gets does not depend on the order of the cases. Raises WrongUse for needs that are unknown or exclude each
+    other, a committee of one, no network, and as `predict` does.
+    """
+    needed = _checked(needs, networks)
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "batch": batch, "threads": threads}
+    stochastic: dict[str, Any] = {"passes": passes if "passes" in needed else 1, "seed": seed}
+    learned: dict[str, np.ndarray] = {}
+    told: dict[str, str] = {}
+    for name in needed & LEARNED:  # one at most
+        learned = _learned(networks[0], cases, name, seed, options, progress)
+        told = {"learned": name if learned else f"entropy: too little was answered for {name}"}
+
+    def single(network: ChangeNetwork, pair: Pair) -> Prediction:
+        return predict(network, pair, seed=seed, progress=progress, **options)
+
+    for case in cases:
+        votes, more = None, dict[str, Any]()
+        if "members" in needed:
+            prediction, votes = committee(networks, case.pair, single)
+        elif "views" in needed:
+            prediction = seen_in_views(networks[0], case.pair, single)
+        else:
+            prediction = predict(networks[0], case.pair, progress=progress, **stochastic, **options)
+        if told:
+            prediction = replace(prediction, conditions={**prediction.conditions, **told})
+            more["learned"] = learned[case.name] if learned else _entropy(prediction.mean, case.pair)
+        if "expected-dice" in needed:
+            more["expected_dice"] = expected_dice(networks[0], case.pair, **stochastic, **options)
+        if "gradients" in needed:
+            more["gradients"] = gradient_embeddings(networks[0], case.pair, **options)
+        if "seconds" in needed:
+            outline = outline_mm(prediction.mean >= 0.5, case.pair.in_plane_spacing)
+            predicted = (reading_time or ReadingTime()).seconds(outline)
+            more["seconds"] = predicted if case.seconds is None else case.seconds
+        maps = case_maps(case.name, case.pair, prediction, answered=case.answers, skipped=case.skipped)
+        yield replace(maps, vote_entropy=votes, **more), prediction
+
+
+def case_maps(
+    case: str, pair: Pair, prediction: Prediction, *, answered: Iterable[int] = (), skipped: Iterable[int] = ()
+) -> CaseMaps:
+    """What the queries room needs of a case: the prediction beside the pair's brain region and difference."""
+    return CaseMaps(
+        case=case,
+        mean=prediction.mean,
+        mask=pair.stack(pair.mask),
+        difference=pair.stack(pair.difference),
+        expected_entropy=prediction.expected_entropy,
+        variance=prediction.variance,
+        features=prediction.features,
+        slice_spacing=pair.slice_spacing,
+        answered=frozenset(answered),
+        skipped=frozenset(skipped),
+    )
+
+
+def _checked(needs: Collection[str], networks: Sequence[ChangeNetwork]) -> frozenset[str]:
+    """The needs, once they make sense together."""
+    needed = frozenset(needs)
+    if not networks:
+        raise WrongUse("There is no model to rank with.")
+    if unknown := sorted(needed - NEEDS):
+        raise WrongUse(f"A strategy needs {unknown[0]!r}, which is unknown.", f"Known are {', '.join(sorted(NEEDS))}.")
+    for group in (SOURCES, LEARNED):
+        if len(both := sorted(needed & group)) > 1:
+            raise WrongUse(f"A strategy needs {' and '.join(both)} at once; only one of them can be given.")
+    if "expected-dice" in needed and "passes" not in needed:
+        raise WrongUse("Expected Dice is taken over stochastic passes; a strategy that needs it needs passes as well.")
+    return needed
+
+
+def _learned(
+    network: ChangeNetwork,
+    cases: Sequence[CaseInput],
+    name: str,
+    seed: int,
+    options: dict[str, Any],
+    progress: Progress,
+) -> dict[str, np.ndarray]:
+    """Case to learned score (n,) float32, 0 for slices without brain; empty where too little was answered."""
+    found = []
+    for case in cases:
+        prediction = predict(network, case.pair, progress=progress, **options)
+        mask = case.pair.stack(case.pair.mask)
+        brain = np.flatnonzero(mask.any(axis=(1, 2)))
+        losses = slice_losses(prediction.mean, mask, case.answers)[brain]
+        read = np.isin(brain, list(case.answers))
+        found.append((case.name, len(mask), brain, prediction.features[brain], losses, read))
+    if not found:
+        return {}
+    found.sort(key=lambda one: one[0])
+    features, losses, read = (np.concatenate([one[part] for one in found]) for part in (3, 4, 5))
+    with reproducible(options["threads"]):
+        if name == "loss-prediction":
+            scores = predicted_loss(features, losses, seed)
+        else:
+            scores = unlike_read(features, read, seed)
+    if scores is None:
+        return {}
+    result = {}
+    for case_name, count, brain, *_ in found:
+        result[case_name] = np.zeros(count, np.float32)
+        result[case_name][brain], scores = np.split(scores, [len(brain)])
+    return result
+
+
+def _entropy(mean: np.ndarray, pair: Pair) -> np.ndarray:
+    """Entropy of each slice, added up over its brain region, nats, float32 (n,)."""
+    mask = pair.stack(pair.mask)
+    return np.array([binary_entropy(p[inside]).sum() for p, inside in zip(mean, mask, strict=True)], np.float32)

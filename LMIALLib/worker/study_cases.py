@@ -1,0 +1,57 @@
+"""The cases of a ranking as the network room takes them, each loaded from the study when it is its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from LMIALLib.study.labels import UNREAD
+from LMIALLib.study.store import Study
+
+if TYPE_CHECKING:
+    from LMIALLib.network.evidence import CaseInput
+
+
+class StudyCases(Sequence["CaseInput"]):
+    """Cases of a ``rank`` request; only the one asked for last is in memory.
+
+    Args:
+        study: an open study.
+        request: its ``cases`` (name, pair, answered, skipped) and ``annotations_upto``.
+        with_targets: whether to bring what was answered. Cases set aside for validation never bring it, since nothing
+            may be learned from them; without, answered slices are ignored all over.
+    """
+
+    def __init__(self, study: Study, request: dict[str, Any], *, with_targets: bool) -> None:
+        self.study, self.wanted = study, request["cases"]
+        read = study.training_examples(upto=request.get("annotations_upto")) if with_targets else ()
+        self._targets = {(one.case, one.slice): one.target for one in read}
+        self._last: tuple[int, CaseInput] | None = None
+
+    def __len__(self) -> int:
+        return len(self.wanted)
+
+    @overload
+    def __getitem__(self, position: int) -> CaseInput: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[CaseInput]: ...
+
+    def __getitem__(self, position: int | slice) -> CaseInput | Sequence[CaseInput]:
+        if isinstance(position, slice):
+            return [self[k] for k in range(*position.indices(len(self)))]
+        if self._last is None or self._last[0] != position:
+            self._last = None  # the pair before goes first
+            self._last = (position, self._loaded(self.wanted[position]))
+        return self._last[1]
+
+    def _loaded(self, wanted: dict[str, Any]) -> CaseInput:
+        from LMIALLib.network.evidence import CaseInput
+
+        name = wanted["name"]
+        pair = self.study.load_pair(name, wanted["pair"])
+        unknown = np.broadcast_to(np.uint8(UNREAD), pair.slice_shape)
+        answers = {number: self._targets.get((name, number), unknown) for number in wanted["answered"]}
+        return CaseInput(name, pair, answers, frozenset(wanted["skipped"]))
