@@ -53,7 +53,9 @@ def simulate(
     pixel: Annotated[
         float | None, typer.Option("--pixel", metavar="MM", help="Pixels that cases are brought to; a cohort 1.6.")
     ] = None,
-    widths: Annotated[str, typer.Option("--widths", metavar="A,B,...", help="Of a network from scratch.")] = "16,32,48,64",
+    widths: Annotated[
+        str, typer.Option("--widths", metavar="A,B,...", help="Of a network from scratch.")
+    ] = "16,32,48,64",
     spacing: Annotated[float, typer.Option("--spacing", metavar="MM", help="Between queries of a round.")] = 12.0,
     threads: Annotated[int, typer.Option("--threads", metavar="N", help="CPU threads of a job.")] = 1,
     workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Processes on this machine.")] = None,
@@ -63,7 +65,9 @@ def simulate(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow a scheduler on another machine without TLS.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped, or add strategies and seeds.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where it stopped, or add strategies and seeds.")
+    ] = False,
 ) -> None:
     """Compare query strategies where the truth is known: a simulated reader answers, and models learn from it."""
     from LMIALLib.evaluation.laboratory.settings import SimulationSettings

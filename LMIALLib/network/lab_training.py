@@ -113,7 +113,7 @@ class Slices:
 
 
 def _network_stacks(pair: Pair, architecture: Architecture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Baseline and follow-up, clipped and 0 outside the brain (float32), and the brain (bool), at the network's size."""
+    """Baseline and follow-up (float32), clipped and 0 outside the brain, and the brain (bool), at the network's size."""
     baseline, follow_up, mask = pair_stacks(pair)
     shape = network_shape(pair.slice_shape, pair.in_plane_spacing, architecture.pixels)
     brain = resized(mask.astype(np.float32), shape) > 0.5
@@ -262,7 +262,7 @@ def train_as_product(
 
     read = [Example.of_pair(pairs[case], number, labels[case, number]) for case, number in sorted(labels)]
     unread = [
-        Example.of_pair(pair, number)
+        Example.of_pair(pair, int(number))
         for name, pair in sorted(pairs.items())
         for number in np.flatnonzero(pair.stack(pair.mask).any(axis=(1, 2)))
         if (name, int(number)) not in labels

@@ -50,7 +50,9 @@ def connected(address: str | None, workers: int | None, threads: int) -> Iterato
         import dask
         from dask.distributed import Client, LocalCluster
     except ImportError as error:
-        raise BadInput("The laboratory needs Dask, which is not installed.", "pip install 'lmial[laboratory]'") from error
+        raise BadInput(
+            "The laboratory needs Dask, which is not installed.", "pip install 'lmial[laboratory]'"
+        ) from error
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     settings = {"distributed.scheduler.allowed-failures": WORKERS_LOST, "distributed.comm.timeouts.connect": "20s"}

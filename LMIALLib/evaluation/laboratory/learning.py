@@ -139,27 +139,20 @@ class Learner:
         networks: Sequence[ChangeNetwork],
         needs: Collection[str],
         answers: Mapping[str, Mapping[int, np.ndarray]],
-        seconds: Mapping[str, np.ndarray],
         seed: int,
     ) -> dict[str, CaseMaps]:
         """What a strategy sees of the cases of the pool.
 
         Args:
-            networks: the model in use, then earlier ones, the newest first.
+            networks: the model in use, then the other members of a committee.
             needs: of the strategy.
             answers: case name to what was read of its slices; all cases of the pool.
-            seconds: case name to predicted reading time (n,).
             seed: of dropout and whatever else is drawn.
         """
-        from LMIALLib.network.prediction import predict
-        from LMIALLib.worker.jobs import case_maps
+        from LMIALLib.network.evidence import CaseInput, case_evidence
 
-        passes = PASSES if "passes" in needs else 1
-        found = {}
-        for name in sorted(answers):
-            pair = self.subjects[name].pair
-            seen = predict(
-                networks[0], pair, passes=passes, seed=seed, batch=SLICES_AT_ONCE, threads=self.settings.threads
-            )
-            found[name] = case_maps(name, pair, seen, answered=answers[name])
-        return found
+        cases = [CaseInput(name, self.subjects[name].pair, answers[name]) for name in sorted(answers)]
+        seen = case_evidence(
+            networks, cases, needs, passes=PASSES, seed=seed, batch=SLICES_AT_ONCE, threads=self.settings.threads
+        )
+        return {maps.case: maps for maps, _ in seen}

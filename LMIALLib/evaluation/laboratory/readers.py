@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.evaluation.laboratory.subjects import IGNORED, Subject
+from LMIALLib.queries.reading_time import ReadingTime, outline_mm
 
-SECONDS_A_SLICE = 10.0
-SECONDS_A_MM = 0.15
 SECONDS_A_CASE = 30.0
-"""Minutes = a + b per boundary mm + c per case switch. No study of reading time stands behind these three; they are of
-the order of manual lesion outlining, and `ReadingTime` says how much the sum moves when each is 50 % off."""
+"""Minutes = a + b per boundary mm + c per case switch: a and b are the constants of `reading_time.ReadingTime`, c is
+this. No study of reading time stands behind the three; `TimeSpent.bounds` says how much the sum moves when one is 50 %
+off."""
 
 MISSED_AT_MOST = 0.5
 MISSED_MM2 = 15.0
@@ -80,50 +80,34 @@ def _false_mark(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)
 
 
-def boundary_mm(marked: np.ndarray, in_plane_mm: tuple[float, float]) -> np.ndarray:
-    """Length of the outlines of slices (..., rows, columns) in mm, float64 (...).
-
-    Cauchy-Crofton in two directions: pi / 4 times the pixel edges between marked and unmarked.
-    """
-    padded = np.pad(marked.astype(np.int8), [(0, 0)] * (marked.ndim - 2) + [(1, 1), (1, 1)])
-    upright = np.abs(np.diff(padded, axis=-1)).sum(axis=(-2, -1), dtype=np.int64) * in_plane_mm[0]
-    level = np.abs(np.diff(padded, axis=-2)).sum(axis=(-2, -1), dtype=np.int64) * in_plane_mm[1]
-    return np.asarray(np.pi / 4 * (upright + level), dtype=np.float64)
-
-
 @dataclass(frozen=True)
-class ReadingTime:
+class TimeSpent:
     """Seconds that reading took so far.
 
     Args:
-        slices, boundary, switches: seconds for looking at slices, for drawing outlines, for crossing to another case.
+        slices, outlines, switches: for looking at slices, for drawing outlines, for crossing to another case.
     """
 
     slices: float = 0.0
-    boundary: float = 0.0
+    outlines: float = 0.0
     switches: float = 0.0
 
-    def after(self, answers: Sequence[tuple[Subject, np.ndarray]]) -> ReadingTime:
-        """After a round of answers, which are read case by case."""
-        outlines = sum(float(boundary_mm(target == 1, s.pair.in_plane_spacing)) for s, target in answers)
-        return ReadingTime(
-            self.slices + SECONDS_A_SLICE * len(answers),
-            self.boundary + SECONDS_A_MM * outlines,
+    def after(self, answers: Sequence[tuple[Subject, np.ndarray]]) -> TimeSpent:
+        """After a round of answers (targets as `answer` gives them), which are read case by case."""
+        drawn = sum(float(outline_mm((target == 1)[None], s.pair.in_plane_spacing)[0]) for s, target in answers)
+        return TimeSpent(
+            self.slices + ReadingTime.base * len(answers),
+            self.outlines + ReadingTime.per_mm * drawn,
             self.switches + SECONDS_A_CASE * len({subject.name for subject, _ in answers}),
         )
 
     @property
     def seconds(self) -> float:
         """All together."""
-        return self.slices + self.boundary + self.switches
+        return self.slices + self.outlines + self.switches
 
     @property
     def bounds(self) -> tuple[float, float]:
         """The least and the most seconds when one of the three constants is 50 % smaller or larger, whichever it is."""
-        most = 0.5 * max(self.slices, self.boundary, self.switches)
+        most = 0.5 * max(self.slices, self.outlines, self.switches)
         return self.seconds - most, self.seconds + most
-
-
-def predicted_seconds(marked: np.ndarray, in_plane_mm: tuple[float, float]) -> np.ndarray:
-    """Seconds that slices would take if a prediction (n, rows, columns; bool) were right, float32 (n,)."""
-    return (SECONDS_A_SLICE + SECONDS_A_MM * boundary_mm(marked, in_plane_mm)).astype(np.float32)

@@ -15,7 +15,7 @@ import numpy as np
 
 from LMIALLib.evaluation.laboratory.learning import COMMITTEE, Learner
 from LMIALLib.evaluation.laboratory.measures import Judged, measured
-from LMIALLib.evaluation.laboratory.readers import ReadingTime, answer, predicted_seconds
+from LMIALLib.evaluation.laboratory.readers import TimeSpent, answer
 from LMIALLib.evaluation.laboratory.settings import FULL, SimulationSettings
 from LMIALLib.evaluation.laboratory.subjects import Subject, load_subject
 from LMIALLib.evaluation.laboratory.tracks import Track, tracks_of
@@ -77,7 +77,7 @@ class _Run:
     models: list[ChangeNetwork] = field(default_factory=list)
     learned: bool = False
     probability: dict[str, np.ndarray] = field(default_factory=dict)
-    time: ReadingTime = field(default_factory=ReadingTime)
+    time: TimeSpent = field(default_factory=TimeSpent)
 
 
 def run_job(job: Job) -> str:
@@ -188,16 +188,14 @@ class _Simulation:
         from LMIALLib.queries.strategies import strategy
 
         chosen = strategy(self.job.strategy)
+        if "members" in chosen.needs and not run.labels:
+            return run.track.drawn(wanted, self.job.seed)  # one model alone is no committee
         answers: dict[str, dict[int, np.ndarray]] = {name: {} for name in run.track.pool}
         for (case, slice_), target in run.labels.items():
             answers[case][slice_] = target
-        seconds = {
-            name: predicted_seconds(run.probability[name] >= 0.5, self.subjects[name].pair.in_plane_spacing)
-            for name in answers
-        }
         if chosen.needs:
             networks = self._committee(run, number) if "members" in chosen.needs else run.models[:1]
-            maps = self.learner.maps(networks, chosen.needs, answers, seconds, self.job.seed)
+            maps = self.learner.maps(networks, chosen.needs, answers, self.job.seed)
         else:
             maps = self.learner.plain_maps(run.probability, answers)
         scored = [
@@ -216,11 +214,9 @@ class _Simulation:
         return [(query.case, query.slice) for query in ranking.queries]
 
     def _committee(self, run: _Run, number: int) -> list[ChangeNetwork]:
-        """The models of the last rounds that learned from something; too few are filled up with others trained alike
-        from further seeds. Before the first label the start alone."""
-        learned = run.models[: min(COMMITTEE, number - 1)] if self.settings.start == "scratch" else run.models
-        if not run.labels:
-            return run.models[:1]
+        """The models of the last rounds that learned from labels; too few are filled up with others, trained alike from
+        further seeds."""
+        learned = run.models[: number - 1]
         known = self.settings.start != "scratch"
         others = [self.job.seed + OTHER_SEED * k for k in range(1, COMMITTEE + 1 - len(learned))]
         extra = [

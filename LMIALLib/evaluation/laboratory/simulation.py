@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import LMIALLib
 from LMIALLib.errors import BadInput
-from LMIALLib.evaluation.laboratory import readers
 from LMIALLib.evaluation.laboratory.cluster import check_scheduler, computed, connected
 from LMIALLib.evaluation.laboratory.learning import COMMITTEE, PASSES, start_weights
+from LMIALLib.evaluation.laboratory.readers import SECONDS_A_CASE
 from LMIALLib.evaluation.laboratory.rounds import Job, run_job
 from LMIALLib.evaluation.laboratory.settings import FULL, SimulationSettings
 from LMIALLib.evaluation.laboratory.subjects import Source, found_sources, load_subject, made_subject, save_subject
 from LMIALLib.evaluation.laboratory.tables import write_tables
 from LMIALLib.evaluation.laboratory.tracks import tracks_of
 from LMIALLib.files import written_whole
+from LMIALLib.queries.reading_time import ReadingTime
 
 if TYPE_CHECKING:
     from dask.distributed import Client
@@ -173,9 +174,9 @@ def _planned(
             "constants": {
                 "passes": PASSES,
                 "committee": COMMITTEE,
-                "seconds_a_slice": readers.SECONDS_A_SLICE,
-                "seconds_a_boundary_mm": readers.SECONDS_A_MM,
-                "seconds_a_case_switch": readers.SECONDS_A_CASE,
+                "seconds_a_slice": ReadingTime.base,
+                "seconds_a_boundary_mm": ReadingTime.per_mm,
+                "seconds_a_case_switch": SECONDS_A_CASE,
             },
             "asked": asked,
         },

@@ -1,4 +1,4 @@
-"""The cases of a simulation: from a cohort folder or a study to pairs with their truth, kept in ``cases/<case>.npz``."""
+"""The cases of a simulation: from a cohort or a study to pairs with their truth, kept in ``cases/<case>.npz``."""
 
 from __future__ import annotations
 
@@ -209,9 +209,7 @@ def stacked_pair(
     """A pair of stacks (slices, rows, columns), intensities as float16 holds them; where it lay is not kept."""
     slices, rows, columns = mask.shape
     grid = Grid((columns, rows, slices), (voxel_mm[2], voxel_mm[1], voxel_mm[0]), (0.0,) * 3, tuple(np.eye(3).ravel()))
-    first, second = (
-        np.clip(v, -LARGEST, LARGEST).astype(np.float16).astype(np.float32) for v in (baseline, follow_up)
-    )
+    first, second = (np.clip(v, -LARGEST, LARGEST).astype(np.float16).astype(np.float32) for v in (baseline, follow_up))
     return Pair(first, second, mask.astype(bool), grid, 0)
 
 
