@@ -157,3 +157,19 @@ def test_reading_time_is_learned_from_the_studys_own_answers_and_replays(session
     assert (found.base, found.per_mm) == pytest.approx((4.0, 0.2))
     assert ranked(one).conditions["reading_time"] == {"base": found.base, "per_mm": found.per_mm}
     assert replay(one, stored).identical
+
+
+def test_answers_of_a_case_set_aside_for_validation_are_read_but_not_learned_from(
+    session, phantom_truth: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from LMIALLib.worker.study_cases import StudyCases
+
+    one = session("loss-prediction")
+    ExactReader({"head": phantom_truth}).answer_next(one, 5)
+    request = one.learning._ranking_request()
+    (known,) = StudyCases(one.study, request, with_targets=True)
+    assert len(known.answers) == 5 and all((target != 255).any() for target in known.answers.values())
+    monkeypatch.setattr(Study, "training_examples", lambda self, upto=None: ())  # what a validation case gives
+    (unknown,) = StudyCases(one.study, request, with_targets=True)
+    assert unknown.answers.keys() == known.answers.keys()
+    assert all((target == 255).all() for target in unknown.answers.values())
