@@ -50,8 +50,8 @@ class LabRecipe:
     steps: int = 200
     batch: int = 16
     crop: int = 48
-    rate: float = 4e-3
-    rate_from_weights: float = 1e-3
+    rate: float = 8e-3
+    rate_from_weights: float = 2e-3
     weight_decay: float = 1e-3
     average: float = 0.95
     threads: int = 1
@@ -113,7 +113,7 @@ class Slices:
 
 
 def _network_stacks(pair: Pair, architecture: Architecture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Baseline and follow-up (float32), clipped and 0 outside the brain, and the brain (bool), at the network's size."""
+    """Baseline and follow-up (float32, clipped, 0 outside the brain) and the brain (bool), at the network's size."""
     baseline, follow_up, mask = pair_stacks(pair)
     shape = network_shape(pair.slice_shape, pair.in_plane_spacing, architecture.pixels)
     brain = resized(mask.astype(np.float32), shape) > 0.5

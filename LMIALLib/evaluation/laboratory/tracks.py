@@ -68,12 +68,9 @@ def tracks_of(kind: str, subjects: Sequence[Subject]) -> list[Track]:
 def _folds(askable: Mapping[str, np.ndarray]) -> list[Track]:
     """Two tracks: blocks of about six slices are alternately pool and test, with a guard slice between; then swapped.
 
-    The guard slices belong to neither fold. The next case goes on with the other kind of block, so that both folds get
-    about as many.
+    The guard slices belong to neither fold.
     """
-    kinds, turn = {}, 0
-    for name in sorted(askable):
-        kinds[name], turn = blocks(askable[name], turn)
+    kinds = {name: blocks(flags) for name, flags in askable.items()}
     tracks = []
     for fold in (0, 1):
         pool = {name: (kind == fold) & askable[name] for name, kind in kinds.items()}
@@ -86,23 +83,21 @@ def _folds(askable: Mapping[str, np.ndarray]) -> list[Track]:
     return tracks
 
 
-def blocks(askable: np.ndarray, first: int = 0) -> tuple[np.ndarray, int]:
-    """Of each slice of a case 0, 1 (its kind of block) or -1 (guard slice, or beyond the brain), int (n,); and the kind
-    that a further block would have.
+def blocks(askable: np.ndarray) -> np.ndarray:
+    """Of each slice of a case 0 or 1 (its kind of block) or -1 (guard slice, or beyond the brain), int (n,).
+
+    Blocks are even in number, so that both kinds hold about as many slices, and 4 to 9 slices long where a case has 13
+    or more.
 
     Args:
-        askable: bool (n,), slices that may be asked for.
-        first: kind of the first block.
+        askable: bool (n,), slices that may be asked for, at least one.
     """
     kind = np.full(len(askable), GUARD)
-    low, high = (int(f(np.flatnonzero(askable))) for f in (np.min, np.max))
+    low, high = (int(end) for end in np.flatnonzero(askable)[[0, -1]])
     length = high - low + 1
-    count = max(1, round((length + 1) / (BLOCK + 1)))
-    if count == 1 and length >= 3:
-        count = 2
-    sizes = [len(part) for part in np.array_split(np.arange(length - (count - 1)), count)]
+    count = max(2, 2 * round((length + 1) / (2 * (BLOCK + 1)))) if length >= 3 else 1
     start = low
-    for index, size in enumerate(sizes):
-        kind[start : start + size] = (first + index) % 2
-        start += size + 1
-    return kind, (first + count) % 2
+    for index, part in enumerate(np.array_split(np.arange(length - (count - 1)), count)):
+        kind[start : start + len(part)] = index % 2
+        start += len(part) + 1
+    return kind
