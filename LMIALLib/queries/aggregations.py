@@ -1,17 +1,20 @@
 """Aggregations: from a map of uncertainty to one number a slice, inside the brain region only.
 
 An aggregation first weights the map (by nothing, or by how much the two scans differ), then reduces it. The weighted
-map is what a reader is shown: `Aggregation.weighted` gives the very array that `Aggregation.reduce` adds up.
+map is what a reader is shown: `Aggregation.weighted` gives the very array that `Aggregation.reduce` adds up. A few take
+their number from elsewhere (`Aggregation.of_map` is False), and the map is shown for orientation only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
+from LMIALLib.errors import WrongUse
+from LMIALLib.queries import telling
 from LMIALLib.queries.pool import SMALLEST_SHARE, CaseMaps
 
 LARGEST_DIFFERENCE = 5.0
@@ -29,11 +32,17 @@ class Aggregation:
         name: as in `AGGREGATIONS`.
         by_difference: whether the map is weighted by the difference of the scans.
         reduction: (weighted map, CaseMaps) to (n,) float64.
+        needs: what of a case it reads beyond maps: "expected-dice", "loss-prediction", "discriminator", "seconds".
+        of_map: whether the number is made from the map.
+        told: from a slice's terms to words for a reader, of what is not in the map.
     """
 
     name: str
     by_difference: bool
     reduction: Callable[[np.ndarray, CaseMaps], np.ndarray]
+    needs: frozenset[str] = frozenset()
+    of_map: bool = True
+    told: Callable[[Mapping[str, float]], str] | None = None
 
     def weighted(self, measured: np.ndarray, maps: CaseMaps) -> np.ndarray:
         """The map that is added up, new float32 (n, r, c), 0 outside the brain region."""
@@ -104,6 +113,31 @@ def _weighted_mean(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
     return _total(weighted, maps) / np.maximum(mass, SMALLEST_SHARE * float(np.median(mass[mass > 0])))
 
 
+def _weighted_total_per_second(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """Sum of w H divided by the seconds that reading the slice is predicted to take."""
+    return _total(weighted, maps) / given(maps, "seconds")
+
+
+def _unlike_passes(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """1 minus the expected Dice, so that the lowest expected Dice comes first."""
+    return 1.0 - given(maps, "expected_dice")
+
+
+def _learned(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """What a learned scorer says."""
+    return given(maps, "learned")
+
+
+def given(maps: CaseMaps, name: str) -> np.ndarray:
+    """Numbers a slice that came with the case, new float64 (n,). Raises WrongUse where they are missing."""
+    array = getattr(maps, name)
+    if array is None:
+        raise WrongUse(
+            f"The {name.replace('_', ' ')} of case {maps.case} is missing.", "This strategy needs it for every case."
+        )
+    return np.array(array, dtype=np.float64)
+
+
 total = Aggregation("total", False, _total)
 """Sum of the measure over the brain region."""
 
@@ -119,5 +153,49 @@ weighted_total = Aggregation("weighted-total", True, _total)
 weighted_mean = Aggregation("weighted-mean", True, _weighted_mean)
 """S / sum of w: difference-weighted and normalised."""
 
-AGGREGATIONS = MappingProxyType({a.name: a for a in (total, mean_in_brain, top_mean, weighted_total, weighted_mean)})
+weighted_total_per_second = Aggregation(
+    "weighted-total-per-second",
+    True,
+    _weighted_total_per_second,
+    needs=frozenset({"seconds"}),
+    told=telling.seconds,
+)
+"""S / predicted seconds: what a second of reading brings."""
+
+expected_dice = Aggregation(
+    "expected-dice",
+    False,
+    _unlike_passes,
+    needs=frozenset({"expected-dice"}),
+    of_map=False,
+    told=telling.expected_dice,
+)
+"""1 - expected Dice of the passes with their mean."""
+
+predicted_loss = Aggregation(
+    "predicted-loss", False, _learned, needs=frozenset({"loss-prediction"}), of_map=False, told=telling.predicted_loss
+)
+"""The loss that a head trained for it predicts."""
+
+unlabelled_probability = Aggregation(
+    "unlabelled-probability", False, _learned, needs=frozenset({"discriminator"}), of_map=False, told=telling.unlike
+)
+"""How sure a discriminator is that the slice is not among the labelled ones."""
+
+AGGREGATIONS = MappingProxyType(
+    {
+        aggregation.name: aggregation
+        for aggregation in (
+            total,
+            mean_in_brain,
+            top_mean,
+            weighted_total,
+            weighted_mean,
+            weighted_total_per_second,
+            expected_dice,
+            predicted_loss,
+            unlabelled_probability,
+        )
+    }
+)
 """Every aggregation by its name; cannot be changed."""

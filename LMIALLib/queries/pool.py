@@ -6,13 +6,16 @@ Slice numbers are 0-based on the stored grid; stacks are (slices, rows, columns)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 SMALLEST_SHARE = 0.1
 """A slice whose brain region is smaller than this share of the case's median is neither asked for nor divided by."""
+
+CHANCES = 3
+"""Uniform numbers that each slice has for the strategy's own draws: one for the score, two for further measures."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,13 @@ class CaseMaps:
                 raise ValueError(f"{name} of case {self.case} has shape {array.shape}; expected {self.mean.shape}")
         if self.mask.dtype != bool:
             raise ValueError(f"mask of case {self.case} is {self.mask.dtype}; expected bool")
-        _check_slices(self.case, self.n_slices, self.features, self.slice_spacing, self.answered | self.skipped)
+        for name in ("expected_dice", "learned", "seconds"):
+            array = getattr(self, name)
+            if array is not None and array.shape != (self.n_slices,):
+                raise ValueError(f"{name} of case {self.case} has shape {array.shape}; expected ({self.n_slices},)")
+        _check_rows(self.case, "features", self.features, self.n_slices)
+        _check_rows(self.case, "gradients", self.gradients, self.n_slices)
+        _check_slices(self.case, self.n_slices, self.slice_spacing, self.answered | self.skipped)
 
     @property
     def n_slices(self) -> int:
@@ -88,6 +97,8 @@ class CaseScores:
         answered: slices that are never asked again.
         skipped: slices that are asked after all others.
         eligible: (n,) bool, False where the brain region is empty or tiny.
+        others: (n,) float64 each, scores by the further measures that the choice goes by.
+        gradients: (n, g) float32 or None.
 
     Raises:
         ValueError: for arrays that do not fit each other, scores that are not finite, slice numbers outside the stack.
@@ -102,17 +113,22 @@ class CaseScores:
     answered: frozenset[int]
     skipped: frozenset[int]
     eligible: np.ndarray
+    others: tuple[np.ndarray, ...] = ()
+    gradients: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = self.n_slices
-        for name, array in {"score": self.score, "eligible": self.eligible, **self.terms}.items():
+        others = {f"score {number} beside the first": array for number, array in enumerate(self.others, start=1)}
+        for name, array in {"score": self.score, "eligible": self.eligible, **self.terms, **others}.items():
             if array.shape != (n,):
                 raise ValueError(f"{name} of case {self.case} has shape {array.shape}; expected ({n},)")
             if not np.isfinite(array).all():
                 raise ValueError(f"{name} of case {self.case} holds values that are not finite")
         if self.peak.shape != (n, 2):
             raise ValueError(f"peak of case {self.case} has shape {self.peak.shape}; expected ({n}, 2)")
-        _check_slices(self.case, n, self.features, self.slice_spacing, self.answered | self.skipped)
+        _check_rows(self.case, "features", self.features, n)
+        _check_rows(self.case, "gradients", self.gradients, n)
+        _check_slices(self.case, n, self.slice_spacing, self.answered | self.skipped)
 
     @property
     def n_slices(self) -> int:
@@ -120,12 +136,16 @@ class CaseScores:
         return int(self.score.size)
 
 
-def _check_slices(case: str, n: int, features: np.ndarray | None, spacing: float, numbers: frozenset[int]) -> None:
-    """Raise ValueError where features, spacing or slice numbers do not fit a case of ``n`` slices."""
-    if features is not None and (features.ndim != 2 or len(features) != n):
-        raise ValueError(f"features of case {case} have shape {features.shape}; expected ({n}, d)")
-    if features is not None and not np.isfinite(features).all():
-        raise ValueError(f"features of case {case} hold values that are not finite")
+def _check_rows(case: str, name: str, rows: np.ndarray | None, n: int) -> None:
+    """Raise ValueError where there are vectors, but not one finite vector for each of ``n`` slices."""
+    if rows is not None and (rows.ndim != 2 or len(rows) != n):
+        raise ValueError(f"{name} of case {case} have shape {rows.shape}; expected ({n}, d)")
+    if rows is not None and not np.isfinite(rows).all():
+        raise ValueError(f"{name} of case {case} hold values that are not finite")
+
+
+def _check_slices(case: str, n: int, spacing: float, numbers: frozenset[int]) -> None:
+    """Raise ValueError where spacing or slice numbers do not fit a case of ``n`` slices."""
     if not (np.isfinite(spacing) and spacing > 0):
         raise ValueError(f"slice spacing of case {case} is {spacing}; expected millimetres above 0")
     if outside := sorted(number for number in numbers if not 0 <= number < n):
@@ -157,9 +177,15 @@ class Candidates:
         skipped: (N,) bool.
         tie: (N,) float64 in [0, 1), seeded; decides between equal scores.
         lot: (N,) float64 in [0, 1), seeded and independent of ``tie``; the order of random draws.
+        chance: (`CHANCES`, N) float64 in [0, 1), seeded and independent of both; what a strategy draws for itself.
         features: (N, d) float64 or None.
+        gradients: (N, g) float64 or None.
         labelled: (A, d) float64, features of the answered slices; None without features.
         n_answered: number of answered slices over all cases.
+        reserved: (N,) bool, slices that are asked for by lot and never chosen by a strategy.
+        others: (N,) float64 each, scores by the further measures of the choice.
+        seed: 0 or more, of what is drawn anew at every turn.
+        batch: how many queries are chosen together.
     """
 
     cases: tuple[str, ...]
@@ -170,39 +196,40 @@ class Candidates:
     skipped: np.ndarray
     tie: np.ndarray
     lot: np.ndarray
+    chance: np.ndarray
     features: np.ndarray | None
+    gradients: np.ndarray | None
     labelled: np.ndarray | None
     n_answered: int
+    reserved: np.ndarray
+    others: tuple[np.ndarray, ...]
+    seed: int
+    batch: int
 
     def __len__(self) -> int:
         return int(self.slice.size)
 
 
-def gather(cases: Sequence[CaseScores], seed: int) -> Candidates:
+def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: Collection[str] = ()) -> Candidates:
     """The flat pool of unanswered, eligible slices of several cases.
 
     A slice's chance depends on the seed, its case's name and its number only: it stays the same when other cases come
-    or go, and from one ranking to the next. Raises ValueError for two cases of one name or features of unequal length.
+    or go, and from one ranking to the next. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
+    for two cases of one name or vectors of unequal length.
     """
     ordered = sorted(cases, key=lambda scores: scores.case)
     names = tuple(scores.case for scores in ordered)
     if len(set(names)) != len(names):
         raise ValueError("two cases have the same name; a slice is known by its case's name and its number")
-    widths = {scores.features.shape[1] for scores in ordered if scores.features is not None}
-    if len(widths) > 1:
-        raise ValueError(f"features of the cases have different lengths {sorted(widths)}; expected one")
-    with_features = all(scores.features is not None for scores in ordered)
     open_slices = [np.flatnonzero(s.eligible & ~_flags(s.answered, s.n_slices)) for s in ordered]
-    chances = [_chances(s.case, s.n_slices, seed)[:, k] for s, k in zip(ordered, open_slices, strict=True)]
-    lots = np.concatenate([np.empty((2, 0)), *chances], axis=1)
+    pairs = list(zip(ordered, open_slices, strict=True))
+    chances = [_chances(s.case, s.n_slices, seed)[:, k] for s, k in pairs]
+    lots = np.concatenate([np.empty((2 + CHANCES, 0)), *chances], axis=1)
 
-    def joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
+    def joined(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
         return np.concatenate([np.empty(0, dtype=kind), *parts]).astype(kind)
 
-    def stacked(rows: list[np.ndarray]) -> np.ndarray | None:
-        return np.concatenate([np.empty((0, max(widths, default=0))), *rows]) if with_features else None
-
-    pairs = list(zip(ordered, open_slices, strict=True))
+    features = [s.features for s in ordered]
     return Candidates(
         cases=names,
         case=joined([np.full(k.size, index) for index, k in enumerate(open_slices)], int),
@@ -212,10 +239,31 @@ def gather(cases: Sequence[CaseScores], seed: int) -> Candidates:
         skipped=joined([_flags(s.skipped, s.n_slices)[k] for s, k in pairs], bool),
         tie=lots[0],
         lot=lots[1],
-        features=stacked([s.features[k] for s, k in pairs if s.features is not None]),
-        labelled=stacked([s.features[sorted(s.answered)] for s in ordered if s.features is not None]),
+        chance=lots[2:],
+        features=_stacked("features", features, open_slices),
+        gradients=_stacked("gradients", [s.gradients for s in ordered], open_slices),
+        labelled=_stacked("features", features, [np.array(sorted(s.answered), dtype=int) for s in ordered]),
         n_answered=sum(len(s.answered) for s in ordered),
+        reserved=joined([np.full(k.size, s.case in set(reserved)) for s, k in pairs], bool),
+        others=tuple(
+            joined([s.others[number][k] for s, k in pairs], float)
+            for number in range(min((len(s.others) for s in ordered), default=0))
+        ),
+        seed=seed,
+        batch=batch,
     )
+
+
+def _stacked(name: str, vectors: Sequence[np.ndarray | None], rows: Sequence[np.ndarray]) -> np.ndarray | None:
+    """The chosen rows of all cases under each other, float64; None where a case has none."""
+    given = [array for array in vectors if array is not None]
+    widths = {array.shape[1] for array in given}
+    if len(widths) > 1:
+        raise ValueError(f"{name} of the cases have different lengths {sorted(widths)}; expected one")
+    if len(given) < len(vectors):
+        return None
+    parts = [array[k] for array, k in zip(given, rows, strict=True)]
+    return np.concatenate([np.empty((0, max(widths, default=0))), *parts])
 
 
 def _flags(numbers: frozenset[int], n: int) -> np.ndarray:
@@ -226,6 +274,6 @@ def _flags(numbers: frozenset[int], n: int) -> np.ndarray:
 
 
 def _chances(case: str, n: int, seed: int) -> np.ndarray:
-    """Two independent uniform numbers for each slice of a case, (2, n)."""
+    """Independent uniform numbers for each slice of a case, (2 + `CHANCES`, n)."""
     name = int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big")
-    return np.random.default_rng([seed, name]).random((2, n))
+    return np.random.default_rng([seed, name]).random((2 + CHANCES, n))

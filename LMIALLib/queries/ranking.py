@@ -10,14 +10,15 @@ whole queue at once, keeps a promising slice from waiting at the end of the queu
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.queries.aggregations import LARGEST_DIFFERENCE, TOP_PIXELS
-from LMIALLib.queries.choices import ByLot, Chooser, nearest_squared, starting_centres
+from LMIALLib.queries.choosers import ByLot, Chooser
+from LMIALLib.queries.distances import nearest_squared
 from LMIALLib.queries.pool import SMALLEST_SHARE, Candidates, CaseScores, gather
 from LMIALLib.queries.reasons import reason
 from LMIALLib.queries.scoring import score_case, uncertainty_map
@@ -26,6 +27,9 @@ from LMIALLib.queries.strategies import Strategy
 __all__ = ["Query", "Ranking", "rank", "score_case", "uncertainty_map"]
 
 Drawn = Literal["strategy", "random"]
+
+USUAL_BUDGET = 0.2
+"""Share of a study's slices that is taken for its budget where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,12 @@ class Query:
         rank: 1 is asked first.
         case: name of the case.
         slice: 0-based number on the stored grid.
-        score: what the choice went by, also for a random query; for core-set the distance at its turn.
+        score: what the choice went by, also for a random query: the score, with its noise; for choices by diversity the
+            distance or gain at its turn.
         drawn: "random" for a uniform draw, else "strategy".
         terms: the numbers behind the score, see `scoring.score_case`; with features also ``distance`` to the nearest
-            labelled slice (for core-set: labelled or earlier in the queue) and ``typical_distance``, the pool's median.
+            labelled slice (for core-set: labelled or earlier in the queue) and ``typical_distance``, the pool's median;
+            with noise also ``perturbed``, the score that was ordered by; and what the choice tells of its own.
         reason: one sentence made from the terms.
         centre: row and column of the place to look at first.
     """
@@ -72,8 +78,8 @@ class Ranking:
         strategy: name of the strategy.
         seed: seed of every chance in it.
         queries: best first.
-        scores: (n,) float64 for each case, for every slice, also answered ones; for core-set the distance to the
-            nearest labelled slice, or to the pool's mean where none is.
+        scores: (n,) float64 for each case, for every slice, also answered ones: the aggregated score, without noise;
+            for core-set the distance to the nearest labelled slice, or to the pool's mean where none is.
         settings: everything else that shaped it, JSON-ready.
     """
 
@@ -115,6 +121,7 @@ def rank(
     batch: int = 6,
     count: int | None = None,
     by_lot_only: Collection[str] = (),
+    progress: float | None = None,
 ) -> Ranking:
     """Order all unanswered, eligible slices of all cases; the order in which cases are given does not matter.
 
@@ -129,22 +136,23 @@ def rank(
         count: how many queries to give; None for all. Fewer slices than asked for give a shorter queue. A shorter count
             gives the beginning of a longer one.
         by_lot_only: cases set aside for validation: their slices are asked for by lot, never chosen by a strategy.
+        progress: used share of the budget, 0 to 1, for noise that shrinks with it; by default the answered slices over
+            `USUAL_BUDGET` of all that may be or were asked for.
 
     Raises:
-        WrongUse: for settings outside their range, or features that the choice needs and a case lacks.
+        WrongUse: for settings outside their range, or vectors that the choice needs and a case lacks.
         ValueError: for two cases of one name.
     """
-    _check_settings(seed, random_share, spacing_mm, batch, count)
-    candidates = gather(cases, seed)
+    _check_settings(seed, random_share, spacing_mm, batch, count, progress)
+    plain = gather(cases, seed, batch=batch, reserved=by_lot_only)
+    if progress is None:
+        progress = min(1.0, plain.n_answered / max(USUAL_BUDGET * (len(plain) + plain.n_answered), 1.0))
+    candidates = _perturbed(plain, strategy, progress)
     chooser = strategy.choice.begin(candidates, spacing_mm)
     wanted = len(candidates) if count is None else min(count, len(candidates))
-    reserved = np.isin(candidates.case, [k for k, name in enumerate(candidates.cases) if name in set(by_lot_only)])
-    if not strategy.choice.uniform:
-        for index in np.flatnonzero(reserved):
-            chooser.take(int(index))
     picks = _picks(candidates, chooser, strategy.choice.uniform, _Turns.seeded(seed, random_share), batch, wanted)
     by_name = {scores.case: scores for scores in sorted(cases, key=lambda scores: scores.case)}
-    alike = len(candidates) > 1 and bool(np.all(candidates.score == candidates.score[0]))
+    alike = len(plain) > 1 and bool(np.all(plain.score == plain.score[0]))
     describe = _Describer(candidates, by_name, strategy, chooser, alike)
     settings = {
         **strategy.to_dict(),
@@ -153,6 +161,7 @@ def rank(
         "batch": batch,
         "count": count,
         "by_lot_only": sorted(by_lot_only),
+        "progress": progress,
         "largest_difference": LARGEST_DIFFERENCE,
         "top_pixels": TOP_PIXELS,
         "smallest_share": SMALLEST_SHARE,
@@ -168,15 +177,25 @@ def rank(
     )
 
 
+def _perturbed(candidates: Candidates, strategy: Strategy, progress: float) -> Candidates:
+    """The pool with the strategy's noise on its scores."""
+    if strategy.noise is None:
+        return candidates
+    noise, chance = strategy.noise, candidates.chance
+    others = (noise(score, chance[k], progress) for k, score in enumerate(candidates.others, start=1))
+    return replace(candidates, score=noise(candidates.score, chance[0], progress), others=tuple(others))
+
+
 def _scores(scores: CaseScores, strategy: Strategy, candidates: Candidates) -> np.ndarray:
     """What the choice went by at the start, for every slice of a case, float64 (n,)."""
-    if "features" not in strategy.choice.needs or scores.features is None:
+    if strategy.choice.distances is None or scores.features is None:
         return np.array(scores.score, dtype=np.float64)
-    centres = starting_centres(candidates)
-    return np.sqrt(nearest_squared(scores.features, centres)) if len(centres) else np.zeros(scores.n_slices)
+    return strategy.choice.distances(candidates, np.asarray(scores.features, dtype=np.float64))
 
 
-def _check_settings(seed: int, random_share: float, spacing_mm: float, batch: int, count: int | None) -> None:
+def _check_settings(
+    seed: int, random_share: float, spacing_mm: float, batch: int, count: int | None, progress: float | None
+) -> None:
     """Raise WrongUse naming the setting that is outside its range."""
     for name, value, fits, expected in (
         ("seed", seed, seed >= 0, "0 or more"),
@@ -184,6 +203,7 @@ def _check_settings(seed: int, random_share: float, spacing_mm: float, batch: in
         ("spacing_mm", spacing_mm, 0.0 <= spacing_mm < np.inf, "millimetres, 0 or more"),
         ("batch", batch, batch >= 1, "1 or more"),
         ("count", count, count is None or count >= 0, "0 or more"),
+        ("progress", progress, progress is None or 0.0 <= progress <= 1.0, "a share from 0 to 1"),
     ):
         if not fits:
             raise WrongUse(f"{name} is {value}; expected {expected}.")
@@ -250,11 +270,14 @@ class _Describer:
     ) -> None:
         self._candidates, self._strategy, self._chooser, self._alike = candidates, strategy, chooser, alike
         self._cases = [by_name[name] for name in candidates.cases]
-        self._by_distance = "features" in strategy.choice.needs
         self._distance: np.ndarray | None = None
         self._typical = 0.0
         if candidates.features is not None and candidates.labelled is not None and len(candidates.labelled):
-            self._distance = np.sqrt(nearest_squared(candidates.features, candidates.labelled))
+            from_start = strategy.choice.distances
+            if from_start is not None:
+                self._distance = from_start(candidates, candidates.features)
+            else:
+                self._distance = np.sqrt(nearest_squared(candidates.features, candidates.labelled))
             self._typical = float(np.median(self._distance)) if len(candidates) else 0.0
 
     def __call__(self, place: int, index: int, drawn: Drawn) -> Query:
@@ -264,8 +287,11 @@ class _Describer:
         if self._distance is not None:
             terms |= {"distance": float(self._distance[index]), "typical_distance": self._typical}
         score = self._chooser.score(index)
-        if self._by_distance:
+        if self._strategy.choice.distances is not None:
             terms |= {"score": score, "distance": score}
+        if self._strategy.noise is not None:
+            terms["perturbed"] = score
+        terms |= self._chooser.terms(index)
         return Query(
             rank=place,
             case=case.case,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from LMIALLib.queries.strategies import Strategy
+from LMIALLib.queries.telling import novelty
 
-UNLIKE, ALIKE = 1.5, 0.5
-"""From so many times the typical distance to anything labelled a slice is called unlike it; up to the second, alike."""
+_KINDS = {"passes": "passes", "members": "earlier models", "views": "views"}
 
 
 def reason(terms: Mapping[str, float], strategy: Strategy, drawn: str, *, alike: bool, skipped: bool) -> str:
@@ -17,41 +17,36 @@ def reason(terms: Mapping[str, float], strategy: Strategy, drawn: str, *, alike:
 
     Args:
         terms: the query's own terms.
-        strategy: gives the word for the measure.
+        strategy: gives the words for measure, aggregation and choice.
         drawn: "random" or "strategy".
-        alike: whether all scores were equal, so that the order among strategy queries is chance.
+        alike: whether all scores were equal, so that the order by score is chance.
         skipped: whether the slice was skipped before.
     """
+    choice = strategy.choice
+    told = choice.told(terms) if choice.told is not None and drawn != "random" else ""
     if drawn == "random":
-        sentence = "Drawn by lot, to measure progress fairly"
-    elif "features" in strategy.choice.needs:
-        sentence = f"{_novelty(terms) or 'Differs most from the slices in the queue so far'}{_distance(terms)}"
+        parts = ["drawn by lot, to measure progress fairly"]
+    elif told and not choice.by_score:
+        parts = [told]
     elif alike:
-        sentence = "All slices score alike, so chance decides the order"
+        parts = ["all slices score alike, so chance decides the order"]
     else:
-        sentence = ", ".join(part for part in (_doubt(terms, strategy), _change(terms), _novelty(terms)) if part)
+        parts = [told, *_score(terms, strategy), novelty(terms), "chance added" if strategy.noise else ""]
+    sentence = ", ".join(part for part in parts if part)
     return f"{sentence[0].upper()}{sentence[1:]}{'; skipped before' if skipped else ''}."
+
+
+def _score(terms: Mapping[str, float], strategy: Strategy) -> list[str]:
+    """What made the score: the map at the place the reader is brought to, or what came from elsewhere."""
+    told = strategy.aggregation.told
+    change = f"difference {terms['difference']:+.1f}"
+    if not strategy.aggregation.of_map and told is not None:
+        return [told(terms), change]
+    return [_doubt(terms, strategy), change, told(terms) if told is not None else ""]
 
 
 def _doubt(terms: Mapping[str, float], strategy: Strategy) -> str:
     spots = int(terms["spots"])
     where = f" in {spots} spot{'s' if spots > 1 else ''}" if spots else ""
-    return f"{strategy.measure.word} {terms['uncertainty']:.2g}{where}"
-
-
-def _change(terms: Mapping[str, float]) -> str:
-    return f"difference {terms['difference']:+.1f}"
-
-
-def _distance(terms: Mapping[str, float]) -> str:
-    return f" (distance {terms['distance']:.2g})"
-
-
-def _novelty(terms: Mapping[str, float]) -> str:
-    """How near the nearest labelled slice is for this pool; empty when it is as usual or nothing is labelled."""
-    typical = terms.get("typical_distance", 0.0)
-    if typical <= 0.0:
-        return ""
-    if terms["distance"] >= UNLIKE * typical:
-        return "unlike anything labelled so far"
-    return "much like a labelled slice" if terms["distance"] <= ALIKE * typical else ""
+    word = strategy.measure.word.replace("passes", _KINDS.get(strategy.several, "passes"))
+    return f"{word[0].lower()}{word[1:]} {terms['uncertainty']:.2g}{where}"

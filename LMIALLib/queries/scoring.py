@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from LMIALLib.errors import LMIALError
-from LMIALLib.queries.aggregations import brain_pixels, difference_mass
+from LMIALLib.queries.aggregations import brain_pixels, difference_mass, given
 from LMIALLib.queries.pool import CaseMaps, CaseScores, eligible_slices
 from LMIALLib.queries.spots import box_smoothed, middle, spots
 from LMIALLib.queries.strategies import Strategy
@@ -30,16 +30,21 @@ def score_case(maps: CaseMaps, strategy: Strategy) -> CaseScores:
     * ``uncertainty``: the measure, unweighted and box-smoothed, at the place the reader is brought to;
     * ``difference``: follow-up minus baseline at that place, smoothed alike, in robust spreads of the brain;
     * ``spots``: how many places of the ranked map are at least half as high as the highest;
-    * ``predicted_pixels``: pixels of the brain with p of 0.5 or more.
+    * ``predicted_pixels``: pixels of the brain with p of 0.5 or more;
+    * ``seconds``, ``expected_dice``, ``learned``: as they came with the case, where the strategy goes by them.
 
     Raises WrongUse where the prediction lacks what the strategy needs, LMIALError where it is not finite.
     """
     measured = _measured(maps, strategy)
+    _check_numbers(maps, strategy)
     ranked = strategy.aggregation.weighted(measured, maps)
     score = strategy.aggregation.reduce(ranked, maps)
     weight = difference_mass(maps) if strategy.aggregation.by_difference else brain_pixels(maps)
     terms = {"score": score, "sum": ranked.sum(axis=(1, 2), dtype=np.float64), "weight": weight}
     terms |= {name: np.zeros(maps.n_slices) for name in ("uncertainty", "difference", "spots", "predicted_pixels")}
+    terms |= {
+        name: given(maps, name) for need, name in _OF_NEED.items() if need in strategy.needs and name != "gradients"
+    }
     peak = np.zeros((maps.n_slices, 2), dtype=int)
     for k, inside in enumerate(maps.mask):
         places = spots(box_smoothed(ranked[k]), inside) if inside.any() else []
@@ -59,21 +64,48 @@ def score_case(maps: CaseMaps, strategy: Strategy) -> CaseScores:
         answered=maps.answered,
         skipped=maps.skipped,
         eligible=eligible_slices(maps.mask),
+        others=tuple(strategy.aggregation(measure(maps), maps) for measure in strategy.choice.also),
+        gradients=maps.gradients if "gradients" in strategy.needs else None,
     )
+
+
+_OF_NEED = {
+    "expected-dice": "expected_dice",
+    "loss-prediction": "learned",
+    "discriminator": "learned",
+    "seconds": "seconds",
+    "gradients": "gradients",
+}
+"""The field of `CaseMaps` that answers to a need, where it holds numbers a slice."""
+
+
+def _check_numbers(maps: CaseMaps, strategy: Strategy) -> None:
+    """Raise LMIALError where numbers a slice that the strategy goes by are not finite, or seconds not above 0."""
+    for need, name in _OF_NEED.items():
+        array = getattr(maps, name)
+        if need in strategy.needs and array is not None:
+            if not np.isfinite(array).all():
+                raise _not_finite(name, maps.case)
+            if name == "seconds" and not (array > 0).all():
+                raise LMIALError(f"The predicted reading time of a slice of case {maps.case} is not above 0 seconds.")
 
 
 def _measured(maps: CaseMaps, strategy: Strategy) -> np.ndarray:
     """The measure's map, after making sure that what enters is finite inside the brain."""
-    for name in ("mean", "difference", "expected_entropy", "variance"):
+    for name in ("mean", "difference", "expected_entropy", "variance", "vote_entropy"):
         array = getattr(maps, name)
         if array is not None and not all(
             np.isfinite(part[inside]).all() for part, inside in zip(array, maps.mask, strict=True)
         ):
-            raise LMIALError(
-                f"The {name.replace('_', ' ')} of case {maps.case} holds values that are not finite.",
-                "Go back to an earlier model; this one cannot be ranked with.",
-            )
+            raise _not_finite(name, maps.case)
     return strategy.measure(maps)
+
+
+def _not_finite(name: str, case: str) -> LMIALError:
+    return LMIALError(
+        f"The {name.replace('_', ' ')} of case {case} holds values that are not finite.",
+        "Go back to an earlier model; this one cannot be ranked with.",
+    )
 
 
 def _around(image: np.ndarray, inside: np.ndarray, row: int, column: int) -> float:

@@ -1,134 +1,46 @@
-"""Strategies: a measure, an aggregation and a choice under one name."""
+"""Strategies by their names: ours, and those that installed packages bring."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+from difflib import get_close_matches
 
 from LMIALLib.errors import WrongUse
-from LMIALLib.queries import aggregations, choices
-from LMIALLib.queries.aggregations import Aggregation
-from LMIALLib.queries.choices import Choice
-from LMIALLib.queries.measures import MEASURES, Measure
+from LMIALLib.queries.installed import entry_points_by_name, load
+from LMIALLib.queries.registry import STRATEGIES
+from LMIALLib.queries.strategy import Strategy
 
-
-@dataclass(frozen=True)
-class Strategy:
-    """How the next slices are found.
-
-    Args:
-        name: as in `STRATEGIES`.
-        measure: makes the map; also where the choice ignores scores, because the reader is shown a map all the same.
-        aggregation: makes one number a slice.
-        choice: makes the order.
-        summary: one sentence for a person.
-        source: where the formula comes from.
-    """
-
-    name: str
-    measure: Measure
-    aggregation: Aggregation
-    choice: Choice
-    summary: str
-    source: str
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """What the prediction must bring beyond the mean: "passes", "features"."""
-        return self.measure.needs | self.choice.needs
-
-    def to_dict(self) -> dict[str, Any]:
-        """The names of its parts, for JSON."""
-        return {
-            "name": self.name,
-            "measure": self.measure.name,
-            "aggregation": self.aggregation.name,
-            "choice": self.choice.name,
-        }
-
-
-_SETTLES = "Settles, Active Learning Literature Survey, 2009"
-_LMI_AL = "LMI-AL, arXiv 2511.18007"
-
-STRATEGIES = MappingProxyType(
-    {
-        strategy.name: strategy
-        for strategy in (
-            Strategy(
-                "random",
-                MEASURES["entropy"],
-                aggregations.mean_in_brain,
-                choices.random,
-                "Slices drawn by lot, each with the same chance.",
-                "uniform draw without replacement",
-            ),
-            Strategy(
-                "least-confidence",
-                MEASURES["least-confidence"],
-                aggregations.total,
-                choices.highest_first,
-                "Slices with the most pixels of which the network is least confident.",
-                _SETTLES,
-            ),
-            Strategy(
-                "margin",
-                MEASURES["margin"],
-                aggregations.total,
-                choices.highest_first,
-                "Slices with the most pixels that lie between change and no change.",
-                _SETTLES,
-            ),
-            Strategy(
-                "entropy",
-                MEASURES["entropy"],
-                aggregations.total,
-                choices.highest_first,
-                "Slices whose pixels are most uncertain altogether.",
-                _SETTLES,
-            ),
-            Strategy(
-                "difference-entropy",
-                MEASURES["entropy"],
-                aggregations.weighted_total,
-                choices.highest_first,
-                "Slices that are uncertain where the two scans differ, added up.",
-                _LMI_AL,
-            ),
-            Strategy(
-                "difference-entropy-normalised",
-                MEASURES["entropy"],
-                aggregations.weighted_mean,
-                choices.highest_first,
-                "Slices that are uncertain where the two scans differ, whatever the amount of difference.",
-                _LMI_AL + ", normalised by the sum of weights",
-            ),
-            Strategy(
-                "bald",
-                MEASURES["mutual-information"],
-                aggregations.total,
-                choices.highest_first,
-                "Slices on which stochastic passes of the network disagree most.",
-                "Houlsby et al., arXiv 1112.5745; Gal et al., arXiv 1703.02910",
-            ),
-            Strategy(
-                "core-set",
-                MEASURES["entropy"],
-                aggregations.mean_in_brain,
-                choices.k_center,
-                "Slices least like anything labelled or already in the queue.",
-                "Sener and Savarese, arXiv 1708.00489",
-            ),
-        )
-    }
-)
-"""Every strategy by its name; cannot be changed, so that no name quietly changes its meaning."""
+__all__ = ["DEFAULT_STRATEGY", "STRATEGIES", "Strategy", "known_strategies", "strategy"]
 
 DEFAULT_STRATEGY = "difference-entropy"
 
+DEFAULT = "default"
+"""The name that means `DEFAULT_STRATEGY`, whichever that is."""
+
 
 def strategy(name: str) -> Strategy:
-    """The strategy of that name. Raises WrongUse listing the names where there is none."""
-    if name not in STRATEGIES:
-        raise WrongUse(f"There is no strategy {name!r}.", f"Use one of {', '.join(STRATEGIES)}.")
-    return STRATEGIES[name]
+    """The strategy of that name, ours or an installed one; "default" is LMIAL's own choice.
+
+    Raises WrongUse where there is none, listing the names, where an installed one cannot be used, and where an
+    installed one has the name of ours, so that no name quietly changes its meaning.
+    """
+    installed = entry_points_by_name()
+    wanted = DEFAULT_STRATEGY if name == DEFAULT else name
+    if name in installed or wanted in installed:
+        return load(installed[name if name in installed else wanted], taken={DEFAULT, *STRATEGIES})
+    if wanted in STRATEGIES:
+        return STRATEGIES[wanted]
+    names = [DEFAULT, *STRATEGIES, *installed]
+    near = get_close_matches(name, names, n=3)
+    closest = f"Did you mean {' or '.join(near)}? " if near else ""
+    raise WrongUse(f"There is no strategy {name!r}.", f"{closest}Use one of {', '.join(names)}.")
+
+
+def known_strategies() -> tuple[dict[str, Strategy], list[str]]:
+    """Every strategy that can be used, by its name, and one sentence for each installed one that cannot."""
+    known, problems = dict(STRATEGIES), []
+    for name, entries in entry_points_by_name().items():
+        try:
+            known[name] = load(entries, taken={DEFAULT, *STRATEGIES})
+        except WrongUse as error:
+            problems.append(str(error))
+    return known, problems

@@ -19,7 +19,7 @@ def maps_of(mean: np.ndarray, **given: Any) -> CaseMaps:
 
 
 def random_maps(seed: int = 0, shape: tuple[int, int, int] = (8, 16, 18), **given: Any) -> CaseMaps:
-    """Maps of a case with everything in them: a round brain, two passes, features."""
+    """Maps of a case with everything in them: a round brain, two passes, votes, vectors and numbers a slice."""
     rng = np.random.default_rng(seed)
     passes = rng.beta(0.5, 2.0, (2, *shape))
     entropies = -passes * np.log(passes.clip(1e-7)) - (1 - passes) * np.log((1 - passes).clip(1e-7))
@@ -31,6 +31,11 @@ def random_maps(seed: int = 0, shape: tuple[int, int, int] = (8, 16, 18), **give
         "expected_entropy": entropies.mean(axis=0).astype(np.float32),
         "variance": passes.var(axis=0).astype(np.float32),
         "features": rng.standard_normal((shape[0], 5)).astype(np.float32),
+        "vote_entropy": (rng.integers(0, 2, shape) * np.log(2)).astype(np.float32),
+        "gradients": rng.standard_normal((shape[0], 7)).astype(np.float32),
+        "expected_dice": rng.random(shape[0]).astype(np.float32),
+        "learned": rng.random(shape[0]).astype(np.float32),
+        "seconds": (5 + 20 * rng.random(shape[0])).astype(np.float32),
     }
     return maps_of(passes.mean(axis=0), **(defaults | given))
 

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from LMIALLib.errors import WrongUse
 from LMIALLib.queries.aggregations import AGGREGATIONS, LARGEST_DIFFERENCE, TOP_PIXELS, difference_weight
 from LMIALLib.queries.pool import CaseMaps, eligible_slices
+
+OF_MAPS = [name for name, aggregation in AGGREGATIONS.items() if not aggregation.needs]
 
 
 def pixels(measured: np.ndarray, maps: CaseMaps, k: int) -> list[tuple[float, float]]:
@@ -32,10 +35,28 @@ BRUTE_FORCE = {
 
 
 def test_every_aggregation_has_a_brute_force_twin() -> None:
-    assert set(BRUTE_FORCE) == set(AGGREGATIONS)
+    assert set(BRUTE_FORCE) == set(OF_MAPS)
 
 
-@pytest.mark.parametrize("name", AGGREGATIONS)
+def test_numbers_that_come_with_the_case_are_taken_as_they_are(make_random_maps) -> None:
+    maps = make_random_maps(5)
+    measured = np.random.default_rng(1).random(maps.mean.shape).astype(np.float32)
+    found = {name: AGGREGATIONS[name](measured, maps) for name in AGGREGATIONS}
+    np.testing.assert_array_equal(found["expected-dice"], 1 - maps.expected_dice.astype(float))
+    for name in ("predicted-loss", "unlabelled-probability"):
+        np.testing.assert_array_equal(found[name], maps.learned.astype(float))
+    per_second = found["weighted-total"] / maps.seconds.astype(float)
+    np.testing.assert_array_equal(found["weighted-total-per-second"], per_second)
+
+
+@pytest.mark.parametrize("name", sorted(set(AGGREGATIONS) - set(OF_MAPS)))
+def test_an_aggregation_whose_numbers_are_missing_says_so(name: str, make_maps) -> None:
+    measured = np.full((2, 4, 4), 0.5)
+    with pytest.raises(WrongUse, match="case a is missing"):
+        AGGREGATIONS[name](measured, make_maps(measured))
+
+
+@pytest.mark.parametrize("name", OF_MAPS)
 @pytest.mark.parametrize("shape", [(3, 9, 10), (2, 24, 22)])
 def test_aggregation_equals_brute_force(name: str, shape: tuple[int, int, int], make_random_maps) -> None:
     maps = make_random_maps(5, shape)
@@ -64,7 +85,7 @@ def test_constant_weights_equal_no_weights(measured: np.ndarray, difference: flo
     np.testing.assert_allclose(normalised, mean, rtol=1e-5, atol=1e-30)
 
 
-@pytest.mark.parametrize("name", AGGREGATIONS)
+@pytest.mark.parametrize("name", OF_MAPS)
 def test_air_around_the_head_changes_nothing(name: str, make_random_maps) -> None:
     maps = make_random_maps(4)
     measured = np.random.default_rng(6).random(maps.mean.shape).astype(np.float32)
@@ -79,7 +100,7 @@ def test_air_around_the_head_changes_nothing(name: str, make_random_maps) -> Non
     np.testing.assert_allclose(AGGREGATIONS[name](wide, large), AGGREGATIONS[name](measured, maps), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", AGGREGATIONS)
+@pytest.mark.parametrize("name", OF_MAPS)
 def test_slices_without_brain_or_difference_score_zero(name: str, make_maps) -> None:
     mask = np.ones((2, 4, 4), dtype=bool)
     mask[0] = False

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from LMIALLib.errors import WrongUse
-from LMIALLib.queries import choices
-from LMIALLib.queries.choices import ByLot, Chooser, HighestFirst, KCenterGreedy, nearest_squared
+from LMIALLib.queries import diversity
+from LMIALLib.queries.choosers import ByLot, Chooser, HighestFirst
+from LMIALLib.queries.distances import nearest_squared
+from LMIALLib.queries.diversity import KCenterGreedy
 from LMIALLib.queries.pool import Candidates, CaseScores, gather
 
 
@@ -160,7 +162,7 @@ def test_k_center_keeps_its_distance_within_a_batch(make_scores) -> None:
 
 
 def test_k_center_goes_on_after_its_greedy_picks(make_scores, monkeypatch) -> None:
-    monkeypatch.setattr(choices, "GREEDY_PICKS", 20)
+    monkeypatch.setattr(diversity, "GREEDY_PICKS", 20)
     n = 50
     features = np.random.default_rng(0).standard_normal((n, 2))
     picks = hand_out(KCenterGreedy(pool(make_scores(np.zeros(n), features=features)), 0.0), n)

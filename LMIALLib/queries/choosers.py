@@ -1,0 +1,214 @@
+"""Choosers: what hands out candidates one at a time, and the ones that need no feature vectors.
+
+All obey the same rules: a slice is handed out once; skipped slices come after all others; equal scores are decided by
+the seeded tie of `Candidates`; a batch keeps its distance, so that neighbouring slices are not asked together, except
+where the slices are drawn by lot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from LMIALLib.queries.pool import Candidates
+
+FOREGROUND_SHARE = 2 / 3
+"""Share of foreground-aware random queries that are drawn among slices with signs of change (nnActive's 66 %)."""
+
+
+class Chooser(Protocol):
+    """Hands out candidates one by one, never those that are reserved."""
+
+    def take(self, index: int) -> None:
+        """Say that a candidate is used, whoever chose it."""
+
+    def following(self, batch: Sequence[int]) -> int | None:
+        """The next candidate, given the batch's own so far; None when none is left."""
+
+    def score(self, index: int) -> float:
+        """What the choice went by: the candidate's score, or its distance when it was handed out."""
+
+    def terms(self, index: int) -> dict[str, float]:
+        """Further numbers that a candidate was handed out by, for its reason; empty where there are none."""
+
+
+class HighestFirst:
+    """Highest score first; within a batch and a case at least ``spacing`` mm apart unless nothing else is left."""
+
+    def __init__(self, candidates: Candidates, spacing: float) -> None:
+        order = np.lexsort((candidates.tie, -candidates.score, candidates.skipped))
+        self._order: list[int] = order.tolist()
+        self._spaced = Spacing(candidates, spacing)
+        self._skipped: list[bool] = candidates.skipped.tolist()
+        self._scores = candidates.score
+        self._taken = bytearray(candidates.reserved.astype(np.uint8).tobytes())
+        self._first = 0
+        self._advance()
+
+    def take(self, index: int) -> None:
+        self._taken[index] = 1
+        self._advance()
+
+    def _advance(self) -> None:
+        while self._first < len(self._order) and self._taken[self._order[self._first]]:
+            self._first += 1
+
+    def following(self, batch: Sequence[int]) -> int | None:
+        too_near = None
+        for place in range(self._first, len(self._order)):
+            index = self._order[place]
+            if self._taken[index]:
+                continue
+            if too_near is not None and self._skipped[index] and not self._skipped[too_near]:
+                break
+            if self._spaced.free(index, batch):
+                return index
+            too_near = index if too_near is None else too_near
+        return too_near
+
+    def score(self, index: int) -> float:
+        return float(self._scores[index])
+
+    def terms(self, index: int) -> dict[str, float]:
+        return {}
+
+
+class ByLot:
+    """A uniform draw without replacement, in the order of seeded lots; keeping a distance would make it uneven.
+
+    Args:
+        candidates: the pool; by default all of it, reserved slices too.
+        spacing: not kept.
+        lot: (N,), other lots than the pool's own.
+        among: (N,) bool, the only ones that are drawn.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        spacing: float = 0.0,
+        *,
+        lot: np.ndarray | None = None,
+        among: np.ndarray | None = None,
+    ) -> None:
+        order = np.lexsort((candidates.lot if lot is None else lot, candidates.skipped))
+        self._order: list[int] = (order if among is None else order[among[order]]).tolist()
+        self._scores = candidates.score
+        self._taken = bytearray(len(candidates))
+        self._first = 0
+
+    def take(self, index: int) -> None:
+        self._taken[index] = 1
+        while self._first < len(self._order) and self._taken[self._order[self._first]]:
+            self._first += 1
+
+    def following(self, batch: Sequence[int]) -> int | None:
+        return self._order[self._first] if self._first < len(self._order) else None
+
+    def score(self, index: int) -> float:
+        return float(self._scores[index])
+
+    def terms(self, index: int) -> dict[str, float]:
+        return {}
+
+
+class ForegroundByLot:
+    """Foreground-aware random (nnActive, arXiv 2511.19183): of every three queries two are drawn among signs of change.
+
+    Two are drawn by lot among the slices whose score is above 0, one among all; where none of the former is left, all
+    are drawn among all. Counted from the study's first answer. The lots are not those of the random share, whose draws
+    would otherwise be left with what the strategy did not want.
+    """
+
+    def __init__(self, candidates: Candidates, spacing: float = 0.0) -> None:
+        lot, free = candidates.chance[0], ~candidates.reserved
+        marked = free & (candidates.score > 0)
+        self._marked = ByLot(candidates, lot=lot, among=marked & ~candidates.skipped)
+        self._all = ByLot(candidates, lot=lot, among=free)
+        self._number = candidates.n_answered
+        self._handed: int | None = None
+        self._terms: dict[int, dict[str, float]] = {}
+
+    def take(self, index: int) -> None:
+        self._marked.take(index)
+        self._all.take(index)
+        self._number += index == self._handed
+
+    def following(self, batch: Sequence[int]) -> int | None:
+        index = self._marked.following(batch) if self._number % 3 < 3 * FOREGROUND_SHARE else None
+        among_foreground = index is not None
+        if index is None:
+            index = self._all.following(batch)
+        if index is not None:
+            self._terms[index] = {"among_foreground": float(among_foreground)}
+        self._handed = index
+        return index
+
+    def score(self, index: int) -> float:
+        return self._all.score(index)
+
+    def terms(self, index: int) -> dict[str, float]:
+        return self._terms.get(index, {})
+
+
+class ClassStratified:
+    """Two thirds of the queries split evenly over both classes, the rest by the plain score (nnActive, ClaSP).
+
+    One after another: highest score of change, highest of no change, highest altogether; counted from the study's first
+    answer, so that small batches are stratified as well. nnActive: 66 % of a batch by A(map_c), the rest by A(entropy).
+    """
+
+    def __init__(self, candidates: Candidates, spacing: float) -> None:
+        scores = (*candidates.others, candidates.score)
+        self._turns = [HighestFirst(replace(candidates, score=score), spacing) for score in scores]
+        self._number = candidates.n_answered
+        self._handed: int | None = None
+        self._turn: dict[int, int] = {}
+
+    def take(self, index: int) -> None:
+        for chooser in self._turns:
+            chooser.take(index)
+        self._number += index == self._handed
+
+    def following(self, batch: Sequence[int]) -> int | None:
+        turn = self._number % len(self._turns)
+        index = self._turns[turn].following(batch)
+        if index is not None:
+            self._turn[index] = turn
+        self._handed = index
+        return index
+
+    def score(self, index: int) -> float:
+        return self._turns[self._turn.get(index, -1)].score(index)
+
+    def terms(self, index: int) -> dict[str, float]:
+        return {"turn": float(self._turn[index])} if index in self._turn else {}
+
+
+class Spacing:
+    """Whether candidates keep their distance, in mm within a case."""
+
+    def __init__(self, candidates: Candidates, spacing: float) -> None:
+        self._case, self._position = candidates.case, candidates.position
+        self._case_list, self._position_list = candidates.case.tolist(), candidates.position.tolist()
+        # A hair less, so that 3 slices of 4 mm are 12 mm apart in floating point as well.
+        self._spacing = spacing - 1e-6
+
+    def free(self, index: int, batch: Sequence[int]) -> bool:
+        """Whether a candidate is far enough from every member of the batch."""
+        case, position = self._case_list[index], self._position_list[index]
+        return all(
+            self._case_list[other] != case or abs(self._position_list[other] - position) >= self._spacing
+            for other in batch
+        )
+
+    def free_among(self, among: np.ndarray, batch: Sequence[int]) -> np.ndarray:
+        """The same for many candidates, bool."""
+        free = np.ones(among.size, dtype=bool)
+        for other in batch:
+            near = np.abs(self._position[among] - self._position[other]) < self._spacing
+            free &= ~(near & (self._case[among] == self._case[other]))
+        return free

@@ -1,0 +1,116 @@
+"""Words for a reader, from the terms of a slice: what an aggregation or a choice went by, beyond the map that is shown.
+
+Each function gives "" where the terms do not hold what it tells, as for a slice that chance brought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+UNLIKE, ALIKE = 1.5, 0.5
+"""From so many times the typical distance to anything labelled a slice is called unlike it; up to the second, alike."""
+
+Terms = Mapping[str, float]
+
+
+def novelty(terms: Terms) -> str:
+    """How near the nearest labelled slice is for this pool; empty when it is as usual or nothing is labelled."""
+    typical = terms.get("typical_distance", 0.0)
+    if typical <= 0.0:
+        return ""
+    if terms["distance"] >= UNLIKE * typical:
+        return "unlike anything labelled so far"
+    return "much like a labelled slice" if terms["distance"] <= ALIKE * typical else ""
+
+
+def seconds(terms: Terms) -> str:
+    """Predicted reading time."""
+    return f"about {terms['seconds']:.0f} s to read"
+
+
+def expected_dice(terms: Terms) -> str:
+    """How well the passes agree."""
+    return f"expected Dice {terms['expected_dice']:.2g}"
+
+
+def predicted_loss(terms: Terms) -> str:
+    """What the loss head says."""
+    return f"predicted loss {terms['learned']:.2g}"
+
+
+def unlike(terms: Terms) -> str:
+    """What the discriminator says."""
+    return f"told apart from the labelled slices with {terms['learned']:.2g}"
+
+
+def farthest(terms: Terms) -> str:
+    """Core-set."""
+    return f"{novelty(terms) or 'differs most from the slices in the queue so far'} (distance {terms['distance']:.2g})"
+
+
+def by_lot(terms: Terms) -> str:
+    """Foreground-aware random: from which slices this one was drawn."""
+    if "among_foreground" not in terms:
+        return ""
+    return "drawn by lot" + (" among slices that show signs of change" if terms["among_foreground"] else "")
+
+
+def turn(terms: Terms) -> str:
+    """Class-stratified: for which class the slice was asked for."""
+    if "turn" not in terms:
+        return ""
+    return ("most uncertain of change", "most uncertain of no change", "most uncertain")[int(terms["turn"])]
+
+
+def drawn_batch(terms: Terms) -> str:
+    """Stochastic batches."""
+    return "in the most uncertain of several batches drawn by lot" if "batch_score" in terms else ""
+
+
+def group(terms: Terms) -> str:
+    """Clusters: how many slices are like this one."""
+    if "group" not in terms:
+        return ""
+    size = int(terms["group"])
+    return f"typical of a group of {size} slices" if size > 1 else "like no other slice"
+
+
+def unlabelled_group(terms: Terms) -> str:
+    """TypiClust: the same, and how many of them are labelled."""
+    return f"{group(terms)}, {int(terms['labelled_in_group'])} of them read or queued" if "group" in terms else ""
+
+
+def shortlisted_group(terms: Terms) -> str:
+    """Cluster-margin: how many of the shortlisted slices lie in the same cluster."""
+    return f"one of {int(terms['group'])} such slices among the least certain" if "group" in terms else ""
+
+
+def apart(terms: Terms) -> str:
+    """K-means on BALD: how far from what was chosen with it."""
+    return "among the most uncertain, and unlike the rest of its batch" if "batch_distance" in terms else ""
+
+
+def gradient(terms: Terms) -> str:
+    """BADGE."""
+    if "gradient_distance" not in terms:
+        return ""
+    return (
+        f"drawn by how much and how differently it would change the network (distance {terms['gradient_distance']:.2g})"
+    )
+
+
+def cover(terms: Terms) -> str:
+    """Maximum cover."""
+    return "resembles many slices that nothing read or queued resembles as much" if "cover_gain" in terms else ""
+
+
+def ball(terms: Terms) -> str:
+    """ProbCover: which share of all slices it stands for."""
+    if "covered_share" not in terms:
+        return ""
+    return f"stands for {100 * terms['covered_share']:.0f} % of the slices, none of them stood for so far"
+
+
+def dissimilar(terms: Terms) -> str:
+    """Hybrid."""
+    return "among the most uncertain, and least like what was read or queued" if "similarity" in terms else ""
