@@ -10,7 +10,8 @@ import typer
 from LMIALLib.cli.console import ERR, OUT, guarded
 from LMIALLib.errors import WrongUse
 
-STRATEGIES = "default,random,entropy"
+STRATEGIES = "default,random,foreground-random-prediction,entropy,core-set"
+"""Compared where none are named."""
 
 
 def register(app: typer.Typer) -> None:

@@ -180,9 +180,10 @@ class _Simulation:
             return []
         if number == 1 and self.settings.initial:
             return run.track.drawn(wanted, self.job.seed)
-        return self._queried(run, wanted, number, budgets[-1])
+        return self._queried(run, wanted, number, len(run.order) / max(self._wanted(run, budgets[-1]), 1))
 
-    def _queried(self, run: _Run, wanted: int, number: int, budget: int) -> list[tuple[str, int]]:
+    def _queried(self, run: _Run, wanted: int, number: int, progress: float) -> list[tuple[str, int]]:
+        """What the strategy asks for; ``progress`` is the used share of the budget."""
         from LMIALLib.queries.ranking import rank
         from LMIALLib.queries.scoring import score_case
         from LMIALLib.queries.strategies import strategy
@@ -210,6 +211,7 @@ class _Simulation:
             spacing_mm=self.settings.spacing_mm,
             batch=wanted,
             count=wanted,
+            progress=min(progress, 1.0),
         )
         return [(query.case, query.slice) for query in ranking.queries]
 

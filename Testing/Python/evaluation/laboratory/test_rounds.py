@@ -113,6 +113,32 @@ def test_a_pool_that_is_used_up_ends_the_rounds(subject: Make, simulated: Simula
     assert [row["labelled"] for row in rows] == [0, 10, 19, 22] and rows[-1]["fraction"] == 1.0
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        *("default", "bald", "committee-vote", "view-consistency", "expected-dice", "badge", "hybrid", "typiclust"),
+        *("loss-prediction", "discriminator", "cost-aware", "clasp", "foreground-random-difference"),
+    ],
+)
+def test_strategies_get_what_they_need(subject: Make, simulated: Simulated, strategy: str) -> None:
+    rows = _rows(
+        simulated(strategy, "cohort", [subject("a", "train"), subject("b", "test")], initial=5, query=2, rounds=2)
+    )
+    assert [row["labelled"] for row in rows] == [0, 5, 7, 9] and {row["strategy"] for row in rows} == {strategy}
+
+
+def test_a_study_can_be_learned_as_the_product_does(subject: Make, simulated: Simulated) -> None:
+    from LMIALLib.network.weights import read_weights
+    from LMIALLib.resources import resource
+
+    digest = read_weights(resource("Weights", "change.safetensors"))[1].digest
+    options = {"start": "bundled", "start_digest": digest, "recipe": "product", "steps": 1}
+    one = subject("a", slices=14)
+    rows = _rows(simulated("committee-bald", "study", [one], query=3, rounds=1, training="warm", **options))
+    assert [row["labelled"] for row in rows] == [0, 3]
+    assert rows[0]["dice_fixed"] is not None and rows[0]["dice_start_same_slices"] == rows[0]["dice_unlabelled"]
+
+
 @pytest.mark.parametrize("training", ["fresh", "warm"])
 def test_a_job_that_was_stopped_goes_on_to_the_same_end(
     subject: Make, simulated: Simulated, monkeypatch: pytest.MonkeyPatch, training: str
