@@ -1,81 +1,144 @@
-"""Small cases with known change, and simulations of them that need no other process."""
+"""What a simulation leaves on disk, made up: curves of known shape, chosen slices, small cases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import csv
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from LMIALLib.evaluation.laboratory.rounds import Job, run_job
-from LMIALLib.evaluation.laboratory.settings import SimulationSettings
-from LMIALLib.evaluation.laboratory.subjects import Subject, save_subject, stacked_pair
-from LMIALLib.evaluation.laboratory.tracks import tracks_of
-from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.storage import save_pair, write_nrrd
-from LMIALLib.study import Study
+COLUMNS = [
+    "strategy",
+    "seed",
+    "round",
+    "labelled",
+    "fraction",
+    "dice_unlabelled",
+    "dice_start_same_slices",
+    "dice_fixed",
+    "dice_all",
+    "lesion_f1",
+    "seconds",
+    "two_class_dice",
+    "sensitivity",
+    "precision",
+    "volume_error_ml",
+    "hd95_mm",
+    "calibration_error",
+    "subjects",
+    "foreground_voxels",
+    "foreground_fraction",
+    "minutes",
+    "minutes_low",
+    "minutes_high",
+]
+SPEEDS = {
+    "default": 34.0,
+    "foreground-random-prediction": 26.0,
+    "difference-entropy": 30.0,
+    "entropy": 24.0,
+    "core-set": 18.0,
+    "random": 12.0,
+}
+"""Per unit of the fraction of labels: how fast each strategy's made-up Dice rises."""
 
 
-def small_subject(name: str = "a", part: str = "pool", *, slices: int = 22, seed: int = 0) -> Subject:
-    """Noise in a cylinder of brain, 40 x 36 pixels of 2 mm, with bright balls that are there at the follow-up only."""
-    rng = np.random.default_rng([seed, slices])
-    shape = (slices, 40, 36)
-    k, row, column = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    brain = np.broadcast_to((row - 20) ** 2 / 17**2 + (column - 18) ** 2 / 15**2 <= 1, shape).copy()
-    truth = np.zeros(shape, dtype=np.uint8)
-    for _ in range(6):
-        centre = rng.integers((1, 10, 10), (slices - 1, 30, 26))
-        truth |= (4 * (k - centre[0]) ** 2 + (row - centre[1]) ** 2 + (column - centre[2]) ** 2 <= 12).astype(np.uint8)
-    baseline = rng.normal(size=shape).astype(np.float32)
-    follow_up = baseline + 4 * truth + 0.3 * rng.normal(size=shape).astype(np.float32)
-    return Subject(name, part, stacked_pair(baseline, follow_up, brain, (3.0, 2.0, 2.0)), truth)
+def write_rows(folder: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    """rounds.csv with the given columns, the others empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "rounds.csv", "w", newline="", encoding="utf-8") as stream:
+        table = csv.DictWriter(stream, COLUMNS, restval="")
+        table.writeheader()
+        table.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    return folder
+
+
+def made_up_rows(
+    speeds: Mapping[str, float] = SPEEDS,
+    *,
+    seeds: int = 4,
+    rounds: int = 10,
+    start: float = 0.10,
+    full: float = 0.72,
+    noise: float = 0.01,
+) -> list[dict[str, object]]:
+    """Dice(x) = c - (c - d) exp(-speed x) over 0 to 20 % of 1000 slices, with an offset a seed and noise a round."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for seed in range(seeds):
+        shift = noise * rng.standard_normal()
+        for strategy, speed in speeds.items():
+            for number in range(rounds + 1):
+                x = 0.2 * number / rounds
+                dice = full - (full - start) * np.exp(-speed * x) + shift
+                dice += noise * rng.standard_normal() if number > 1 else 0.0
+                foreground = 1 - np.exp(-3 * speed / 26 * x)
+                rows.append(
+                    {
+                        "strategy": strategy,
+                        "seed": seed,
+                        "round": number,
+                        "labelled": round(1000 * x),
+                        "fraction": float(x),
+                        "dice_unlabelled": float(dice - 0.02),
+                        "dice_start_same_slices": start + shift,
+                        "dice_fixed": float(dice),
+                        "dice_all": float(dice + 0.01 * x),
+                        "lesion_f1": float(dice * 0.9),
+                        "foreground_fraction": float(foreground),
+                        "minutes": float(300 * x * (1 + speed / 60)),
+                        "minutes_low": float(150 * x * (1 + speed / 60)),
+                        "minutes_high": float(450 * x * (1 + speed / 60)),
+                    }
+                )
+        rows.append({"strategy": "full", "seed": seed, "round": 0, "labelled": 1000, "fraction": 1.0})
+        rows[-1].update(dice_fixed=float(full + shift), dice_all=float(full + shift), lesion_f1=full * 0.9)
+    return rows
+
+
+def write_chosen(folder: Path, speeds: Mapping[str, float], *, seeds: int, study: bool) -> None:
+    """chosen.csv and cases/*.npz: round 1 the same for all, then queries; a study has one case and two folds."""
+    rng = np.random.default_rng(1)
+    cases = ["head"] if study else [f"subject{k:02d}" for k in range(1, 9)]
+    slices, shape = (60, (40, 36)) if study else (30, (40, 36))
+    (folder / "cases").mkdir(exist_ok=True)
+    yy, xx = np.mgrid[: shape[0], : shape[1]]
+    brain = ((yy - 20) / 18) ** 2 + ((xx - 18) / 16) ** 2 < 1
+    for k, case in enumerate(cases):
+        baseline = np.where(brain, 1 + 0.3 * rng.standard_normal((slices, *shape)), 0)
+        truth = np.zeros((slices, *shape), dtype=bool)
+        if k % 4 != 3:
+            for centre in (slices // 3, slices // 2 + 3):
+                truth[centre - 2 : centre + 3, 12:17, 10 + k : 15 + k] = True
+        np.savez_compressed(
+            folder / "cases" / f"{case}.npz",
+            baseline=baseline.astype(np.float16),
+            follow_up=(baseline + 2.0 * truth).astype(np.float16),
+            mask=np.broadcast_to(brain, truth.shape),
+            truth=truth,
+            voxel_mm=np.array([3.0, 2.0, 2.0]),
+        )
+    with open(folder / "chosen.csv", "w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(["strategy", "seed", "part", "round", "order", "case", "slice"])
+        pairs = [(case, number) for case in cases for number in range(slices)]
+        for seed in range(seeds):
+            first = [pairs[k] for k in np.random.default_rng(seed).permutation(len(pairs))]
+            for place, strategy in enumerate(speeds):
+                for part in ("pool", "fold0", "fold1") if study else ("pool",):
+                    rest = [first[k] for k in 4 + np.random.default_rng(97 * seed + place).permutation(len(first) - 4)]
+                    for order, (case, number) in enumerate([*first[:4], *rest[:24]]):
+                        table.writerow([strategy, seed, part, 1 + order // 4, order, case, number])
 
 
 @pytest.fixture
-def subject() -> Callable[..., Subject]:
-    """`small_subject` as a fixture."""
-    return small_subject
-
-
-TINY = SimulationSettings(("random",), seeds=1, rounds=2, steps=3, widths=(4, 8), spacing_mm=6.0)
-
-
-@pytest.fixture
-def simulated(tmp_path: Path) -> Callable[..., Job]:
-    """A function (strategy, kind, subjects, settings...) -> the finished job, computed in this process."""
-
-    def run(
-        strategy: str, kind: str, subjects: list[Subject], *, seed: int = 0, key: str = "job", **changed: object
-    ) -> Job:
-        for name in ("cases", "jobs"):
-            (tmp_path / name).mkdir(exist_ok=True)
-        for one in subjects:
-            save_subject(one, tmp_path / "cases" / f"{one.name}.npz")
-        settings = replace(TINY, strategies=(strategy,) if strategy != "full" else ("random",), **changed)  # type: ignore[arg-type]
-        settings = settings.resolved(tracks_of(kind, subjects)[0].size)
-        digest = "".join(one.digest() for one in subjects)
-        job = Job(str(tmp_path), kind, digest, settings.to_dict(), strategy, seed, f"{key}-{strategy}-{seed}")
-        run_job(job)
-        return job
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study with the case "a", its slices along the last array axis, and its truth stored with it."""
-    folder = tmp_path_factory.mktemp("simulated") / "study"
-    made = small_subject()
-    turned = {name: np.moveaxis(getattr(made.pair, name), 0, 2) for name in ("baseline", "follow_up", "mask")}
-    spacing = (3.0, 2.0, 2.0)
-    grid = replace(made.pair.grid, size=tuple(turned["mask"].shape[::-1]), spacing=spacing)  # type: ignore[arg-type]
-    pair = Pair(**turned, grid=grid, axis=2)
-    with Study.create(folder) as study:
-        staged = study.stage_case("a")
-        save_pair(pair, staged / "pair-1")
-        (staged / "source").mkdir()
-        study.add_case("a", staged)
-    write_nrrd(folder / "cases" / "a" / "truth.nrrd", np.moveaxis(made.truth, 0, 2), grid)
+def simulation(tmp_path: Path) -> Path:
+    """A cohort's simulation: six strategies, four seeds, ten rounds, and the reference."""
+    folder = write_rows(tmp_path / "simulation", made_up_rows())
+    write_chosen(folder, SPEEDS, seeds=4, study=False)
+    config = {"strategies": list(SPEEDS), "seeds": 4, "rounds": 10, "start": "scratch", "steps": 200, "reader": "exact"}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
