@@ -105,7 +105,29 @@ def simulate(
             resume=resume,
             watch=watch,
         )
+    _tell(out)
+
+
+def _tell(out: Path) -> None:
+    """The outcome as a short table, and where everything lies."""
+    from rich.table import Table
+
+    from LMIALLib.evaluation.laboratory.headline import headline
+    from LMIALLib.evaluation.laboratory.result_tables import screening_table
+    from LMIALLib.evaluation.laboratory.summary import summarise
+
+    summary = summarise(out)
+    found = screening_table(summary)
+    shown = Table(box=None)
+    for place, name in enumerate(found.head):
+        shown.add_column(name, justify="right" if place else "left")
+    for row in found.rows:
+        shown.add_row(*row)
+    OUT.print(shown)
+    for sentence in (*headline(summary), *summary.notes):
+        OUT.print(sentence, markup=False)
     OUT.print(f"Tables: {out / 'rounds.csv'}", markup=False)
+    OUT.print(f"Report: {out / 'report.html'}", markup=False)
 
 
 def _truths(words: list[str]) -> dict[str, Path]:

@@ -14,6 +14,7 @@ from LMIALLib.errors import BadInput
 from LMIALLib.evaluation.laboratory.cluster import check_scheduler, computed, connected
 from LMIALLib.evaluation.laboratory.learning import COMMITTEE, PASSES, start_weights
 from LMIALLib.evaluation.laboratory.readers import SECONDS_A_CASE
+from LMIALLib.evaluation.laboratory.report import write_report
 from LMIALLib.evaluation.laboratory.rounds import Job, run_job
 from LMIALLib.evaluation.laboratory.settings import FULL, SimulationSettings
 from LMIALLib.evaluation.laboratory.subjects import Source, found_sources, load_subject, made_subject, save_subject
@@ -57,7 +58,8 @@ def simulate(
 
     Args:
         place: a cohort folder or a study.
-        out: folder for ``config.json``, ``cases/``, ``jobs/``, ``rounds.csv``, ``timing.csv`` and ``chosen.csv``.
+        out: folder for ``config.json``, ``cases/``, ``jobs/``, ``rounds.csv``, ``timing.csv``, ``chosen.csv``
+            and ``report.html``.
         settings: see `SimulationSettings`.
         truths: of a study, case name to a volume on the pair's grid; a case without takes the one stored with it.
         where: see `Where`.
@@ -83,6 +85,9 @@ def simulate(
         ready = len(jobs) - len(left)
         computed(client, run_job, [(j.key, j) for j in left], lambda n, of: watch("jobs", ready + n, ready + of))
     write_tables(out, jobs)
+    watch("report", 0, 1)
+    write_report(out)
+    watch("report", 1, 1)
     return jobs
 
 
