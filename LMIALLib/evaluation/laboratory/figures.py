@@ -23,14 +23,15 @@ MEASURES = {
     "lesion_f1": "lesion-wise F1 on the fixed test set",
 }
 """Columns whose learning curves can be looked at."""
-COLOURS = ("#e377c2", "#7fc97f", "#9d8df1", "#ff7f50", "#4f9bff", "#c7e05a", "#f0a3a3", "#5fd3b0", "#d0a060", "#b0b7c0")
+COLOURS = ("#e377c2", "#7fc97f", "#9d8df1", "#ef5f5f", "#4f9bff", "#c7e05a", "#f0a3a3", "#5fd3b0", "#d0a060", "#b0b7c0")
 FIXED_COLOURS = {"default": LABEL, "foreground-random-prediction": SUGGESTION, "random": "#8b98a5"}
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 AT_FIRST = 6
 """Curves that are drawn at once; the others wait in the legend."""
 
 
 def highlighted(summary: Summary, count: int = AT_FIRST) -> list[str]:
-    """The strategies to look at first, in order of their areas: those named beforehand, the baselines, then the best."""
+    """The strategies to look at first, by area: those named beforehand, baselines, then the best."""
     names = [found.strategy for found in summary.strategies]
     first = [*(summary.planned.first, summary.planned.second)] if summary.planned else []
     wanted = dict.fromkeys(name for name in (*first, "default", *BASELINES, *names) if name in names)
@@ -45,7 +46,7 @@ def learning_curves(summary: Summary) -> Figure:
     seen = highlighted(summary)
     drawn: dict[str, list[Any]] = {name: [] for name in measures}
     for place, found in enumerate(summary.strategies):
-        colour, shown = _colour(summary, place), found.strategy in seen or "legendonly"
+        colour, shown = _colour(found.strategy, place), found.strategy in seen or "legendonly"
         curves = {name: found.curve(name) for name in measures}
         x = 100 * found.dice.fraction
         for name, curve in curves.items():
@@ -62,7 +63,9 @@ def learning_curves(summary: Summary) -> Figure:
             showlegend=False,
             **group,
         )
-        figure.add_scatter(x=x, y=middle, name=found.strategy, line=_line(colour, place), mode="lines+markers", **group)
+        figure.add_scatter(
+            x=x, y=middle, name=found.strategy, line=_line(found.strategy, place), mode="lines+markers", **group
+        )
     end = 100 * max((float(found.dice.fraction[-1]) for found in summary.strategies), default=1.0)
     for name in measures:
         level = _full(summary, name)
@@ -83,27 +86,31 @@ def learning_curves(summary: Summary) -> Figure:
 
 
 def cost_curves(summary: Summary) -> Figure:
-    """Dice on the fixed test set by estimated minutes of reading; bands: constants of reading time moved by +-50 %."""
+    """Dice on the fixed test set by estimated minutes of reading.
+
+    Bands, of two strategies only because they overlap: constants of the reading time moved by +-50 %.
+    """
     figure = _figure(height=520)
-    seen = highlighted(summary)
+    seen, banded = highlighted(summary), highlighted(summary, 2)
     for place, found in enumerate(summary.strategies):
-        colour = _colour(summary, place)
+        colour = _colour(found.strategy, place)
         group = {"legendgroup": found.strategy, "visible": found.strategy in seen or "legendonly"}
-        low, high = (found.curve(name).mean for name in ("minutes_low", "minutes_high"))
         dice = found.dice.mean
-        figure.add_scatter(
-            x=np.concatenate((low, high[::-1])),
-            y=np.concatenate((dice, dice[::-1])),
-            fill="toself",
-            fillcolor=_faint(colour),
-            line={"width": 0},
-            hoverinfo="skip",
-            showlegend=False,
-            **group,
-        )
+        if found.strategy in banded:
+            low, high = (found.curve(name).mean for name in ("minutes_low", "minutes_high"))
+            figure.add_scatter(
+                x=np.concatenate((low, high[::-1])),
+                y=np.concatenate((dice, dice[::-1])),
+                fill="toself",
+                fillcolor=_faint(colour),
+                line={"width": 0},
+                hoverinfo="skip",
+                showlegend=False,
+                **group,
+            )
         minutes = found.curve("minutes").mean
         figure.add_scatter(
-            x=minutes, y=dice, name=found.strategy, line=_line(colour, place), mode="lines+markers", **group
+            x=minutes, y=dice, name=found.strategy, line=_line(found.strategy, place), mode="lines+markers", **group
         )
     figure.update_layout(xaxis={"title": "estimated minutes of reading"}, yaxis={"title": MEASURES["dice_fixed"]})
     return figure
@@ -145,14 +152,14 @@ def strip_of_slices(summary: Summary, picks: Picks, case: str) -> Figure:
         list(range(shares.shape[1])),
         shares,
         picks.changed.get(case),
-        titles=("slice, 0-based", "voxels that changed", "of seeds"),
+        titles=("slice, 0-based", "of seeds"),
         hover="slice %{x}, %{y}<br>asked for with %{z:.0%} of the seeds<extra></extra>",
         percent=True,
     )
 
 
 def counts_by_case(summary: Summary, picks: Picks) -> Figure:
-    """A cohort: slices asked for of each case by the last round, mean over seeds, under how many of its slices changed."""
+    """A cohort: slices asked for of each case by the last round, mean over seeds; above, its slices with change."""
     names = [found.strategy for found in summary.strategies]
     known = all(case in picks.changed for case in picks.cases)
     changed = np.array([(picks.changed[case] > 0).sum() for case in picks.cases]) if known else None
@@ -161,7 +168,7 @@ def counts_by_case(summary: Summary, picks: Picks) -> Figure:
         picks.cases,
         slices_by_case(picks, names),
         changed,
-        titles=("case of the pool", "slices that changed", "slices"),
+        titles=("case of the pool", "slices"),
         hover="%{x}, %{y}<br>%{z:.1f} slices asked for<extra></extra>",
         percent=False,
     )
@@ -173,7 +180,7 @@ def _under_truth(
     table: np.ndarray,
     truth: np.ndarray | None,
     *,
-    titles: tuple[str, str, str],
+    titles: tuple[str, str],
     hover: str,
     percent: bool,
 ) -> Figure:
@@ -193,14 +200,14 @@ def _under_truth(
         x=list(places),
         y=list(names),
         zmin=0,
+        zmax=1 if percent else max(float(table.max(initial=0)), 1.0),
         colorscale="Viridis",
-        colorbar={"title": titles[2], "tickformat": ".0%" if percent else None, "len": 0.7, "y": 0.35},
+        colorbar={"title": titles[1], "tickformat": ".0%" if percent else None, "len": 0.7, "y": 0.35},
         hovertemplate=hover,
         row=2,
         col=1,
     )
     figure.update_yaxes(autorange="reversed", automargin=True, row=2, col=1)
-    figure.update_yaxes(title=titles[1], row=1, col=1)
     figure.update_xaxes(title=titles[0], automargin=True, row=2, col=1)
     return figure
 
@@ -222,9 +229,9 @@ def _buttons(measures: Sequence[str], drawn: dict[str, list[Any]]) -> dict[str, 
         "x": 0,
         "xanchor": "left",
         "y": 1.14,
-        "bgcolor": "#1c232b",
-        "bordercolor": "#3a4653",
-        "font": {"color": "#8b98a5"},
+        "bgcolor": "#8b98a5",
+        "bordercolor": BACKGROUND,
+        "font": {"color": BACKGROUND},
         "buttons": [
             {
                 "label": MEASURES[name],
@@ -265,8 +272,8 @@ def _dress(figure: Figure, height: int) -> None:
     )
 
 
-def _colour(summary: Summary, place: int) -> str:
-    return FIXED_COLOURS.get(summary.strategies[place].strategy, COLOURS[place % len(COLOURS)])
+def _colour(strategy: str, place: int) -> str:
+    return FIXED_COLOURS.get(strategy, COLOURS[place % len(COLOURS)])
 
 
 def _faint(colour: str) -> str:
@@ -274,13 +281,10 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.14)"
 
 
-def _line(colour: str, place: int) -> dict[str, Any]:
+def _line(strategy: str, place: int) -> dict[str, Any]:
     """Strategies that share a colour differ in their dashes."""
-    return {
-        "color": colour,
-        "width": 2,
-        "dash": ("solid", "dash", "dot", "dashdot", "longdash")[place // len(COLOURS) % 5],
-    }
+    dash = "solid" if strategy in FIXED_COLOURS else DASHES[place // len(COLOURS) % len(DASHES)]
+    return {"color": _colour(strategy, place), "width": 2, "dash": dash}
 
 
 def _row_height(count: int) -> int:

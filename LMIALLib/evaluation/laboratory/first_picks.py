@@ -12,6 +12,7 @@ from LMIALLib.evaluation.laboratory.records import Chosen, read_case
 from LMIALLib.evaluation.pictures import BACKGROUND, LABEL, TEXT
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ARRAYS = ("baseline", "follow_up", "mask", "truth")
@@ -53,15 +54,12 @@ def first_picks(folder: Path, queries: Mapping[str, Sequence[Chosen]]) -> Figure
     return figure
 
 
-def _panel(axes: object, arrays: Sequence[np.ndarray], row: Chosen, side_mm: tuple[float, float]) -> None:
+def _panel(axes: Axes, arrays: Sequence[np.ndarray], row: Chosen, side_mm: tuple[float, float]) -> None:
     """Baseline and follow-up of one slice in one image, cut to the brain of the whole case."""
-    from matplotlib.axes import Axes
-
-    assert isinstance(axes, Axes)
     baseline, follow_up, mask, truth = arrays
-    seen = mask.any(axis=0)
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if seen.any() else np.s_[:, :]
+    seen = mask.max(axis=0)
+    rows, columns = np.flatnonzero(seen.max(axis=1)), np.flatnonzero(seen.max(axis=0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if rows.size else np.s_[:, :]
     visits = [stack[row.slice][box].astype(np.float32) for stack in (baseline, follow_up)]
     brain = mask[row.slice][box]
     values = np.concatenate([visit[brain] for visit in visits]) if brain.any() else np.array([0.0, 1.0])

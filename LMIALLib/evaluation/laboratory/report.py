@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MORE_STYLE = """
-main{max-width:1240px}.wide{overflow-x:auto}h2{margin-top:44px}p.told{font-size:18px;line-height:1.5;color:#fff;margin:8px 0}
-td{white-space:nowrap}tr:hover td{background:#161b22}pre{background:#161b22;padding:14px;overflow-x:auto;font-size:12px}
+main{max-width:1240px}.wide{overflow:auto;max-height:620px;margin-bottom:14px}th{position:sticky;top:0;background:#11151a}
+h2{margin-top:44px}
+p.told{font-size:18px;line-height:1.5;color:#fff;margin:8px 0}td{white-space:nowrap}
+tr:hover td{background:#161b22}pre{background:#161b22;padding:14px;overflow-x:auto;font-size:12px}
 p.small{color:#9fb0c0;font-size:14px}details summary{cursor:pointer;color:#9fb0c0}
 """
 PICTURED = 10
@@ -53,7 +55,7 @@ def write_report(folder: Path) -> Path:
     Raises BadInput where rounds.csv is missing, empty or broken; WrongUse where plotly is not installed.
     """
     folder = Path(folder)
-    summary = summarise(folder)
+    library, summary = figures.plotly_library(), summarise(folder)
     picks = picks_of(folder, read_chosen(folder), study=summary.config.get("kind") == "study")
     parts = [_heading(summary)]
     if summary.strategies:
@@ -69,7 +71,7 @@ def write_report(folder: Path) -> Path:
     parts += [_judging(summary, picks.study), _config(summary)]
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>LMIAL laboratory</title>'
-        f"<style>{STYLE}{MORE_STYLE}</style><script>{figures.plotly_library()}</script><main>{''.join(parts)}</main></html>"
+        f"<style>{STYLE}{MORE_STYLE}</style><script>{library}</script><main>{''.join(parts)}</main></html>"
     )
     out = folder / "report.html"
     with written_whole(out) as temporary:
@@ -79,12 +81,14 @@ def write_report(folder: Path) -> Path:
 
 def _heading(summary: Summary) -> str:
     where = summary.config.get("source")
+    counts = sorted({len(found.runs) for found in summary.strategies} or {0})
+    seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
     what = f"{summary.config.get('kind', 'simulation')} {where}" if where else "a simulation"
     told = "".join(f'<p class="told">{html.escape(sentence)}</p>' for sentence in headline(summary))
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in summary.notes)
     return (
         "<h1>Query strategies compared</h1>"
-        f'<p class="lead">{html.escape(what)} · {len(summary.strategies)} strategies, {summary.seeds} seeds · '
+        f'<p class="lead">{html.escape(what)} · {len(summary.strategies)} strategies, {seeds} seeds · '
         f"LMIAL {LMIALLib.__version__} · research use only</p>{told}{notes}"
     )
 
@@ -93,25 +97,26 @@ def _curves(summary: Summary) -> str:
     return (
         "<h2>Learning curves</h2>"
         f"<p>Means over seeds. Bands are 95 % intervals of the mean (Student's t over seeds), "
-        "so few seeds make them wide. Click a name in the legend to show or hide a strategy, double-click to see it alone. "
-        f"White: full annotation.</p>{_drawn(figures.learning_curves(summary))}"
+        "so few seeds make them wide. Click a name in the legend to show or hide a strategy, double-click to see it "
+        f"alone. White: full annotation.</p>{_drawn(figures.learning_curves(summary))}"
     )
 
 
 def _ranking(summary: Summary) -> str:
     return (
-        "<h2>Ranking</h2><p>Area: under the curve of Dice on the fixed test set over the fraction of labels, divided by the "
-        "range of that fraction, so it reads as a mean Dice; interval over seeds. Mean rank: 1 is best in every seed. "
-        f"Gap closed: of the Dice between no labels ({summary.start.mean:.3f}) and full annotation "
+        "<h2>Ranking</h2><p>Area: under the curve of Dice on the fixed test set over the fraction of labels, divided "
+        "by the range of that fraction, so it reads as a mean Dice; interval over seeds. Mean rank: 1 is best in "
+        f"every seed. Gap closed: of the Dice between no labels ({summary.start.mean:.3f}) and full annotation "
         f"({summary.full.mean:.3f}).</p>{_wide(screening_table(summary))}"
     )
 
 
 def _gap(summary: Summary) -> str:
     words = (
-        "<h2>What it takes to reach full annotation</h2><p>The fraction of slices at which the mean curve first reaches a "
-        "share of the fully annotated Dice, or of the gap, straight lines between rounds. Foreground efficiency is b of "
-        "Dice(x) = c - a exp(-b (x - x0)), x the per cent of foreground voxels annotated: higher needs less foreground.</p>"
+        "<h2>What it takes to reach full annotation</h2><p>The fraction of slices at which the mean curve reaches "
+        "a share of the fully annotated Dice, or of the gap, straight lines between rounds. Foreground efficiency is b "
+        "of Dice(x) = c - a exp(-b (x - x0)), x the per cent of foreground voxels annotated: higher needs less "
+        "foreground.</p>"
     )
     page = words + _wide(labels_table(summary))
     if summary.informative:
@@ -128,8 +133,8 @@ def _comparisons(summary: Summary) -> str:
         else f"No p value is told with fewer than {SEEDS_FOR_P} seeds."
     )
     page = (
-        "<h2>Paired comparisons</h2><p>Differences in area on the same seeds, with 95 % intervals that are not corrected. "
-        "An interval that contains 0 is a tie. "
+        "<h2>Paired comparisons</h2><p>Differences in area on the same seeds, with 95 % intervals that are not "
+        "corrected. An interval that contains 0 is a tie. "
         f"{correction} Seeds are repeats of one experiment, not patients.</p>"
     )
     if len(summary.strategies) > 1:
@@ -137,9 +142,9 @@ def _comparisons(summary: Summary) -> str:
         if baseline is not None:
             page += _wide(comparison_table(summary, baseline))
         page += (
-            "<h2>Pairwise penalty matrix</h2><p>In how many of the rounds the strategy of the row beats that of the column: "
-            "the mean difference in Dice over the same seeds is positive and its 95 % interval (paired, uncorrected) lies "
-            "above 0. Rounds before the first query do not count. "
+            "<h2>Pairwise penalty matrix</h2><p>In how many of the rounds the strategy of the row beats that of the "
+            "column: the mean difference in Dice over the same seeds is positive and its 95 % interval (paired, "
+            "uncorrected) lies above 0. Rounds before the first query do not count. "
             f"</p>{_drawn(figures.penalty_map(summary))}"
         )
     return page
@@ -149,14 +154,15 @@ def _cost(summary: Summary) -> str:
     constants = summary.config.get("constants", {})
     known = {"seconds_a_slice", "seconds_a_boundary_mm", "seconds_a_case_switch"} <= set(constants)
     model = (
-        f"{constants['seconds_a_slice']:g} s a slice, {constants['seconds_a_boundary_mm']:g} s a millimetre of boundary "
-        f"drawn, {constants['seconds_a_case_switch']:g} s for another case"
+        f"{constants['seconds_a_slice']:g} s a slice, {constants['seconds_a_boundary_mm']:g} s a millimetre of "
+        f"boundary drawn, {constants['seconds_a_case_switch']:g} s for another case"
         if known
         else "a slice, a millimetre of boundary drawn and another case have a fixed time each"
     )
     return (
-        f"<h2>Cost</h2><p>Estimated reading time: {model}. Bands and brackets: these constants moved by -50 and +50 %. "
-        f"No reader was timed for this.</p>{_drawn(figures.cost_curves(summary))}{_wide(minutes_table(summary))}"
+        f"<h2>Cost</h2><p>Estimated reading time, nobody was timed: {model}. Brackets, and the bands of two "
+        "strategies: these constants moved by -50 and +50 %.</p>"
+        f"{_drawn(figures.cost_curves(summary))}{_wide(minutes_table(summary))}"
     )
 
 
@@ -166,15 +172,13 @@ def _asked_for(summary: Summary, picks: Picks) -> str:
     names = [found.strategy for found in summary.strategies]
     page = "<h2>What was asked for</h2>"
     if picks.study:
-        page += (
-            "<p>The share of seeds with which a slice was asked for by the last round; amber above: true change.</p>"
-        )
+        page += "<p>Share of seeds with which a slice was asked for by the last round; amber: true change, voxels.</p>"
         for case in picks.cases[:STRIPS]:
             page += f"<p><b>{html.escape(case)}</b></p>{_drawn(figures.strip_of_slices(summary, picks, case))}"
         page += _wide(pair_table(summary))
         page += (
-            '<p class="small">Same-slice gain: Dice on what nobody annotated, minus that of the model of round 0 on the very '
-            "same slices. The slices left over differ by strategy, so it does not compare strategies; dice_fixed does.</p>"
+            '<p class="small">Same-slice gain: Dice on what nobody annotated, minus that of the first model on the '
+            "same slices. Which slices are left differs by strategy, so strategies are compared on dice_fixed.</p>"
         )
     else:
         page += (
@@ -191,8 +195,8 @@ def _pictures(folder: Path, summary: Summary, picks: Picks) -> str:
         return ""
     seed = min(row.seed for rows in shown.values() for row in rows)
     return (
-        f"<h2>First queries</h2><p>The first {QUERIES} slices that a strategy asked for itself, seed {seed}: baseline left, "
-        "follow-up right, as they are stored; amber: true change.</p>"
+        f"<h2>First queries</h2><p>The first {QUERIES} slices that a strategy asked for itself, seed {seed}: baseline "
+        "left, follow-up right, as they are stored; amber: true change.</p>"
         f'<img alt="first queries of each strategy" src="data:image/webp;base64,{_webp(picture)}">'
     )
 
@@ -200,21 +204,21 @@ def _pictures(folder: Path, summary: Summary, picks: Picks) -> str:
 def _judging(summary: Summary, study: bool) -> str:
     test = (
         "One study: contiguous blocks of slices are alternately pool and test, with a guard slice between them, then "
-        "swapped; dice_fixed pools the test blocks of both folds. The set of slices nobody annotated differs by strategy, "
-        "so strategies are compared on dice_fixed only."
+        "swapped; dice_fixed pools the test blocks of both folds. The set of slices nobody annotated differs by "
+        "strategy, so strategies are compared on dice_fixed only."
         if study
         else "A cohort: dice_fixed is measured on test subjects that are never asked for, the same for all strategies."
     )
     sentences = [
         test,
-        "Dice is the lesion's, voxels pooled over the test set. The two-class mean that LMI-AL's code prints is a column of "
-        "rounds.csv of its own and is not comparable.",
+        "Dice is the lesion's, voxels pooled over the test set. The two-class mean that LMI-AL's code prints is a "
+        "column of rounds.csv of its own and is not comparable.",
         "Cases without change add their false positives to pooled figures and take no part in HD95.",
-        "The fully annotated reference is trained on the same pool with the same start, recipe, steps and model selection; "
-        f"its Dice is the mean over {summary.full.seeds} seeds. A gap under {LEAST_GAP:g} Dice is not informative.",
-        "Intervals are Student's t over seeds. They say how far a repeat with other seeds may differ on these very cases, "
-        "nothing of other patients.",
-        "A two-dimensional network on slices of volumes, with whole slices as queries: other units of query are not judged.",
+        "The fully annotated reference is trained on the same pool with the same start, recipe, steps and model "
+        f"selection; its Dice is the mean over {summary.full.seeds} seeds. A gap under {LEAST_GAP:g} tells nothing.",
+        "Intervals are Student's t over seeds. They say how far a repeat with other seeds may differ on these very "
+        "cases, nothing of other patients.",
+        "A two-dimensional network on slices of volumes, asked for by whole slices: no other unit of query is judged.",
     ]
     return "<h2>How it was judged</h2><ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in sentences) + "</ul>"
 

@@ -62,8 +62,8 @@ def screening_table(summary: Summary, budgets: Sequence[float] = BUDGETS) -> Tab
     return Table(head, tuple(rows))
 
 
-def gap_table(summary: Summary, most: int = 7) -> Table:
-    """Share of the gap closed, with 95 % intervals, at the budgets after the first that were simulated, or ``most`` of them."""
+def gap_table(summary: Summary, most: int = 6) -> Table:
+    """Share of the gap closed, with 95 % intervals, at the simulated budgets after the first, or ``most`` of them."""
     if not summary.strategies:
         return Table(("strategy",), ())
     fraction = summary.strategies[0].dice.fraction
@@ -72,7 +72,7 @@ def gap_table(summary: Summary, most: int = 7) -> Table:
         (found.strategy, *(percent_with_bounds(found.gap_closed.values[k]) for k in shown))
         for found in summary.strategies
     ]
-    return Table(("strategy", *(f"{percent(fraction[k], 1)} of slices" for k in shown)), tuple(rows))
+    return Table(("strategy", *(percent(fraction[k], 1) for k in shown)), tuple(rows))
 
 
 def labels_table(summary: Summary) -> Table:

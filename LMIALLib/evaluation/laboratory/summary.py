@@ -277,16 +277,18 @@ def _cautions(summary: Summary) -> list[str]:
             f"Full annotation is worth {summary.gap:.3f} Dice more than none, under {LEAST_GAP:g}: this setting says "
             "nothing about strategies, and no share of the gap is told."
         )
-    if 0 < summary.full.seeds < summary.seeds:
-        found.append(f"The fully annotated reference has {summary.full.seeds} of {summary.seeds} seeds so far.")
+    most = max((len(strategy.runs) for strategy in summary.strategies), default=0)
+    if 0 < summary.full.seeds < most:
+        found.append(f"The fully annotated reference has {summary.full.seeds} of {most} seeds so far.")
     if any(not np.isfinite(strategy.rank) for strategy in summary.strategies):
         found.append("There are no ranks: no seed has a whole run of every strategy.")
     others = len(summary.strategies) - 1
     if 1 < summary.seeds < SEEDS_FOR_P and others:
         found.append(
-            f"A screening: {summary.seeds} seeds allow no test, so no p value is told and no interval is corrected; "
-            f"were all equal, about {others / 40:.1f} of {others} would seem better than a baseline by chance."
+            f"A screening: {summary.seeds} seeds allow no test, so no p value is told; no interval is corrected."
         )
+        if others > 20:
+            found.append(f"Were all strategies equal, about {others / 40:.0f} of {others} would seem better by chance.")
     if summary.seeds == 1:
         found.append(
             "Some strategy has one complete seed only: differences from it can be chance, and no interval is told."
