@@ -1,4 +1,4 @@
-"""The application ``lmial``: help, completion, and the commands of the three groups."""
+"""The application ``lmial``: help, completion, and the commands of all groups."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import cohorts, making, reading, simulating, studies
+from LMIALLib.cli import cohorts, making, reading, simulating, strategies, studies
 
 app = typer.Typer(
     name="lmial",
@@ -33,6 +33,7 @@ def _root(
 
 studies.register(app)
 reading.register(app)
+strategies.register(app)
 making.register(app)
 cohorts.register(app)
 simulating.register(app)

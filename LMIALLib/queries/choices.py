@@ -42,7 +42,7 @@ class Choice:
 
 
 highest_first = Choice("highest-first", HighestFirst)
-random = Choice("random", ByLot, uniform=True, by_score=False)
+random = Choice("random", ByLot, uniform=True, by_score=False, told=telling.lot)
 foreground_by_lot = Choice("foreground-by-lot", ForegroundByLot, by_score=False, told=telling.by_lot)
 class_stratified = Choice(
     "class-stratified",

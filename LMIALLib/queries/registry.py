@@ -1,10 +1,4 @@
-"""The strategies that LMIAL brings. Each line composes a measure, an aggregation and a choice.
-
-Notation of the formulas: p probability of change at pixel x; p_t that of one of several predictions, of a pass, of a
-member of a committee or of a view, as the strategy needs; H binary entropy; Sum over the pixels of a slice's brain
-region; w the weight min(|difference| / 5, 1); s the score of a slice; f its feature vector; L what is labelled, S what
-is chosen.
-"""
+"""The strategies that LMIAL brings: each composes a measure, an aggregation and a choice under one name."""
 
 from __future__ import annotations
 
@@ -15,6 +9,15 @@ from LMIALLib.queries import aggregations, choices, noise
 from LMIALLib.queries.measures import MEASURES
 from LMIALLib.queries.registry_uncertainty import BALD, ENTROPY, LMI_AL, NNACTIVE, NORMALISED, UNCERTAINTY, WEIGHTED
 from LMIALLib.queries.strategy import Strategy
+
+NOTATION = (
+    "In the formulas p is the probability of change at a pixel, p_t that of one of several predictions (of a pass, of "
+    "a member of a committee or of a view, as the strategy needs), H the binary entropy in nats, Sum runs over the "
+    "pixels of a slice's brain region, w = min(|difference| / 5, 1) with the difference in robust spreads of the "
+    "brain, s is the score of a slice, f its feature vector, n the queries of a batch, L what is labelled, S what is "
+    "chosen."
+)
+"""What the symbols in `Strategy.formula` mean."""
 
 _STOCHASTIC = "Kirsch et al., arXiv 2106.12059"
 

@@ -48,6 +48,11 @@ def farthest(terms: Terms) -> str:
     return f"{novelty(terms) or 'differs most from the slices in the queue so far'} (distance {terms['distance']:.2g})"
 
 
+def lot(terms: Terms) -> str:
+    """Random, where it is no fair draw because the slice was skipped before."""
+    return "drawn by lot"
+
+
 def by_lot(terms: Terms) -> str:
     """Foreground-aware random: from which slices this one was drawn."""
     if "among_foreground" not in terms:

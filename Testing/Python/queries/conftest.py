@@ -37,7 +37,7 @@ def random_maps(seed: int = 0, shape: tuple[int, int, int] = (8, 16, 18), **give
         "learned": rng.random(shape[0]).astype(np.float32),
         "seconds": (5 + 20 * rng.random(shape[0])).astype(np.float32),
     }
-    return maps_of(passes.mean(axis=0), **(defaults | given))
+    return maps_of(**({"mean": passes.mean(axis=0)} | defaults | given))
 
 
 def scores_of(score: Any, case: str = "a", **given: Any) -> CaseScores:

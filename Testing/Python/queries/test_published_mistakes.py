@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,8 +13,20 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.queries.aggregations import AGGREGATIONS
 from LMIALLib.queries.choices import CHOICES
 from LMIALLib.queries.measures import MEASURES, binary_entropy
+from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.ranking import Ranking, rank, score_case
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES, strategy
+
+BY_ENTROPY = [
+    name
+    for name, one in STRATEGIES.items()
+    if one.measure.name in ("entropy", "mutual-information", "selective-entropy")
+    and one.aggregation.of_map
+    and one.choice.name == "highest-first"
+    and one.noise is None
+    and "seconds" not in one.needs
+]
+"""Strategies that order by entropies alone."""
 
 
 def order(maps, name: str, **settings) -> list[int]:
@@ -27,7 +43,7 @@ def test_entropy_has_both_terms() -> None:
     assert grid[binary_entropy(grid).argmax()] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("name", ["entropy", "difference-entropy", "difference-entropy-normalised", "bald"])
+@pytest.mark.parametrize("name", BY_ENTROPY)
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_one_saturated_pixel_vetoes_no_slice(name: str, value: float, make_maps) -> None:
     mean = np.full((2, 10, 10), 0.02)
@@ -105,6 +121,7 @@ def test_the_named_strategy_is_the_one_that_runs_and_an_unknown_one_is_refused(m
     maps = make_random_maps(1, (30, 16, 18))
     maps.mean[::3] *= 0.4  # no predicted change
     maps.difference[::2, 5:12, 5:12] = 6.0
+    maps.mask[1::3, :6] = False
     orders = {name: tuple(order(maps, name, batch=3)) for name in STRATEGIES}
     same: dict[tuple[object, ...], set[tuple[int, ...]]] = {}
     for name, one in STRATEGIES.items():
@@ -176,3 +193,100 @@ def test_neighbours_are_not_asked_for_together(make_maps) -> None:
         mean[k] = 0.01 + 0.4 * np.exp(-((k - 33) ** 2) / 30)
     top = order(make_maps(mean, slice_spacing=3.0), "entropy", spacing_mm=12.0, count=6)
     assert top[0] == 33 and min(np.diff(sorted(top))) >= 4
+
+
+def test_cluster_margin_follows_the_margin_and_not_the_storage(make_maps) -> None:
+    rng = np.random.default_rng(0)
+    n, wanted = 200, set(rng.choice(np.arange(60, 200), 120, replace=False).tolist())
+    mean = np.full((n, 8, 8), 0.01)
+    for k in wanted:
+        mean[k, : 1 + k % 7] = 0.5
+    maps = make_maps(mean, features=rng.standard_normal((n, 4)).astype(np.float32))
+    assert set(order(maps, "cluster-margin", count=6)) <= wanted  # the 10 batches' worth of lowest margin
+    # A later round knows the slices by their own numbers, not by their places in a pool that has shrunk.
+    answered = frozenset(sorted(wanted)[:60])
+    later = order(make_maps(mean, features=maps.features, answered=answered), "cluster-margin", count=6)
+    assert set(later) <= wanted - answered
+
+
+def test_cluster_margin_takes_from_different_clusters(make_maps) -> None:
+    features = (
+        np.repeat(40 * np.eye(4, dtype=np.float32), 10, axis=0) + np.linspace(0, 1, 40, dtype=np.float32)[:, None]
+    )
+    maps = make_maps(np.full((40, 8, 8), 0.5), features=features)
+    assert len({k // 10 for k in order(maps, "cluster-margin", count=4, batch=4)}) >= 3
+
+
+def test_mutual_information_needs_no_array_of_all_passes(make_maps) -> None:
+    # Mean and mean entropy of the passes are all that is kept of them, whatever their number.
+    assert not [name for name in CaseMaps.__dataclass_fields__ if "pass" in name]
+
+
+def test_hybrid_takes_the_least_similar_of_the_uncertain_and_not_the_most_redundant(make_maps) -> None:
+    features = np.array([[1.0, 0], [0.99, 0.01], [0.98, 0.02], [0, 1], [-1, 0.1], [0.97, 0.03]], dtype=np.float32)
+    expected_entropy = np.full((6, 8, 8), 0.1, dtype=np.float32)
+    maps = make_maps(np.full((6, 8, 8), 0.5), features=features, expected_entropy=expected_entropy)
+    answered = CaseMaps(**{**vars(maps), "answered": frozenset({0})})
+    doubtful = expected_entropy.copy()
+    doubtful[[1, 4]] = 0.05
+    maps = CaseMaps(**{**vars(answered), "expected_entropy": doubtful})
+    assert order(maps, "hybrid")[0] == 4
+
+
+def test_hybrid_of_equal_scores_divides_by_nothing(make_random_maps) -> None:
+    maps = make_random_maps(0, mean=np.full((8, 16, 18), 0.5), expected_entropy=np.full((8, 16, 18), 0.3, np.float32))
+    assert sorted(order(maps, "hybrid")) == list(range(8))
+
+
+@pytest.mark.parametrize("name", ["power-entropy", "power-bald", "soft-rank-bald", "clasp", "badge"])
+def test_noise_is_the_same_in_another_process(name: str, make_random_maps) -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from conftest import random_maps\nfrom test_published_mistakes import order\n"
+        "print(*order(random_maps(1), sys.argv[2], seed=3))"
+    )
+    command = [sys.executable, "-c", program, str(Path(__file__).parent), name]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert [int(word) for word in printed.split()] == order(make_random_maps(1), name, seed=3)
+
+
+def test_expected_dice_can_be_had_by_its_name_like_any_other(make_random_maps) -> None:
+    maps = make_random_maps(2)
+    assert order(maps, "expected-dice") == np.argsort(maps.expected_dice).tolist()
+
+
+@pytest.mark.parametrize("name", ["class-entropy", "clasp"])
+def test_a_class_with_too_few_candidates_ends_nothing(name: str, make_maps) -> None:
+    mean = np.zeros((9, 8, 8))
+    mean[4] = 0.4
+    assert sorted(order(make_maps(mean), name, count=30, batch=12)) == list(range(9))
+
+
+def test_the_highest_pixels_are_those_that_count_in_top_entropy(make_maps) -> None:
+    mean = np.zeros((2, 30, 30))
+    mean[0], mean[1, :10, :10] = 0.05, 0.4  # more altogether, and more in one place
+    assert order(make_maps(mean), "entropy") == [0, 1] and order(make_maps(mean), "top-entropy") == [1, 0]
+
+
+@pytest.mark.parametrize("name", [name for name, one in STRATEGIES.items() if "features" in one.needs])
+def test_features_are_one_vector_whose_axes_have_no_order(name: str, make_random_maps) -> None:
+    maps = make_random_maps(1, (20, 16, 18), answered=frozenset({3}))
+    turned = CaseMaps(**{**vars(maps), "features": np.ascontiguousarray(maps.features[:, ::-1])})
+    if name in ("k-means", "typiclust", "cluster-margin"):  # a start drawn on other axes may end in other clusters
+        return
+    assert order(maps, name) == order(turned, name)
+
+
+def test_badge_does_not_ask_the_global_generator(make_random_maps) -> None:
+    found = []
+    for state in (1, 2):
+        np.random.seed(state)
+        found.append([order(make_random_maps(1), name, seed=4) for name in ("badge", "k-means", "typiclust")])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", ["max-cover", "probcover", "core-set-cosine"])
+def test_a_greedy_order_stays_an_order(name: str, make_random_maps) -> None:
+    maps = make_random_maps(3, (20, 16, 18))
+    whole = order(maps, name)
+    assert whole != sorted(whole) and order(maps, name, count=5) == whole[:5]

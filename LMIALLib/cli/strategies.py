@@ -1,0 +1,74 @@
+"""The command ``strategies``: what can be asked for by ``--strategy``, and what each needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from LMIALLib.cli.console import ERR, OUT, document, guarded
+
+if TYPE_CHECKING:
+    from LMIALLib.queries.strategies import Strategy
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's command."""
+    app.command()(guarded(strategies))
+
+
+def strategies(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="A table with formulas and sources; of LMIAL's own strategies only.")
+    ] = False,
+) -> None:
+    """List every query strategy with what it needs beyond the network's prediction."""
+    from LMIALLib.errors import WrongUse
+    from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES, known_strategies
+
+    if as_json and as_markdown:
+        raise WrongUse("--json and --markdown exclude each other.")
+    if as_markdown:
+        OUT.print(table(list(STRATEGIES.values())), markup=False, end="")
+        return
+    known, problems = known_strategies()
+    if as_json:
+        listed = [described(strategy) for strategy in known.values()]
+        document({"default": DEFAULT_STRATEGY, "strategies": listed, "problems": problems})
+        return
+    width = max(len(name) for name in known)
+    for name, strategy in known.items():
+        needs = f" (needs {', '.join(sorted(strategy.needs))})" if strategy.needs else ""
+        default = " (the default)" if name == DEFAULT_STRATEGY else ""
+        OUT.print(f"{name:{width}}  {strategy.summary}{needs}{default}", markup=False)
+    for problem in problems:
+        ERR.print(problem, markup=False)
+
+
+def described(strategy: Strategy) -> dict[str, object]:
+    """Everything that is said of a strategy, for JSON."""
+    words = {"formula": strategy.formula, "source": strategy.source, "summary": strategy.summary}
+    return {**strategy.to_dict(), "needs": sorted(strategy.needs), **words}
+
+
+def table(strategies: list[Strategy]) -> str:
+    """A Markdown document: one row a strategy, with name, needs, formula, source and summary."""
+    from LMIALLib.queries.registry import NOTATION
+    from LMIALLib.queries.strategies import DEFAULT_STRATEGY
+
+    lines = [
+        "# Query strategies",
+        "",
+        f"Written by `lmial strategies --markdown`. `default` means `{DEFAULT_STRATEGY}`.",
+        "",
+        NOTATION,
+        "",
+        "| name | needs | formula | source | summary |",
+        "|---|---|---|---|---|",
+    ]
+    for strategy in strategies:
+        formula = strategy.formula.replace("|", "\\|")
+        needs = ", ".join(sorted(strategy.needs)) or "-"
+        lines.append(f"| {strategy.name} | {needs} | `{formula}` | {strategy.source} | {strategy.summary} |")
+    return "\n".join(lines) + "\n"
