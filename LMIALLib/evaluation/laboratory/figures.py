@@ -56,6 +56,7 @@ def learning_curves(summary: Summary) -> Figure:
         figure.add_scatter(
             x=np.concatenate((x, x[::-1])),
             y=band,
+            mode="lines",
             fill="toself",
             fillcolor=_faint(colour),
             line={"width": 0},
@@ -79,7 +80,7 @@ def learning_curves(summary: Summary) -> Figure:
     )
     figure.update_layout(
         xaxis={"title": "slices annotated, % of those that may be asked for"},
-        yaxis={"title": MEASURES[measures[0]]},
+        yaxis={"title": MEASURES[measures[0]], "range": [-0.02, _top(drawn)]},
         updatemenus=[_buttons(measures, drawn)],
     )
     return figure
@@ -88,7 +89,7 @@ def learning_curves(summary: Summary) -> Figure:
 def cost_curves(summary: Summary) -> Figure:
     """Dice on the fixed test set by estimated minutes of reading.
 
-    Bands, of two strategies only because they overlap: constants of the reading time moved by +-50 %.
+    Bands, of two strategies only because they overlap: one constant of the reading time 50 % smaller or larger.
     """
     figure = _figure(height=520)
     seen, banded = highlighted(summary), highlighted(summary, 2)
@@ -101,6 +102,7 @@ def cost_curves(summary: Summary) -> Figure:
             figure.add_scatter(
                 x=np.concatenate((low, high[::-1])),
                 y=np.concatenate((dice, dice[::-1])),
+                mode="lines",
                 fill="toself",
                 fillcolor=_faint(colour),
                 line={"width": 0},
@@ -241,6 +243,12 @@ def _buttons(measures: Sequence[str], drawn: dict[str, list[Any]]) -> dict[str, 
             for name in measures
         ],
     }
+
+
+def _top(drawn: dict[str, list[Any]]) -> float:
+    """Upper end of the axis: means alone decide it, because the bands of two seeds reach far beyond any Dice."""
+    means = np.concatenate([curve for curves in drawn.values() for curve in [*curves[1::2], curves[-1]]])
+    return min(1.15 * float(np.nanmax(means)), 1.0) + 0.02
 
 
 def _full(summary: Summary, column: str) -> float:

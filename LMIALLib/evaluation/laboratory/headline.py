@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from LMIALLib.evaluation.laboratory.result_tables import leading, percent
 from LMIALLib.evaluation.laboratory.statistics import SEEDS_FOR_P, Comparison
-from LMIALLib.evaluation.laboratory.summary import LEAST_GAP, StrategySummary, Summary
+from LMIALLib.evaluation.laboratory.summary import LEAST_GAP, OF_GAP, StrategySummary, Summary
 
 BASELINES = ("foreground-random-prediction", "foreground-random-difference", "random")
 """What a strategy has to beat; the first that was run counts."""
@@ -33,10 +33,12 @@ def headline(summary: Summary) -> list[str]:
 def _gap_closed(summary: Summary, lead: StrategySummary) -> str:
     budget = min(AIM, float(lead.dice.fraction[-1]))
     closed = lead.gap_closed.at(budget).mean
-    takes = ", ".join(
-        f"{share} % of it {f'took {percent(fraction, 1)}' if fraction is not None else 'was not reached'}"
-        for share, fraction in lead.gap_needed.items()
-    )
+    most, whole = (lead.gap_needed[share] for share in OF_GAP)
+    if most is None:
+        takes = "neither {} nor {} % of it was reached".format(*OF_GAP)
+    else:
+        end = "was not reached" if whole is None else f"took {percent(whole, 1)}"
+        takes = f"{OF_GAP[0]} % of it took {percent(most, 1)}, {OF_GAP[1]} % {end}"
     last = float(lead.dice.fraction[-1])
     return (
         f"Reading {percent(budget)} of the slices as {lead.strategy} asks closes {percent(closed)} of the gap between "
@@ -69,9 +71,10 @@ def _against_baseline(summary: Summary) -> str:
     others = [found.strategy for found in summary.strategies if found.strategy not in BASELINES]
     if not others:
         return f"Nothing was compared with {what}."
-    if summary.seeds < 2:
+    known = [comparison for name in others if (comparison := summary.against(name, baseline)) is not None]
+    found = [comparison for comparison in known if comparison.effect.seeds > 1]
+    if not found:
         return f"With one seed nobody can tell whether anything beats {what} ({baseline})."
-    found = [comparison for name in others if (comparison := summary.against(name, baseline)) is not None]
     better = [comparison.first for comparison in found if comparison.verdict == "better"]
     worse = [comparison.first for comparison in found if comparison.verdict == "worse"]
     how = (

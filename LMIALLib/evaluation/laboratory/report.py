@@ -80,10 +80,10 @@ def write_report(folder: Path) -> Path:
 
 
 def _heading(summary: Summary) -> str:
-    where = summary.config.get("source")
+    where, kind = summary.config.get("source"), summary.config.get("kind", "simulation")
     counts = sorted({len(found.runs) for found in summary.strategies} or {0})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
-    what = f"{summary.config.get('kind', 'simulation')} {where}" if where else "a simulation"
+    what = f"{kind} {where}" if where and where != kind else kind
     told = "".join(f'<p class="told">{html.escape(sentence)}</p>' for sentence in headline(summary))
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in summary.notes)
     return (
@@ -161,7 +161,7 @@ def _cost(summary: Summary) -> str:
     )
     return (
         f"<h2>Cost</h2><p>Estimated reading time, nobody was timed: {model}. Brackets, and the bands of two "
-        "strategies: these constants moved by -50 and +50 %.</p>"
+        "strategies: the constant that weighs most, 50 % smaller and larger.</p>"
         f"{_drawn(figures.cost_curves(summary))}{_wide(minutes_table(summary))}"
     )
 

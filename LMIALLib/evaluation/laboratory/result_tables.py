@@ -153,7 +153,7 @@ def pair_table(summary: Summary, budgets: Sequence[float] = PAIR_BUDGETS) -> Tab
 def minutes_table(summary: Summary, share: int = 90) -> Table:
     """Estimated minutes of reading until the mean curve reaches a share of the fully annotated Dice, and to its end.
 
-    Each with the lowest and the highest estimate, constants of the reading time moved by -50 and +50 %.
+    Each with the lowest and the highest estimate, one constant of the reading time 50 % smaller or larger.
     """
     from LMIALLib.evaluation.laboratory.curves import first_reaching
 
