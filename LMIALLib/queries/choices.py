@@ -28,7 +28,8 @@ class Choice:
         by_score: whether the scores of slices decide, alone or among other things.
         also: further measures, aggregated like the strategy's own into `Candidates.others`.
         told: from a query's terms to words for a reader, of what the choice went by beside the score.
-        distances: (candidates, features (n, d)) to the distances (n,) that it starts from, where it goes by distance.
+        distances: candidates to a function from features (n, d) to the distances (n,) at the start, where it goes by
+            distance.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Choice:
     by_score: bool = True
     also: tuple[Measure, ...] = ()
     told: Callable[[Mapping[str, float]], str] | None = None
-    distances: Callable[[Candidates, np.ndarray], np.ndarray] | None = None
+    distances: Callable[[Candidates], Callable[[np.ndarray], np.ndarray]] | None = None
 
 
 highest_first = Choice("highest-first", HighestFirst)

@@ -6,7 +6,7 @@ the order of what was reckoned last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -221,15 +221,20 @@ def starting_centres(candidates: Candidates) -> np.ndarray:
     return features.mean(axis=0, keepdims=True) if len(features) else features
 
 
-def starting_distances(candidates: Candidates, features: np.ndarray) -> np.ndarray:
-    """Distance of any slices (n, d) to what core-set starts from, float64 (n,)."""
+def starting_distances(candidates: Candidates) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from any slices' features (n, d) to their distance from what core-set starts from, float64 (n,)."""
     centres = starting_centres(candidates)
-    return np.sqrt(nearest_squared(features, centres)) if len(centres) else np.zeros(len(features))
+
+    def measure(features: np.ndarray) -> np.ndarray:
+        return np.sqrt(nearest_squared(features, centres)) if len(centres) else np.zeros(len(features))
+
+    return measure
 
 
-def starting_angles(candidates: Candidates, features: np.ndarray) -> np.ndarray:
+def starting_angles(candidates: Candidates) -> Callable[[np.ndarray], np.ndarray]:
     """The same as 1 - cos, for `CosineKCenter`."""
-    return starting_distances(by_direction(candidates), directions(features)) ** 2 / 2.0
+    measure = starting_distances(by_direction(candidates))
+    return lambda features: measure(directions(features)) ** 2 / 2.0
 
 
 def by_direction(candidates: Candidates) -> Candidates:

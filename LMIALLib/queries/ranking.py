@@ -172,7 +172,7 @@ def rank(
         strategy=strategy.name,
         seed=seed,
         queries=tuple(describe(place, index, drawn) for place, (index, drawn) in enumerate(picks, start=1)),
-        scores={name: _scores(scores, strategy, candidates) for name, scores in by_name.items()},
+        scores=_scores(by_name, strategy, candidates),
         settings=settings,
     )
 
@@ -186,11 +186,12 @@ def _perturbed(candidates: Candidates, strategy: Strategy, progress: float) -> C
     return replace(candidates, score=noise(candidates.score, chance[0], progress), others=tuple(others))
 
 
-def _scores(scores: CaseScores, strategy: Strategy, candidates: Candidates) -> np.ndarray:
-    """What the choice went by at the start, for every slice of a case, float64 (n,)."""
-    if strategy.choice.distances is None or scores.features is None:
-        return np.array(scores.score, dtype=np.float64)
-    return strategy.choice.distances(candidates, np.asarray(scores.features, dtype=np.float64))
+def _scores(by_name: Mapping[str, CaseScores], strategy: Strategy, candidates: Candidates) -> dict[str, np.ndarray]:
+    """What the choice went by at the start, for every slice of each case, float64 (n,)."""
+    if strategy.choice.distances is None or candidates.features is None:
+        return {name: np.array(scores.score, dtype=np.float64) for name, scores in by_name.items()}
+    measure = strategy.choice.distances(candidates)
+    return {name: measure(np.asarray(s.features, dtype=np.float64)) for name, s in by_name.items()}
 
 
 def _check_settings(
@@ -273,9 +274,8 @@ class _Describer:
         self._distance: np.ndarray | None = None
         self._typical = 0.0
         if candidates.features is not None and candidates.labelled is not None and len(candidates.labelled):
-            from_start = strategy.choice.distances
-            if from_start is not None:
-                self._distance = from_start(candidates, candidates.features)
+            if strategy.choice.distances is not None:
+                self._distance = strategy.choice.distances(candidates)(candidates.features)
             else:
                 self._distance = np.sqrt(nearest_squared(candidates.features, candidates.labelled))
             self._typical = float(np.median(self._distance)) if len(candidates) else 0.0

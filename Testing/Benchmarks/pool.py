@@ -96,15 +96,9 @@ def main() -> None:
         command = [sys.executable, __file__, "--slices", str(options.slices), "--features", str(options.features)]
         done = subprocess.run([*command, "--one", name, str(count)], capture_output=True, text=True, check=True)
         row = json.loads(done.stdout)
-        row["aim"] = (
-            f"{SINGLE_PASS:.0f} s"
-            if count == 100
-            else f"{K_CENTER:.0f} s, {K_CENTER_MEGABYTES} MB"
-            if count == 1000
-            else ""
-        )
+        row["aim"] = {100: f"{SINGLE_PASS:.0f} s", 1000: f"{K_CENTER:.0f} s, {K_CENTER_MEGABYTES} MB"}.get(count, "-")
         rows.append(row)
-        figures = f"{row['seconds']:.2f} | {row['added_mb']:.0f} | {row['peak_mb']:.0f} | {row['aim'] or '-'}"
+        figures = f"{row['seconds']:.2f} | {row['added_mb']:.0f} | {row['peak_mb']:.0f} | {row['aim']}"
         print(f"| {name} | {count} | {figures} |", flush=True)
     slowest = max(row["seconds"] for row in rows[: len(single)])
     print(f"Slowest single pass: {slowest:.2f} s of {SINGLE_PASS:.0f} s.")
