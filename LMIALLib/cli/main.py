@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import cohorts, importing, making, reading, strategies, studies
+from LMIALLib.cli import cohorts, importing, making, reading, simulating, strategies, studies
 
 app = typer.Typer(
     name="lmial",
@@ -37,6 +37,7 @@ reading.register(app)
 strategies.register(app)
 making.register(app)
 cohorts.register(app)
+simulating.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,347 @@
+"""One job of a simulation: a strategy with a seed, round by round, each round on disk before the next begins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from LMIALLib.evaluation.laboratory.learning import COMMITTEE, Learner
+from LMIALLib.evaluation.laboratory.measures import Judged, measured
+from LMIALLib.evaluation.laboratory.readers import TimeSpent, answer
+from LMIALLib.evaluation.laboratory.settings import FULL, SimulationSettings
+from LMIALLib.evaluation.laboratory.subjects import Subject, load_subject
+from LMIALLib.evaluation.laboratory.tracks import Track, tracks_of
+from LMIALLib.files import written_whole
+
+if TYPE_CHECKING:
+    from LMIALLib.network.architecture import ChangeNetwork
+
+COLUMNS = (
+    *("strategy", "seed", "round", "labelled", "fraction", "dice_unlabelled", "dice_start_same_slices", "dice_fixed"),
+    *("dice_all", "lesion_f1", "seconds", "two_class_dice", "sensitivity", "precision", "volume_error_ml", "hd95_mm"),
+    *("calibration_error", "subjects", "foreground_voxels", "foreground_fraction", "minutes", "minutes_low"),
+    "minutes_high",
+)
+"""Of ``rounds.csv``."""
+OTHER_SEED = 1_000_003
+"""What is added to a seed for a further member of a committee."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A strategy (or ``full``) with a seed.
+
+    Args:
+        folder: of the simulation; ``cases/`` and ``jobs/`` are in it.
+        kind: "cohort" or "study".
+        cases: digest of all cases.
+        settings: of the simulation, as `SimulationSettings.to_dict` gives them.
+        strategy, seed: which run.
+        key: hash of everything that decides the outcome.
+    """
+
+    folder: str
+    kind: str
+    cases: str
+    settings: dict[str, Any]
+    strategy: str
+    seed: int
+    key: str
+
+    @property
+    def result(self) -> Path:
+        """Where the finished job lies."""
+        return Path(self.folder) / "jobs" / f"{self.key}.json"
+
+    @property
+    def state(self) -> Path:
+        """Where its rounds lie until then."""
+        return Path(self.folder) / "jobs" / self.key
+
+
+@dataclass
+class _Run:
+    """A track while it is being labelled."""
+
+    track: Track
+    labels: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+    order: list[tuple[str, int]] = field(default_factory=list)
+    models: list[ChangeNetwork] = field(default_factory=list)
+    learned: bool = False
+    probability: dict[str, np.ndarray] = field(default_factory=dict)
+    time: TimeSpent = field(default_factory=TimeSpent)
+
+
+def run_job(job: Job) -> str:
+    """Run a job, from its last complete round on, and return its key; a finished one is left alone.
+
+    What it writes: ``jobs/<key>/round-<n>.json`` and models while it runs, then ``jobs/<key>.json``, each whole.
+    """
+    if not job.result.is_file():
+        _Simulation(job).run()
+    return job.key
+
+
+class _Simulation:
+    def __init__(self, job: Job) -> None:
+        self.job, self.settings = job, SimulationSettings.from_dict(job.settings)
+        self.subjects = loaded_subjects(job.folder, job.cases)
+        self.learner = Learner(self.settings, self.subjects)
+        self.runs = [_Run(track) for track in tracks_of(job.kind, list(self.subjects.values()))]
+        self.full = job.strategy == FULL
+        self.rounds: list[dict[str, Any]] = []
+        self.start: dict[str, np.ndarray] = {}
+
+    def run(self) -> None:
+        """All rounds that are left, then the result."""
+        job, budgets = self.job, self._budgets()
+        job.state.mkdir(parents=True, exist_ok=True)
+        first = self._taken_up(len(budgets))
+        for number in range(first, len(budgets)):
+            spent = {"choose": 0.0, "train": 0.0, "predict": 0.0}
+            chosen = []
+            for run in self.runs:
+                chosen += self._step(run, number, budgets, spent)
+            if number == 0:
+                self.start = self.runs[0].probability
+            entry = {"row": self._row(number), "chosen": chosen, "seconds": spent}
+            self._keep_round(number, entry)
+        from LMIALLib.network.device import library_versions, processor_name
+
+        result = {
+            "key": job.key,
+            "strategy": job.strategy,
+            "seed": job.seed,
+            "rounds": self.rounds,
+            "conditions": {
+                "cpu": processor_name(),
+                "threads": self.settings.threads,
+                "versions": library_versions(),
+            },
+        }
+        with written_whole(job.result) as temporary:
+            temporary.write_text(json.dumps(result), encoding="utf-8")
+        shutil.rmtree(job.state, ignore_errors=True)
+
+    def _budgets(self) -> tuple[int, ...]:
+        """Labelled slices of the pool after each round; rounds in which nothing is left to ask are none."""
+        size = self.runs[0].track.size
+        if self.full:
+            return (size,)
+        budgets = self.settings.budgets
+        reached = [index for index, budget in enumerate(budgets) if budget >= size]
+        return tuple(min(budget, size) for budget in budgets[: reached[0] + 1 if reached else None])
+
+    def _wanted(self, run: _Run, budget: int) -> int:
+        """Labelled slices of a track: in a fold as large a share as in the whole pool."""
+        whole = self.runs[0].track.size
+        return budget if run is self.runs[0] else round(budget * run.track.size / whole)
+
+    def _step(self, run: _Run, number: int, budgets: Sequence[int], spent: dict[str, float]) -> list[list[Any]]:
+        """Ask, train and predict on one track; returns what was chosen."""
+        began = time.perf_counter()
+        new = self._chosen(run, number, budgets)
+        first = len(run.order) + 1
+        self._answered(run, new)
+        asked = time.perf_counter()
+        begin = self._begin(run)
+        model = begin
+        if run.labels:
+            known = run.learned or self.settings.start != "scratch"
+            model = self.learner.trained(begin, run.labels, run.track.pool, (self.job.seed, number), known=known)
+        run.learned = bool(run.labels) and self.settings.training == "warm"
+        run.models = [model, *run.models][:COMMITTEE]
+        learned = time.perf_counter()
+        run.probability = self.learner.probabilities(model, {*run.track.pool, *run.track.test})
+        spent["choose"] += asked - began
+        spent["train"] += learned - asked
+        spent["predict"] += time.perf_counter() - learned
+        return [[run.track.name, number, first + k, case, slice_] for k, (case, slice_) in enumerate(new)]
+
+    def _begin(self, run: _Run) -> ChangeNetwork:
+        """What the model of the next round is trained from."""
+        warm = self.settings.training == "warm" and run.models
+        return run.models[0] if warm else self.learner.start(self.job.seed)
+
+    def _chosen(self, run: _Run, number: int, budgets: Sequence[int]) -> list[tuple[str, int]]:
+        """The slices that are asked for in a round."""
+        if self.full:
+            return run.track.slices()
+        wanted = self._wanted(run, budgets[number]) - len(run.order)
+        if number == 0 or wanted <= 0:
+            return []
+        if number == 1 and self.settings.initial:
+            return run.track.drawn(wanted, self.job.seed)
+        return self._queried(run, wanted, number, len(run.order) / max(self._wanted(run, budgets[-1]), 1))
+
+    def _queried(self, run: _Run, wanted: int, number: int, progress: float) -> list[tuple[str, int]]:
+        """What the strategy asks for; ``progress`` is the used share of the budget."""
+        from LMIALLib.queries.ranking import rank
+        from LMIALLib.queries.scoring import score_case
+        from LMIALLib.queries.strategies import strategy
+
+        chosen = strategy(self.job.strategy)
+        if "members" in chosen.needs and not run.labels:
+            return run.track.drawn(wanted, self.job.seed)  # one model alone is no committee
+        answers: dict[str, dict[int, np.ndarray]] = {name: {} for name in run.track.pool}
+        for (case, slice_), target in run.labels.items():
+            answers[case][slice_] = target
+        if chosen.needs:
+            networks = self._committee(run, number) if "members" in chosen.needs else run.models[:1]
+            maps = self.learner.maps(networks, chosen.needs, answers, self.job.seed)
+        else:
+            maps = self.learner.plain_maps(run.probability, answers)
+        scored = [
+            score_case(replace(found, mask=found.mask & run.track.pool[name][:, None, None]), chosen)
+            for name, found in maps.items()
+        ]
+        ranking = rank(
+            scored,
+            chosen,
+            seed=self.job.seed,
+            random_share=0.0,
+            spacing_mm=self.settings.spacing_mm,
+            batch=wanted,
+            count=wanted,
+            progress=min(progress, 1.0),
+        )
+        return [(query.case, query.slice) for query in ranking.queries]
+
+    def _committee(self, run: _Run, number: int) -> list[ChangeNetwork]:
+        """The models of the last rounds that learned from labels; too few are filled up with others, trained alike from
+        further seeds."""
+        learned = run.models[: number - 1]
+        known = self.settings.start != "scratch"
+        others = [self.job.seed + OTHER_SEED * k for k in range(1, COMMITTEE + 1 - len(learned))]
+        extra = [
+            self.learner.trained(self.learner.start(seed), run.labels, run.track.pool, (seed, number), known=known)
+            for seed in others
+        ]
+        return [*learned, *extra]
+
+    def _answered(self, run: _Run, new: Sequence[tuple[str, int]]) -> None:
+        """Let the reader answer."""
+        reader, seed = self.settings.reader, self.job.seed
+        asked = [(self.subjects[case], k) for case, k in new]
+        answers = [(subject, k, answer(subject, k, reader, seed)) for subject, k in asked]
+        for subject, k, target in answers:
+            run.labels[subject.name, k] = target
+        run.order += new
+        if new:
+            run.time = run.time.after([(subject, target) for subject, _, target in answers])
+
+    def _row(self, number: int) -> dict[str, Any]:
+        """One line of ``rounds.csv``; NaN is None."""
+        run, size = self.runs[0], self.runs[0].track.size
+        unlabelled = {name: np.ones(self.subjects[name].pair.n_slices, dtype=bool) for name in run.track.pool}
+        every = {name: flags.copy() for name, flags in unlabelled.items()}
+        for case, k in run.order:
+            unlabelled[case][k] = False
+        foreground = [int((self.subjects[c].truth[k] == 1)[self.subjects[c].pair.mask[k]].sum()) for c, k in run.order]
+        change = sum(
+            int(((self.subjects[c].truth == 1) & self.subjects[c].pair.mask)[flags].sum())
+            for c, flags in run.track.pool.items()
+        )
+        low, high = run.time.bounds
+        figures = measured(self._judged())
+        row = {
+            "strategy": self.job.strategy,
+            "seed": self.job.seed,
+            "round": number,
+            "labelled": len(run.order),
+            "fraction": len(run.order) / size,
+            "dice_unlabelled": self._dice(run.probability, unlabelled),
+            "dice_start_same_slices": self._dice(self.start or run.probability, unlabelled),
+            "dice_fixed": figures.pop("dice"),
+            "dice_all": self._dice(run.probability, every),
+            "seconds": run.time.seconds,
+            **figures,
+            "subjects": len({case for case, _ in run.order}),
+            "foreground_voxels": sum(foreground),
+            "foreground_fraction": sum(foreground) / change if change else float("nan"),
+            "minutes": run.time.seconds / 60,
+            "minutes_low": low / 60,
+            "minutes_high": high / 60,
+        }
+        if self.full:
+            row["dice_start_same_slices"] = float("nan")
+        return {name: None if isinstance(v := row[name], float) and not np.isfinite(v) else v for name in COLUMNS}
+
+    def _judged(self) -> list[Judged]:
+        """The fixed test set: of a study the test blocks of both folds together."""
+        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for run in self.runs:
+            for name, flags in run.track.test.items():
+                probability, slices = found.get(name, (np.zeros_like(run.probability[name]), np.zeros_like(flags)))
+                found[name] = (np.where(flags[:, None, None], run.probability[name], probability), slices | flags)
+        return [
+            Judged(
+                case=name,
+                probability=probability,
+                truth=self.subjects[name].truth == 1,
+                counted=self.subjects[name].counted & slices[:, None, None],
+                voxel_mm=self.subjects[name].voxel_mm,
+            )
+            for name, (probability, slices) in sorted(found.items())
+        ]
+
+    def _dice(self, probability: Mapping[str, np.ndarray], slices: Mapping[str, np.ndarray]) -> float:
+        """Lesion Dice, voxels pooled over the counted brain of some slices; NaN where neither marks any."""
+        both = total = 0
+        for name, flags in slices.items():
+            counted = self.subjects[name].counted[flags]
+            predicted, true = probability[name][flags] >= 0.5, self.subjects[name].truth[flags] == 1
+            both += int((predicted & true & counted).sum())
+            total += int((predicted & counted).sum()) + int((true & counted).sum())
+        return 2 * both / total if total else float("nan")
+
+    def _keep_round(self, number: int, entry: dict[str, Any]) -> None:
+        """Models first, then what says that the round is complete; models that nothing needs any more go."""
+        from LMIALLib.network.weights import save_weights
+
+        state = self.job.state
+        for run in self.runs:
+            save_weights(run.models[0], state / f"{run.track.name}-{number}.safetensors", {}, dtype="float32")
+            if number - COMMITTEE > 0:
+                (state / f"{run.track.name}-{number - COMMITTEE}.safetensors").unlink(missing_ok=True)
+        with written_whole(state / f"round-{number}.json") as temporary:
+            temporary.write_text(json.dumps(entry), encoding="utf-8")
+        self.rounds.append(entry)
+
+    def _taken_up(self, rounds: int) -> int:
+        """Bring everything to where the last complete round left it; returns the number of the next one."""
+        from LMIALLib.network.weights import load_weights
+
+        state = self.job.state
+        done = 0
+        while done < rounds and (state / f"round-{done}.json").is_file():
+            self.rounds.append(json.loads((state / f"round-{done}.json").read_text(encoding="utf-8")))
+            done += 1
+        if not done:
+            return 0
+        for run in self.runs:
+            for entry in self.rounds:
+                new = [(case, int(k)) for part, _, _, case, k in entry["chosen"] if part == run.track.name]
+                self._answered(run, new)
+            kept = range(done - 1, max(done - 1 - COMMITTEE, -1), -1)
+            run.models = [load_weights(state / f"{run.track.name}-{k}.safetensors")[0] for k in kept]
+            run.learned = bool(run.labels) and self.settings.training == "warm"
+            run.probability = self.learner.probabilities(run.models[0], {*run.track.pool, *run.track.test})
+        begin = load_weights(state / f"{self.runs[0].track.name}-0.safetensors")[0]
+        self.start = self.learner.probabilities(begin, self.runs[0].track.pool)
+        return done
+
+
+@lru_cache(maxsize=1)
+def loaded_subjects(folder: str, digest: str) -> dict[str, Subject]:
+    """All cases of a simulation by name; a worker keeps those with this digest from one job to the next."""
+    subjects = [load_subject(path) for path in sorted((Path(folder) / "cases").glob("*.npz"))]
+    return {subject.name: subject for subject in subjects}

@@ -1,0 +1,283 @@
+"""The cases of a simulation: from a cohort or a study to pairs with their truth, kept in ``cases/<case>.npz``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.files import written_whole
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.pair import Pair
+
+IGNORED = 255
+MARGIN = 2
+"""Pixels around the brain that are kept of a slice of a cohort."""
+LARGEST = 1000.0
+"""Intensities beyond so many robust spreads are cut, because float16 would not hold them."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A pair with its truth.
+
+    Args:
+        name: of the case.
+        part: "train", "validation" or "test" in a cohort; "pool" in a study.
+        pair: slices along array axis 0.
+        truth: uint8 (slices, rows, columns): 1 change, 0 none, 255 not known (equivocal, or a class not covered).
+    """
+
+    name: str
+    part: str
+    pair: Pair
+    truth: np.ndarray
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Voxels that are judged: brain whose truth is known, bool."""
+        return np.asarray(self.pair.mask & (self.truth != IGNORED))
+
+    @property
+    def voxel_mm(self) -> tuple[float, float, float]:
+        """Spacing of slices, rows and columns."""
+        return (self.pair.slice_spacing, *self.pair.in_plane_spacing)
+
+    def digest(self) -> str:
+        """SHA-256 over everything that a simulation sees of the case."""
+        total = hashlib.sha256(f"{self.name} {self.part} {self.pair.digest()}".encode())
+        total.update(np.ascontiguousarray(self.truth).tobytes())
+        return total.hexdigest()
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a case comes from.
+
+    Args:
+        name, part: as in `Subject`.
+        kind: "cohort" (raw files in ``folder``) or "study" (the stored pair of a study in ``folder``).
+        folder: of the subject, or of the study.
+        truth: file of the truth.
+        pixel_mm: in-plane pixel size to bring it to; None keeps it.
+        brain: where the brain comes from, for people.
+    """
+
+    name: str
+    part: str
+    kind: str
+    folder: Path
+    truth: Path
+    pixel_mm: float | None
+    brain: str
+
+
+def found_sources(place: Path, truths: Mapping[str, Path], pixel_mm: float | None) -> tuple[str, list[Source]]:
+    """What a folder is, "cohort" or "study", and its cases.
+
+    Raises BadInput where the folder is neither, a cohort lacks a training or test part or a file, a case of a study has
+    no truth; WrongUse for a truth of an unknown case or of a cohort.
+    """
+    place = Path(place).absolute()
+    if (place / "cohort.json").is_file():
+        if truths:
+            raise WrongUse("A cohort brings its own truth.", "Leave --truth out.")
+        return "cohort", _of_cohort(place, pixel_mm)
+    if (place / "study.sqlite").is_file():
+        return "study", _of_study(place, truths, pixel_mm)
+    raise BadInput(f"{place} is neither a study nor a cohort.", "Make one: lmial new, lmial cohort make")
+
+
+def _of_cohort(place: Path, pixel_mm: float | None) -> list[Source]:
+    try:
+        subjects = json.loads((place / "cohort.json").read_text(encoding="utf-8"))["subjects"]
+        listed = [(str(s["name"]), str(s["part"]), str(s["brain"])) for s in subjects]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{place / 'cohort.json'}: this index of a cohort is broken.") from error
+    for part in ("train", "test"):
+        if part not in {found for _, found, _ in listed}:
+            raise BadInput(
+                f"{place}: this cohort has no subject of the part {part!r}, so nothing can be "
+                f"{'asked for' if part == 'train' else 'judged'}.",
+                "Make a larger one.",
+            )
+    sources = [
+        Source(name, part, "cohort", place / name, place / name / "truth.nii.gz", pixel_mm, brain)
+        for name, part, brain in listed
+    ]
+    for source in sources:
+        for name in ("baseline", "follow_up", "brain", "truth"):
+            if not (source.folder / f"{name}.nii.gz").is_file():
+                raise BadInput(f"{source.folder / name}.nii.gz: this file of the cohort is missing.")
+    return sources
+
+
+def _of_study(place: Path, truths: Mapping[str, Path], pixel_mm: float | None) -> list[Source]:
+    from LMIALLib.study.store import Study
+
+    with Study.open(place, read_only=True) as study:
+        cases = study.cases()
+    names = [case.name for case in cases]
+    for name in truths:
+        if name not in names:
+            raise WrongUse(f"--truth names the case {name}, which the study has not.", f"It has {', '.join(names)}.")
+    sources = []
+    for case in cases:
+        stored = place / "cases" / case.name / "truth.nrrd"
+        truth = Path(truths.get(case.name, stored)).absolute()
+        if not truth.is_file():
+            if case.name in truths:
+                raise BadInput(f"{truth}: there is no such file.")
+            raise BadInput(f"The case {case.name} has no truth.", f"Give it: --truth {case.name}=FILE")
+        sources.append(Source(case.name, "pool", "study", place, truth, pixel_mm, case.subject))
+    if not sources:
+        raise BadInput(f"{place} holds no case.")
+    return sources
+
+
+def made_subject(source: Source) -> Subject:
+    """Read, and for a cohort register and scale, one case. Raises BadInput for files that cannot be used."""
+    pair = _cohort_pair(source) if source.kind == "cohort" else _study_pair(source)
+    truth = _truth(source.truth, pair)
+    subject = Subject(source.name, source.part, *_along_slices(pair, truth))
+    if source.pixel_mm is not None:
+        subject = _shrunk(subject, source.pixel_mm)
+    return _cropped(subject) if source.kind == "cohort" else subject
+
+
+def _cohort_pair(source: Source) -> Pair:
+    from LMIALLib.pairs.prepare import PairRequest, prepare
+
+    files = {name: source.folder / f"{name}.nii.gz" for name in ("baseline", "follow_up", "brain")}
+    request = PairRequest(baseline=files["baseline"], follow_up=files["follow_up"], mask=files["brain"], force=True)
+    with tempfile.TemporaryDirectory(prefix="lmial-") as folder:
+        return prepare(request, Path(folder))
+
+
+def _study_pair(source: Source) -> Pair:
+    from LMIALLib.study.store import Study
+
+    with Study.open(source.folder, read_only=True) as study:
+        return study.load_pair(source.name)
+
+
+def _truth(path: Path, pair: Pair) -> np.ndarray:
+    """A truth on a pair's grid as uint8 (k, j, i): 1 where any class of change is marked, 255 where it is not known.
+
+    Without any change it holds 0 alone. Raises BadInput for another grid or for values that are no labels.
+    """
+    import SimpleITK as sitk
+
+    from LMIALLib.pairs.headers import check_header
+    from LMIALLib.pairs.itk import read_with_itk
+    from LMIALLib.pairs.reading import FORMATS, READERS
+
+    suffix = next((s for s in sorted(READERS, key=len, reverse=True) if path.name.lower().endswith(s)), None)
+    if suffix is None:
+        raise BadInput(f"{path}: a truth is a volume; LMIAL reads {FORMATS}.")
+    reader, read_header = READERS[suffix]
+    check_header(path, read_header(path))
+    image = read_with_itk(path, reader)
+    if image.GetDimension() != 3 or not Grid.of(image).same_as(pair.grid, tolerance_mm=0.1):
+        raise BadInput(
+            f"{path}: this truth lies on another grid than its pair.",
+            "Resample it to the pair's follow-up, with nearest neighbour.",
+        )
+    values = sitk.GetArrayFromImage(image)
+    if not np.isin(np.unique(values), (*range(16), IGNORED)).all():
+        raise BadInput(f"{path}: a truth holds 0, small whole numbers for change, and 255 where it is not known.")
+    return np.where(values == IGNORED, IGNORED, values > 0).astype(np.uint8)
+
+
+def _along_slices(pair: Pair, truth: np.ndarray) -> tuple[Pair, np.ndarray]:
+    """Pair and truth with the slice axis first."""
+    volumes = (pair.stack(v) for v in (pair.baseline, pair.follow_up, pair.mask, truth))
+    baseline, follow_up, mask, truth = (np.ascontiguousarray(v) for v in volumes)
+    return stacked_pair(baseline, follow_up, mask, (pair.slice_spacing, *pair.in_plane_spacing)), truth
+
+
+def stacked_pair(
+    baseline: np.ndarray, follow_up: np.ndarray, mask: np.ndarray, voxel_mm: tuple[float, float, float]
+) -> Pair:
+    """A pair of stacks (slices, rows, columns), intensities as float16 holds them; where it lay is not kept."""
+    slices, rows, columns = mask.shape
+    grid = Grid((columns, rows, slices), (voxel_mm[2], voxel_mm[1], voxel_mm[0]), (0.0,) * 3, tuple(np.eye(3).ravel()))
+    first, second = (np.clip(v, -LARGEST, LARGEST).astype(np.float16).astype(np.float32) for v in (baseline, follow_up))
+    return Pair(first, second, mask.astype(bool), grid, 0)
+
+
+def _shrunk(subject: Subject, pixel_mm: float) -> Subject:
+    """In-plane pixels of about ``pixel_mm``; brain and truth hold where they fill more than half of a pixel.
+
+    A pixel whose larger part is not known is not known. Slices that are as coarse already keep their size.
+    """
+    from LMIALLib.network.slices import resized
+
+    pair = subject.pair
+    spacing = pair.in_plane_spacing
+    rows, columns = (max(8, round(n * mm / pixel_mm)) for n, mm in zip(pair.slice_shape, spacing, strict=True))
+    shape = (min(rows, pair.slice_shape[0]), min(columns, pair.slice_shape[1]))
+    if shape == pair.slice_shape:
+        return subject
+
+    def share(marked: np.ndarray) -> np.ndarray:
+        return np.asarray(resized(marked.astype(np.float32), shape) > 0.5)
+
+    mask, change, unknown = share(pair.mask), share(subject.truth == 1), share(subject.truth == IGNORED)
+    sides = [mm * old / new for mm, old, new in zip(spacing, pair.slice_shape, shape, strict=True)]
+    made = stacked_pair(
+        resized(pair.baseline, shape), resized(pair.follow_up, shape), mask, (pair.slice_spacing, sides[0], sides[1])
+    )
+    return Subject(subject.name, subject.part, made, np.where(unknown, IGNORED, change).astype(np.uint8))
+
+
+def _cropped(subject: Subject) -> Subject:
+    """Rows and columns that hold brain, with a margin; all slices stay, so that their numbers do."""
+    mask = subject.pair.mask
+    box = []
+    for axis in (1, 2):
+        filled = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        box.append(slice(max(int(filled[0]) - MARGIN, 0), int(filled[-1]) + 1 + MARGIN))
+    cut = (slice(None), *box)
+    pair = stacked_pair(subject.pair.baseline[cut], subject.pair.follow_up[cut], mask[cut], subject.voxel_mm)
+    return Subject(subject.name, subject.part, pair, np.ascontiguousarray(subject.truth[cut]))
+
+
+def save_subject(subject: Subject, path: Path) -> None:
+    """Write a case whole or not at all: stacks baseline and follow_up (float16), mask, truth and ignored (bool), and
+    voxel_mm, name, part. Raises OSError where the disk refuses."""
+    pair = subject.pair
+    with written_whole(Path(path)) as temporary:
+        np.savez_compressed(
+            temporary,
+            baseline=pair.baseline.astype(np.float16),
+            follow_up=pair.follow_up.astype(np.float16),
+            mask=pair.mask,
+            truth=subject.truth == 1,
+            ignored=subject.truth == IGNORED,
+            voxel_mm=np.array(subject.voxel_mm),
+            name=np.array(subject.name),
+            part=np.array(subject.part),
+        )
+
+
+def load_subject(path: Path) -> Subject:
+    """Read a case back. Raises BadInput where the file is missing or broken."""
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            stored: dict[str, Any] = {name: file[name] for name in file.files}
+        slice_mm, row_mm, column_mm = (float(v) for v in stored["voxel_mm"])
+        truth = np.where(stored["ignored"], IGNORED, stored["truth"]).astype(np.uint8)
+        pair = stacked_pair(stored["baseline"], stored["follow_up"], stored["mask"], (slice_mm, row_mm, column_mm))
+        return Subject(str(stored["name"]), str(stored["part"]), pair, truth)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path}: this case of the simulation is missing or broken.", "Begin anew.") from error
