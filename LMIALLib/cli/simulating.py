@@ -51,6 +51,9 @@ def simulate(
         int | None, typer.Option("--steps", metavar="N", help="Of every training; plain 200, product 30.")
     ] = None,
     reader: Annotated[str, typer.Option("--reader", metavar="exact|noisy", help="Who answers.")] = "exact",
+    judge: Annotated[
+        str, typer.Option("--judge", metavar="test|validation", help="Of a cohort: validation while you still choose.")
+    ] = "test",
     pixel: Annotated[
         float | None, typer.Option("--pixel", metavar="MM", help="Pixels that cases are brought to; a cohort 1.6.")
     ] = None,
@@ -90,6 +93,7 @@ def simulate(
         recipe=learning,
         steps=steps or (30 if learning == "product" else 200),
         reader=reader,
+        judged=judge,
         pixel_mm=pixel or (1.6 if of_cohort else None),
         widths=_numbers(widths),
         spacing_mm=spacing,

@@ -95,7 +95,7 @@ class _Simulation:
         self.job, self.settings = job, SimulationSettings.from_dict(job.settings)
         self.subjects = loaded_subjects(job.folder, job.cases)
         self.learner = Learner(self.settings, self.subjects)
-        self.runs = [_Run(track) for track in tracks_of(job.kind, list(self.subjects.values()))]
+        self.runs = [_Run(track) for track in tracks_of(job.kind, list(self.subjects.values()), self.settings.judged)]
         self.full = job.strategy == FULL
         self.rounds: list[dict[str, Any]] = []
         self.start: dict[str, np.ndarray] = {}

@@ -13,6 +13,7 @@ FULL = "full"
 TRAININGS = ("fresh", "warm")
 READERS = ("exact", "noisy")
 RECIPES = ("plain", "product")
+JUDGED = ("test", "validation")
 SHARE = 0.02
 """Share of the pool that is asked for in a round, where no number is given."""
 
@@ -34,6 +35,7 @@ class SimulationSettings:
         recipe: "plain" (see ``network.lab_training``) or "product" (fine-tuning and adoption as in a study).
         steps: optimiser steps of every training, whatever was labelled.
         reader: "exact" or "noisy".
+        judged: part of a cohort that models are judged on: "test", or "validation" while something is still chosen.
         pixel_mm: in-plane pixel size that cases are brought to; None keeps each as it is.
         widths: channels of a network trained from scratch; its decoder has as many as the first entry.
         spacing_mm: queries of one round and case are at least so far apart, unless nothing else is left.
@@ -52,6 +54,7 @@ class SimulationSettings:
     recipe: str = "plain"
     steps: int = 200
     reader: str = "exact"
+    judged: str = "test"
     pixel_mm: float | None = None
     widths: tuple[int, ...] = (16, 32, 48, 64)
     spacing_mm: float = 12.0
@@ -70,6 +73,7 @@ class SimulationSettings:
             ("training", self.training, TRAININGS),
             ("reader", self.reader, READERS),
             ("recipe", self.recipe, RECIPES),
+            ("part", self.judged, JUDGED),
         ):
             if value not in known:
                 raise WrongUse(f"The {word} {value!r} is unknown.", f"Use {' or '.join(known)}.")

@@ -71,7 +71,7 @@ def simulate(
     where = where or Where()
     check_scheduler(where.scheduler, where.insecure)
     settings = _with_weights(settings)
-    kind, sources = found_sources(place, truths or {}, settings.pixel_mm)
+    kind, sources = found_sources(place, truths or {}, settings.pixel_mm, settings.judged)
     out = Path(out).absolute()
     asked = {"kind": kind, "settings": settings.shared(), "cases": [[s.name, s.part] for s in sources]}
     _check_folder(out, asked, resume)
@@ -150,7 +150,7 @@ def _planned(
 ) -> list[Job]:
     """All jobs of the simulation, after writing the exact configuration."""
     subjects = [load_subject(out / "cases" / f"{source.name}.npz") for source in sources]
-    tracks = tracks_of(kind, subjects)
+    tracks = tracks_of(kind, subjects, settings.judged)
     settings = settings.resolved(tracks[0].size)
     digests = {subject.name: subject.digest() for subject in subjects}
     described = [

@@ -79,29 +79,31 @@ class Source:
     brain: str
 
 
-def found_sources(place: Path, truths: Mapping[str, Path], pixel_mm: float | None) -> tuple[str, list[Source]]:
+def found_sources(
+    place: Path, truths: Mapping[str, Path], pixel_mm: float | None, judged: str = "test"
+) -> tuple[str, list[Source]]:
     """What a folder is, "cohort" or "study", and its cases.
 
-    Raises BadInput where the folder is neither, a cohort lacks a training or test part or a file, a case of a study has
+    Raises BadInput where the folder is neither, a cohort lacks a training part, the part ``judged`` or a file, a case of a study has
     no truth; WrongUse for a truth of an unknown case or of a cohort.
     """
     place = Path(place).absolute()
     if (place / "cohort.json").is_file():
         if truths:
             raise WrongUse("A cohort brings its own truth.", "Leave --truth out.")
-        return "cohort", _of_cohort(place, pixel_mm)
+        return "cohort", _of_cohort(place, pixel_mm, judged)
     if (place / "study.sqlite").is_file():
         return "study", _of_study(place, truths, pixel_mm)
     raise BadInput(f"{place} is neither a study nor a cohort.", "Make one: lmial new, lmial cohort make")
 
 
-def _of_cohort(place: Path, pixel_mm: float | None) -> list[Source]:
+def _of_cohort(place: Path, pixel_mm: float | None, judged: str) -> list[Source]:
     try:
         subjects = json.loads((place / "cohort.json").read_text(encoding="utf-8"))["subjects"]
         listed = [(str(s["name"]), str(s["part"]), str(s["brain"])) for s in subjects]
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{place / 'cohort.json'}: this index of a cohort is broken.") from error
-    for part in ("train", "test"):
+    for part in ("train", judged):
         if part not in {found for _, found, _ in listed}:
             raise BadInput(
                 f"{place}: this cohort has no subject of the part {part!r}, so nothing can be "

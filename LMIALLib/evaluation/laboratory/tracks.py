@@ -46,16 +46,16 @@ class Track:
         return [every[k] for k in order[:count]]
 
 
-def tracks_of(kind: str, subjects: Sequence[Subject]) -> list[Track]:
-    """One track of a cohort: training subjects are the pool, test subjects the test set. Three of a study: all slices
-    as pool, and two folds that are each other's test set.
+def tracks_of(kind: str, subjects: Sequence[Subject], judged: str = "test") -> list[Track]:
+    """One track of a cohort: training subjects are the pool, those of the part ``judged`` the test set. Three of a
+    study: all slices as pool, and two folds that are each other's test set.
 
     Raises BadInput where there is nothing to ask for or to judge.
     """
     askable = {s.name: eligible_slices(s.pair.mask) for s in subjects}
     if kind == "cohort":
         pool = {s.name: askable[s.name] for s in subjects if s.part == "train" and askable[s.name].any()}
-        test = {s.name: np.ones(s.pair.n_slices, dtype=bool) for s in subjects if s.part == "test"}
+        test = {s.name: np.ones(s.pair.n_slices, dtype=bool) for s in subjects if s.part == judged}
         tracks = [Track("pool", pool, test)]
     else:
         everything = {name: flags for name, flags in askable.items() if flags.any()}
