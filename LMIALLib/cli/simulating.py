@@ -25,6 +25,10 @@ def simulate(
     truth: Annotated[
         list[str], typer.Option("--truth", metavar="CASE=FILE", help="Of a study: a volume on the pair's grid.")
     ] = [],  # noqa: B006 - typer copies it
+    judge: Annotated[
+        str | None,
+        typer.Option("--judge", metavar="subjects|slices", help="On what; a study of five subjects or more: subjects."),
+    ] = None,
     strategies: Annotated[str, typer.Option("--strategies", metavar="A,B,C", help="Names of strategies.")] = STRATEGIES,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="How many seeds.")] = 5,
     first_seed: Annotated[int, typer.Option("--first-seed", metavar="S", help="The first of them.")] = 0,
@@ -75,6 +79,8 @@ def simulate(
     from LMIALLib.evaluation.laboratory.simulation import Where
     from LMIALLib.evaluation.laboratory.simulation import simulate as run
 
+    if judge not in (None, "subjects", "slices"):
+        raise WrongUse(f"--judge {judge} is unknown; use subjects or slices.")
     of_cohort = (source / "cohort.json").is_file()
     begin = start or ("scratch" if of_cohort else "bundled")
     learning = recipe or ("plain" if of_cohort or begin == "scratch" else "product")
@@ -101,6 +107,7 @@ def simulate(
             out,
             settings,
             truths=_truths(truth),
+            judge=judge,
             where=Where(scheduler, insecure, workers),
             resume=resume,
             watch=watch,

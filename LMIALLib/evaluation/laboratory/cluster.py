@@ -19,8 +19,8 @@ WORKERS_LOST = 3
 """A job is given up when it took so many workers with it."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MEMORY = {"MALLOC_ARENA_MAX": 1, "MALLOC_TRIM_THRESHOLD_": 1 << 30, "MALLOC_MMAP_THRESHOLD_": 1 << 28}
-"""For glibc: memory goes from one training step to the next. Dask by itself has it given back to the system at once, and
-having it cleared anew takes as long as the training."""
+"""For glibc: memory goes from one training step to the next. Dask by itself has it given back to the system at once,
+and having it cleared anew takes as long as the training."""
 
 
 def check_scheduler(address: str | None, insecure: bool) -> None:
