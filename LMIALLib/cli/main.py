@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import cohorts, making, reading, simulating, strategies, studies
+from LMIALLib.cli import cohorts, importing, making, reading, simulating, strategies, studies
 
 app = typer.Typer(
     name="lmial",
@@ -32,6 +32,7 @@ def _root(
 
 
 studies.register(app)
+importing.register(app)
 reading.register(app)
 strategies.register(app)
 making.register(app)

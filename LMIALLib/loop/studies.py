@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from LMIALLib.files import flush_folder, sha256_of
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.resources import resource
 from LMIALLib.study.store import Study, check_new_place
+from LMIALLib.study.truth import save_truth
 from LMIALLib.worker.client import Job
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from LMIALLib.pairs.pair import Pair
+
 Watch = Callable[[Job], None] | None
+Truth = Callable[["Pair"], "np.ndarray"] | None
+"""What is known of a pair: makes a truth on its grid (see ``study.truth``) once the pair is there."""
 
 
 def new_study(
@@ -24,6 +32,8 @@ def new_study(
     pair: dict[str, Any],
     *,
     subject: str | None = None,
+    covered: Iterable[int | str] | None = None,
+    truth: Truth = None,
     weights: Path | None = None,
     watch: Watch = None,
 ) -> dict[str, Any]:
@@ -31,6 +41,7 @@ def new_study(
 
     Args:
         pair: a ``pairs.prepare.PairRequest`` as JSON-ready dictionary.
+        covered, truth: as in ``new_case``.
         weights: the model to start from; the bundled one when None.
 
     Returns what ``prepare`` found: registration, slices, axis, digest. Raises BadInput when ``folder`` is in use or
@@ -48,7 +59,7 @@ def new_study(
             add_first_model(study, weights or resource("Weights", "change.safetensors"))
             session = Session(study, settings=LoopSettings(train=False))
             try:
-                result = new_case(session, case, pair, subject=subject, watch=watch)
+                result = new_case(session, case, pair, subject=subject, covered=covered, truth=truth, watch=watch)
             finally:
                 session.close()
         if folder.exists():
@@ -66,16 +77,34 @@ def new_study(
 
 
 def new_case(
-    session: Session, name: str, pair: dict[str, Any], *, subject: str | None = None, watch: Watch = None
+    session: Session,
+    name: str,
+    pair: dict[str, Any],
+    *,
+    subject: str | None = None,
+    covered: Iterable[int | str] | None = None,
+    truth: Truth = None,
+    watch: Watch = None,
 ) -> dict[str, Any]:
-    """Read, register and add one pair to the study of ``session``; nothing is left behind when it fails."""
-    staged = session.study.stage_case(name)
+    """Read, register and add one pair to the study of ``session``; nothing is left behind when it fails.
+
+    Args:
+        covered: classes that the truth of this case covers; by default all.
+        truth: makes what is known of the pair, stored with the case; None: nothing is known.
+    """
+    from LMIALLib.pairs.storage import load_pair
+
+    study = session.study
+    staged = study.stage_case(name)
     try:
         job = session.learning.worker.submit("prepare", pair=pair, staged=str(staged))
         result = session.learning.wait(job, watch=watch)
-        session.study.add_case(name, staged, subject=subject)
+        if truth is not None:
+            made = load_pair(staged / "pair-1")
+            save_truth(staged, truth(made), made.grid, study.label_schema)
+        study.add_case(name, staged, subject=subject, covered=covered)
     finally:
-        session.study.drop_staged(staged)
+        study.drop_staged(staged)
     return result
 
 

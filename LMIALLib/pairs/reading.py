@@ -59,9 +59,10 @@ class Volume:
     digest: str
 
 
-def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
+def read_volume(path: Path | str, *, series: str | None = None, may_be_empty: bool = False) -> Volume:
     """Read and check one volume; ``series`` is the UID that chooses among several series of a DICOM folder.
 
+    ``may_be_empty``: whether all voxels may have one value, as in a label in which nothing is marked.
     Raises BadInput with one sentence that names ``path`` as given, before any large allocation.
     """
     path = Path(path)
@@ -77,7 +78,7 @@ def read_volume(path: Path | str, *, series: str | None = None) -> Volume:
         raise
     except OSError as error:
         raise BadInput(f"{path}: it cannot be read ({error.strerror or 'unknown reason'}).") from error
-    return _checked(path, image, key, date, description)
+    return _checked(path, image, key, date, description, may_be_empty)
 
 
 def _read_file(path: Path) -> tuple[sitk.Image, str]:
@@ -114,7 +115,9 @@ def _squeezed(path: Path, image: sitk.Image) -> sitk.Image:
     return sitk.Extract(image, [*size[:3], *([0] * (len(size) - 3))])
 
 
-def _checked(path: Path, image: sitk.Image, key: str | None, date: str | None, description: str) -> Volume:
+def _checked(
+    path: Path, image: sitk.Image, key: str | None, date: str | None, description: str, may_be_empty: bool
+) -> Volume:
     import SimpleITK as sitk
 
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
@@ -128,7 +131,7 @@ def _checked(path: Path, image: sitk.Image, key: str | None, date: str | None, d
         raise BadInput(f"{path}: its voxels are complex numbers; LMIAL reads one grey value per voxel.")
     if voxels.dtype.kind == "f" and not np.all(np.isfinite(voxels)):
         raise not_finite(path, int(voxels.size - np.count_nonzero(np.isfinite(voxels))), voxels.size)
-    if voxels.min() == voxels.max():
+    if voxels.min() == voxels.max() and not may_be_empty:
         raise BadInput(f"{path}: all its voxels have the same value ({voxels.flat[0]}); there is nothing to compare.")
     digest = hashlib.sha256(repr(grid).encode())
     digest.update(np.ascontiguousarray(voxels).data)

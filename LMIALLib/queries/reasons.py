@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from LMIALLib.queries.strategies import Strategy
 from LMIALLib.queries.telling import novelty
 
-_KINDS = {"passes": "passes", "members": "earlier models", "views": "views"}
+_KINDS = {"passes": "passes", "members": "the last models", "views": "views"}
 
 
 def reason(terms: Mapping[str, float], strategy: Strategy, drawn: str, *, alike: bool, skipped: bool) -> str:

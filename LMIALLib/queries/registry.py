@@ -47,7 +47,7 @@ _CHANCE = (
         choices.foreground_by_lot,
         "Two of three slices drawn by lot where the scans visibly differ, one among all; no truth is looked at.",
         NNACTIVE + " (66 %, there from the truth)",
-        "uniform over slices with any |difference smoothed over 5 x 5| >= 4, in 2 of 3 turns",
+        "uniform over slices with any |difference smoothed over 5 x 5| >= 2.5, in 2 of 3 turns",
     ),
     replace(
         ENTROPY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from LMIALLib.errors import BadInput
@@ -33,6 +34,17 @@ def checked_file_name(name: str, what: str, *, longest: int = LONGEST_NAME) -> s
     if problem:
         raise BadInput(f"the {what} {name!r} {problem}.", "Choose a short name such as case-01.")
     return name
+
+
+def portable_name(name: str, kind: str) -> str:
+    """``name`` where it can be a case's name, else a pseudonym that is the same for the same name: ``kind-1a2b3c4d5e``.
+
+    ``kind`` is a short word that itself can be a name, as "case" or "subject".
+    """
+    try:
+        return checked_file_name(name, kind)
+    except BadInput:
+        return f"{kind}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
 
 
 def checked_person(name: str, what: str) -> str:

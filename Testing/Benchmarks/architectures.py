@@ -114,7 +114,7 @@ class Network(nn.Module):
         return functional.pixel_shuffle(self.head(functional.relu(self.last(value))), 2)
 
 
-def trained(variant: Variant, seed: int, steps: int, pool: SamplePool) -> nn.Module:
+def trained(variant: Variant, seed: int, steps: int, pool: SamplePool, bfloat16: bool) -> nn.Module:
     """The averaged network after ``steps``: the recipe of `pretraining`."""
     torch.manual_seed(seed)
     network = Network(variant).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -133,7 +133,9 @@ def trained(variant: Variant, seed: int, steps: int, pool: SamplePool) -> nn.Mod
         batch = pool.batch(step)
         network.train()
         inputs = batch[:, :9].contiguous(memory_format=torch.channels_last)
-        value = loss(network(inputs), batch[:, 9:10], batch[:, 10:11] > 0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            logits = network(inputs)
+        value = loss(logits, batch[:, 9:10], batch[:, 10:11] > 0)
         optimiser.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -160,13 +162,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--pool", type=int, default=12_000)
+    parser.add_argument("--threads", type=int, default=2, help="of the training; 1 where the cores are shared")
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="train with bfloat16 convolutions, where the CPU has them"
+    )
     parser.add_argument("--work", type=Path, default=Path("bench/architectures"), help="where the samples are kept")
     arguments = parser.parse_args()
     root = open_ms_root()
     if root is None:
         sys.exit("No open-ms scans were found; set LMIAL_DATA to the folder that holds open_ms.")
     config = PretrainConfig(data=str(root), pool=arguments.pool)
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(arguments.threads)
     source = SampleSource.prepare(config, EXCLUDED)
     make_pool(source, arguments.work, samples_record(source, EXCLUDED))
     print("| network | seed | lesion Dice | lesion-wise F1 | average precision | ms a slice | file |")
@@ -174,7 +180,7 @@ def main() -> None:
     for name in arguments.variants:
         for seed in range(arguments.seeds):
             pool = SamplePool(replace(config, seed=seed), arguments.work)
-            network = trained(VARIANTS[name], seed, arguments.steps, pool)
+            network = trained(VARIANTS[name], seed, arguments.steps, pool, arguments.bfloat16)
             found = figures(network, source.validation)  # type: ignore[arg-type]
             size = sum(p.numel() for p in network.parameters()) * 2 / 1e6
             print(

@@ -87,3 +87,40 @@ def phantom_truth(phantom_folder: Path) -> np.ndarray:
     import SimpleITK as sitk
 
     return sitk.GetArrayFromImage(sitk.ReadImage(str(phantom_folder / "truth.nii.gz")))
+
+
+@pytest.fixture(scope="session")
+def tiny_pair(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> Path:
+    """The phantom pair with voxels three times as wide, prepared in two seconds: baseline, follow_up and brain.
+
+    ``follow_up`` also has a bright and a dark block in the brain; ``truth`` (0, 1) marks the bright one, as MSSEG-2
+    would, and ``blocks`` holds both (2 = new, 5 = vanished).
+    """
+    import SimpleITK as sitk
+
+    folder = tmp_path_factory.mktemp("tiny")
+    wide = {}
+    for name in ("baseline", "follow_up", "brain"):
+        image = sitk.ReadImage(str(phantom_folder / f"{name}.nii.gz"))
+        size = [round(length / share) for length, share in zip(image.GetSize(), (3, 3, 1.5), strict=True)]
+        spacing = [s * a / b for s, a, b in zip(image.GetSpacing(), image.GetSize(), size, strict=True)]
+        how = sitk.sitkNearestNeighbor if name == "brain" else sitk.sitkLinear
+        wide[name] = sitk.Resample(
+            image, size, sitk.Transform(), how, image.GetOrigin(), spacing, image.GetDirection(), 0
+        )
+    scan, brain = (sitk.GetArrayFromImage(wide[name]) for name in ("follow_up", "brain"))
+    k, j, i = (int(np.median(places)) for places in np.nonzero(brain))
+    blocks = np.zeros_like(brain)
+    blocks[k : k + 2, j - 12 : j - 6, i - 3 : i + 3] = 2
+    blocks[k : k + 2, j + 6 : j + 12, i - 3 : i + 3] = 5
+    blocks[brain == 0] = 0
+    inside = scan[brain > 0]
+    scan[blocks == 2], scan[blocks == 5] = np.percentile(inside, 99.9), np.percentile(inside, 0.5)
+    arrays = {"follow_up": scan, "truth": (blocks == 2).astype(np.uint8), "blocks": blocks}
+    for name, array in arrays.items():
+        like = wide["brain"]
+        wide[name] = sitk.GetImageFromArray(array)
+        wide[name].CopyInformation(like)
+    for name, image in wide.items():
+        sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
+    return folder

@@ -288,7 +288,7 @@ def test_a_reader_is_told_what_is_true(name: str, make_random_maps) -> None:
         if "(distance" in reason:
             assert f"(distance {query.score:.2g})" in reason
         if one.several and one.aggregation.of_map and "etween" in reason:
-            assert {"passes": "passes", "members": "earlier models", "views": "views"}[one.several] in reason
+            assert {"passes": "passes", "members": "the last models", "views": "views"}[one.several] in reason
     strategic = [query for query in ranking.queries if query.drawn == "strategy"]
     if one.choice.told is not None and strategic:
         assert one.choice.told(strategic[0].terms)  # the first was handed out by the choice itself

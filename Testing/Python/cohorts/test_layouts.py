@@ -1,0 +1,336 @@
+"""What each data-set layout finds, and how a mask from outside becomes the truth of a pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from LMIALLib.cohorts.layouts import Listing, list_cases
+from LMIALLib.cohorts.open_ms import open_ms_pair
+from LMIALLib.cohorts.truths import STRONG, MaskOfChange, in_doubt, read_mask_of_change
+from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.pair import Pair
+from LMIALLib.study import UNREAD, LabelSchema
+
+SCHEMA = LabelSchema.default()
+T1, T2 = "flair_time01_on_middle_space.nii.gz", "flair_time02_on_middle_space.nii.gz"
+
+
+def files(root: Path, *names: str) -> Path:
+    """Empty files: a layout looks which are there, not what is in them."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def pairs_of(listing: Listing) -> list[tuple[str, str, str, str]]:
+    """Name, subject and the scans' names of each case."""
+    return [(c.name, c.subject, c.baseline.name, c.follow_up.name) for c in listing.cases]
+
+
+# MSSEG-2 -------------------------------------------------------------------------------------------------------
+
+
+def test_msseg2_as_distributed(tmp_path: Path) -> None:
+    experts = [f"training/013/ground_truth_expert{n}.nii.gz" for n in (1, 2, 3, 4)]
+    files(tmp_path, f"training/013/{T1}", f"training/013/{T2}", "training/013/ground_truth.nii.gz", *experts)
+    files(tmp_path, *(f"training/100/{name.removesuffix('.gz')}" for name in (T1, T2, "ground_truth.nii")))
+    files(tmp_path, f"testing/018/{T1}", f"testing/018/{T2}", "testing/018/brain_mask.nii.gz")
+    files(tmp_path, f"training/020/{T2}", "training/020/ground_truth.nii.gz")
+    (tmp_path / "training" / "026").mkdir()
+    found = list_cases("msseg2", tmp_path)
+    assert [c.name for c in found.cases] == ["018", "013", "100"]
+    first = {c.name: c for c in found.cases}["013"]
+    assert (first.truth, first.covers) == (tmp_path / "training/013/ground_truth.nii.gz", ("new",))
+    untold = {c.name: c for c in found.cases}["018"]
+    assert (untold.truth, untold.covers, untold.mask) == (None, (), tmp_path / "testing/018/brain_mask.nii.gz")
+    assert [(one.case, one.sentence.endswith("without truth.")) for one in found.notes] == [("018", True)]
+    left = {one.case: one.sentence for one in found.left_out}
+    assert left.keys() == {"020", "026"}
+    assert f"{T1} missing" in left["020"] and T2 not in left["020"]
+    assert T1 in left["026"] and T2 in left["026"]
+
+
+def test_msseg2_tells_equal_names_apart_and_takes_one_patient(tmp_path: Path) -> None:
+    for place in ("training/013", "testing/013"):
+        files(tmp_path, *(f"{place}/{name}" for name in (T1, T2, "ground_truth.nii.gz")))
+    assert [c.name for c in list_cases("msseg2", tmp_path).cases] == ["testing-013", "training-013"]
+    assert [c.name for c in list_cases("msseg2", tmp_path / "training" / "013").cases] == ["013"]
+    with pytest.raises(BadInput, match="no patient of MSSEG-2"):
+        list_cases("msseg2", files(tmp_path / "other", "scan.nii.gz"))
+
+
+# BIDS ----------------------------------------------------------------------------------------------------------
+
+
+def test_bids_gives_consecutive_pairs_in_the_order_of_time(tmp_path: Path) -> None:
+    for n in (1, 2, 10):
+        files(tmp_path, f"sub-01/ses-{n}/anat/sub-01_ses-{n}_FLAIR.nii.gz")
+    assert pairs_of(list_cases("bids", tmp_path)) == [
+        ("sub-01_ses-1_ses-2", "sub-01", "sub-01_ses-1_FLAIR.nii.gz", "sub-01_ses-2_FLAIR.nii.gz"),
+        ("sub-01_ses-2_ses-10", "sub-01", "sub-01_ses-2_FLAIR.nii.gz", "sub-01_ses-10_FLAIR.nii.gz"),
+    ]
+    table = "session_id\tacq_time\nses-1\t2020-05-01T10:00:00\nses-2\t2019-03-01\nses-10\t{}\n"
+    times = tmp_path / "sub-01" / "sub-01_sessions.tsv"
+    times.write_text(table.format("2021-01-01T00:00:00Z"), encoding="utf-8-sig")
+    assert [c.name for c in list_cases("bids", tmp_path).cases] == ["sub-01_ses-2_ses-1", "sub-01_ses-1_ses-10"]
+    times.write_text(table.format("n/a"))
+    assert [c.name for c in list_cases("bids", tmp_path).cases] == ["sub-01_ses-1_ses-2", "sub-01_ses-2_ses-10"]
+
+
+def test_bids_contrast_extra_scans_and_what_is_left_out(tmp_path: Path) -> None:
+    files(
+        tmp_path,
+        "sub-02/ses-a/anat/sub-02_ses-a_T1w.nii", "sub-02/ses-b/anat/sub-02_ses-b_T1w.nii.gz",
+        "sub-02/ses-b/anat/sub-02_ses-b_acq-2d_T1w.nii.gz", "sub-02/ses-a/anat/sub-02_ses-a_FLAIR.nii.gz",
+        "sub-03/anat/sub-03_T1w.nii.gz",
+    )  # fmt: skip
+    found = list_cases("bids", tmp_path, contrast="T1w")
+    assert pairs_of(found) == [
+        ("sub-02_ses-a_ses-b", "sub-02", "sub-02_ses-a_T1w.nii", "sub-02_ses-b_T1w.nii.gz"),
+    ]
+    assert [one.case for one in found.left_out] == ["sub-03"] and "2 scans end in _T1w" in found.notes[0].sentence
+    assert [one.case for one in list_cases("bids", tmp_path).left_out] == ["sub-02", "sub-03"]
+    with pytest.raises(WrongUse, match="suffix"):
+        list_cases("bids", tmp_path, contrast="../x")
+
+
+def test_bids_names_that_a_study_cannot_use_become_the_same_pseudonym_every_time(tmp_path: Path) -> None:
+    long = "sub-" + "a" * 50
+    for n in (1, 2):
+        files(tmp_path, f"{long}/ses-{n}/anat/{long}_ses-{n}_FLAIR.nii.gz")
+    (case,) = list_cases("bids", tmp_path).cases
+    assert case.name.startswith("case-") and case.subject.startswith("subject-") and len(case.name) < 41
+    assert list_cases("bids", tmp_path).cases == (case,)
+
+
+@pytest.mark.parametrize(
+    ("name", "covers"),
+    [
+        ("desc-change_mask", ()),
+        ("label-changedLesions_dseg", ()),
+        ("label-newlesion_mask", ("new",)),
+        ("space-FLAIR_desc-new_mask", ("new",)),
+        ("space-MNI152_desc-change_mask", None),
+        ("label-lesion_mask", None),
+        ("desc-renewed_mask", None),
+        ("desc-change_probseg", None),
+    ],
+)
+def test_bids_masks_of_change_in_derivatives(tmp_path: Path, name: str, covers: tuple[str, ...] | None) -> None:
+    for n in (1, 2):
+        files(tmp_path, f"sub-01/ses-{n}/anat/sub-01_ses-{n}_FLAIR.nii.gz")
+    truth = tmp_path / "derivatives" / "experts" / "sub-01" / "ses-2" / "anat" / f"sub-01_ses-2_{name}.nii.gz"
+    files(tmp_path, str(truth.relative_to(tmp_path)))
+    found = list_cases("bids", tmp_path)
+    assert (found.cases[0].truth, found.cases[0].covers) == ((None, ()) if covers is None else (truth, covers))
+    assert [one.sentence.endswith("not used.") for one in found.notes] == ([True] if "label-lesion" in name else [])
+
+
+# open-ms -------------------------------------------------------------------------------------------------------
+
+
+def test_open_ms_takes_whole_pairs_and_names_the_rest(tmp_path: Path) -> None:
+    whole = ("study1_FLAIR.nii.gz", "study2_FLAIR.nii.gz", "study2_FLAIR_to_common_space.txt", "gt.nii.gz")
+    files(tmp_path, *(f"open_ms/longitudinal/patient01/{name}" for name in whole))
+    files(tmp_path, "open_ms/longitudinal/patient02/gt.nii.gz", "open_ms/longitudinal/patient02/brainmask.nii.gz")
+    files(tmp_path, *(f"open_ms/longitudinal/patient04/{name}" for name in (whole[0], whole[3])))
+    files(tmp_path, *(f"open_ms/longitudinal/patient05/{name}" for name in whole[:3]))
+    for root in (tmp_path, tmp_path / "open_ms", tmp_path / "open_ms" / "longitudinal"):
+        found = list_cases("open-ms", root)
+        assert [c.name for c in found.cases] == ["patient01"]
+    left = {one.case: one.sentence for one in found.left_out}
+    assert "masks only" in left["patient02"] and "one time point" in left["patient04"] and "gt" in left["patient05"]
+
+
+def test_open_ms_truth_is_the_one_that_the_database_gives(open_ms: Path) -> None:
+    found = list_cases("open-ms", open_ms)
+    assert {c.name for c in found.cases} == {"patient01", "patient12"} and len(found.left_out) == 16
+    case = found.cases[0]
+    follow_up = sitk.ReadImage(str(case.follow_up))
+    shape = follow_up.GetSize()[::-1]
+    pair = Pair(np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.ones(shape, bool), Grid.of(follow_up), 0)
+    assert case.truth is not None
+    truth = read_mask_of_change(case.truth, case.covers, SCHEMA, to_follow_up=case.truth_to_follow_up).on(pair)
+    assert np.array_equal(truth == 1, open_ms_pair(case.truth.parent).truth_on(follow_up))
+    assert set(np.unique(truth)) <= {0, 1, UNREAD}
+
+
+# CSV -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), (";", "utf-8")])
+def test_csv_of_paths(tmp_path: Path, separator: str, encoding: str) -> None:
+    files(tmp_path, "a/one.nii.gz", "a/two.nii.gz", "a/change.nii.gz")
+    lines = [
+        ["Case", "subject", "baseline", "follow_up", "truth", "covers", "baseline_date", "follow_up_date", "site"],
+        ["c1", "Müller-Pseudonym", "a/one.nii.gz", "a/two.nii.gz", "a/change.nii.gz", "new enlarged", "", "", "x"],
+        ["", "", "", "", "", "", "", "", ""],
+        ["c2", "s2", "a/two.nii.gz", "a/one.nii.gz", "", "", "2014-03-02", "2015-03-02"],
+    ]
+    text = "\r\n".join(separator.join(line) for line in lines)
+    (tmp_path / "pairs.csv").write_bytes(text.encode(encoding))
+    found = list_cases("csv", tmp_path / "pairs.csv")
+    assert found == list_cases("csv", tmp_path), "the only table of a folder"
+    assert pairs_of(found)[1] == ("c2", "s2", "two.nii.gz", "one.nii.gz") and found.left_out == ()
+    first = found.cases[0]
+    assert (first.subject, first.covers) == ("Müller-Pseudonym", ("new", "enlarged"))
+    assert first.truth == tmp_path / "a" / "change.nii.gz"
+    assert "site" in found.notes[0].sentence
+
+
+def test_csv_rows_that_cannot_be_used_are_named_by_line(tmp_path: Path) -> None:
+    files(tmp_path, "one.nii", "two.nii")
+    rows = [
+        "case,subject,baseline,follow_up,mask,covers,baseline_date,follow_up_date",
+        "good,s1,one.nii,two.nii,,,,",
+        "GOOD,s1,one.nii,two.nii,,,,",
+        "../out,s2,one.nii,two.nii,,,,",
+        "no-file,s3,one.nii,three.nii,,,,",
+        "no-mask,s3,one.nii,two.nii,brain.nii,,,",
+        "short,s4,one.nii",
+        "covers,s5,one.nii,two.nii,,new,,",
+        "swapped,s6,one.nii,two.nii,,,2015-01-01,2014-01-01",
+        "day,s7,one.nii,two.nii,,,1.2.2014,",
+        "formula,=s,one.nii,two.nii,,,,",
+    ]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    found = list_cases("csv", tmp_path / "pairs.csv")
+    assert [c.name for c in found.cases] == ["good"]
+    said = ["twice", "../out", "three.nii", "brain.nii", "follow_up is empty", "no truth", "swapped", "1.2.2014", "=s"]
+    assert len(found.left_out) == len(said)
+    for number, (remark, fragment) in enumerate(zip(found.left_out, said, strict=True), start=3):
+        assert f"pairs.csv, line {number}:" in remark.sentence and fragment in remark.sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"case,baseline,follow_up\n", "missing: subject"),
+        (b"", "there are: none"),
+        ("case,subject\nä".encode("latin-1"), "UTF-8"),
+        (b'case,subject,baseline,follow_up\n"a,b', "cannot be read as CSV"),
+    ],
+)
+def test_csv_that_is_no_such_table(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "pairs.csv").write_bytes(content)
+    with pytest.raises(BadInput, match=said):
+        list_cases("csv", tmp_path / "pairs.csv")
+
+
+# Whatever the layout -------------------------------------------------------------------------------------------
+
+
+def test_only_some_subjects_and_wrong_use(tmp_path: Path) -> None:
+    for subject in ("sub-1", "sub-2", "sub-3"):
+        for n in (1, 2):
+            files(tmp_path, f"{subject}/ses-{n}/anat/{subject}_ses-{n}_FLAIR.nii.gz")
+    assert [c.subject for c in list_cases("bids", tmp_path, subjects=["sub-3", "sub-1"]).cases] == ["sub-1", "sub-3"]
+    with pytest.raises(BadInput, match="no subject sub-9; there are: sub-1, sub-2, sub-3"):
+        list_cases("bids", tmp_path, subjects=["sub-9"])
+    with pytest.raises(WrongUse, match="layout 'dicom'"):
+        list_cases("dicom", tmp_path)
+    with pytest.raises(WrongUse, match="contrast"):
+        list_cases("msseg2", tmp_path, contrast="T1w")
+    (tmp_path / "sub-1" / "sub-1_sessions.tsv").write_bytes(b"session_id\tacq_time\n\x00\xff" + b"x" * 200_000)
+    assert len(list_cases("bids", tmp_path).cases) == 3, "a table that cannot be read dates nothing"
+    for layout in ("bids", "msseg2", "open-ms", "csv"):
+        with pytest.raises(BadInput, match="no such"):
+            list_cases(layout, tmp_path / "nowhere")
+
+
+# Truths --------------------------------------------------------------------------------------------------------
+
+
+def flat_pair(difference: np.ndarray) -> Pair:
+    """A pair of 1 mm voxels whose scans differ as told, brain everywhere but in the first row."""
+    mask = np.ones(difference.shape, bool)
+    mask[:, 0] = False
+    grid = Grid(difference.shape[::-1], (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
+    return Pair(np.zeros(difference.shape, np.float32), difference.astype(np.float32), mask, grid, 0)
+
+
+def written(path: Path, values: np.ndarray, grid: Grid) -> Path:
+    sitk.WriteImage(grid.image_of(values), str(path))
+    return path
+
+
+def test_unmarked_voxels_are_ignored_where_the_truth_cannot_know(tmp_path: Path) -> None:
+    difference = np.zeros((4, 30, 30))
+    difference[1, 5:12, 5:12] = 3.0  # new, and marked
+    difference[1, 5:12, 18:25] = 3.0  # brighter, unmarked: counts as not new
+    difference[1, 18:25, 5:12] = -3.0  # darker: may have shrunk or vanished
+    difference[2, 18:25, 5:12] = -0.5 * STRONG  # not strongly
+    difference[3, 20, 20] = -3.0  # noise of one voxel
+    pair = flat_pair(difference)
+    mask = np.zeros(pair.mask.shape, np.uint8)
+    mask[1, 5:12, 5:12] = 1
+    mask[1, 18:20, 5:7] = 1  # what the expert marks is never ignored
+    read = read_mask_of_change(written(tmp_path / "gt.nii.gz", mask, pair.grid), ("new",), SCHEMA)
+    truth = read.on(pair)
+    assert np.array_equal(truth == 2, mask == 1), "marked voxels are new lesions"
+    assert (truth[1, 20:24, 6:11] == UNREAD).all()
+    assert not (truth[[0, 2, 3]] == UNREAD).any() and not (truth[1, 5:12, 18:25] != 0).any()
+    assert not (truth[:, 0] == UNREAD).any(), "nothing is in doubt outside the brain"
+
+
+def test_noise_alone_is_hardly_ever_in_doubt() -> None:
+    noise = np.random.default_rng(0).normal(0.0, 8.0, (6, 64, 64))
+    assert in_doubt(flat_pair(noise), ["new"]).mean() < 0.005
+
+
+def test_doubt_follows_what_is_covered() -> None:
+    difference = np.zeros((3, 20, 20))
+    difference[1, 4:10, 4:10], difference[1, 12:18, 12:18] = 3.0, -3.0
+    pair = flat_pair(difference)
+    bright, dark = (slice(1, 2), slice(5, 9), slice(5, 9)), (slice(1, 2), slice(13, 17), slice(13, 17))
+    assert in_doubt(pair, ["new", "enlarged"])[dark].all() and not in_doubt(pair, ["new", "enlarged"])[bright].any()
+    assert in_doubt(pair, ["shrunk"])[bright].all() and not in_doubt(pair, ["shrunk"])[dark].any()
+    for covers in (["new", "vanished"], ["change"], ["change", "new"], [c.name for c in SCHEMA.classes]):
+        assert not in_doubt(pair, covers).any()
+
+
+@pytest.mark.parametrize(
+    ("values", "covers", "expected"),
+    [
+        ([0, 1, 1], (), [0, 1, 1]),
+        ([0, 255, 255], (), [0, 1, 1]),
+        ([0, 255, 255], ("new",), [0, 2, 2]),
+        ([0, 0, 0], ("new",), [0, 0, 0]),
+        ([2, 3, 255], (), [2, 3, 255]),
+        ([0, 2, 4], ("new", "enlarged"), [0, 2, 255]),
+        ([0, 3, 3], ("new",), [0, 255, 255]),
+        ([0, 7, 9], (), "values 7, 9"),
+        ([0, 1, 1], ("new", "enlarged"), "may be any of new, enlarged"),
+        ([0, 1, 1], ("growing",), "growing"),
+    ],
+)
+def test_values_of_a_mask_of_change(
+    tmp_path: Path, values: list[int], covers: tuple[str, ...], expected: list[int] | str
+) -> None:
+    pair = flat_pair(np.zeros((4, 5, 6)))
+    mask = np.zeros(pair.mask.shape, np.uint8)
+    mask[2, 2, 2:5] = values
+    path = written(tmp_path / "truth.nii.gz", mask, pair.grid)
+    if isinstance(expected, str):
+        with pytest.raises(BadInput, match=expected):
+            read_mask_of_change(path, covers, SCHEMA)
+    else:
+        assert read_mask_of_change(path, covers, SCHEMA).values[2, 2, 2:5].tolist() == expected
+
+
+def test_a_truth_on_another_grid_is_brought_over_and_ends_where_it_ends() -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    half = Grid((12, 12, 2), (1.0, 1.0, 3.0), (0.0, 0.0, 3.0), pair.grid.direction)
+    values = np.zeros(half.shape, np.uint8)
+    values[0, 4:6, 7] = 1
+    truth = MaskOfChange(Path("gt.nii"), values, half, None, ("change",)).on(pair)
+    assert (truth[[0, 3]] == UNREAD).all() and np.array_equal(truth[1:3], values)
+    away = Grid(half.size, half.spacing, (500.0, 0.0, 0.0), half.direction)
+    with pytest.raises(BadInput, match="no part of the follow-up's brain"):
+        MaskOfChange(Path("gt.nii"), values, away, None, ("change",)).on(pair)
