@@ -25,6 +25,10 @@ def simulate(
     truth: Annotated[
         list[str], typer.Option("--truth", metavar="CASE=FILE", help="Of a study: a volume on the pair's grid.")
     ] = [],  # noqa: B006 - typer copies it
+    judge: Annotated[
+        str | None,
+        typer.Option("--judge", metavar="subjects|slices", help="On what; a study of five subjects or more: subjects."),
+    ] = None,
     strategies: Annotated[str, typer.Option("--strategies", metavar="A,B,C", help="Names of strategies.")] = STRATEGIES,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="How many seeds.")] = 5,
     first_seed: Annotated[int, typer.Option("--first-seed", metavar="S", help="The first of them.")] = 0,
@@ -51,8 +55,11 @@ def simulate(
         int | None, typer.Option("--steps", metavar="N", help="Of every training; plain 200, product 30.")
     ] = None,
     reader: Annotated[str, typer.Option("--reader", metavar="exact|noisy", help="Who answers.")] = "exact",
-    judge: Annotated[
-        str, typer.Option("--judge", metavar="test|validation", help="Of a cohort: validation while you still choose.")
+    part: Annotated[
+        str,
+        typer.Option(
+            "--part", metavar="test|validation", help="Whose subjects judge; test when nothing is left to choose."
+        ),
     ] = "test",
     pixel: Annotated[
         float | None, typer.Option("--pixel", metavar="MM", help="Pixels that cases are brought to; a cohort 1.6.")
@@ -78,6 +85,8 @@ def simulate(
     from LMIALLib.evaluation.laboratory.simulation import Where
     from LMIALLib.evaluation.laboratory.simulation import simulate as run
 
+    if judge not in (None, "subjects", "slices"):
+        raise WrongUse(f"--judge {judge} is unknown; use subjects or slices.")
     of_cohort = (source / "cohort.json").is_file()
     begin = start or ("scratch" if of_cohort else "bundled")
     learning = recipe or ("plain" if of_cohort or begin == "scratch" else "product")
@@ -93,7 +102,7 @@ def simulate(
         recipe=learning,
         steps=steps or (30 if learning == "product" else 200),
         reader=reader,
-        judged=judge,
+        judged=part,
         pixel_mm=pixel or (1.6 if of_cohort else None),
         widths=_numbers(widths),
         spacing_mm=spacing,
@@ -105,6 +114,7 @@ def simulate(
             out,
             settings,
             truths=_truths(truth),
+            judge=judge,
             where=Where(scheduler, insecure, workers),
             resume=resume,
             watch=watch,

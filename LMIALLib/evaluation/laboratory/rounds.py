@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from LMIALLib.evaluation.laboratory.learning import COMMITTEE, Learner
-from LMIALLib.evaluation.laboratory.measures import Judged, measured
 from LMIALLib.evaluation.laboratory.readers import TimeSpent, answer
+from LMIALLib.evaluation.laboratory.rows import budget_figures, pool_figures, row_of, test_figures
 from LMIALLib.evaluation.laboratory.settings import FULL, SimulationSettings
 from LMIALLib.evaluation.laboratory.subjects import Subject, load_subject
 from LMIALLib.evaluation.laboratory.tracks import Track, tracks_of
@@ -24,13 +24,6 @@ from LMIALLib.files import written_whole
 if TYPE_CHECKING:
     from LMIALLib.network.architecture import ChangeNetwork
 
-COLUMNS = (
-    *("strategy", "seed", "round", "labelled", "fraction", "dice_unlabelled", "dice_start_same_slices", "dice_fixed"),
-    *("dice_all", "lesion_f1", "seconds", "two_class_dice", "sensitivity", "precision", "volume_error_ml", "hd95_mm"),
-    *("calibration_error", "subjects", "foreground_voxels", "foreground_fraction", "minutes", "minutes_low"),
-    "minutes_high",
-)
-"""Of ``rounds.csv``."""
 OTHER_SEED = 1_000_003
 """What is added to a seed for a further member of a committee."""
 
@@ -239,69 +232,13 @@ class _Simulation:
             run.time = run.time.after([(subject, target) for subject, _, target in answers])
 
     def _row(self, number: int) -> dict[str, Any]:
-        """One line of ``rounds.csv``; NaN is None."""
-        run, size = self.runs[0], self.runs[0].track.size
-        unlabelled = {name: np.ones(self.subjects[name].pair.n_slices, dtype=bool) for name in run.track.pool}
-        every = {name: flags.copy() for name, flags in unlabelled.items()}
-        for case, k in run.order:
-            unlabelled[case][k] = False
-        foreground = [int((self.subjects[c].truth[k] == 1)[self.subjects[c].pair.mask[k]].sum()) for c, k in run.order]
-        change = sum(
-            int(((self.subjects[c].truth == 1) & self.subjects[c].pair.mask)[flags].sum())
-            for c, flags in run.track.pool.items()
-        )
-        low, high = run.time.bounds
-        figures = measured(self._judged())
-        row = {
-            "strategy": self.job.strategy,
-            "seed": self.job.seed,
-            "round": number,
-            "labelled": len(run.order),
-            "fraction": len(run.order) / size,
-            "dice_unlabelled": self._dice(run.probability, unlabelled),
-            "dice_start_same_slices": self._dice(self.start or run.probability, unlabelled),
-            "dice_fixed": figures.pop("dice"),
-            "dice_all": self._dice(run.probability, every),
-            "seconds": run.time.seconds,
-            **figures,
-            "subjects": len({case for case, _ in run.order}),
-            "foreground_voxels": sum(foreground),
-            "foreground_fraction": sum(foreground) / change if change else float("nan"),
-            "minutes": run.time.seconds / 60,
-            "minutes_low": low / 60,
-            "minutes_high": high / 60,
-        }
-        if self.full:
-            row["dice_start_same_slices"] = float("nan")
-        return {name: None if isinstance(v := row[name], float) and not np.isfinite(v) else v for name in COLUMNS}
-
-    def _judged(self) -> list[Judged]:
-        """The fixed test set: of a study the test blocks of both folds together."""
-        found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        for run in self.runs:
-            for name, flags in run.track.test.items():
-                probability, slices = found.get(name, (np.zeros_like(run.probability[name]), np.zeros_like(flags)))
-                found[name] = (np.where(flags[:, None, None], run.probability[name], probability), slices | flags)
-        return [
-            Judged(
-                case=name,
-                probability=probability,
-                truth=self.subjects[name].truth == 1,
-                counted=self.subjects[name].counted & slices[:, None, None],
-                voxel_mm=self.subjects[name].voxel_mm,
-            )
-            for name, (probability, slices) in sorted(found.items())
-        ]
-
-    def _dice(self, probability: Mapping[str, np.ndarray], slices: Mapping[str, np.ndarray]) -> float:
-        """Lesion Dice, voxels pooled over the counted brain of some slices; NaN where neither marks any."""
-        both = total = 0
-        for name, flags in slices.items():
-            counted = self.subjects[name].counted[flags]
-            predicted, true = probability[name][flags] >= 0.5, self.subjects[name].truth[flags] == 1
-            both += int((predicted & true & counted).sum())
-            total += int((predicted & counted).sum()) + int((true & counted).sum())
-        return 2 * both / total if total else float("nan")
+        """One line of ``rounds.csv``."""
+        run = self.runs[0]
+        row = {"strategy": self.job.strategy, "seed": self.job.seed, "round": number}
+        row |= budget_figures(self.subjects, run.track, run.order, run.time)
+        row |= pool_figures(self.subjects, run.track, run.order, run.probability, None if self.full else self.start)
+        row |= test_figures(self.subjects, [(each.track, each.probability) for each in self.runs])
+        return row_of(row)
 
     def _keep_round(self, number: int, entry: dict[str, Any]) -> None:
         """Models first, then what says that the round is complete; models that nothing needs any more go."""

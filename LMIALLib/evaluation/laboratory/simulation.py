@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ def simulate(
     settings: SimulationSettings,
     *,
     truths: Mapping[str, Path] | None = None,
+    judge: str | None = None,
     where: Where | None = None,
     resume: bool = False,
     watch: Watch = lambda stage, done, total: None,
@@ -62,6 +63,7 @@ def simulate(
             and ``report.html``.
         settings: see `SimulationSettings`.
         truths: of a study, case name to a volume on the pair's grid; a case without takes the one stored with it.
+        judge: "subjects" or "slices", see `subjects.found_sources`.
         where: see `Where`.
         resume: go on in a folder that holds a part of the same simulation; finished jobs and rounds are not repeated.
         watch: told what is being done, how much of it is, and of how much.
@@ -71,7 +73,7 @@ def simulate(
     where = where or Where()
     check_scheduler(where.scheduler, where.insecure)
     settings = _with_weights(settings)
-    kind, sources = found_sources(place, truths or {}, settings.pixel_mm, settings.judged)
+    kind, sources = found_sources(place, truths or {}, settings.pixel_mm, judge, settings.judged)
     out = Path(out).absolute()
     asked = {"kind": kind, "settings": settings.shared(), "cases": [[s.name, s.part] for s in sources]}
     _check_folder(out, asked, resume)
@@ -176,6 +178,7 @@ def _planned(
             "pool": tracks[0].size,
             "tracks": {track.name: track.size for track in tracks},
             "cases": described,
+            "training": _recipe(settings),
             "constants": {
                 "passes": PASSES,
                 "committee": COMMITTEE,
@@ -201,6 +204,17 @@ def _planned(
         for strategy in (*settings.strategies, FULL)
         for seed in settings.all_seeds
     ]
+
+
+def _recipe(settings: SimulationSettings) -> dict[str, Any]:
+    """Everything that shapes a training, as it is used."""
+    if settings.recipe == "product":
+        from LMIALLib.network.training import FinetuneSettings
+
+        return asdict(FinetuneSettings(steps=settings.steps, threads=settings.threads))
+    from LMIALLib.network.lab_training import LabRecipe
+
+    return asdict(LabRecipe(steps=settings.steps, threads=settings.threads))
 
 
 def _key(decisive: Mapping[str, Any], cases: str, strategy: str, seed: int) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from LMIALLib.cohorts.parts import parts_of
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.files import written_whole
 from LMIALLib.pairs.geometry import Grid
@@ -19,7 +20,9 @@ from LMIALLib.pairs.pair import Pair
 
 IGNORED = 255
 MARGIN = 2
-"""Pixels around the brain that are kept of a slice of a cohort."""
+"""Pixels around the brain that are kept of a slice."""
+SUBJECTS_TO_SPLIT = 5
+"""From so many subjects on a study is judged on subjects of its own."""
 LARGEST = 1000.0
 """Intensities beyond so many robust spreads are cut, because float16 would not hold them."""
 
@@ -30,7 +33,7 @@ class Subject:
 
     Args:
         name: of the case.
-        part: "train", "validation" or "test" in a cohort; "pool" in a study.
+        part: "train", "validation" or "test" in a cohort; "pool" where other slices judge.
         pair: slices along array axis 0.
         truth: uint8 (slices, rows, columns): 1 change, 0 none, 255 not known (equivocal, or a class not covered).
     """
@@ -63,16 +66,16 @@ class Source:
 
     Args:
         name, part: as in `Subject`.
-        kind: "cohort" (raw files in ``folder``) or "study" (the stored pair of a study in ``folder``).
+        raw: whether ``folder`` holds raw files, as in a cohort, or is a study with a stored pair.
         folder: of the subject, or of the study.
         truth: file of the truth.
         pixel_mm: in-plane pixel size to bring it to; None keeps it.
-        brain: where the brain comes from, for people.
+        brain: where the brain comes from: in a study the subject.
     """
 
     name: str
     part: str
-    kind: str
+    raw: bool
     folder: Path
     truth: Path
     pixel_mm: float | None
@@ -80,21 +83,47 @@ class Source:
 
 
 def found_sources(
-    place: Path, truths: Mapping[str, Path], pixel_mm: float | None, judged: str = "test"
+    place: Path,
+    truths: Mapping[str, Path],
+    pixel_mm: float | None,
+    judge: str | None = None,
+    judged: str = "test",
 ) -> tuple[str, list[Source]]:
-    """What a folder is, "cohort" or "study", and its cases.
+    """The cases of a folder, and how they are judged: "cohort" (other subjects) or "study" (other slices).
 
-    Raises BadInput where the folder is neither, a cohort lacks a training part, the part ``judged`` or a file, a case of a study has
-    no truth; WrongUse for a truth of an unknown case or of a cohort.
+    Args:
+        place: a cohort or a study.
+        truths: of a study, see `lmial simulate`.
+        pixel_mm: see `Source`.
+        judge: "subjects" or "slices"; None: subjects where there is a cohort, or a study with five subjects or more.
+        judged: the part whose subjects are judged, "test" or "validation".
+
+    Raises BadInput where the folder is neither, a cohort lacks a training part, the part ``judged`` or a file, a case
+    of a study has no truth; WrongUse for a truth of an unknown case or of a cohort, and for judging what cannot be
+    judged that way.
     """
     place = Path(place).absolute()
     if (place / "cohort.json").is_file():
         if truths:
             raise WrongUse("A cohort brings its own truth.", "Leave --truth out.")
+        if judge == "slices":
+            raise WrongUse("A cohort is judged on its subjects.", "Leave --judge out.")
         return "cohort", _of_cohort(place, pixel_mm, judged)
     if (place / "study.sqlite").is_file():
-        return "study", _of_study(place, truths, pixel_mm)
+        sources = _of_study(place, truths, pixel_mm)
+        parts = parts_of_subjects({source.brain for source in sources})
+        if judge == "slices" or (judge is None and len(parts) < SUBJECTS_TO_SPLIT):
+            return "study", sources
+        if len(parts) < 2:
+            raise WrongUse("One subject cannot be judged on others.", "Use --judge slices.")
+        return "cohort", [replace(source, part=parts[source.brain]) for source in sources]
     raise BadInput(f"{place} is neither a study nor a cohort.", "Make one: lmial new, lmial cohort make")
+
+
+def parts_of_subjects(subjects: Collection[str]) -> dict[str, str]:
+    """The part of each subject of a study: a fifth is for test and a fifth for validation, by the hash of its name."""
+    drawn = sorted(subjects, key=lambda name: hashlib.sha256(f"lmial simulate {name}".encode()).digest())
+    return dict(zip(drawn, parts_of(len(drawn)), strict=True))
 
 
 def _of_cohort(place: Path, pixel_mm: float | None, judged: str) -> list[Source]:
@@ -111,7 +140,7 @@ def _of_cohort(place: Path, pixel_mm: float | None, judged: str) -> list[Source]
                 "Make a larger one.",
             )
     sources = [
-        Source(name, part, "cohort", place / name, place / name / "truth.nii.gz", pixel_mm, brain)
+        Source(name, part, True, place / name, place / name / "truth.nii.gz", pixel_mm, brain)
         for name, part, brain in listed
     ]
     for source in sources:
@@ -138,7 +167,7 @@ def _of_study(place: Path, truths: Mapping[str, Path], pixel_mm: float | None) -
             if case.name in truths:
                 raise BadInput(f"{truth}: there is no such file.")
             raise BadInput(f"The case {case.name} has no truth.", f"Give it: --truth {case.name}=FILE")
-        sources.append(Source(case.name, "pool", "study", place, truth, pixel_mm, case.subject))
+        sources.append(Source(case.name, "pool", False, place, truth, pixel_mm, case.subject))
     if not sources:
         raise BadInput(f"{place} holds no case.")
     return sources
@@ -146,12 +175,12 @@ def _of_study(place: Path, truths: Mapping[str, Path], pixel_mm: float | None) -
 
 def made_subject(source: Source) -> Subject:
     """Read, and for a cohort register and scale, one case. Raises BadInput for files that cannot be used."""
-    pair = _cohort_pair(source) if source.kind == "cohort" else _study_pair(source)
+    pair = _cohort_pair(source) if source.raw else _study_pair(source)
     truth = _truth(source.truth, pair)
     subject = Subject(source.name, source.part, *_along_slices(pair, truth))
-    if source.pixel_mm is not None:
-        subject = _shrunk(subject, source.pixel_mm)
-    return _cropped(subject) if source.kind == "cohort" else subject
+    if source.pixel_mm is None:
+        return subject
+    return _cropped(_shrunk(subject, source.pixel_mm))
 
 
 def _cohort_pair(source: Source) -> Pair:

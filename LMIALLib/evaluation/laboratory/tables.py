@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput
-from LMIALLib.evaluation.laboratory.rounds import COLUMNS, Job
+from LMIALLib.evaluation.laboratory.rounds import Job
+from LMIALLib.evaluation.laboratory.rows import COLUMNS
 from LMIALLib.files import written_whole
 
 CHOSEN = ("strategy", "seed", "part", "round", "order", "case", "slice")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from LMIALLib.evaluation.laboratory import rounds
-from LMIALLib.evaluation.laboratory.rounds import COLUMNS, Job, run_job
+from LMIALLib.evaluation.laboratory.rounds import Job, run_job
+from LMIALLib.evaluation.laboratory.rows import COLUMNS
 from LMIALLib.evaluation.laboratory.subjects import Subject, load_subject
 from LMIALLib.evaluation.laboratory.tracks import GUARD, blocks, tracks_of
 

@@ -123,6 +123,7 @@ def test_what_cannot_be_simulated_is_said_in_a_sentence(small_study: Path, tmp_p
     code, told = said(place, *out, "--scheduler", "tcp://10.1.2.3:8786")
     assert code == 2 and "TLS" in told
     assert said(place, *out, "--seeds", "0")[0] == 2
+    assert said(place, *out, "--judge", "subjects")[0] == 2
     assert said(place, *out, "--start", str(tmp_path / "none.safetensors"))[0] == 3
     cohort = tmp_path / "cohort"
     cohort.mkdir()
@@ -130,6 +131,14 @@ def test_what_cannot_be_simulated_is_said_in_a_sentence(small_study: Path, tmp_p
     (cohort / "cohort.json").write_text(json.dumps({"subjects": subjects}))
     code, told = said(str(cohort), *out)
     assert code == 3 and "'test'" in told
+
+
+def test_a_study_of_many_subjects_is_split_by_subject() -> None:
+    from LMIALLib.evaluation.laboratory.subjects import parts_of_subjects
+
+    parts = parts_of_subjects({f"s{k}" for k in range(10)})
+    assert sorted(parts.values()) == ["test"] * 2 + ["train"] * 6 + ["validation"] * 2
+    assert parts_of_subjects([f"s{k}" for k in reversed(range(10))]) == parts
 
 
 def test_a_truth_on_another_grid_names_itself(small_study: Path, tmp_path: Path) -> None:
