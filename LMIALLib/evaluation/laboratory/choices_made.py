@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from LMIALLib.evaluation.laboratory.records import FULL, Chosen, read_case
+from LMIALLib.evaluation.laboratory.records import Chosen, read_case
 from LMIALLib.evaluation.laboratory.result_tables import Table, number, percent
+from LMIALLib.evaluation.laboratory.settings import FULL
 
 POOL = "pool"
 """The part of chosen.csv that is shown: a cohort's training pool, or all slices of a study."""

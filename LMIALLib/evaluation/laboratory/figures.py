@@ -10,7 +10,7 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.evaluation.laboratory.choices_made import Picks, share_of_seeds, slices_by_case
 from LMIALLib.evaluation.laboratory.headline import BASELINES
-from LMIALLib.evaluation.laboratory.records import FULL
+from LMIALLib.evaluation.laboratory.settings import FULL
 from LMIALLib.evaluation.laboratory.summary import Summary
 from LMIALLib.evaluation.pictures import BACKGROUND, LABEL, SUGGESTION, TEXT
 

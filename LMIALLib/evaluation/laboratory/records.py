@@ -13,8 +13,6 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 
-FULL = "full"
-"""Name of the fully annotated reference among the strategies of a table."""
 NEEDED = ("strategy", "seed", "round", "fraction", "dice_fixed")
 
 

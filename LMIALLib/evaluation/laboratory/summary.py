@@ -18,7 +18,8 @@ from LMIALLib.evaluation.laboratory.curves import (
     foreground_efficiency,
     value_at,
 )
-from LMIALLib.evaluation.laboratory.records import FULL, Run, complete_runs, read_config, read_rounds
+from LMIALLib.evaluation.laboratory.records import Run, complete_runs, read_config, read_rounds
+from LMIALLib.evaluation.laboratory.settings import FULL
 from LMIALLib.evaluation.laboratory.statistics import (
     SEEDS_FOR_P,
     Comparison,
