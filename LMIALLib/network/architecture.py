@@ -38,8 +38,8 @@ class Architecture:
             before these were stored mean the defaults.
     """
 
-    widths: tuple[int, ...] = (48, 96, 160, 192)
-    decoder_width: int = 32
+    widths: tuple[int, ...] = (32, 64, 112, 144)
+    decoder_width: int = 24
     bottleneck_dropout: float = 0.3
     decoder_dropout: float = 0.1
     family: str = FAMILY

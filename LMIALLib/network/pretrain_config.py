@@ -54,20 +54,20 @@ class PretrainConfig:
         architecture: the network; that of ``start`` if given.
     """
 
-    steps: int = 2800
+    steps: int = 6000
     batch: int = 16
-    pool: int = 14_000
+    pool: int = 32_000
     rate: float = 2e-3
     warm_up: int = 100
     weight_decay: float = 5e-2
-    average: float = 0.998
+    average: float = 0.999
     seed: int = 0
-    phantoms: int = 6
+    phantoms: int = 12
     data: str | None = None
     validation: tuple[str, ...] = (f"{CROSS_SECTIONAL}/patient07", f"{LONGITUDINAL}/patient04")
     validation_shapes: tuple[str, ...] = VALIDATION_SHAPES
     validation_samples: int = 160
-    validate_every: int = 400
+    validate_every: int = 1500
     workers: int = 2
     threads: int = 2
     device: str = "auto"

@@ -171,7 +171,7 @@ def main() -> None:
     root = open_ms_root()
     if root is None:
         sys.exit("No open-ms scans were found; set LMIAL_DATA to the folder that holds open_ms.")
-    config = PretrainConfig(data=str(root), pool=arguments.pool)
+    config = PretrainConfig(data=str(root), pool=arguments.pool, phantoms=6)
     torch.set_num_threads(arguments.threads)
     source = SampleSource.prepare(config, EXCLUDED)
     make_pool(source, arguments.work, samples_record(source, EXCLUDED))
