@@ -40,7 +40,8 @@ def reproducible(threads: int | None = None) -> Iterator[int]:
     """Only deterministic algorithms and a fixed number of threads inside the block; gives that number.
 
     ``threads`` None keeps what torch uses. Everything is set back afterwards. New memory is not filled first, which
-    torch does beside deterministic algorithms: nothing here reads what it did not write, and it costs a tenth of a step.
+    torch does beside deterministic algorithms: nothing here reads what it did not write, and it costs a tenth of a
+    step.
     """
     import torch
 
