@@ -11,8 +11,10 @@ from LMIALLib.cohorts.backgrounds import Background, Outlined
 from LMIALLib.cohorts.shapes import LesionShape, ShapeLibrary
 
 Range = tuple[float, float]
-KINDS = ("new", "grown", "brighter")
-KIND_SHARES = (0.55, 0.37, 0.08)
+KINDS = ("new", "grown", "brighter", "active")
+"""What happens to a lesion from the first visit to the second, or the other way round; an active one grows and
+brightens, and is change as a whole."""
+KIND_SHARES = (0.5, 0.28, 0.07, 0.15)
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Synthesis:
         changed: largest number of changed lesions near one slice.
         stable: largest number of painted lesions that do not change.
         contrast: brightness of a lesion above white matter, robust spreads.
+        edge: standard deviation of the in-plane softness of a lesion's border, mm. Readers' outlines lie where about
+            half of the brightness is reached; borders are 2.0 mm soft in longitudinal/patient09 and about 0.8 mm in
+            cross_sectional_MNI/patient19 and 26 (lesions over 30 mm2 in a slice).
         visible: least difference that the truth calls change, robust spreads.
         removed: share of outlined lesions that one visit lacks.
         eroded: share of outlined lesions of which one visit shows the core only.
@@ -48,6 +53,7 @@ class Synthesis:
     changed: int = 6
     stable: int = 4
     contrast: Range = (0.6, 4.2)
+    edge: Range = (0.0, 2.2)
     visible: float = 0.3
     removed: float = 0.2
     eroded: float = 0.15
@@ -160,7 +166,7 @@ class _Spot:
     """A lesion put somewhere: its shape, its middle as index into the slab, magnification, turn (radians) and
     mirroring.
 
-    ``lift`` is how far its middle lies above the slice, mm.
+    ``lift`` is how far its middle lies above the slice, mm, ``edge`` how soft its border is in plane, mm.
     """
 
     shape: LesionShape
@@ -169,28 +175,31 @@ class _Spot:
     turn: float
     mirror: np.ndarray
     lift: float
+    edge: float
 
     @classmethod
-    def draw(cls, middle: np.ndarray, shapes: ShapeLibrary, rng: np.random.Generator) -> _Spot:
+    def draw(cls, middle: np.ndarray, shapes: ShapeLibrary, rng: np.random.Generator, edge: Range) -> _Spot:
         """A shape from the library, turned, mirrored, scaled and cut at any height."""
         shape = shapes.draw(rng)
         scale = float(np.exp(rng.normal(0.0, 0.2)))
         turn, mirror = float(rng.uniform(0, 2 * np.pi)), rng.random(2) < 0.5
         lift = float(rng.uniform(-0.5, 0.5)) * shape.occupancy.shape[0] * shape.spacing[0]
-        return cls(shape, middle, scale, turn, mirror, lift)
+        return cls(shape, middle, scale, turn, mirror, lift, float(rng.uniform(*edge)))
 
     def shrunk(self, factor: float) -> _Spot:
         """The same lesion, smaller."""
         return replace(self, scale=self.scale * factor, lift=self.lift * factor)
 
     def rasterised(self, slab: Slab, background: Background) -> tuple[np.ndarray | None, tuple[int, int, int]]:
-        """Shares of the slab's voxels, float32, and the corner of their box; None outside the slab."""
+        """Shares of the slab's voxels, float32, and the corner of their box, which holds the soft border as well; None
+        outside the slab."""
         from scipy.ndimage import affine_transform
 
         occupancy, spacing = self.shape.occupancy, np.array(self.shape.spacing)
         steps = np.array([background.slice_mm, background.pixel_mm, background.pixel_mm])
         extent = np.array(occupancy.shape) * spacing * self.scale
-        half = np.array([extent[0] / 2, np.hypot(*extent[1:]) / 2, np.hypot(*extent[1:]) / 2]) / steps
+        reach = np.hypot(*extent[1:]) / 2 + 2.5 * self.edge
+        half = np.array([extent[0] / 2, reach, reach]) / steps
         middle = self.middle + np.array([self.lift / steps[0], 0.0, 0.0])
         low = np.maximum(np.floor(middle - half), 0).astype(int)
         high = np.minimum(np.ceil(middle + half) + 1, slab.volume.shape).astype(int)
@@ -216,18 +225,20 @@ def _paint_lesion(
     settings: Synthesis,
 ) -> None:
     """Paint one lesion into both visits: absent or smaller or fainter in the first unless it is stable."""
-    spot = _Spot.draw(middle, shapes, rng)
+    spot = _Spot.draw(middle, shapes, rng, settings.edge)
     whole, corner = spot.rasterised(slab, background)
     if whole is None:
         return
-    whole *= _tissue(slab, background, corner, whole.shape)
+    tissue = _tissue(slab, background, corner, whole.shape)
+    whole *= tissue
     earlier = whole if kind in ("stable", "brighter") else np.zeros_like(whole)
-    if kind == "grown":
+    if kind in ("grown", "active"):
         smaller, where = spot.shrunk(rng.uniform(0.35, 0.85)).rasterised(slab, background)
         if smaller is not None:
             earlier = np.minimum(_within(smaller, where, corner, whole.shape), whole)
     level = background.white + np.exp(rng.uniform(*np.log(settings.contrast)))
-    faded = level - rng.uniform(0.25, 0.8) * (level - background.white) if kind == "brighter" else level
+    brightens = kind in ("brighter", "active")
+    faded = level - rng.uniform(0.25, 0.8) * (level - background.white) if brightens else level
     # one texture for both visits: a stable lesion is the same lesion
     plane = (whole.shape[1], whole.shape[2])
     texture = 0.25 * (level - background.white) * visits.smooth_field(rng, plane, 6)
@@ -235,10 +246,18 @@ def _paint_lesion(
     brain = slab.brain[box]
     for visit, (share, bright) in enumerate(((earlier, faded), (whole, level))):
         values = slab.lesioned[visit][box]
-        slab.lesioned[visit][box] = values + share * np.maximum(bright + texture - values, 0.0) * brain
-        # a lesion that only brightened counts as change as a whole
-        counted = np.zeros_like(share) if kind == "brighter" and visit == 0 else share
+        shown = _with_soft_edge(share, spot.edge / background.pixel_mm) * tissue
+        slab.lesioned[visit][box] = values + shown * np.maximum(bright + texture - values, 0.0) * brain
+        # a lesion that brightened counts as change as a whole
+        counted = np.zeros_like(share) if brightens and visit == 0 else share
         slab.occupancy[visit][box] = np.maximum(slab.occupancy[visit][box], counted * brain)
+
+
+def _with_soft_edge(share: np.ndarray, sigma: float) -> np.ndarray:
+    """Shares of voxels (slices, rows, columns), smoothed in plane by ``sigma`` pixels."""
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(share, sigma, axes=(-2, -1), truncate=2.5) if sigma > 0.1 else share
 
 
 def _tissue(slab: Slab, background: Background, corner: tuple[int, int, int], shape: tuple[int, ...]) -> np.ndarray:

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from LMIALLib.cohorts import visits
 from LMIALLib.cohorts.backgrounds import background_of, is_excluded, scaled, turned, with_lesions
 from LMIALLib.cohorts.open_ms import open_ms_root
-from LMIALLib.cohorts.painting import _take_lesions, slab_of
+from LMIALLib.cohorts.painting import _paint_lesion, _take_lesions, slab_of
 from LMIALLib.cohorts.shapes import LesionShape, ShapeLibrary, noise_shapes, shapes_of_mask
 from LMIALLib.cohorts.synthesis import Synthesis, _moved, synthesise
 
@@ -23,6 +23,7 @@ CALM = Synthesis(
     gamma=0.0,
     bias=0.0,
     noise=(1e-3, 2e-3),
+    edge=(0.0, 0.0),
     gain=0.0,
     offset=0.0,
     flow=0.0,
@@ -286,3 +287,28 @@ def test_excluded_patients_lend_no_shape():
     sources = {shape.source for shape in real_shapes(root, ("patient01", "patient12"))}
     assert sources
     assert not any(source.endswith(("patient01", "patient12")) for source in sources)
+
+
+def test_the_edge_of_painted_lesions_is_as_soft_as_asked(background, shapes):
+    def border(edge):
+        """Difference just outside the target as a share of that within it."""
+        inside, outside = [], []
+        for n in range(25):
+            sample = synthesise(background, shapes, rng(7, n), replace(CALM, edge=(edge, edge)))
+            difference = np.abs(sample.follow_up - sample.baseline)[1]
+            near = binary_dilation(sample.target, iterations=2) & (sample.target == 0) & sample.brain[1]
+            inside.append(difference[sample.target == 1])
+            outside.append(difference[near])
+        return np.mean(np.concatenate(outside)) / np.mean(np.concatenate(inside))
+
+    assert border(2.0) > 1.3 * border(0.0)
+
+
+def test_an_active_lesion_grows_and_brightens_and_is_change_as_a_whole(background, shapes):
+    box = (slice(0, 11), slice(0, 110), slice(0, 100))
+    slab = slab_of(background, box, (np.arange(11) - 5) * 3.0, (0, 0, 0))
+    _paint_lesion(slab, background, np.array([5.0, 55.0, 25.0]), "active", shapes, rng(11), CALM)
+    earlier, later = (visit - background.volume for visit in slab.lesioned)
+    assert (later > 0.2).sum() > (earlier > 0.2).sum() > 0
+    assert later.max() > earlier.max() > 0
+    assert not slab.occupancy[0].any() and slab.occupancy[1].max() > 0.9
