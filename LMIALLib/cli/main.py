@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import cohorts, making, reading, studies
+from LMIALLib.cli import annotate, cohorts, making, reading, studies
 
 app = typer.Typer(
     name="lmial",
@@ -32,6 +32,7 @@ def _root(
 
 
 studies.register(app)
+annotate.register(app)
 reading.register(app)
 making.register(app)
 cohorts.register(app)
