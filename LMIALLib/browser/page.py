@@ -17,12 +17,13 @@ from trame_rca import module as rca_module
 from trame_slicer.core import SlicerApp
 from wslink.websocket import LinkProtocol
 
+from LMIALLib.browser.actions import NEED_CASE, NEED_READER, QUICK, VIEWS, actions_of
 from LMIALLib.browser.desk import Desk
 from LMIALLib.browser.downloads import KINDS, Downloads
 from LMIALLib.browser.guard import middleware
 from LMIALLib.browser.shown import fixed, quick, shown
 from LMIALLib.browser.tabs import Tabs
-from LMIALLib.browser.views import NAMES, PageView
+from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.session import Session
 from LMIALLib.study.names import checked_person
@@ -35,8 +36,6 @@ WATCH = 2.0
 """Seconds between two looks at who holds the study and, while watching, at what they did."""
 SECONDS = {"info": 6.0, "good": 4.0, "warning": 12.0, "error": 12.0}
 """How long a sentence stays on the page."""
-NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class")
-NEED_CASE = ("paint", "step", "go_to", "shift", "zoom", "planes", "contrast", "flicker")
 ICON = (
     "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'><rect width='32' height='32' "
     "rx='6' fill='%2314191e'/><circle cx='13' cy='16' r='7' fill='none' stroke='%238f9ba7' stroke-width='2'/>"
@@ -68,14 +67,14 @@ class Page:
         self.tabs = Tabs()
         self.server: Any = get_server("lmial", client_type="vue3")
         self.app = app = SlicerApp()  # its logics live as long as it does
-        self.views = {name: PageView(app, self.server, name, self.tabs.may, self._resized) for name in NAMES}
+        self.views = {name: PageView(app, self.server, name, self.tabs.may, self._resized) for name in VIEWS}
         self.desk = Desk(app.scene, self.views, opening)
         self.downloads = Downloads(self.desk.session.study.folder.name)
         self._numbers = itertools.count(1)
         self._notices: list[tuple[int, str, str, float]] = []
         self._looked = 0.0
         self._stand: tuple[Any, ...] = ()
-        self._actions = self._all_actions()
+        self._actions = actions_of(self.desk) | {"reader": self._set_reader, "export": self._export}
         self._build()
 
     # Wiring ----------------------------------------------------------------------------------------------------
@@ -87,7 +86,7 @@ class Page:
         state.update(fixed())
         state.update({"tab": "", "panel": "", "details": False, "active_tab": "", "notices": [], "exporting": ""})
         state.update({"download": {"url": "", "name": ""}, "reader_problem": "", "reader_hint": self._reader_hint()})
-        state.panes = [{"name": name, "title": TITLES[name]} for name in NAMES]
+        state.panes = [{"name": name, "title": TITLES[name]} for name in VIEWS]
         state.export_kinds = [{"id": kind.id, "title": kind.title, "tip": kind.tip} for kind in KINDS]
         state.update(shown(self.desk))
         server.enable_module(rca_module)
@@ -161,72 +160,6 @@ class Page:
         self.server.state.active_tab = self.tabs.active
 
     # What the annotating tab asks for ----------------------------------------------------------------------------
-
-    def _all_actions(self) -> dict[str, Callable[..., None]]:
-        desk, tools = self.desk, self.desk.tools
-
-        def sets(name: str, kind: Callable[[Any], Any], low: Any = None, high: Any = None) -> Callable[[Any], None]:
-            def act(value: Any) -> None:
-                given = kind(value)
-                setattr(tools, name, given if low is None else min(max(given, low), high))
-                desk.redraw()
-
-            return act
-
-        def flips(name: str) -> Callable[[], None]:
-            def act() -> None:
-                setattr(tools, name, not getattr(tools, name))
-                desk.redraw()
-
-            return act
-
-        def grey_reset() -> None:
-            tools.brightness, tools.width = 0.0, 1.0
-            desk.redraw()
-
-        return {
-            "save": lambda: desk.answer("save"),
-            "nothing_here": lambda sure=False: desk.answer("nothing_here", sure=sure is True),
-            "equivocal": lambda: desk.answer("equivocal"),
-            "skip": lambda: desk.answer("skip"),
-            "unask": lambda: setattr(desk, "asking", ""),
-            "next": desk.next,
-            "cross": lambda: desk.next(crossed=True),
-            "back": desk.back,
-            "take_back": desk.take_back,
-            "choose": lambda number, case=None: desk.choose(int(number), None if case is None else str(case)),
-            "look_at": lambda case: desk.go_to_case(str(case)),
-            "return": desk.return_to_query,
-            "step": lambda slices: desk.step(int(slices)),
-            "go_to": lambda number: desk.go_to(int(number)),
-            "shift": lambda view, x, y: desk.shift(_view(view), float(x), float(y)),
-            "zoom": lambda view, factor, x, y: desk.zoom(_view(view), float(factor), float(x), float(y)),
-            "fit": desk.fit,
-            "planes": lambda view="", x=0.5, y=0.5: desk.turn_plane(_view(view) if view else "", float(x), float(y)),
-            "contrast": desk.next_contrast,
-            "flicker": flips("swapped"),
-            "hide": flips("hidden"),
-            "show": lambda on: desk.show(on is True),
-            "always": lambda: desk.show_always(not tools.always),
-            "accept": desk.accept,
-            "paint": lambda view, phase, points: desk.paint(_view(view), str(phase), _points(points)),
-            "undo": desk.undo,
-            "redo": desk.redo,
-            "class": lambda number=None, value=None: desk.change_class(number, value),
-            "paint_tool": lambda: None,
-            "tool": lambda tool: setattr(tools, "tool", "erase" if tool == "erase" else "paint"),
-            "erase": lambda: setattr(tools, "tool", "erase"),
-            "value": lambda value: desk.paint_with(int(value)),
-            "diameter": sets("diameter_mm", float, 1.0, 30.0),
-            "opacity": sets("opacity", lambda per_cent: float(per_cent) / 100, 0.0, 1.0),
-            "brightness": sets("brightness", lambda per_cent: float(per_cent) / 100, -1.0, 1.0),
-            "width": sets("width", lambda per_cent: float(per_cent) / 100, 0.1, 3.0),
-            "grey_reset": grey_reset,
-            "cancel_training": self.desk.cancel_training,
-            "take_over": desk.take_over,
-            "reader": self._set_reader,
-            "export": self._export,
-        }
 
     def _act(self, tab: str, name: str, *values: Any) -> None:
         """Do what a tab asks for; a tab that only watches is not heard."""
@@ -319,17 +252,3 @@ class Page:
         elif events or self.desk.notices or any(one[3] < now for one in self._notices):
             self._push(quickly=True)
             self.server.state.training = shown(self.desk)["training"]
-
-
-QUICK = ("step", "go_to", "return", "shift", "zoom", "fit", "planes", "contrast", "flicker", "hide", "show", "tool",
-         "erase", "value", "diameter", "opacity", "brightness", "width", "grey_reset", "undo", "redo")  # fmt: skip
-
-
-def _view(name: Any) -> str:
-    if name not in NAMES:
-        raise ValueError(name)
-    return str(name)
-
-
-def _points(values: Any) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in values][:500]

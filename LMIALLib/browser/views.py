@@ -10,7 +10,6 @@ from trame_slicer.core import SlicerApp
 from trame_slicer.rca_view.rca_view_factory import RcaRenderStrategy, RcaWindow
 from trame_slicer.views import SliceView
 
-NAMES = ("baseline", "follow_up", "difference")
 QUALITY, STILL = 80, 94
 """JPEG quality while something moves and when it rests."""
 
@@ -39,6 +38,7 @@ class PageView:
         self, app: SlicerApp, server: Any, name: str, may: Callable[[str], bool], resized: Callable[[], None]
     ) -> None:
         self.name = name
+        self._tell_resized = resized
         self._view = SliceView(scene=app.scene, app_logic=app.app_logic, name=f"LMIAL-{name}")
         self._view.set_background_color([6, 8, 10])
         # before any segmentation is drawn, else its translucent fill is laid on black instead of on the image
@@ -55,9 +55,13 @@ class PageView:
             scheduler=self._scheduler,
             do_schedule_render_on_interaction=False,
             may=may,
-            resized=lambda: (self._fit_node(), resized()),
+            resized=self._resized,
         )
         self._fit_node()
+
+    def _resized(self) -> None:
+        self._fit_node()
+        self._tell_resized()
 
     def _fit_node(self) -> None:
         width, height = self.size

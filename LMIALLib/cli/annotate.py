@@ -21,7 +21,8 @@ def annotate(
     reader: Annotated[str, typer.Option("--reader", metavar="WHO", help="Who reads; the page asks if not given.")] = "",
     port: Annotated[int, typer.Option("--port", metavar="P", min=0, max=65535, help="0 takes a free one.")] = 0,
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; others than this machine need a token.")
+        str,
+        typer.Option("--host", metavar="ADDRESS", help="Address to listen on; others than this machine need a token."),
     ] = "127.0.0.1",
     token: Annotated[
         str, typer.Option("--token", metavar="WORD", help="Asked of every request; made if other machines may come.")

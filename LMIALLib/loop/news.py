@@ -8,7 +8,7 @@ from LMIALLib.queries.ranking import Query
 
 
 def what_changed(before: Sequence[Query], after: Sequence[Query], first: int) -> str:
-    """How the next ``first`` queries differ; slices are counted from 1, as a reader does. Queries as ``queue`` gives."""
+    """How the next ``first`` of two queues differ; slices are counted from 1, as a reader does."""
     old = [(query.case, query.slice) for query in before[:first]]
     new = [(query.case, query.slice) for query in after[:first]]
     if not new:

@@ -25,7 +25,7 @@ from LMIALLib.worker.client import WorkerClient
 
 @dataclass
 class Presented:
-    """The slice under the reader's hand; ``ranking`` is the one whose maps belong to it, whatever is ranked meanwhile."""
+    """The slice under the reader's hand; the maps of ``ranking`` belong to it, whatever is ranked meanwhile."""
 
     case: str
     slice: int

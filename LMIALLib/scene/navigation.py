@@ -88,7 +88,9 @@ class Navigation:
         low, high = (np.array([function(axis) for axis in found], dtype=float) for function in (np.min, np.max))
         plane, number = self.plane, self.slice
         rows, columns = (axis for axis in range(3) if axis != plane.axis)
-        corners = [plane.point(number, low_or[rows], or_high[columns]) for low_or in (low, high) for or_high in (low, high)]
+        corners = [
+            plane.point(number, low_or[rows], or_high[columns]) for low_or in (low, high) for or_high in (low, high)
+        ]
         extent = [np.ptp([corner @ axis for corner in corners]) for axis in (plane.right, plane.up)]
         self.mm_per_pixel = float(max(extent[0] / max(size[0], 1), extent[1] / max(size[1], 1)) * 1.06) or 1.0
         self.go_to(number, ((low[rows] + high[rows]) / 2, (low[columns] + high[columns]) / 2))

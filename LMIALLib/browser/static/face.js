@@ -180,6 +180,7 @@
     clearInterval(wait);
     trame = window.trame;
     trame.client.onConnectionClose(gone);
+    trame.state.addListener(({ keys }) => { if (keys && (keys.includes("look") || keys.includes("tools"))) drawBrush(); });
     hello();
   }, 50);
 })();
