@@ -142,10 +142,14 @@ class Page:
 
     # Tabs ------------------------------------------------------------------------------------------------------
 
-    def _hello(self, tab: str) -> bool:
+    def _hello(self, tab: str) -> str:
+        """A tab has come: "taken" if its name is another tab's, "who" if it should ask who reads, else nothing."""
         came = self.tabs.arrive(str(tab), str(self.server._server.last_active_client_id))
         self._tell_tabs()
-        return came
+        for view in self.views.values():
+            view.redraw()
+        unknown = not self.desk.session.reader and not self.desk.watching and self.tabs.may(str(tab))
+        return "taken" if not came else "who" if unknown else ""
 
     def _left(self, connection: str) -> None:
         self.tabs.leave(connection)
@@ -171,7 +175,7 @@ class Page:
         if action is None or (name in NEED_CASE and self.desk.open is None):
             return
         if name in NEED_READER and not self.desk.session.reader and not self.desk.watching:
-            self.server.state.panel = "reader"
+            self._open_panel("reader")
             return
         self._guarded(lambda: action(*values))
         if name == "paint":
@@ -183,9 +187,16 @@ class Page:
     def _set_reader(self, name: str) -> None:
         try:
             self.desk.session.reader = checked_person(str(name), "reader")
-            self.server.state.update({"panel": "", "reader_problem": ""})
+            self.server.state.reader_problem = ""
+            self._open_panel("")
         except LMIALError:
             self.server.state.reader_problem = "One line of up to 60 characters, first a letter or digit."
+
+    def _open_panel(self, name: str) -> None:
+        """Open a panel, or close it, also where the page opened it by itself and did not tell."""
+        self.server.state.panel = name
+        self.server.clear_state_client_cache("panel")
+        self.server.state.dirty("panel")
 
     def _reader_hint(self) -> str:
         said = [one.reader for one in self.desk.session.study.annotations() if one.reader != "simulated reader"]

@@ -205,7 +205,7 @@ def _lesions(desk: Desk) -> list[dict[str, Any]]:
     rows = []
     for number, lesion in enumerate(desk.lesions()):
         named = schema.name_of(lesion.value)
-        hint = f"looks {lesion.proposed}" if named == schema.classes[0].name else ""
+        hint = f"looks {lesion.proposed}" if lesion.proposed and named == schema.classes[0].name else ""
         rows.append({"number": number + 1, "value": lesion.value, "area": f"{lesion.area_mm2:.0f}", "hint": hint})
     return rows
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from LMIALLib.study.labels import LabelSchema
 
+LEAST_DIFFERENCE = 0.5
+"""Robust standard deviations of the brain below which a region's difference proposes no class."""
 LIKE_BRAIN = 1.5
 """Robust standard deviations from the brain's median up to which a spot looks like brain without a lesion."""
 
@@ -20,7 +22,7 @@ class DrawnLesion:
         region: bool (rows, columns).
         value: of the label schema: the class that most of its voxels have.
         area_mm2: its area.
-        proposed: name of the class that the signed difference suggests; only a reader sets it.
+        proposed: name of the class that the signed difference suggests, or empty; only a reader sets it.
     """
 
     region: np.ndarray
@@ -52,13 +54,15 @@ def drawn_lesions(
 
 
 def proposed_class(region: np.ndarray, baseline: np.ndarray, follow_up: np.ndarray) -> str:
-    """Name of the class that the sign of the difference proposes for a region, by its medians.
+    """Name of the class that the sign of the difference proposes for a region, by its medians; empty where it is small.
 
     Brighter now: "enlarged" where the baseline was no plain brain, else "new". Darker: "shrunk" where the follow-up is
     no plain brain, else "vanished".
     """
     before, after = float(np.median(baseline[region])), float(np.median(follow_up[region]))
-    if after >= before:
+    if abs(after - before) < LEAST_DIFFERENCE:
+        return ""
+    if after > before:
         return "enlarged" if before > LIKE_BRAIN else "new"
     return "shrunk" if after > LIKE_BRAIN else "vanished"
 

@@ -11,14 +11,17 @@ from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.volumes import add_colours, add_volume, show_coloured, voxels_changed, voxels_of
 
 UNCERTAINTY = (
-    (0.27, 0.00, 0.33, 0.00),
-    (0.25, 0.28, 0.54, 0.55),
-    (0.16, 0.47, 0.56, 0.80),
-    (0.13, 0.66, 0.52, 0.95),
-    (0.48, 0.82, 0.32, 1.00),
-    (0.99, 0.91, 0.14, 1.00),
+    (0.23, 0.32, 0.55, 1.0),
+    (0.17, 0.45, 0.56, 1.0),
+    (0.13, 0.57, 0.55, 1.0),
+    (0.16, 0.69, 0.50, 1.0),
+    (0.37, 0.79, 0.38, 1.0),
+    (0.68, 0.86, 0.19, 1.0),
+    (0.99, 0.91, 0.15, 1.0),
 )
-"""Viridis, whose brightness rises evenly for every kind of colour vision; what is certain is clear."""
+"""The upper part of viridis, whose brightness rises evenly for every kind of colour vision."""
+LEAST = 0.15
+"""Share of the largest uncertainty below which the image is left clear."""
 SUGGESTION = (0.22, 0.78, 0.85)
 
 
@@ -50,7 +53,7 @@ class Overlays:
     def show(self, probability: np.ndarray, uncertainty: np.ndarray, hidden: Collection[int]) -> None:
         """Take over maps (k, j, i), the very ones that were ranked; slices in ``hidden`` stay empty.
 
-        The colours reach from 0 to ``top``, the largest uncertainty of the case.
+        The colours reach from LEAST of it to ``top``, the largest uncertainty of the case.
         """
         from LMIALLib.scene.segments import changed
 
@@ -60,7 +63,10 @@ class Overlays:
             np.moveaxis(self._values, self._axis, 0)[number] = 0
             np.moveaxis(self._suggested, self._axis, 0)[number] = 0
         self.top = float(np.max(uncertainty, initial=0.0))
-        self.uncertainty.GetDisplayNode().SetWindowLevelMinMax(0.0, max(self.top, 1e-6))
+        display, top = self.uncertainty.GetDisplayNode(), max(self.top, 1e-6)
+        display.SetWindowLevelMinMax(LEAST * top, top)
+        display.SetThreshold(LEAST * top, 2 * top)
+        display.SetApplyThreshold(True)
         voxels_changed(self.uncertainty)
         changed(self.suggestion)
 

@@ -10,10 +10,11 @@
 
   // ---- which tab this is -------------------------------------------------------------------------------------
   async function hello() {
-    if (!(await trame.trigger("hello", [tab]))) { tab = newName(); await trame.trigger("hello", [tab]); }
+    let said = await trame.trigger("hello", [tab]);
+    if (said === "taken") { tab = newName(); said = await trame.trigger("hello", [tab]); }
     sessionStorage.setItem("lmial-tab", tab);
     trame.state.set("tab", tab);
-    if (get("banner") && !get("banner").reader && !get("banner").watching && mine()) trame.state.set("panel", "reader");
+    if (said === "who") trame.state.set("panel", "reader");
   }
 
   // ---- keys: the table comes from the server ----------------------------------------------------------------
