@@ -36,6 +36,18 @@ def missing_display() -> str:
     return ""
 
 
+def obstacles() -> list[str]:
+    """Everything that keeps the face from being shown here, one line each; empty where it can be."""
+    lines = []
+    if missing_python():
+        lines.append(f"Python packages: {missing_python()}")
+    if missing_graphics():
+        lines.append(f"OpenGL without a display: apt-get install {missing_graphics()}")
+    if missing_display():
+        lines.append(f"A browser window: {missing_display()}; lmial annotate STUDY --no-open prints the address")
+    return lines
+
+
 def choose_graphics() -> None:
     """Draw off the screen: tell VTK which way to take before it is imported."""
     if sys.platform.startswith("linux"):

@@ -30,14 +30,26 @@ def annotate(
     no_open: Annotated[bool, typer.Option("--no-open", help="Only print the address.")] = False,
 ) -> None:
     """Annotate in the browser: the queue, both visits, a brush, and a network that learns meanwhile."""
+    annotate_here(study, reader=reader.strip(), port=port, host=host, token=token, no_open=no_open)
+
+
+def annotate_here(
+    study: Path,
+    *,
+    reader: str = "",
+    port: int = 0,
+    host: str = "127.0.0.1",
+    token: str = "",
+    no_open: bool = False,
+) -> None:
+    """Serve the face, print its address, and open a window where there is a display."""
     from LMIALLib.browser.machine import missing_display
     from LMIALLib.browser.serving import serve
-
-    show = not no_open and not missing_display()
 
     def say(address: str) -> None:
         OUT.print(address, markup=False)
         if not no_open:
             OUT.print("Ctrl+C ends it; everything that was saved is kept.")
 
-    serve(Path(study).absolute(), host=host, port=port, token=token, reader=reader.strip(), say=say, show=show)
+    show = not no_open and not missing_display()
+    serve(Path(study).absolute(), host=host, port=port, token=token, reader=reader, say=say, show=show)
