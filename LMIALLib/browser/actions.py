@@ -47,6 +47,7 @@ def actions_of(desk: Desk) -> dict[str, Callable[..., None]]:
         "skip": lambda: desk.answer("skip"),
         "unask": lambda: setattr(desk, "asking", ""),
         "next": desk.next,
+        "rank": desk.rank,
         "cross": lambda: desk.next(crossed=True),
         "back": desk.back,
         "take_back": desk.take_back,

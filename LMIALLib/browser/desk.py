@@ -25,8 +25,7 @@ class Desk(Painting):
         """Show the first query, or the first case while nothing is ranked; ranks where nothing was ranked yet."""
         self.refresh()
         if self.session.study.latest_ranking() is None and not self.watching and self.session.study.cases():
-            self.session.learning.request_ranking()
-            self.say("info", "Ranking the slices for the first time ...")
+            self.rank()
         if self.queue and not self.watching:
             self.next()
         elif self.session.study.cases():
@@ -216,6 +215,12 @@ class Desk(Painting):
                 self.say("error", str(job.error))
         return events
 
+    def rank(self) -> None:
+        """Rank what nobody answered, in the background."""
+        running = self.session.learning.ranking
+        if running is None or running.over:
+            self.session.learning.request_ranking()
+
     def cancel_training(self) -> None:
         """Stop the running training; it is not begun again by itself."""
         self.session.learning.cancel_training()
@@ -234,8 +239,9 @@ class Desk(Painting):
 
     def stand(self) -> tuple[Any, ...]:
         """Changes whenever something happened in the background that the page shows."""
-        job = self.session.learning.training
-        return self.watching, len(self.queue), len(self.answers), job.state if job else "", self.open and self.open.case
+        jobs = self.session.learning.training, self.session.learning.ranking
+        states = [job.state for job in jobs if job]
+        return self.watching, len(self.queue), len(self.answers), states, self.open and self.open.case
 
     def guarded(self, action: Callable[[], None]) -> None:
         """Run an action of the reader; whatever goes wrong becomes a sentence."""

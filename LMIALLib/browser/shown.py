@@ -211,19 +211,20 @@ def _lesions(desk: Desk) -> list[dict[str, Any]]:
 
 
 def _training(desk: Desk) -> dict[str, Any]:
-    """The running training, else nothing; 100 % is never shown before it is done."""
-    job = desk.session.learning.training
-    in_use = desk.session.study.model_in_use()
-    model = {"round": in_use.round if in_use else 0}
-    if job is None or job.over:
-        return model | {"on": False}
-    event = job.progress
-    figures = [f"{name} {event[key]:.2f}" for key, name in (("loss", "loss"), ("dice", "Dice")) if event.get(key)]
-    left = event.get("seconds_left")
-    return model | {
-        "on": True,
-        "share": round(min(event.get("done", 0) / max(event.get("total", 1), 1), 0.99), 3),
-        "text": "waiting" if job.state == "queued" else str(event.get("stage", "starting")),
-        "left": "" if left is None else f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left",
-        "figures": ", ".join(figures),
-    }
+    """The running training or ranking, else nothing; 100 % is never shown before it is done."""
+    learning, in_use = desk.session.learning, desk.session.study.model_in_use()
+    shown = {"on": False, "ranking": False, "share": 0, "round": in_use.round if in_use else 0}
+    for job in (learning.training, learning.ranking):
+        if job is None or job.over:
+            continue
+        event = job.progress
+        figures = [f"{name} {event[key]:.2f}" for key, name in (("loss", "loss"), ("dice", "Dice")) if event.get(key)]
+        left = event.get("seconds_left")
+        return shown | {
+            "on": True,
+            "ranking": job is learning.ranking,
+            "share": round(min(event.get("done", 0) / max(event.get("total", 1), 1), 0.99), 3),
+            "left": "" if left is None else f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left",
+            "figures": ", ".join(figures),
+        }
+    return shown

@@ -61,13 +61,15 @@ class Learning:
         self.worker = worker
         self.settings = settings
         self.training: Job | None = None
+        self.ranking: Job | None = None
         self.trouble = ""
         self._train_again = False
         self._last_beat = time.monotonic()
 
     def request_ranking(self) -> Job:
         """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result."""
-        return self.worker.submit("rank", **self._ranking_request())
+        self.ranking = self.worker.submit("rank", **self._ranking_request())
+        return self.ranking
 
     def _ranking_request(self) -> dict[str, Any]:
         """The fields of a ``rank`` request for the present state of the study."""

@@ -22,7 +22,8 @@ UNCERTAINTY = (
 """The upper part of viridis, whose brightness rises evenly for every kind of colour vision."""
 LEAST = 0.15
 """Share of the largest uncertainty below which the image is left clear."""
-SUGGESTION = (0.22, 0.78, 0.85)
+SUGGESTION = (1.00, 0.42, 0.83)
+"""Pink: no colour of viridis, nor of the label's amber."""
 
 
 class Overlays:
