@@ -236,6 +236,7 @@ class Desk(Painting):
             self.refresh()
             if before != (len(self.answers), len(self.queue)):
                 self._show_answers()
+                self.redraw()
 
     def stand(self) -> tuple[Any, ...]:
         """Changes whenever something happened in the background that the page shows."""

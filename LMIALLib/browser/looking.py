@@ -28,6 +28,9 @@ class View(Protocol):
     def show(self, background: Any, foreground: Any = None, opacity: float = 0.0) -> None:
         """Show volume nodes; None shows nothing."""
 
+    def refresh(self) -> None:
+        """Draw again what is shown: writing into a label map asks no view to do so."""
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""

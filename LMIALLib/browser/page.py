@@ -147,7 +147,7 @@ class Page:
         came = self.tabs.arrive(str(tab), str(self.server._server.last_active_client_id))
         self._tell_tabs()
         for view in self.views.values():
-            view.redraw()
+            view.refresh()
         unknown = not self.desk.session.reader and not self.desk.watching and self.tabs.may(str(tab))
         return "taken" if not came else "who" if unknown else ""
 

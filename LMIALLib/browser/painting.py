@@ -38,8 +38,9 @@ class Painting(Looking):
             _, row, column = opened.navigation.plane.place(self.point(view, x, y))
             opened.drawing.stroke(self._last or (row, column), (row, column), self.tools.diameter_mm, value)
             self._last = (row, column)
-        if self._last is not None:
+        if points and self._last is not None:
             self.touched = self._last
+            self.views[view].refresh()
         if phase == "end":
             self._last = None
             if opened.drawing.end_stroke():
@@ -111,6 +112,7 @@ class Painting(Looking):
         """What is drawn goes to the disk as a draft; where it is the stored answer or nothing, no draft is kept."""
         here = self.session.current
         self._measured = None
+        self.views["follow_up"].refresh()
         if here is None or self.watching:
             return
         mask = self._case().drawing.mask

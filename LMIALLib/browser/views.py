@@ -82,6 +82,6 @@ class PageView:
         composite.SetForegroundOpacity(opacity)
         self._scheduler.schedule_render()
 
-    def redraw(self) -> None:
-        """Send the image again."""
+    def refresh(self) -> None:
+        """Draw and send the image again."""
         self._scheduler.schedule_render()

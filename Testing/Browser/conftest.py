@@ -127,6 +127,20 @@ class Reader:
         self.page.wait_for_function(f"(() => {{ const s = (n) => trame.state.get(n); return {condition}; }})()",
                                     timeout=seconds * 1000)  # fmt: skip
 
+    def seen(self, view: str) -> list[int]:
+        """The pixels of a view as the page has them, without cursors and letters."""
+        return self.page.evaluate(
+            """(view) => {
+                const image = document.querySelector(`.pane[data-view=${view}] img`);
+                const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+                const drawn = canvas.getContext('2d');
+                drawn.drawImage(image, 0, 0);
+                const values = drawn.getImageData(0, 0, canvas.width, canvas.height).data;
+                return Array.from(values.filter((_, k) => k % 37 === 0));
+            }""",
+            view,
+        )
+
     def rest(self) -> None:
         """Let what was asked for arrive."""
         self.page.wait_for_timeout(350)

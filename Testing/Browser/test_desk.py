@@ -30,10 +30,14 @@ class PlainView:
         self.node, self.size = node, (400, 500)
         self.background: Any = None
         self.foreground: Any = None
+        self.refreshed = 0
         node.SetDimensions(400, 500, 1)
 
     def show(self, background: Any, foreground: Any = None, opacity: float = 0.0) -> None:
         self.background, self.foreground = background, foreground
+
+    def refresh(self) -> None:
+        self.refreshed += 1
 
 
 @pytest.fixture

@@ -41,13 +41,19 @@ def test_from_the_first_query_to_the_exported_file(
 
     # paint, undo, redo; each stroke is a draft on the disk at once
     number = first["slice"] - 1
-    reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
+    clean = reader.seen("follow_up")
+    reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5), release=False)
+    reader.rest()
+    assert reader.seen("follow_up") != clean, "the stroke must be seen while it is drawn"
+    reader.page.mouse.up()
     reader.until("s('lesions').length === 1 && s('tools').undo")
     with the_study(study_folder) as study:
         drawn = study.draft("head", number).mask
     assert drawn.any()
+    painted = reader.seen("follow_up")
     reader.press("Control+z")
     reader.until("s('lesions').length === 0 && s('tools').redo")
+    assert reader.seen("follow_up") != painted
     with the_study(study_folder) as study:
         assert study.draft("head", number) is None
     reader.press("Control+y")
