@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from aiohttp import web
 
-COOKIE = "lmial-token"
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -56,13 +55,14 @@ def middleware(token: str, host: str) -> Callable[..., Awaitable[web.StreamRespo
         if origin is not None and urlsplit(origin).netloc != request.host:
             return _refused("Another page may not talk to this server.")
         if token:
+            cookie = f"lmial-{request.url.port}"  # cookies know no ports; two servers of one machine must not mix
             given = request.query.get("token")
             if given is not None and token_matches(given, token):
                 answer: web.StreamResponse = web.Response(status=302, headers={"Location": "/index.html"})
                 secure = request.secure
-                answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict", secure=secure, path="/")
+                answer.set_cookie(cookie, token, httponly=True, samesite="Strict", secure=secure, path="/")
                 return answer
-            if not token_matches(request.cookies.get(COOKIE, ""), token):
+            if not token_matches(request.cookies.get(cookie, ""), token):
                 return _refused("This page needs the address with its token, as lmial annotate printed it.")
         answer = await handler(request)
         if not answer.prepared:

@@ -237,7 +237,7 @@ class Page:
         self.server.state.update(values)
 
     def _resized(self) -> None:
-        if all(view.size != (300, 300) for view in self.views.values()):
+        if all(view.sized for view in self.views.values()):
             with self.server.state:
                 self._guarded(self.desk.size_changed)
                 self._push(quickly=True)

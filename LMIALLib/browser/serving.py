@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,8 @@ def serve(
     page = Page(opening, host=host, token=token)
 
     def announce(**_: object) -> None:
-        shown_host = f"[{host}]" if ":" in host else host
+        named = socket.gethostname() if host in ("0.0.0.0", "::") else host
+        shown_host = f"[{named}]" if ":" in named else named
         address = f"http://{shown_host}:{page.server.port}/" + (f"?token={token}" if token else "")
         say(address)
         if show:

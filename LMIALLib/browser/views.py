@@ -39,6 +39,7 @@ class PageView:
     ) -> None:
         self.name = name
         self._tell_resized = resized
+        self.sized = False
         self._view = SliceView(scene=app.scene, app_logic=app.app_logic, name=f"LMIAL-{name}")
         self._view.set_background_color([6, 8, 10])
         # before any segmentation is drawn, else its translucent fill is laid on black instead of on the image
@@ -60,6 +61,7 @@ class PageView:
         self._fit_node()
 
     def _resized(self) -> None:
+        self.sized = True
         self._fit_node()
         self._tell_resized()
 

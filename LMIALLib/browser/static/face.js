@@ -23,6 +23,7 @@
   const held = new Set();
   function keyDown(event) {
     if (!trame || !mine() || event.altKey) return;
+    if (event.key === "Escape" && get("query").asking) { act("unask"); return; }
     if (event.key === "Escape" && get("panel")) { if (get("panel") !== "reader" || get("banner").reader) trame.state.set("panel", ""); return; }
     if (writing(event.target) || document.querySelector(".veil")) return;
     if (event.key === "Enter" && get("query").crossing) { event.preventDefault(); act("cross"); return; }
