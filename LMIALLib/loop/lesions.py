@@ -34,7 +34,7 @@ class DrawnLesion:
 def drawn_lesions(
     mask: np.ndarray, baseline: np.ndarray, follow_up: np.ndarray, spacing: tuple[float, float]
 ) -> list[DrawnLesion]:
-    """The lesions of a mask, in reading order (rows first).
+    """The lesions of a mask, largest first.
 
     Args:
         mask: uint8 (rows, columns), values of the label schema.
@@ -50,7 +50,7 @@ def drawn_lesions(
         values = np.bincount(mask[region])
         area = float(region.sum()) * spacing[0] * spacing[1]
         lesions.append(DrawnLesion(region, int(values.argmax()), area, proposed_class(region, baseline, follow_up)))
-    return lesions
+    return sorted(lesions, key=lambda lesion: -lesion.area_mm2)
 
 
 def proposed_class(region: np.ndarray, baseline: np.ndarray, follow_up: np.ndarray) -> str:
@@ -71,5 +71,5 @@ def next_class(lesion: DrawnLesion, schema: LabelSchema) -> int:
     """The value that the class key gives a lesion: the proposed one first, then the others in the schema's order."""
     names = {one.name: one.value for one in schema.classes}
     first = names.get(lesion.proposed, schema.values[0])
-    order = [schema.values[0], first, *(v for v in schema.values if v not in (schema.values[0], first))]
+    order = list(dict.fromkeys((schema.values[0], first, *schema.values)))
     return order[(order.index(lesion.value) + 1) % len(order)]
