@@ -79,6 +79,7 @@ class Looking:
         self.asking = ""
         self.touched: tuple[float, float] | None = None
         self._last: tuple[float, float] | None = None
+        self._kept = 0.0
         self._overlaid: tuple[Any, ...] = ()
         self._measured: list[DrawnLesion] | None = None
         self._framed: Query | str = ""

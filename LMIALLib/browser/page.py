@@ -152,8 +152,12 @@ class Page:
         return "taken" if not came else "who" if unknown else ""
 
     def _left(self, connection: str) -> None:
+        before = self.tabs.active
         self.tabs.leave(connection)
         with self.server.state:
+            if self.tabs.active != before:
+                self._guarded(self.desk.finish_stroke)
+                self._push()
             self._tell_tabs()
 
     def _take_over_tab(self, tab: str) -> None:
@@ -231,6 +235,9 @@ class Page:
         now = time.monotonic()
         for kind, text in self.desk.notices:
             self._notices.append((next(self._numbers), kind, text, now + SECONDS[kind]))
+        if any(kind == "good" for kind, _ in self.desk.notices):  # one thing that went well is enough to know of
+            newest = self._notices[-1][0]
+            self._notices = [one for one in self._notices if one[1] != "good" or one[0] == newest]
         self.desk.notices.clear()
         self._notices = [one for one in self._notices if one[3] > now][-4:]
         values["notices"] = [{"id": number, "kind": kind, "text": text} for number, kind, text, _ in self._notices]

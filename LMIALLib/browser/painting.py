@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from LMIALLib.browser.looking import Looking
 from LMIALLib.loop.lesions import DrawnLesion, drawn_lesions, next_class
+
+LONGEST_UNKEPT = 1.0
+"""Seconds after which a stroke that goes on is kept as well."""
 
 
 class Painting(Looking):
@@ -42,8 +47,18 @@ class Painting(Looking):
             self.touched = self._last
             self.views[view].refresh()
         if phase == "end":
+            self.finish_stroke()
+        elif phase == "begin":
+            self._kept = time.monotonic()
+        elif time.monotonic() - self._kept > LONGEST_UNKEPT:
+            self._keep_draft()
+            self._kept = time.monotonic()
+
+    def finish_stroke(self) -> None:
+        """The hand is up, or its tab has gone: what was drawn is one undo step, and a draft."""
+        if self._last is not None and self.paintable:
             self._last = None
-            if opened.drawing.end_stroke():
+            if self._case().drawing.end_stroke():
                 self._keep_draft()
 
     def undo(self) -> None:

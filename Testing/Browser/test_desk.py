@@ -163,6 +163,23 @@ def test_each_stroke_is_a_draft_at_once_and_comes_back_in_another_session(
     assert np.array_equal(desk.open.drawing.mask, mask)
 
 
+def test_a_stroke_whose_tab_has_gone_and_a_long_one_are_kept_too(
+    study_folder: Path, desk_at: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = desk_at(study_folder)
+    desk.paint("follow_up", "begin", [(0.5, 0.5)])
+    desk.paint("follow_up", "go", [(0.55, 0.5)])
+    assert not desk.session.study.drafts("head")
+    desk.finish_stroke()
+    (kept,) = desk.session.study.drafts("head")
+    assert np.array_equal(kept.mask, desk.open.drawing.mask) and desk.open.drawing.can_undo
+    monkeypatch.setattr("LMIALLib.browser.painting.LONGEST_UNKEPT", 0.0)
+    desk.paint("follow_up", "begin", [(0.3, 0.3)])
+    desk.paint("follow_up", "go", [(0.35, 0.3)])
+    (kept,) = desk.session.study.drafts("head")
+    assert np.array_equal(kept.mask, desk.open.drawing.mask)
+
+
 def test_accepting_is_one_undo_step_and_undo_ends_at_the_save(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
     desk = desk_at(study_folder)
     suggested = next(
