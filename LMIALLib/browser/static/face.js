@@ -147,7 +147,7 @@
   function drawBrush(x, y) {
     const look = get("look"), brush = document.querySelector(".pane[data-view=follow_up] .brush");
     if (!brush || !look) return;
-    const shown = look.paintable && (drag ? drag.view : place[0]) === "follow_up";
+    const shown = look.paintable && mine() && (drag ? drag.view : place[0]) === "follow_up";
     brush.style.display = shown ? "block" : "none";
     if (!shown) return;
     const size = Math.max(3, get("tools").diameter / look.mm_per_pixel / (window.devicePixelRatio || 1));
