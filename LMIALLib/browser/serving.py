@@ -44,7 +44,7 @@ def serve(
         return Session(study, reader=reader, settings=LoopSettings())
 
     opening(False).study.close()  # a wrong folder is told before anything heavy is loaded
-    _be_quiet()
+    _set_up_libraries()
     choose_graphics()
     from LMIALLib.browser.page import Page
 
@@ -73,9 +73,10 @@ def serve(
         page.close()
 
 
-def _be_quiet() -> None:
-    """No line of a library reaches the reader's terminal, unless LMIAL_DEBUG is set."""
+def _set_up_libraries() -> None:
+    """Settings of the libraries below: no line of theirs reaches the terminal, unless LMIAL_DEBUG is set."""
     os.environ["WSLINK_READY_MSG"] = ""
+    os.environ["WSLINK_WS_COMPRESS"] = "0"  # JPEG does not shrink any further
     if os.environ.get("LMIAL_DEBUG"):
         return
     for name in ("wslink", "aiohttp", "asyncio", "trame", "trame_server", "trame_rca", "trame_client", "trame_slicer"):

@@ -313,6 +313,16 @@ def test_the_page_tells_what_the_ranker_said(study_folder: Path, desk_at: Callab
     assert len(values["strip"]["bars"]) == desk.open.images.pair.n_slices
 
 
+def test_a_study_without_a_case_is_shown_as_such(tmp_path: Path, desk_at: Callable[..., Desk]) -> None:
+    Study.create(tmp_path / "study").close()
+    desk = desk_at(tmp_path / "study")
+    values = shown(desk)
+    assert values["banner"]["cases"] == [] and not values["look"]["ready"] and not values["queue"]
+    desk.guarded(lambda: desk.answer("nothing_here"))
+    desk.guarded(lambda: desk.step(1))
+    assert {kind for kind, _ in desk.notices} == {"error"}
+
+
 def test_tabs_one_annotates_and_the_next_goes_on_when_it_leaves() -> None:
     tabs = Tabs()
     assert tabs.arrive("a", "1") and tabs.arrive("b", "2") and tabs.may("a") and not tabs.may("b")
