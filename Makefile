@@ -1,6 +1,7 @@
-# make demo     the whole loop on a sample pair, from nothing (PAIR=folder for your own)
+# make demo     the whole loop on a sample pair, from nothing (PAIR=folder for your own), then the loop in your browser
+#               (DEMO_HEADLESS=1: only the report)
 # make test     every check that CI runs
-# make bench    speed and memory beside the reference network, as a table and JSON
+# make bench    speed and memory beside the reference network, as a table and JSON; make bench-browser: the browser face
 # make pictures the pictures of the README
 # Variables: PYTHON (3.11 or newer), PAIR, TORCH_INDEX (a package index that holds a torch build without CUDA)
 
@@ -9,9 +10,10 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 PAIR ?=
+DEMO_HEADLESS ?=
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench pictures first-day real-pairs install install-test system-packages check-python lint types floors unit clean
+.PHONY: demo test bench bench-browser pictures first-day real-pairs install install-test system-packages check-python lint types floors unit clean
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "LMIAL needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which with: make PYTHON=python3.12 ...")'
@@ -20,7 +22,7 @@ check-python:
 $(BIN)/.installed: pyproject.toml | check-python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	@touch $@
 
 $(BIN)/.installed-test: $(BIN)/.installed
@@ -31,7 +33,7 @@ install: $(BIN)/.installed
 install-test: $(BIN)/.installed-test
 
 demo: $(BIN)/.installed
-	$(BIN)/lmial demo $(if $(PAIR),"$(PAIR)")
+	$(BIN)/lmial demo $(if $(PAIR),"$(PAIR)") $(if $(DEMO_HEADLESS),,--annotate)
 
 lint: $(BIN)/.installed-test
 	$(BIN)/ruff check .
@@ -51,6 +53,9 @@ test: lint types floors unit
 bench: $(BIN)/.installed-test
 	$(BIN)/python Testing/Benchmarks/speed.py
 
+bench-browser: $(BIN)/.installed-test
+	$(BIN)/python Testing/Benchmarks/browser.py
+
 # weights that never saw the patient they judge
 UNSEEN := patient01=Testing/Weights/without-patient01.safetensors patient12=Testing/Weights/without-patient12.safetensors
 
@@ -63,9 +68,11 @@ real-pairs: $(BIN)/.installed
 pictures: $(BIN)/.installed
 	$(BIN)/python Docs/make_pictures.py
 
-# strace shows that an annotation is flushed before it is acknowledged
+# strace shows that an annotation is flushed before it is acknowledged; the browser face is driven in a real Chromium,
+# and draws without a display through EGL
 system-packages:
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq strace >/dev/null
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq strace chromium libegl1 \
+		libgl1-mesa-dri >/dev/null
 
 clean:
 	rm -rf demo bench dist build

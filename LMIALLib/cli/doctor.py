@@ -29,8 +29,15 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at interpreter, packages, weights, the worker's device, and the disk."""
-    return [*_interpreter(), *_packages(), _weights(), _device(), _disk()]
+    """Look at interpreter, packages, weights, the worker's device, the disk, and what the browser face needs."""
+    return [*_interpreter(), *_packages(), _weights(), _device(), _disk(), _browser_face()]
+
+
+def _browser_face() -> Finding:
+    """The face is optional: what it lacks is told and is no fault of the machine."""
+    from LMIALLib.browser.machine import obstacles
+
+    return Finding("browser face (lmial annotate)", True, "ready" if not obstacles() else "; ".join(obstacles()))
 
 
 def _interpreter() -> Iterator[Finding]:

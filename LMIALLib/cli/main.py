@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import cohorts, importing, making, reading, simulating, strategies, studies
+from LMIALLib.cli import annotate, cohorts, importing, making, reading, simulating, strategies, studies
 
 app = typer.Typer(
     name="lmial",
@@ -33,6 +33,7 @@ def _root(
 
 studies.register(app)
 importing.register(app)
+annotate.register(app)
 reading.register(app)
 strategies.register(app)
 making.register(app)

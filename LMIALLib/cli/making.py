@@ -22,6 +22,9 @@ def demo(
         Path | None, typer.Argument(metavar="[PAIR]", help="Folder with your own pair; by default one is made.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where everything is written.")] = Path("demo"),
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Then go on annotating in the browser, where this machine can show it.")
+    ] = False,
 ) -> None:
     """Run the whole loop on a sample pair and write a report."""
     from LMIALLib.evaluation.demo import run_demo
@@ -30,6 +33,23 @@ def demo(
         outcome = run_demo(pair, out.absolute(), say=lambda line: OUT.print(line, markup=False), watch=watch)
     OUT.print(f"Study:  {outcome.study}", markup=False)
     OUT.print(f"Report: {out.absolute() / 'report.html'}", markup=False)
+    if annotate:
+        _go_on(outcome.study)
+
+
+def _go_on(study: Path) -> None:
+    """Open the browser face on the demo's study, or say what this machine lacks for it."""
+    from LMIALLib.browser.machine import obstacles
+    from LMIALLib.cli.annotate import annotate_here
+
+    lacking = obstacles()
+    if lacking:
+        OUT.print("The same loop runs in your browser: lmial annotate STUDY. For that this machine lacks:")
+        for line in lacking:
+            OUT.print(f"  {line}", markup=False)
+        return
+    OUT.print("Opening the loop in your browser ...")
+    annotate_here(study)
 
 
 def pretrain(

@@ -136,10 +136,7 @@ def label(
         check_slice(known, number)
         case = known.name
         drawn = _drawn_label(session.study, mask, case, number) if mask is not None else None
-        # beyond the batch at hand the choice of a slice is the reader's own, not the strategy's or the lot's
-        asked = session.queue()[: session.learning.settings.batch]
-        query = next((q for q in asked if (q.case, q.slice) == (case, number)), None)
-        session.present(case, number, query, timed=False)
+        session.choose(case, number, timed=False)
         if empty:
             annotation = session.nothing_here(seconds=seconds)
         elif equivocal:

@@ -62,12 +62,15 @@ class Learning:
         self.worker = worker
         self.settings = settings
         self.training: Job | None = None
+        self.ranking: Job | None = None
+        self.trouble = ""
         self._train_again = False
         self._last_beat = time.monotonic()
 
     def request_ranking(self) -> Job:
         """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result."""
-        return self.worker.submit("rank", **self._ranking_request())
+        self.ranking = self.worker.submit("rank", **self._ranking_request())
+        return self.ranking
 
     def _ranking_request(self) -> dict[str, Any]:
         """The fields of a ``rank`` request for the present state of the study."""
@@ -121,6 +124,14 @@ class Learning:
             **options,
         )
 
+    def train_when_possible(self) -> None:
+        """``request_training`` after a save: what was saved stays saved, so a failure is told in ``trouble`` only."""
+        try:
+            self.request_training()
+            self.trouble = ""
+        except (LMIALError, OSError) as error:
+            self.trouble = f"Training did not start: {error}"
+
     def cancel_training(self) -> None:
         """Ask the running training to stop; nothing that was saved is lost, and nothing is trained again by itself."""
         self._train_again = False
@@ -154,6 +165,9 @@ class Learning:
             )
         elif event == "model" and job.result is not None:
             self._record_model(job.result)
+        elif event == "exported" and job.result is not None and not self.study.read_only:
+            files = [Path(file).name for file in job.result["files"]]
+            self.study.record("export", what=job.result["what"], files=files)
         if job is self.training and job.over and self._train_again and job.state == "done":
             self.request_training()
 
@@ -173,7 +187,7 @@ class Learning:
         if result["adopted"] and self.settings.train:
             self.request_ranking()
 
-    def export(
+    def request_export(
         self,
         out: Path,
         *,
@@ -182,24 +196,28 @@ class Learning:
         file_format: str | None = None,
         reader: str | None = None,
         unread: int = UNREAD,
-    ) -> list[Path]:
-        """Write exports of one case, or of all, into folder ``out`` and return the files; see ``study.exports``.
+    ) -> Job:
+        """Ask the worker to write exports of one case, or of all, into folder ``out``; see ``study.exports``.
 
-        The suggestion and the uncertainty are those of the last ranking; where there is none yet, or an older model
-        made it, the pool is ranked first (not in a study that can only be read).
+        The suggestion and the uncertainty are those of the last ranking, whichever model made it.
         """
         if reader is not None and reader not in (known := sorted({one.reader for one in self.study.annotations()})):
             raise BadInput(
                 f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}."
             )
+        return self.worker.submit(
+            "export", out=str(out), case=case, what=what, format=file_format, reader=reader, unread=unread
+        )
+
+    def export(self, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:
+        """``request_export`` and wait for the files.
+
+        Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
+        uncertainty (not in a study that can only be read).
+        """
         if what in ("suggestion", "uncertainty") and not self.study.read_only:
             stored, in_use = self.study.latest_ranking(), self.study.model_in_use()
             if stored is None or in_use is None or stored.conditions["model"] != in_use.id:
                 self.wait(self.request_ranking())
-        job = self.worker.submit(
-            "export", out=str(out), case=case, what=what, format=file_format, reader=reader, unread=unread
-        )
-        files = [Path(file) for file in self.wait(job)["files"]]
-        if not self.study.read_only:
-            self.study.record("export", what=what, files=[file.name for file in files])
-        return files
+        result = self.wait(self.request_export(out, what=what, **options))
+        return [Path(file) for file in result["files"]]

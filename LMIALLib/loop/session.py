@@ -18,19 +18,42 @@ from LMIALLib.loop.queue import waiting
 from LMIALLib.queries.ranking import Query, Ranking
 from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, check_slice
 from LMIALLib.study.maps import read_map
+from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 
 
 @dataclass
 class Presented:
-    """The slice under the reader's hand."""
+    """The slice under the reader's hand; the maps of ``ranking`` belong to it, whatever is ranked meanwhile."""
 
     case: str
     slice: int
     query: Query | None
     since: float | None
+    ranking: StoredRanking | None = None
     suggestion_seconds: float | None = None
+
+    @property
+    def model(self) -> str | None:
+        """Id of the model that made the maps of this slice."""
+        return str(self.ranking.conditions["model"]) if self.ranking else None
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the network thinks of a case: the very maps that were ranked.
+
+    Args:
+        ranking, model, strategy: which ranking, whose maps, and the measure of the uncertainty.
+        probability, uncertainty: float32 (k, j, i) on the pair's grid.
+    """
+
+    ranking: int
+    model: str
+    strategy: str
+    probability: np.ndarray
+    uncertainty: np.ndarray
 
 
 class Session:
@@ -60,7 +83,8 @@ class Session:
         self.learning = Learning(study, worker or WorkerClient(study.folder), self.settings)
         self._clock = clock
         self._answers: list[tuple[str, int]] = []
-        self._suggestions: tuple[str, str, np.ndarray] | None = None
+        self._opinion: Opinion | None = None
+        self._opinion_case = ""
 
     # What comes next -------------------------------------------------------------------------------------------
 
@@ -90,7 +114,25 @@ class Session:
         With ``timed`` false the time until the answer is not taken for the reader's (the command line cannot know it).
         """
         check_slice(self.study.case(case), number)
-        self.current = Presented(case, number, query, self._clock() if timed else None)
+        since = self._clock() if timed else None
+        self.current = Presented(case, number, query, since, self.study.latest_ranking())
+
+    def choose(self, case: str, number: int, *, timed: bool = True) -> None:
+        """Put a slice of the reader's choice under their hand; it counts as a query if it is one of the batch at hand.
+
+        Beyond that batch the choice of a slice is the reader's own, not the strategy's or the lot's.
+        """
+        asked = self.queue()[: self.learning.settings.batch]
+        query = next((one for one in asked if (one.case, one.slice) == (case, number)), None)
+        self.present(case, number, query, timed=timed)
+
+    def hidden(self, case: str) -> frozenset[int]:
+        """Slices of a case whose maps no face shows yet: drawn by lot and not answered, so that none is led."""
+        stored = self.study.latest_ranking()
+        if stored is None:
+            return frozenset()
+        by_lot = {q["slice"] for q in stored.ranking["queries"] if q["case"] == case and q["drawn"] == "random"}
+        return frozenset(by_lot) - self.study.current(case).keys()
 
     def back(self) -> tuple[str, int] | None:
         """Return to the slice answered before, to answer it again (a new version), or None at the beginning."""
@@ -107,14 +149,31 @@ class Session:
         for it is noted in the answer.
         """
         here = self._presented()
-        if here.query is not None and here.query.drawn == "random":
+        if (here.query is not None and here.query.drawn == "random") or here.slice in self.hidden(here.case):
             return None
-        stack = self._suggested(here.case)
-        if stack is None:
-            return None
-        if here.suggestion_seconds is None:
+        suggested = self._suggested(here)
+        if suggested is not None and here.suggestion_seconds is None:
             here.suggestion_seconds = self._elapsed(here) or 0.0
-        return stack[here.slice]
+        return suggested
+
+    def opinion(self) -> Opinion | None:
+        """The maps that belong to the slice under the reader's hand, of its whole case; None where there are none.
+
+        A face leaves out what ``hidden`` names. They stay the same until another slice is presented.
+        """
+        here = self._presented()
+        if here.ranking is None:
+            return None
+        if (self._opinion_case, self._opinion and self._opinion.ranking) != (here.case, here.ranking.number):
+            strategy = str(here.ranking.conditions["strategy"])
+            mean, uncertainty = (
+                read_map(self.study, str(here.model), here.case, measure) for measure in ("mean", strategy)
+            )
+            if mean is None or uncertainty is None:
+                return None
+            self._opinion = Opinion(here.ranking.number, str(here.model), strategy, mean, uncertainty)
+            self._opinion_case = here.case
+        return self._opinion
 
     # Answers ---------------------------------------------------------------------------------------------------
 
@@ -154,11 +213,10 @@ class Session:
 
     def _answer(self, answer: str, mask: np.ndarray | None, seconds: float | None) -> Annotation:
         here = self._presented()
-        query, in_use = here.query, self.study.model_in_use()
-        ranking = self.study.latest_ranking() if query else None
-        stack = self._suggested(here.case)
-        suggested = stack[here.slice] if stack is not None else None
+        query = here.query
+        suggested = self._suggested(here)
         seen = here.suggestion_seconds is not None
+        tested = here.model is not None and answer in ("mask", "nothing")
         annotation = self.study.save_annotation(
             NewAnnotation(
                 case=here.case,
@@ -170,31 +228,25 @@ class Session:
                 suggestion_seen=seen,
                 suggestion_seconds=here.suggestion_seconds,
                 accepted_unchanged=_unchanged(mask, suggested) if seen else False,
-                model=in_use.id if in_use else None,
+                model=here.model,
                 query_rank=query.rank if query else None,
-                ranking=ranking.number if ranking else None,
+                ranking=here.ranking.number if query and here.ranking else None,
                 drawn=query.drawn if query else "reader",
-                test=_test_of(in_use.id, mask, suggested) if in_use and answer in ("mask", "nothing") else None,
+                test=_test_of(str(here.model), mask, suggested) if tested else None,
             )
         )
         self._answers.append((here.case, here.slice))
         self.current = None
         if answer != "skip" and self.settings.train:
-            self.learning.request_training()
+            self.learning.train_when_possible()
         return annotation
 
-    def _suggested(self, case: str) -> np.ndarray | None:
-        """Suggestions (slices, rows, columns) bool of the model in use; one case is kept in memory."""
-        in_use = self.study.model_in_use()
-        if in_use is None:
+    def _suggested(self, here: Presented) -> np.ndarray | None:
+        """The suggestion (rows, columns) bool for a presented slice, whether or not it may be shown."""
+        opinion = self.opinion()
+        if opinion is None:
             return None
-        if self._suggestions is None or self._suggestions[:2] != (in_use.id, case):
-            volume = read_map(self.study, in_use.id, case, "mean")
-            if volume is None:
-                return None
-            stack = np.moveaxis(volume >= 0.5, self.study.case(case).axis, 0)
-            self._suggestions = (in_use.id, case, stack)
-        return self._suggestions[2]
+        return np.moveaxis(opinion.probability, self.study.case(here.case).axis, 0)[here.slice] >= 0.5
 
     def stop_advice(self) -> StopAdvice:
         """Whether more answers promise anything, from the randomly drawn queries alone."""
@@ -212,7 +264,7 @@ def _unchanged(mask: np.ndarray | None, suggested: np.ndarray | None) -> bool:
 
 
 def _test_of(model: str, mask: np.ndarray | None, suggested: np.ndarray | None) -> SliceTest | None:
-    """Score the model in use on the slice that is being saved, before it can learn from it."""
+    """Score the model that ranked the slice that is being saved, before it can learn from it."""
     if suggested is None:
         return None
     marked = np.zeros_like(suggested) if mask is None else np.asarray(mask) != 0

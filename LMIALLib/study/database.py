@@ -14,7 +14,7 @@ from urllib.parse import quote
 from LMIALLib.errors import BadInput, WrongUse, disk_errors
 from LMIALLib.study.clock import now
 from LMIALLib.study.labels import LabelSchema
-from LMIALLib.study.lease import Lease, confirm_lease, release_lease
+from LMIALLib.study.lease import Lease, confirm_lease, held_lease, release_lease
 
 DATABASE = "study.sqlite"
 _SENTENCES = {
@@ -112,6 +112,11 @@ class StudyDatabase:
         """Say that this session lives, as every save does. Raises SessionTakenOver when another one took the study."""
         with self._transaction():
             pass
+
+    def still_ours(self) -> bool:
+        """Whether no other session took this study over; changes nothing. False for one that can only look."""
+        held = held_lease(self._connection)
+        return self._lease is not None and held is not None and held.token == self._lease.token
 
     @property
     def study_id(self) -> str:

@@ -147,7 +147,7 @@ def export_job(study_folder: Path, request: dict[str, Any], progress: Progress) 
             model=model,
         )
         files = export(study, Path(request["out"]), wanted)
-    return {"files": [str(file) for file in files]}
+    return {"files": [str(file) for file in files], "what": request["what"]}
 
 
 def _exported_maps(study: Study, request: dict[str, Any]) -> tuple[dict[str, np.ndarray], str | None]:

@@ -167,6 +167,8 @@ def main(arguments: list[str]) -> int:
 
     # Threads that wait for each other by spinning make a shared machine ten times slower; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if hasattr(os, "nice"):  # the face must answer while we compute on the same cores
+        os.nice(5)
     worker = Worker(Path(arguments[0]), _private_output())
     worker.say(
         "ready", version=LMIALLib.__version__, protocol_version=PROTOCOL, python=sys.version.split()[0], pid=os.getpid()

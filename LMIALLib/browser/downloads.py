@@ -1,0 +1,94 @@
+"""Exports as downloads: written by the worker into a folder of our own, zipped, and fetched by a random name."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from LMIALLib.errors import BadInput
+
+if TYPE_CHECKING:
+    from LMIALLib.loop.session import Session
+    from LMIALLib.worker.client import Job
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One thing that can be exported: its id, what and format for ``study.exports``, and words for the page."""
+
+    id: str
+    what: str
+    format: str | None
+    title: str
+    tip: str
+
+
+KINDS = (
+    Kind("labels", "labels", "seg.nrrd", "Labels for 3D Slicer", ".seg.nrrd with a second segment: reviewed"),
+    Kind("labels-nifti", "labels", "nifti", "Labels as NIfTI", "255 = not read by anybody"),
+    Kind("table", "table", None, "Tables", "Lesions and slices as CSV: read, partly read, or the model's alone"),
+    Kind("suggestion", "suggestion", "nifti", "Suggestion of the network", "Probability of change, NIfTI"),
+    Kind("uncertainty", "uncertainty", "nifti", "Uncertainty", "The map that was ranked, NIfTI"),
+)
+
+
+@dataclass(frozen=True)
+class Download:
+    """A finished file: the random id in its address, the name that the reader's browser gives it, and the file."""
+
+    id: str
+    name: str
+    path: Path
+
+
+class Downloads:
+    """Exports of one server; everything is removed with it."""
+
+    def __init__(self, study_name: str) -> None:
+        self._study = study_name
+        self._place = tempfile.TemporaryDirectory(prefix="lmial-export-")
+        self._finished: dict[str, Download] = {}
+        self._running: tuple[Job, Kind, Path] | None = None
+
+    @property
+    def writing(self) -> str:
+        """Title of the export that is being written, or an empty string."""
+        return self._running[1].title if self._running else ""
+
+    def begin(self, session: Session, kind_id: str) -> None:
+        """Ask for an export of all cases. BadInput for an unknown kind."""
+        kind = next((one for one in KINDS if one.id == kind_id), None)
+        if kind is None:
+            raise BadInput("This export is unknown.")
+        if self._running is None:
+            out = Path(tempfile.mkdtemp(dir=self._place.name))
+            job = session.learning.request_export(out, what=kind.what, file_format=kind.format)
+            self._running = job, kind, out
+
+    def finished(self, job: Job) -> Download | None:
+        """What became of the running export, if ``job`` is it and it is over: a download, or None."""
+        if self._running is None or self._running[0] is not job or not job.over:
+            return None
+        _, kind, out = self._running
+        self._running = None
+        if job.state != "done":
+            return None
+        name = f"{self._study}-{kind.id}.zip"
+        found = Download(secrets.token_urlsafe(16), name, out / name)
+        with zipfile.ZipFile(found.path, "w", zipfile.ZIP_STORED) as archive:
+            for file in job.result["files"] if job.result else ():
+                archive.write(file, Path(file).name)
+        self._finished[found.id] = found
+        return found
+
+    def get(self, download_id: str) -> Download | None:
+        """The download with this random id, or None; no part of an address is ever taken for a file name."""
+        return self._finished.get(download_id)
+
+    def close(self) -> None:
+        """Remove every file."""
+        self._place.cleanup()

@@ -1,0 +1,272 @@
+"""The desk on a page: a trame server that shows it, takes in what the annotating tab asks for, and guards both."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trame.app import get_server
+from trame_client.ui.html import DivLayout
+from trame_client.widgets.html import Div
+from trame_rca import module as rca_module
+from trame_slicer.core import SlicerApp
+from wslink.websocket import LinkProtocol
+
+from LMIALLib.browser.actions import NEED_CASE, NEED_READER, QUICK, VIEWS, actions_of
+from LMIALLib.browser.desk import Desk
+from LMIALLib.browser.downloads import KINDS, Downloads
+from LMIALLib.browser.guard import middleware
+from LMIALLib.browser.shown import fixed, quick, shown
+from LMIALLib.browser.tabs import Tabs
+from LMIALLib.browser.views import PageView
+from LMIALLib.errors import LMIALError
+from LMIALLib.loop.session import Session
+from LMIALLib.study.names import checked_person
+
+STATIC = Path(__file__).parent / "static"
+TITLES = {"baseline": "PRIOR", "follow_up": "CURRENT", "difference": "Difference"}
+TICK = 0.2
+"""Seconds between two looks at what the worker said."""
+WATCH = 2.0
+"""Seconds between two looks at who holds the study and, while watching, at what they did."""
+SECONDS = {"info": 6.0, "good": 4.0, "warning": 12.0, "error": 12.0}
+"""How long a sentence stays on the page."""
+ICON = (
+    "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'><rect width='32' height='32' "
+    "rx='6' fill='%2314191e'/><circle cx='13' cy='16' r='7' fill='none' stroke='%238f9ba7' stroke-width='2'/>"
+    "<circle cx='19' cy='16' r='7' fill='none' stroke='%23e69f00' stroke-width='2'/></svg>"
+)
+
+
+class _Connections(LinkProtocol):
+    """Tells when a websocket has ended."""
+
+    def __init__(self, left: Callable[[str], None]) -> None:
+        super().__init__()
+        self._left = left
+
+    def onClose(self, client_id: str) -> None:  # noqa: N802 - wslink's name
+        self._left(client_id)
+
+
+class Page:
+    """One server, one study, one reader at a time.
+
+    Args:
+        opening: opens the study as a session; its argument says whether to take it over.
+        host: address to listen on; token: asked of every request, or an empty string.
+    """
+
+    def __init__(self, opening: Callable[[bool], Session], *, host: str, token: str) -> None:
+        self.host, self.token = host, token
+        self.tabs = Tabs()
+        self.server: Any = get_server("lmial", client_type="vue3")
+        self.app = app = SlicerApp()  # its logics live as long as it does
+        self.views = {name: PageView(app, self.server, name, self.tabs.may, self._resized) for name in VIEWS}
+        self.desk = Desk(app.scene, self.views, opening)
+        self.downloads = Downloads(self.desk.session.study.folder.name)
+        self._numbers = itertools.count(1)
+        self._notices: list[tuple[int, str, str, float]] = []
+        self._looked = 0.0
+        self._stand: tuple[Any, ...] = ()
+        self._actions = actions_of(self.desk) | {"reader": self._set_reader, "export": self._export}
+        self._build()
+
+    # Wiring ----------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        server, state = self.server, self.server.state
+        state.client_only("tab", "panel", "details", "tools")
+        state.trame__title, state.trame__favicon = "LMIAL", ICON
+        state.update(fixed())
+        state.update({"tab": "", "panel": "", "details": False, "active_tab": "", "notices": [], "exporting": ""})
+        state.update({"download": {"url": "", "name": ""}, "reader_problem": "", "reader_hint": self._reader_hint()})
+        state.panes = [{"name": name, "title": TITLES[name]} for name in VIEWS]
+        state.export_kinds = [{"id": kind.id, "title": kind.title, "tip": kind.tip} for kind in KINDS]
+        state.update(shown(self.desk))
+        server.enable_module(rca_module)
+        server.enable_module(
+            {"serve": {"lmial": str(STATIC)}, "scripts": ["lmial/face.js"], "styles": ["lmial/face.css"]}
+        )
+        with DivLayout(server) as layout, layout:
+            Div((STATIC / "page.html").read_text(encoding="utf-8"))
+        server.trigger("act")(self._act)
+        server.trigger("hello")(self._hello)
+        server.trigger("take_over_tab")(self._take_over_tab)
+        server.controller.on_server_bind.add(self._bind)
+        server.controller.on_server_ready.add(self._ready)
+        server.add_protocol_to_configure(lambda protocol: protocol.registerLinkProtocol(_Connections(self._left)))
+
+    def _bind(self, wslink_server: Any) -> None:
+        wslink_server.app.middlewares.append(middleware(self.token, self.host))
+        wslink_server.app.router.add_get("/download/{id}", self._download)
+        wslink_server.app.router.add_post("/paraview/", self._where)
+
+    def _ready(self, **_: Any) -> None:
+        for view in self.views.values():
+            self.server.controller.rc_area_register(view.pane)
+        self._guarded(self.desk.start)
+        self._push()
+        self._timer = asyncio.get_event_loop().create_task(self._beat())
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            with self.server.state:
+                self._tick()
+
+    async def _where(self, request: Any) -> Any:
+        """The page asks first where its websocket is."""
+        from aiohttp import web
+
+        return web.json_response({"sessionURL": f"{'wss' if request.secure else 'ws'}://USE_HOST/ws"})
+
+    async def _download(self, request: Any) -> Any:
+        from aiohttp import web
+
+        found = self.downloads.get(request.match_info["id"])
+        if found is None:
+            return web.Response(status=404, text="This download is not here any more; export again.")
+        named = {"Content-Disposition": f'attachment; filename="{found.name}"'}
+        return web.FileResponse(found.path, headers=named)
+
+    def close(self) -> None:
+        """Keep what is drawn as a draft and give the study back."""
+        self.desk.close()
+        self.downloads.close()
+
+    # Tabs ------------------------------------------------------------------------------------------------------
+
+    def _hello(self, tab: str) -> str:
+        """A tab has come: "taken" if its name is another tab's, "who" if it should ask who reads, else nothing."""
+        came = self.tabs.arrive(str(tab), str(self.server._server.last_active_client_id))
+        self._tell_tabs()
+        for view in self.views.values():
+            view.refresh()
+        unknown = not self.desk.session.reader and not self.desk.watching and self.tabs.may(str(tab))
+        return "taken" if not came else "who" if unknown else ""
+
+    def _left(self, connection: str) -> None:
+        before = self.tabs.active
+        self.tabs.leave(connection)
+        with self.server.state:
+            if self.tabs.active != before:
+                self._guarded(self.desk.finish_stroke)
+                self._push()
+            self._tell_tabs()
+
+    def _take_over_tab(self, tab: str) -> None:
+        self.tabs.take_over(str(tab))
+        self._tell_tabs()
+
+    def _tell_tabs(self) -> None:
+        self.server.state.active_tab = self.tabs.active
+
+    # What the annotating tab asks for ----------------------------------------------------------------------------
+
+    def _act(self, tab: str, name: str, *values: Any) -> None:
+        """Do what a tab asks for; a tab that only watches is not heard."""
+        if not self.tabs.may(str(tab)):
+            return
+        if name == "paint" and not values:
+            name, values = "tool", ("paint",)
+        action = self._actions.get(str(name))
+        if action is None or (name in NEED_CASE and self.desk.open is None):
+            return
+        if name in NEED_READER and not self.desk.session.reader and not self.desk.watching:
+            self._open_panel("reader")
+            return
+        self._guarded(lambda: action(*values))
+        if name == "paint":
+            if values[1] == "end":
+                self._push(quickly=True, drafts=True)
+            return
+        self._push(quickly=name in QUICK)
+
+    def _set_reader(self, name: str) -> None:
+        try:
+            self.desk.session.reader = checked_person(str(name), "reader")
+            self.server.state.reader_problem = ""
+            self._open_panel("")
+        except LMIALError:
+            self.server.state.reader_problem = "One line of up to 60 characters, first a letter or digit."
+
+    def _open_panel(self, name: str) -> None:
+        """Open a panel, or close it, also where the page opened it by itself and did not tell."""
+        self.server.state.panel = name
+        self.server.clear_state_client_cache("panel")
+        self.server.state.dirty("panel")
+
+    def _reader_hint(self) -> str:
+        said = [one.reader for one in self.desk.session.study.annotations() if one.reader != "simulated reader"]
+        return said[-1] if said else ""
+
+    def _export(self, kind: str) -> None:
+        self.downloads.begin(self.desk.session, str(kind))
+        self.server.state.update({"exporting": self.downloads.writing, "download": {"url": "", "name": ""}})
+
+    # Showing ---------------------------------------------------------------------------------------------------
+
+    def _guarded(self, action: Callable[[], Any]) -> None:
+        try:
+            self.desk.guarded(action)
+        except (TypeError, ValueError, KeyError, IndexError) as error:
+            self._unexpected(error)
+        except Exception as error:  # whatever happens, the page lives and says so
+            self._unexpected(error)
+
+    def _unexpected(self, error: Exception) -> None:
+        if os.environ.get("LMIAL_DEBUG"):
+            import traceback
+
+            traceback.print_exception(error)
+        self.desk.say("error", f"This should not have happened ({type(error).__name__}). What was saved is kept.")
+
+    def _push(self, *, quickly: bool = False, drafts: bool = False) -> None:
+        values = quick(self.desk) if quickly else shown(self.desk)
+        if drafts:
+            whole = shown(self.desk)
+            values |= {"strip": whole["strip"], "query": whole["query"]}
+        now = time.monotonic()
+        for kind, text in self.desk.notices:
+            self._notices.append((next(self._numbers), kind, text, now + SECONDS[kind]))
+        if any(kind == "good" for kind, _ in self.desk.notices):  # one thing that went well is enough to know of
+            newest = self._notices[-1][0]
+            self._notices = [one for one in self._notices if one[1] != "good" or one[0] == newest]
+        self.desk.notices.clear()
+        self._notices = [one for one in self._notices if one[3] > now][-4:]
+        values["notices"] = [{"id": number, "kind": kind, "text": text} for number, kind, text, _ in self._notices]
+        self.server.state.update(values)
+
+    def _resized(self) -> None:
+        if all(view.sized for view in self.views.values()):
+            with self.server.state:
+                self._guarded(self.desk.size_changed)
+                self._push(quickly=True)
+
+    def _tick(self) -> None:
+        """Look at the worker, the study's holder and the clock; tell the page only where something is new."""
+        events: list[Any] = []
+        self._guarded(lambda: events.extend(self.desk.tick()))
+        for job, event in events:
+            found = self.downloads.finished(job)
+            if found is not None:
+                self.server.state.download = {"url": f"download/{found.id}", "name": found.name}
+            if job.do == "export" and event != "progress":
+                self.server.state.exporting = self.downloads.writing
+        now = time.monotonic()
+        if now - self._looked > WATCH:
+            self._looked = now
+            self._guarded(self.desk.look_around)
+        stand = self.desk.stand()
+        if any(event != "progress" for _, event in events) or stand != self._stand:
+            self._stand = stand
+            self._push()
+        elif events or self.desk.notices or any(one[3] < now for one in self._notices):
+            self._push(quickly=True)
+            self.server.state.training = shown(self.desk)["training"]

@@ -1,0 +1,142 @@
+"""The reader's brush on the slice at hand: strokes, undo, suggestion, classes; drafts at once. Knows no trame."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from LMIALLib.browser.looking import Looking
+from LMIALLib.loop.lesions import DrawnLesion, drawn_lesions, next_class
+
+LONGEST_UNKEPT = 1.0
+"""Seconds after which a stroke that goes on is kept as well."""
+
+
+class Painting(Looking):
+    """Drawing on the slice under the reader's hand."""
+
+    @property
+    def paintable(self) -> bool:
+        """Whether the slice at hand is on the screen, in the plane in which it was cut, and may be changed."""
+        here = self.session.current
+        if here is None or self.open is None or self.watching or self.tools.hidden:
+            return False
+        return self.open.navigation.current == 0 and self.open.navigation.slice == here.slice
+
+    def paint(self, view: str, phase: str, points: list[tuple[float, float]]) -> None:
+        """The brush goes along ``points`` (fractions of the view from its lower left corner); phase begin, go, end.
+
+        Only the follow-up's view can be painted, and there only the slice at hand.
+        """
+        if view != "follow_up" or not self.paintable:
+            self._last = None
+            return
+        opened = self._case()
+        if phase == "begin":
+            opened.drawing.begin_stroke()
+            self._last = None
+        elif self._last is None:
+            return
+        value = 0 if self.tools.tool == "erase" else self.tools.value
+        for x, y in points:
+            _, row, column = opened.navigation.plane.place(self.point(view, x, y))
+            opened.drawing.stroke(self._last or (row, column), (row, column), self.tools.diameter_mm, value)
+            self._last = (row, column)
+        if points and self._last is not None:
+            self.touched = self._last
+            self.views[view].refresh()
+        if phase == "end":
+            self.finish_stroke()
+        elif phase == "begin":
+            self._kept = time.monotonic()
+        elif time.monotonic() - self._kept > LONGEST_UNKEPT:
+            self._keep_draft()
+            self._kept = time.monotonic()
+
+    def finish_stroke(self) -> None:
+        """The hand is up, or its tab has gone: what was drawn is one undo step, and a draft."""
+        if self._last is not None and self.paintable:
+            self._last = None
+            if self._case().drawing.end_stroke():
+                self._keep_draft()
+
+    def undo(self) -> None:
+        """Take the last step on this slice back."""
+        if self.paintable and self._case().drawing.undo():
+            self._keep_draft()
+
+    def redo(self) -> None:
+        """Do it again."""
+        if self.paintable and self._case().drawing.redo():
+            self._keep_draft()
+
+    def accept(self) -> None:
+        """Take the suggestion over as the label, as one undo step; classes given before stay."""
+        if not self.paintable:
+            return
+        suggested = self.session.suggestion()
+        if suggested is None:
+            self.say("info", "There is no suggestion to take over on this slice.")
+            return
+        mask = self._case().drawing.mask
+        if self._case().drawing.replace(np.where(suggested, np.where(mask > 0, mask, 1), 0).astype(np.uint8)):
+            self._keep_draft()
+        if not suggested.any():
+            self.say("info", "The suggestion says that nothing changed on this slice.")
+
+    def paint_with(self, value: int) -> None:
+        """Paint this class from now on."""
+        self.session.study.label_schema.name_of(value)
+        self.tools.value = value
+
+    def lesions(self) -> list[DrawnLesion]:
+        """The lesions on the slice at hand, with the class that the difference proposes."""
+        here = self.session.current
+        if here is None or self.open is None or self.open.drawing.slice is None:
+            return []
+        if self._measured is None:
+            pair = self.open.images.pair
+            baseline, follow_up = (pair.stack(array)[here.slice] for array in (pair.baseline, pair.follow_up))
+            self._measured = drawn_lesions(self.open.drawing.mask, baseline, follow_up, pair.in_plane_spacing)
+        return self._measured
+
+    def change_class(self, number: int | None = None, value: int | None = None) -> None:
+        """Give a lesion a class: the one touched last unless ``number`` says which; the next class unless ``value``."""
+        lesions = self.lesions()
+        if not lesions or not self.paintable:
+            return
+        if number is None:
+            number = self._touched_lesion(lesions)
+        lesion = lesions[number]
+        mask = self._case().drawing.mask
+        mask[lesion.region] = value or next_class(lesion, self.session.study.label_schema)
+        if self._case().drawing.replace(mask):
+            self._keep_draft()
+
+    def _touched_lesion(self, lesions: list[DrawnLesion]) -> int:
+        if self.touched is None:
+            return int(np.argmax([lesion.area_mm2 for lesion in lesions]))
+        away = [
+            float(np.min(((np.argwhere(lesion.region) - np.array(self.touched)) ** 2).sum(axis=1)))
+            for lesion in lesions
+        ]
+        return int(np.argmin(away))
+
+    def _keep_draft(self) -> None:
+        """What is drawn goes to the disk as a draft; where it is the stored answer or nothing, no draft is kept."""
+        here = self.session.current
+        self._measured = None
+        self.views["follow_up"].refresh()
+        if here is None or self.watching:
+            return
+        mask = self._case().drawing.mask
+        answer = self.answers.get(here.slice)
+        known = answer.mask if answer and answer.mask is not None else np.zeros_like(mask)
+        if np.array_equal(mask, known):
+            if here.slice in self.drafts:
+                self.session.study.drop_draft(here.case, here.slice)
+                self.drafts = self.drafts - {here.slice}
+        else:
+            self.session.draft(mask)
+            self.drafts = self.drafts | {here.slice}

@@ -1,0 +1,88 @@
+"""Starting and ending the browser face: address, token, quiet logs, and the study given back at the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from LMIALLib.browser.guard import is_loopback
+from LMIALLib.browser.machine import choose_graphics, missing_graphics, missing_python
+from LMIALLib.errors import LMIALError
+from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop.session import Session
+from LMIALLib.study.store import Study
+
+
+def serve(
+    folder: Path, *, host: str, port: int, token: str, reader: str, say: Callable[[str], None], show: bool
+) -> None:
+    """Serve a study until interrupted.
+
+    Args:
+        folder: of the study.
+        host, port: where to listen; port 0 takes a free one.
+        token: asked of every request; made here when it is empty and ``host`` is not this machine alone.
+        reader: who annotates, or an empty string: the page asks.
+        say: takes the address and one line more for the person who started it.
+        show: open a browser window.
+
+    Raises LMIALError where this machine lacks what the face needs, BadInput for what is no study.
+    """
+    for lacking, words in ((missing_python(), "Python packages"), (missing_graphics(), "OpenGL")):
+        if lacking:
+            raise LMIALError(f"The browser face needs {words} that are not here.", f"Install: {lacking}")
+    if not token and not is_loopback(host):
+        token = secrets.token_urlsafe(24)
+
+    def opening(take_over: bool) -> Session:
+        study = Study.open(folder, reader=reader, take_over=take_over)
+        return Session(study, reader=reader, settings=LoopSettings())
+
+    opening(False).study.close()  # a wrong folder is told before anything heavy is loaded
+    _set_up_libraries()
+    choose_graphics()
+    from LMIALLib.browser.page import Page
+
+    page = Page(opening, host=host, token=token)
+
+    def announce(**_: object) -> None:
+        named = socket.gethostname() if host in ("0.0.0.0", "::") else host
+        shown_host = f"[{named}]" if ":" in named else named
+        address = f"http://{shown_host}:{page.server.port}/" + (f"?token={token}" if token else "")
+        say(address)
+        if show:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    page.server.controller.on_server_ready.add(announce)
+    arguments, sys.argv = sys.argv, sys.argv[:1]  # trame would read them as its own
+    try:
+        page.server.start(
+            host=host, port=port, open_browser=False, show_connection_info=False, disable_logging=True, timeout=0
+        )
+    except OSError as error:
+        raise LMIALError(f"{host}:{port} cannot be listened on: {error.strerror or error}.", "Try --port 0.") from error
+    finally:
+        sys.argv = arguments
+        page.close()
+
+
+def _set_up_libraries() -> None:
+    """Settings of the libraries below: no line of theirs reaches the terminal, unless LMIAL_DEBUG is set."""
+    os.environ["WSLINK_READY_MSG"] = ""
+    os.environ["WSLINK_WS_COMPRESS"] = "0"  # JPEG does not shrink any further
+    if os.environ.get("LMIAL_DEBUG"):
+        return
+    for name in ("wslink", "aiohttp", "asyncio", "trame", "trame_server", "trame_rca", "trame_client", "trame_slicer"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    choose_graphics()
+    import vtk
+
+    vtk.vtkObject.GlobalWarningDisplayOff()
+    vtk.vtkLogger.SetStderrVerbosity(vtk.vtkLogger.VERBOSITY_OFF)

@@ -1,0 +1,230 @@
+"""What the page shows, as plain values made from the desk. Slices are counted from 1 here, as readers do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.browser.desk import Desk
+from LMIALLib.loop.shortcuts import SHORTCUTS
+from LMIALLib.queries.ranking import Query
+
+QUEUE = 12
+"""Queries listed on the page."""
+
+
+def fixed() -> dict[str, Any]:
+    """What never changes while the server runs."""
+    return {
+        "shortcuts": [{"key": s.key, "action": s.action, "tip": s.tip, "held": s.held} for s in SHORTCUTS],
+        "tips": {s.action: f"{s.tip} ({s.key})" for s in SHORTCUTS},
+    }
+
+
+def shown(desk: Desk) -> dict[str, Any]:
+    """Everything that changes, by the name under which the page knows it."""
+    return {
+        "banner": _banner(desk),
+        "query": _query(desk),
+        "queue": [_queued(desk, one) for one in desk.queue[:QUEUE]],
+        "waiting": len(desk.queue),
+        "strip": _strip(desk),
+        "look": _look(desk),
+        "tools": _tools(desk),
+        "lesions": _lesions(desk),
+        "training": _training(desk),
+        "advice": desk.session.stop_advice().sentence,
+    }
+
+
+def quick(desk: Desk) -> dict[str, Any]:
+    """The part of ``shown`` that scrolling, zooming and painting can change."""
+    return {"look": _look(desk), "tools": _tools(desk), "lesions": _lesions(desk)}
+
+
+def _banner(desk: Desk) -> dict[str, Any]:
+    study = desk.session.study
+    cases = [
+        {"name": one.name, "read": one.read, "slices": one.n_slices, "split": one.split} for one in study.status().cases
+    ]
+    known: dict[str, Any] = {"case": "", "subject": "", "prior": "", "current": "", "registration": None}
+    if desk.open is not None:
+        record = desk.open.images.pair.registration
+        dates = record.get("dates", {})
+        known = {
+            "case": desk.open.case,
+            "subject": study.case(desk.open.case).subject,
+            "prior": _date(dates.get("baseline")),
+            "current": _date(dates.get("follow_up")),
+            "registration": _registration(record),
+        }
+    return known | {
+        "study": study.folder.name,
+        "reader": desk.session.reader,
+        "cases": cases,
+        "watching": study.why_read_only if desk.watching else "",
+        "may_take_over": desk.watching and "annotated by" in study.why_read_only,
+    }
+
+
+def _date(text: Any) -> str:
+    digits = str(text or "")
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}" if len(digits) == 8 and digits.isdigit() else digits
+
+
+def _registration(record: dict[str, Any]) -> dict[str, Any]:
+    quality = record.get("quality")
+    figure = f" {quality:.2f}" if isinstance(quality, float) else ""
+    alarm = bool(record.get("alarm"))
+    return {
+        "text": f"Registration{figure}" if not alarm else f"Registration poor{figure}",
+        "alarm": alarm,
+        "tip": str(record.get("sentence", "")),
+    }
+
+
+def _query(desk: Desk) -> dict[str, Any]:
+    here = desk.session.current
+    crossing = desk.crossing.case if desk.crossing else ""
+    if here is None:
+        return {"slice": 0, "of": 0, "crossing": crossing, "reason": "", "drawn": "", "answered": "", "details": []}
+    answer = desk.answers.get(here.slice)
+    query = here.query
+    said = {"mask": "read: change drawn", "nothing": "read: nothing here", "equivocal": "read: equivocal"}
+    return {
+        "slice": here.slice + 1,
+        "of": desk.session.study.case(here.case).n_slices,
+        "rank": query.rank if query else 0,
+        "score": _figure(query.score) if query and query.drawn == "strategy" else "",
+        "drawn": query.drawn if query else "reader",
+        "reason": query.reason if query else "Your own choice.",
+        "details": _details(query),
+        "answered": said.get(answer.answer, "") if answer else "",
+        "draft": here.slice in desk.drafts,
+        "crossing": crossing,
+        "asking": desk.asking,
+    }
+
+
+def _details(query: Query | None) -> list[list[str]]:
+    """The ranker's own terms; a random query keeps them back, because its answer must not be led."""
+    if query is None or query.drawn == "random":
+        return []
+    return [[name.replace("_", " "), _figure(value)] for name, value in query.terms.items()]
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "-"
+
+
+def _queued(desk: Desk, query: Query) -> dict[str, Any]:
+    here = desk.session.current
+    return {
+        "rank": query.rank,
+        "case": query.case,
+        "slice": query.slice + 1,
+        "reason": query.reason,
+        "lot": query.drawn == "random",
+        "score": _figure(query.score) if query.drawn == "strategy" else "",
+        "here": here is not None and (here.case, here.slice) == (query.case, query.slice),
+        "other": desk.open is not None and query.case != desk.open.case,
+    }
+
+
+def _strip(desk: Desk) -> dict[str, Any]:
+    if desk.open is None:
+        return {"bars": [], "label": ""}
+    case, count = desk.open.case, desk.open.images.pair.n_slices
+    stored = desk.session.study.latest_ranking()
+    scores = stored.scores.get(case) if stored else None
+    heights = np.zeros(count)
+    if scores is not None and len(scores) == count:
+        finite = np.where(np.isfinite(scores), scores, 0.0)
+        heights = np.clip(finite / max(float(finite.max()), 1e-12), 0.0, 1.0)
+    batch = desk.session.settings.batch
+    asked = {query.slice for query in desk.queue[:batch] if query.case == case}
+    bars = []
+    for number in range(count):
+        answer = desk.answers.get(number)
+        said = answer.answer if answer else "draft" if number in desk.drafts else ""
+        bars.append([round(float(heights[number]), 3), said, number in asked])
+    return {"bars": bars, "label": f"Score of each slice of {case}; {len(desk.answers)} of {count} read"}
+
+
+def _look(desk: Desk) -> dict[str, Any]:
+    if desk.open is None:
+        return {"ready": False}
+    navigation, here, tools = desk.open.navigation, desk.session.current, desk.tools
+    main = navigation.current == 0
+    return {
+        "ready": True,
+        "slice": navigation.slice + 1,
+        "of": navigation.plane.n_slices,
+        "plane": navigation.plane.name,
+        "main": main,
+        "letters": list(navigation.plane.letters),
+        "away": here is not None and not (main and navigation.slice == here.slice),
+        "paintable": desk.paintable,
+        "mm_per_pixel": navigation.mm_per_pixel,
+        "swapped": tools.swapped,
+        "contrast": desk.open.images.contrasts[tools.contrast],
+        "answered": desk.answers[navigation.slice].answer if main and navigation.slice in desk.answers else "",
+    }
+
+
+def _tools(desk: Desk) -> dict[str, Any]:
+    tools, opened = desk.tools, desk.open
+    drawing = opened.drawing if opened else None
+    schema = desk.session.study.label_schema
+    return {
+        "tool": tools.tool,
+        "diameter": round(tools.diameter_mm, 1),
+        "value": tools.value,
+        "classes": [{"value": c.value, "name": c.name, "colour": _css(c.colour)} for c in schema.classes],
+        "opacity": round(100 * tools.opacity),
+        "visible": (tools.showing or tools.always) and not tools.hidden,
+        "always": tools.always,
+        "hidden": tools.hidden,
+        "undo": bool(drawing and desk.paintable and drawing.can_undo),
+        "redo": bool(drawing and desk.paintable and drawing.can_redo),
+        "top": _figure(opened.overlays.top) if opened else "",
+        "reach": _figure(opened.images.reach) if opened else "",
+        "contrasts": len(opened.images.contrasts) if opened else 1,
+        "brightness": round(100 * tools.brightness),
+        "width": round(100 * tools.width),
+    }
+
+
+def _css(colour: tuple[float, float, float]) -> str:
+    return "rgb({}, {}, {})".format(*(round(255 * part) for part in colour))
+
+
+def _lesions(desk: Desk) -> list[dict[str, Any]]:
+    schema = desk.session.study.label_schema
+    rows = []
+    for number, lesion in enumerate(desk.lesions()):
+        named = schema.name_of(lesion.value)
+        hint = f"looks {lesion.proposed}" if lesion.proposed and named == schema.classes[0].name else ""
+        rows.append({"number": number + 1, "value": lesion.value, "area": f"{lesion.area_mm2:.0f}", "hint": hint})
+    return rows
+
+
+def _training(desk: Desk) -> dict[str, Any]:
+    """The running training or ranking, else nothing; 100 % is never shown before it is done."""
+    learning, in_use = desk.session.learning, desk.session.study.model_in_use()
+    shown = {"on": False, "ranking": False, "share": 0, "round": in_use.round if in_use else 0}
+    for job in (learning.training, learning.ranking):
+        if job is None or job.over:
+            continue
+        event = job.progress
+        figures = [f"{name} {event[key]:.2f}" for key, name in (("loss", "loss"), ("dice", "Dice")) if event.get(key)]
+        left = event.get("seconds_left")
+        return shown | {
+            "on": True,
+            "ranking": job is learning.ranking,
+            "share": round(min(event.get("done", 0) / max(event.get("total", 1), 1), 0.99), 3),
+            "left": "" if left is None else f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left",
+            "figures": ", ".join(figures),
+        }
+    return shown

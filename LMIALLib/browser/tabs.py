@@ -1,0 +1,36 @@
+"""Browser tabs of one server: one annotates, the others are told, may watch, and may take over."""
+
+from __future__ import annotations
+
+
+class Tabs:
+    """Who annotates. A tab names itself; a connection is what the server knows of it for certain."""
+
+    def __init__(self) -> None:
+        self.active = ""
+        self._connections: dict[str, str] = {}
+
+    def arrive(self, tab: str, connection: str) -> bool:
+        """A tab says hello over a connection; False when another living tab has its name (a duplicated tab)."""
+        if self._connections.get(tab, connection) != connection:
+            return False
+        self._connections[tab] = connection
+        if not self.active:
+            self.active = tab
+        return True
+
+    def leave(self, connection: str) -> None:
+        """A connection has ended; if its tab annotated, the tab that came last goes on."""
+        for tab in [tab for tab, held in self._connections.items() if held == connection]:
+            del self._connections[tab]
+            if tab == self.active:
+                self.active = next(reversed(self._connections), "")
+
+    def take_over(self, tab: str) -> None:
+        """This tab annotates from now on."""
+        if tab in self._connections:
+            self.active = tab
+
+    def may(self, tab: str) -> bool:
+        """Whether what a tab asks for is done."""
+        return bool(tab) and tab == self.active

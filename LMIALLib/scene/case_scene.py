@@ -1,0 +1,53 @@
+"""Everything of one case in a scene, put in and taken out together; nodes of anybody else are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from LMIALLib.scene.drawing import Drawing
+from LMIALLib.scene.images import Images, add_images
+from LMIALLib.scene.navigation import Navigation
+from LMIALLib.scene.overlays import Overlays
+from LMIALLib.scene.segments import show_only_in
+from LMIALLib.scene.volumes import OURS
+
+if TYPE_CHECKING:
+    from LMIALLib.study.store import Study
+
+
+@dataclass
+class CaseScene:
+    """A case in a scene: images, overlays and drawing, and where its views look."""
+
+    case: str
+    images: Images
+    overlays: Overlays
+    drawing: Drawing
+    navigation: Navigation
+
+
+def open_case(scene: Any, study: Study, case: str, painted_views: Collection[Any]) -> CaseScene:
+    """Put a case into a scene; label and suggestion are shown in ``painted_views`` (slice nodes) only."""
+    images = add_images(scene, study, case)
+    grid, axis = images.pair.grid, images.pair.axis
+    overlays = Overlays(scene, grid, axis, case)
+    show_only_in(overlays.suggestion, painted_views)
+    drawing = Drawing(scene, grid, axis, study.label_schema, case, painted_views)
+    return CaseScene(case, images, overlays, drawing, Navigation.of(grid, axis))
+
+
+def close_case(scene: Any, case: str) -> None:
+    """Take every node of a case out of a scene."""
+    found = []
+    for number in range(scene.GetNumberOfNodes()):
+        node = scene.GetNthNode(number)
+        if node.GetAttribute(OURS) == case:
+            found.append(node)
+    for node in found:
+        for display in range(node.GetNumberOfDisplayNodes()) if hasattr(node, "GetNumberOfDisplayNodes") else ():
+            shown = node.GetNthDisplayNode(display)
+            if shown is not None:
+                scene.RemoveNode(shown)
+        scene.RemoveNode(node)

@@ -1,0 +1,58 @@
+"""Segmentation nodes whose segments share one label map on the pair's own grid: what is in it is what is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.scene.plane import ijk_to_ras
+from LMIALLib.scene.volumes import OURS, matrix_of
+
+LABELMAP = "Binary labelmap"
+
+
+def add_segmentation(
+    scene: Any, grid: Grid, name: str, segments: Sequence[tuple[int, str, tuple[float, float, float]]], case: str
+) -> tuple[Any, np.ndarray]:
+    """A segmentation node, and the uint8 array (k, j, i) that its segments share.
+
+    Args:
+        segments: value in the array, name and colour of each. Write into the array, then call ``changed``.
+    """
+    import slicer
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.SetAttribute(OURS, case)
+    node.CreateDefaultDisplayNodes()
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(*grid.size)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    image.SetImageToWorldMatrix(matrix_of(ijk_to_ras(grid)))
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)
+    array[...] = 0
+    for value, title, colour in segments:
+        segment = slicer.vtkSegment()
+        segment.SetName(title)
+        segment.SetColor(*colour)
+        segment.SetLabelValue(value)
+        segment.AddRepresentation(LABELMAP, image)
+        node.GetSegmentation().AddSegment(segment, title)
+    return node, array
+
+
+def changed(node: Any) -> None:
+    """Tell a segmentation node that the array behind it was written to."""
+    segmentation = node.GetSegmentation()
+    image = segmentation.GetNthSegment(0).GetRepresentation(LABELMAP)
+    image.GetPointData().GetScalars().Modified()
+    image.Modified()
+
+
+def show_only_in(node: Any, view_nodes: Collection[Any]) -> None:
+    """Show a node in some views only: where a segmentation is not shown, nothing can be drawn on it either."""
+    node.GetDisplayNode().SetViewNodeIDs([view.GetID() for view in view_nodes])

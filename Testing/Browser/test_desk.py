@@ -1,0 +1,360 @@
+"""The desk without a browser: what a reader does, on a real scene, a real study and a real worker."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from LMIALLib.browser.actions import actions_of
+from LMIALLib.browser.desk import Desk
+from LMIALLib.browser.guard import is_loopback, token_matches
+from LMIALLib.browser.shown import fixed, shown
+from LMIALLib.browser.tabs import Tabs
+from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop.session import Session
+from LMIALLib.loop.shortcuts import SHORTCUTS
+from LMIALLib.study.store import Study
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class PlainView:
+    """A view that only remembers what it was told to show."""
+
+    def __init__(self, node: Any) -> None:
+        self.node, self.size = node, (400, 500)
+        self.background: Any = None
+        self.foreground: Any = None
+        self.refreshed = 0
+        node.SetDimensions(400, 500, 1)
+
+    def show(self, background: Any, foreground: Any = None, opacity: float = 0.0) -> None:
+        self.background, self.foreground = background, foreground
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+
+@pytest.fixture
+def desk_at() -> Iterator[Callable[..., Desk]]:
+    pytest.importorskip("slicer", reason="slicer-core is missing: pip install 'lmial[browser]'")
+    from trame_slicer.core import SlicerApp
+
+    desks: list[tuple[Desk, Any]] = []
+
+    def make(folder: Path, *, reader: str = "anna", train: bool = False) -> Desk:
+        app = SlicerApp()
+        views = {
+            name: PlainView(app.scene.AddNewNodeByClass("vtkMRMLSliceNode", name))
+            for name in ("baseline", "follow_up", "difference")
+        }
+
+        def opening(take_over: bool) -> Session:
+            study = Study.open(folder, reader=reader, take_over=take_over)
+            return Session(study, reader=reader, settings=LoopSettings(train=train))
+
+        desk = Desk(app.scene, views, opening)
+        desks.append((desk, app))
+        desk.start()
+        return desk
+
+    yield make
+    for desk, _ in desks:
+        desk.close()
+
+
+def draw(desk: Desk, view: str = "follow_up") -> None:
+    desk.paint(view, "begin", [(0.5, 0.5)])
+    desk.paint(view, "go", [(0.55, 0.5), (0.6, 0.55)])
+    desk.paint(view, "end", [])
+
+
+def test_a_new_ranking_never_moves_the_slice_or_the_maps_under_the_readers_hand(
+    study_folder: Path, desk_at: Callable[..., Desk]
+) -> None:
+    from LMIALLib.scene.volumes import voxels_of
+
+    desk = desk_at(study_folder)
+    desk.show_always(True)
+    draw(desk)
+    here = desk.session.current
+    mask, point = desk.open.drawing.mask, desk.open.navigation.point.copy()
+    overlay = voxels_of(desk.open.overlays.uncertainty).copy()
+    job = desk.session.learning.request_ranking()
+    while not job.over:
+        desk.tick()
+    assert job.state == "done" and len(desk.session.study.rankings()) == 2
+    assert desk.session.current is here and here.ranking.number == 1
+    assert np.array_equal(desk.open.drawing.mask, mask) and np.array_equal(desk.open.navigation.point, point)
+    assert np.array_equal(voxels_of(desk.open.overlays.uncertainty), overlay)
+    assert any("Ranked anew" in sentence for _, sentence in desk.notices)
+    desk.answer("save")
+    saved = desk.session.study.current(here.case)[here.slice]
+    assert saved.ranking == 1 and np.array_equal(saved.mask, mask)
+    assert desk.session.current.ranking.number == 2
+
+
+def test_maps_of_slices_drawn_by_lot_are_shown_only_after_the_answer(
+    study_folder: Path, desk_at: Callable[..., Desk]
+) -> None:
+    from LMIALLib.scene.volumes import voxels_of
+
+    desk = desk_at(study_folder)
+    lot = next(query for query in desk.queue if query.drawn == "random")
+    desk.show(True)
+    overlay = voxels_of(desk.open.overlays.uncertainty)
+    assert overlay.any() and not overlay[lot.slice].any(), "also while the reader only scrolls past"
+    desk.choose(lot.slice)
+    desk.accept()
+    assert not desk.open.drawing.mask.any()
+    desk.answer("nothing_here")
+    saved = desk.session.study.current("head")[lot.slice]
+    assert saved.drawn == "random" and not saved.suggestion_seen
+    assert lot.slice not in desk.session.hidden("head")
+
+
+def test_only_the_follow_ups_view_and_only_the_slice_at_hand_can_be_painted(
+    study_folder: Path, desk_at: Callable[..., Desk]
+) -> None:
+    desk = desk_at(study_folder)
+    for view in ("baseline", "difference"):
+        draw(desk, view)
+    desk.step(1)
+    draw(desk)
+    desk.return_to_query()
+    desk.turn_plane()
+    draw(desk)
+    assert not desk.open.drawing._array.any() and not desk.session.study.drafts("head")
+    desk.return_to_query()
+    draw(desk)
+    drawn = np.flatnonzero(desk.open.drawing._stack.any(axis=(1, 2)))
+    assert drawn.tolist() == [desk.session.current.slice]
+
+
+def test_the_painted_place_is_the_place_under_the_pointer(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+    desk = desk_at(study_folder)
+    desk.tools.diameter_mm = 1.0
+    desk.paint("follow_up", "begin", [(0.4, 0.6)])
+    desk.paint("follow_up", "end", [])
+    _, row, column = desk.open.navigation.plane.place(desk.point("follow_up", 0.4, 0.6))
+    rows, columns = np.nonzero(desk.open.drawing.mask)
+    assert abs(rows.mean() - row) <= 0.6 and abs(columns.mean() - column) <= 0.6
+
+
+def test_each_stroke_is_a_draft_at_once_and_comes_back_in_another_session(
+    study_folder: Path, desk_at: Callable[..., Desk]
+) -> None:
+    desk = desk_at(study_folder)
+    draw(desk)
+    here, mask = desk.session.current.slice, desk.open.drawing.mask
+    with Study.open(study_folder, read_only=True) as study:
+        assert np.array_equal(study.draft("head", here).mask, mask)
+    desk.undo()
+    with Study.open(study_folder, read_only=True) as study:
+        assert study.draft("head", here) is None
+    desk.redo()
+    desk.answer("skip")
+    desk.choose(here)
+    assert np.array_equal(desk.open.drawing.mask, mask)
+
+
+def test_a_stroke_whose_tab_has_gone_and_a_long_one_are_kept_too(
+    study_folder: Path, desk_at: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = desk_at(study_folder)
+    desk.paint("follow_up", "begin", [(0.5, 0.5)])
+    desk.paint("follow_up", "go", [(0.55, 0.5)])
+    assert not desk.session.study.drafts("head")
+    desk.finish_stroke()
+    (kept,) = desk.session.study.drafts("head")
+    assert np.array_equal(kept.mask, desk.open.drawing.mask) and desk.open.drawing.can_undo
+    monkeypatch.setattr("LMIALLib.browser.painting.LONGEST_UNKEPT", 0.0)
+    desk.paint("follow_up", "begin", [(0.3, 0.3)])
+    desk.paint("follow_up", "go", [(0.35, 0.3)])
+    (kept,) = desk.session.study.drafts("head")
+    assert np.array_equal(kept.mask, desk.open.drawing.mask)
+
+
+def test_accepting_is_one_undo_step_and_undo_ends_at_the_save(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+    desk = desk_at(study_folder)
+    suggested = next(
+        query
+        for query in desk.queue
+        if query.drawn == "strategy" and (desk.choose(query.slice), desk.session.suggestion())[1].any()
+    )
+    desk.accept()
+    assert np.array_equal(desk.open.drawing.mask > 0, desk.session.suggestion())
+    desk.undo()
+    assert not desk.open.drawing.mask.any()
+    desk.redo()
+    desk.answer("save")
+    saved = desk.session.study.current("head")[suggested.slice]
+    assert saved.accepted_unchanged and saved.suggestion_seen
+    before = desk.open.drawing._array.copy()
+    desk.undo()
+    assert np.array_equal(desk.open.drawing._array, before)
+
+
+def test_a_class_is_proposed_by_the_difference_and_set_by_the_reader_only(
+    study_folder: Path, desk_at: Callable[..., Desk], phantom_truth: np.ndarray
+) -> None:
+    desk = desk_at(study_folder)
+    number = int(np.argmax((phantom_truth > 0).sum(axis=(1, 2))))
+    desk.choose(number)
+    desk.open.drawing.replace((phantom_truth[number] > 0).astype(np.uint8))
+    desk._keep_draft()
+    lesions = desk.lesions()
+    schema = desk.session.study.label_schema
+    assert lesions and {lesion.value for lesion in lesions} == {1}
+    proposed = next(k for k, lesion in enumerate(lesions) if lesion.proposed)
+    name = lesions[proposed].proposed
+    desk.change_class(proposed)
+    assert schema.name_of(desk.lesions()[proposed].value) == name
+    desk.undo()
+    assert {lesion.value for lesion in desk.lesions()} == {1}
+
+
+def test_back_brings_the_saved_mask_and_answering_again_is_a_new_version(
+    study_folder: Path, desk_at: Callable[..., Desk]
+) -> None:
+    desk = desk_at(study_folder)
+    draw(desk)
+    here, mask = desk.session.current.slice, desk.open.drawing.mask
+    desk.answer("save")
+    desk.back()
+    assert desk.session.current.slice == here and np.array_equal(desk.open.drawing.mask, mask)
+    desk.answer("equivocal")
+    assert desk.session.study.current("head")[here].version == 2
+    desk.back()
+    desk.take_back()
+    assert here not in desk.session.study.current("head")
+
+
+def test_an_empty_answer_on_drawn_voxels_asks_and_an_empty_save_is_refused(
+    study_folder: Path, desk_at: Callable[..., Desk]
+) -> None:
+    desk = desk_at(study_folder)
+    here = desk.session.current.slice
+    desk.guarded(lambda: desk.answer("save"))
+    assert desk.notices[-1][0] == "error"
+    draw(desk)
+    desk.answer("nothing_here")
+    assert desk.asking and not desk.session.study.current("head")
+    desk.answer("nothing_here", sure=True)
+    assert desk.session.study.current("head")[here].answer == "nothing"
+
+
+def test_another_session_takes_over_and_gives_nothing_away(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+    first = desk_at(study_folder)
+    draw(first)
+    mask, here = first.open.drawing.mask, first.session.current.slice
+    second = desk_at(study_folder, reader="ben")
+    assert second.watching and second.session.current is None
+    second.take_over()
+    assert not second.watching and np.array_equal(second.open.drawing.mask, mask), "the draft goes with the study"
+    first.guarded(lambda: first.answer("save"))
+    assert first.watching and np.array_equal(first.open.drawing.mask, mask)
+    assert not first.session.study.current("head")
+    first.take_over()
+    assert first.session.current.slice == here and np.array_equal(first.open.drawing.mask, mask)
+    first.answer("save")
+    assert np.array_equal(first.session.study.current("head")[here].mask, mask)
+
+
+def test_another_case_is_entered_only_when_the_reader_says_so(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+    import shutil
+
+    with Study.open(study_folder, reader="setup") as study:
+        staged = study.stage_case("other")
+        for part in ("source", "pair-1"):
+            shutil.copytree(study_folder / "cases" / "head" / part, staged / part)
+        study.add_case("other", staged)
+    desk = desk_at(study_folder)
+    job = desk.session.learning.request_ranking()
+    while not job.over:
+        desk.tick()
+    began = desk.open.case
+    for _ in range(12):
+        desk.answer("nothing_here")
+        if desk.crossing:
+            break
+    assert desk.crossing and desk.open.case == began and desk.session.current is None
+    other = desk.crossing.case
+    desk.next(crossed=True)
+    assert desk.open.case == other and desk.session.current.case == other
+    names = [desk.scene.GetNthNode(k).GetName() for k in range(desk.scene.GetNumberOfNodes())]
+    assert names.count("label") == 1, "the case before must have left the scene"
+    desk.go_to_case(began)
+    assert desk.open.case == began
+
+
+def test_every_shortcut_has_an_action_and_no_key_stands_twice(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+    desk = desk_at(study_folder)
+    on_the_page = {"details"}
+    actions = set(actions_of(desk)) | on_the_page
+    assert {shortcut.action for shortcut in SHORTCUTS} <= actions
+    keys = [shortcut.key for shortcut in SHORTCUTS]
+    assert len(set(keys)) == len(keys) and fixed()["tips"]["save"].endswith("(Ctrl+Enter)")
+
+
+def test_the_page_tells_what_the_ranker_said(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+    desk = desk_at(study_folder)
+    values = shown(desk)
+    first = desk.queue[0]
+    assert values["query"]["reason"] == first.reason and values["query"]["slice"] == first.slice + 1
+    assert ["uncertainty", f"{first.terms['uncertainty']:.3g}"] in values["query"]["details"]
+    lot = next(k for k, query in enumerate(desk.queue[:12]) if query.drawn == "random")
+    assert values["queue"][lot]["score"] == "" and values["queue"][lot]["lot"]
+    assert len(values["strip"]["bars"]) == desk.open.images.pair.n_slices
+
+
+def test_a_study_without_a_case_is_shown_as_such(tmp_path: Path, desk_at: Callable[..., Desk]) -> None:
+    Study.create(tmp_path / "study").close()
+    desk = desk_at(tmp_path / "study")
+    values = shown(desk)
+    assert values["banner"]["cases"] == [] and not values["look"]["ready"] and not values["queue"]
+    desk.guarded(lambda: desk.answer("nothing_here"))
+    desk.guarded(lambda: desk.step(1))
+    assert {kind for kind, _ in desk.notices} == {"error"}
+
+
+def test_tabs_one_annotates_and_the_next_goes_on_when_it_leaves() -> None:
+    tabs = Tabs()
+    assert tabs.arrive("a", "1") and tabs.arrive("b", "2") and tabs.may("a") and not tabs.may("b")
+    assert not tabs.arrive("a", "3"), "a duplicated tab must take another name"
+    tabs.take_over("b")
+    assert tabs.may("b") and not tabs.may("a")
+    tabs.leave("2")
+    assert tabs.may("a") and not tabs.may("")
+    tabs.take_over("nobody")
+    assert tabs.may("a")
+
+
+def test_which_addresses_reach_this_machine_only() -> None:
+    assert all(is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "[::1]", "127.3.2.1"))
+    assert not any(
+        is_loopback(host) for host in ("0.0.0.0", "192.168.1.4", "evil.example", "localhost.evil.example", "")
+    )
+    assert token_matches("a", "a") and not token_matches("b", "a") and not token_matches("", "a")
+
+
+def test_no_other_room_imports_trame() -> None:
+    rooms = PROJECT / "LMIALLib"
+    for file in rooms.rglob("*.py"):
+        if file.is_relative_to(rooms / "browser"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0].startswith(("trame", "wslink")) for name in names), file
+
+
+def test_the_page_names_no_address_outside_this_machine() -> None:
+    for file in (PROJECT / "LMIALLib" / "browser" / "static").iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert "http://" not in text and "https://" not in text and "//cdn" not in text, file

@@ -1,0 +1,167 @@
+"""Nothing is lost, nobody else gets in, and one person annotates at a time."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from LMIALLib.study.store import Study
+
+from .conftest import Reader, Server
+
+
+def test_a_drawing_comes_back_after_the_server_was_killed(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
+) -> None:
+    server = serve(study_folder)
+    reader = sit_down(server.address)
+    here = reader.state("query")["slice"]
+    reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
+    reader.until("s('lesions').length === 1")
+    reader.stroke("follow_up", (0.3, 0.5), (0.35, 0.55), release=False)  # the hand is still down
+    server.kill()
+    reader.page.wait_for_selector(".gone")
+    reader.picture("server-gone")
+    with Study.open(study_folder, read_only=True) as study:
+        kept = study.draft("head", here - 1).mask
+    assert kept.any()
+    again = sit_down(serve(study_folder).address)
+    assert again.state("query")["slice"] == here and again.state("query")["draft"]
+    assert len(again.state("lesions")) >= 1
+    again.picture("draft-back")
+    again.press("Control+Enter")
+    again.until(f"s('query').slice !== {here}")
+    with Study.open(study_folder, read_only=True) as study:
+        assert np.array_equal(study.current("head")[here - 1].mask, kept)
+
+
+def test_a_second_tab_is_told_may_watch_and_may_take_over(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
+) -> None:
+    address = serve(study_folder).address
+    first = sit_down(address)
+    second = sit_down(address, size=(1920, 1080))
+    assert "annotated in another tab" in second.page.locator(".watchbar").inner_text()
+    second.picture("second-tab")
+    here = first.state("query")["slice"]
+    second.press("n")
+    second.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
+    second.page.evaluate("trame.trigger('act', [trame.state.get('tab'), 'nothing_here'])")
+    second.rest()
+    assert first.state("query")["slice"] == here, "a tab that only watches must not change anything"
+    with Study.open(study_folder, read_only=True) as study:
+        assert not study.current("head") and not study.drafts("head")
+    first.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
+    second.until("s('lesions').length === 1")
+    second.page.click(".watchbar button")
+    second.until("s('active_tab') === s('tab')")
+    first.until("s('active_tab') !== s('tab')")
+    second.press("Control+Enter")
+    second.until(f"s('query').slice !== {here}")
+    first.page.close()
+    assert second.complaints == []
+
+
+def test_a_second_process_watches_and_may_take_the_study_over(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
+) -> None:
+    first = sit_down(serve(study_folder).address)
+    second = sit_down(serve(study_folder, reader="ben").address)
+    assert "anna" in second.page.locator(".watchbar").inner_text()
+    second.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
+    assert second.state("lesions") == []
+    first.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
+    first.until("s('lesions').length === 1")
+    second.page.click(".watchbar button")
+    second.page.click("[role=alertdialog] button:has-text('Take over')")
+    second.until("!s('banner').watching")
+    first.until("!!s('banner').watching", 15)
+    assert "taken over" in first.page.locator(".notices").inner_text()
+    first.rest()
+    first.picture("taken-over")
+    first.press("Control+Enter")
+    with Study.open(study_folder, read_only=True) as study:
+        assert not study.current("head")
+
+
+def asked(address: str, path: str, **headers: str) -> tuple[int, str]:
+    where = urlsplit(address)
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=10)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    body = answer.read().decode("utf-8", errors="replace")
+    connection.close()
+    return answer.status, body
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+def test_without_the_token_there_is_no_page_no_socket_and_no_download(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
+) -> None:
+    address = serve(study_folder, "--token", "right").address
+    assert address.endswith("?token=right")
+    for path in ("/", "/index.html", "/?token=wrong", "/lmial/face.js", "/download/anything", "/ws"):
+        for headers in ({}, {"Cookie": "lmial-token=wrong"}):
+            status, body = asked(address, path, **headers, **(UPGRADE if path == "/ws" else {}))
+            assert status == 403 and "head" not in body and len(body) < 120, path
+    reader = sit_down(address)
+    assert "token" not in reader.page.url
+    assert reader.state("query")["slice"] > 0
+
+
+def test_other_pages_and_other_names_for_this_machine_are_refused(
+    study_folder: Path, serve: Callable[..., Server]
+) -> None:
+    address = serve(study_folder).address
+    assert asked(address, "/index.html")[0] == 200
+    assert asked(address, "/index.html", Host="evil.example")[0] == 403
+    assert asked(address, "/ws", Origin="http://evil.example", **UPGRADE)[0] == 403
+
+
+def test_no_part_of_an_address_is_taken_for_a_file_name(study_folder: Path, serve: Callable[..., Server]) -> None:
+    address = serve(study_folder).address
+    for path in ("/download/..%2f..%2fstudy.sqlite", "/lmial/../../../study.sqlite", "/download/%2fetc%2fpasswd"):
+        status, body = asked(address, path)
+        assert status in (403, 404) and "SQLite" not in body and "root:" not in body, path
+
+
+def test_another_address_than_this_machine_demands_a_token(study_folder: Path, serve: Callable[..., Server]) -> None:
+    address = serve(study_folder, "--host", "0.0.0.0").address
+    assert len(address.split("?token=")[1]) >= 24
+    port = urlsplit(address).port
+    assert asked(f"http://127.0.0.1:{port}/", "/index.html")[0] == 403
+
+
+def test_what_cannot_be_served_is_one_sentence(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "LMIALLib", "annotate", str(tmp_path / "none"), "--no-open"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert run.returncode == 3 and "is not a LMIAL study" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_study_that_can_only_be_read_is_shown_and_says_so(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader], tmp_path: Path
+) -> None:
+    holder = Study.open(study_folder, reader="somebody")
+    try:
+        reader = sit_down(serve(study_folder).address)
+        assert "somebody" in reader.page.locator(".watchbar").inner_text()
+        reader.press("ArrowUp")
+        reader.picture("watching")
+        assert reader.state("look")["ready"] and not reader.state("look")["paintable"]
+    finally:
+        holder.close()

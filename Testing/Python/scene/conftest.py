@@ -1,0 +1,71 @@
+"""A MRML scene as desktop Slicer and the browser face have one, on slicer-core alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.study.store import Study
+
+
+@dataclass
+class Place:
+    """A scene with what makes nodes of ours work, and three slice nodes of one group."""
+
+    scene: Any
+    views: list[Any]
+    kept: list[Any]
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    slicer = pytest.importorskip("slicer", reason="slicer-core is missing: pip install 'lmial[browser]'")
+    import vtk
+
+    scene = slicer.vtkMRMLScene()
+    application = slicer.vtkSlicerApplicationLogic()
+    application.SetMRMLScene(scene)
+    application.SetSliceLogics(vtk.vtkCollection())
+    application.SetViewLogics(vtk.vtkCollection())
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+    kept = [application]
+    for name, make in (
+        ("Colors", slicer.vtkMRMLColorLogic),
+        ("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic),
+    ):
+        logic = make()
+        logic.SetMRMLApplicationLogic(application)
+        logic.SetMRMLScene(scene)
+        application.SetModuleLogic(name, logic)
+        kept.append(logic)
+    kept[1].AddDefaultColorNodes()
+    views = []
+    for name in ("baseline", "follow_up", "difference"):
+        node = scene.AddNewNodeByClass("vtkMRMLSliceNode", name)
+        node.SetDimensions(400, 500, 1)
+        views.append(node)
+    yield Place(scene, views, kept)
+    scene.Clear(1)
+
+
+@pytest.fixture
+def oblique() -> Grid:
+    """A grid that is turned in space, with a different spacing along each axis."""
+    about_x, about_z = np.deg2rad(20.0), np.deg2rad(-11.0)
+    turn_x = np.array([[1, 0, 0], [0, np.cos(about_x), -np.sin(about_x)], [0, np.sin(about_x), np.cos(about_x)]])
+    turn_z = np.array([[np.cos(about_z), -np.sin(about_z), 0], [np.sin(about_z), np.cos(about_z), 0], [0, 0, 1]])
+    direction = turn_x @ turn_z
+    return Grid((24, 30, 12), (0.9, 1.1, 3.0), (-31.0, 12.5, 7.0), tuple(float(v) for v in direction.ravel()))
+
+
+@pytest.fixture
+def opened_study(prepared_study: Path) -> Iterator[Study]:
+    """The prepared study, to look at."""
+    with Study.open(prepared_study, read_only=True) as study:
+        yield study
