@@ -2,7 +2,7 @@
 #               (DEMO_HEADLESS=1: only the report)
 # make test     every check that CI runs
 # make bench    speed and memory beside the reference network, as a table and JSON; make bench-browser: the browser face
-# make pictures the pictures of the README
+# make pictures the pictures of the README; make browser-picture: that of the browser face
 # Variables: PYTHON (3.11 or newer), PAIR, TORCH_INDEX (a package index that holds a torch build without CUDA)
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ PAIR ?=
 DEMO_HEADLESS ?=
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench bench-browser pictures first-day real-pairs install install-test system-packages check-python lint types floors unit clean
+.PHONY: demo test bench bench-browser pictures browser-picture first-day real-pairs install install-test system-packages check-python lint types floors unit clean
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "LMIAL needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which with: make PYTHON=python3.12 ...")'
@@ -67,6 +67,9 @@ real-pairs: $(BIN)/.installed
 
 pictures: $(BIN)/.installed
 	$(BIN)/python Docs/make_pictures.py
+
+browser-picture: $(BIN)/.installed-test
+	$(BIN)/python Docs/make_browser_picture.py
 
 # strace shows that an annotation is flushed before it is acknowledged; the browser face is driven in a real Chromium,
 # and draws without a display through EGL
