@@ -46,15 +46,16 @@ def reproducible(threads: int | None = None) -> Iterator[int]:
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    memory: Any = torch.utils.deterministic
     before = (
         torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        memory.fill_uninitialized_memory,
         torch.get_num_threads(),
         torch.backends.cudnn.benchmark,
         torch.backends.cudnn.allow_tf32,
     )
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    memory.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     if threads is not None:
@@ -63,7 +64,7 @@ def reproducible(threads: int | None = None) -> Iterator[int]:
         yield torch.get_num_threads()
     finally:
         torch.use_deterministic_algorithms(before[0])
-        torch.utils.deterministic.fill_uninitialized_memory = before[1]
+        memory.fill_uninitialized_memory = before[1]
         torch.set_num_threads(before[2])
         torch.backends.cudnn.benchmark = before[3]
         torch.backends.cudnn.allow_tf32 = before[4]

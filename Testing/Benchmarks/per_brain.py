@@ -44,6 +44,7 @@ def main() -> None:
             steps=arguments.steps,
             pool=arguments.pool,
             bfloat16=True,
+            threads=1,
             validation=(brain,),
             validation_shapes=tuple(dict.fromkeys((*VALIDATION_SHAPES, *sorted(own)))),
             validate_every=arguments.steps,
