@@ -92,7 +92,7 @@ def prediction_batches(network: ChangeNetwork, pair: Pair) -> list[Batch]:
 def counted_work(network: ChangeNetwork, batches: list[Batch], passes: int, dtype: str) -> Work:
     """Operations and bytes of encoding each batch once and decoding it in every pass."""
     folded = FoldedNetwork(network, "meta", getattr(torch, dtype))
-    layers = prediction._Passes(network, folded, passes, seed=1)
+    layers = prediction.Passes(network, folded, passes, seed=1)
     inputs = [batch.to("meta") for batch, _ in batches]
     operations, traffic = FlopCounterMode(display=False), Traffic()
     # the traffic is counted innermost: the counter of operations takes operators apart, into some that no device runs
@@ -133,7 +133,7 @@ def device_milliseconds(
     place = torch.device(device)
     with reproducible(), torch.inference_mode():
         folded = FoldedNetwork(network, place, getattr(torch, dtype))
-        layers = prediction._Passes(network, folded, passes, seed=1)
+        layers = prediction.Passes(network, folded, passes, seed=1)
         there = [(inputs.to(place), region.to(place)) for inputs, region in batches]
         return milliseconds(
             lambda: [prediction._predict_batch(folded, layers, *batch) for batch in there], place, repeats
