@@ -62,10 +62,9 @@ class Lease:
 
     @property
     def described(self) -> str:
-        """Holder as a phrase: reader, machine, process and since when."""
-        return (
-            f"{self.reader or 'a reader without a name'} on {self.host} (process {self.process}) since {self.started}"
-        )
+        """Holder as a phrase: reader, machine, process and since when, to the minute."""
+        who, since = self.reader or "a reader without a name", self.started[:16].replace("T", " ")
+        return f"{who} on {self.host} (process {self.process}) since {since} UTC"
 
 
 def held_lease(connection: sqlite3.Connection) -> Lease | None:
