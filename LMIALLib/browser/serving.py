@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import re
 import secrets
 import socket
 import sys
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from LMIALLib.browser.guard import is_loopback
 from LMIALLib.browser.machine import choose_graphics, missing_graphics, missing_python
-from LMIALLib.errors import LMIALError
+from LMIALLib.errors import LMIALError, WrongUse
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.study.store import Study
@@ -31,11 +33,14 @@ def serve(
         say: takes the address and one line more for the person who started it.
         show: open a browser window.
 
-    Raises LMIALError where this machine lacks what the face needs, BadInput for what is no study.
+    Raises LMIALError where this machine lacks what the face needs or the port is taken, BadInput for what is no study,
+    WrongUse for a token that cannot stand in an address.
     """
     for lacking, words in ((missing_python(), "Python packages"), (missing_graphics(), "OpenGL")):
         if lacking:
             raise LMIALError(f"The browser face needs {words} that are not here.", f"Install: {lacking}")
+    if token and not re.fullmatch(r"[A-Za-z0-9._~-]+", token):
+        raise WrongUse("A token is made of letters, digits and . _ ~ - only, because it is part of an address.")
     if not token and not is_loopback(host):
         token = secrets.token_urlsafe(24)
 
@@ -67,10 +72,17 @@ def serve(
             host=host, port=port, open_browser=False, show_connection_info=False, disable_logging=True, timeout=0
         )
     except OSError as error:
-        raise LMIALError(f"{host}:{port} cannot be listened on: {error.strerror or error}.", "Try --port 0.") from error
+        raise _cannot_listen(host, port, error) from error
     finally:
         sys.argv = arguments
         page.close()
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> LMIALError:
+    """One sentence for an address or port that cannot be had."""
+    if error.errno == errno.EADDRINUSE:
+        return LMIALError(f"Port {port} is in use by another program.", "Without --port a free one is taken.")
+    return LMIALError(f"{host}, port {port}, cannot be listened on: {error.strerror or error}.", "See --host, --port.")
 
 
 def _set_up_libraries() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import pytest
 
 from LMIALLib.study.store import Study
 
@@ -151,6 +153,22 @@ def test_what_cannot_be_served_is_one_sentence(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert run.returncode == 3 and "is not a LMIAL study" in run.stderr and "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [(("--token", "a b&c"), 2, "A token is made of"), (("--port", "{taken}"), 4, "is in use by another program")],
+)
+def test_a_token_that_no_address_can_carry_and_a_taken_port_are_one_sentence(
+    study_folder: Path, options: tuple[str, ...], code: int, words: str
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        given = [option.format(taken=other.getsockname()[1]) for option in options]
+        command = [sys.executable, "-m", "LMIALLib", "annotate", str(study_folder), "--no-open", *given]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == code and words in run.stderr and "Traceback" not in run.stderr and not run.stdout
 
 
 def test_a_study_that_can_only_be_read_is_shown_and_says_so(
