@@ -213,3 +213,29 @@ def test_drawn_voxels_are_not_dropped_without_asking_and_an_empty_save_is_refuse
     reader.until(f"s('query').slice !== {here}")
     with the_study(study_folder) as study:
         assert study.current("head")[here - 1].answer == "nothing"
+
+
+def test_the_keys_work_after_the_mouse_has_set_a_slider_and_redo_has_two_keys(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
+) -> None:
+    reader = sit_down(serve(study_folder, reader="a" * 60).address)
+    edge = reader.page.locator(".banner .reader").bounding_box()
+    assert edge["x"] + edge["width"] <= 1366 and edge["width"] <= 150, "a long name leaves room for the case"
+    reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
+    reader.until("s('lesions').length === 1")
+    reader.press("Control+z")
+    reader.until("s('lesions').length === 0")
+    reader.press("Control+Shift+Z")
+    reader.until("s('lesions').length === 1")
+    reader.press("h")
+    reader.page.wait_for_selector("text=overlays hidden")
+    reader.press("h")
+    reader.page.click("text=Grey")
+    reader.page.locator(".panel.small input").first.click()
+    reader.press("n")
+    reader.until("s('query').asking === 'nothing_here'")
+    reader.press("Escape")
+    reader.page.locator(".toolbar input[type=range]").first.click()
+    seen = reader.state("look")["slice"]
+    reader.press("ArrowUp")
+    reader.until(f"s('look').slice === {seen} + 1")

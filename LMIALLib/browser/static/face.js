@@ -19,7 +19,7 @@
 
   // ---- keys: the table comes from the server ----------------------------------------------------------------
   const named = (event) => (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (event.key.length === 1 ? event.key.toUpperCase() : event.key);
-  const writing = (target) => target.closest && target.closest("input:not([type=range]), textarea, select, [role=dialog], [role=alertdialog]");
+  const writing = (target) => target.closest && target.closest("input:not([type=range]), textarea, select, .veil");
   const held = new Set();
   function keyDown(event) {
     if (!trame || !mine() || event.altKey) return;
@@ -30,7 +30,8 @@
     const arrows = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 5, PageDown: -5 };
     if (event.key in arrows && event.target.type !== "range") { event.preventDefault(); scroll(arrows[event.key]); return; }
     if ("+-".includes(event.key) && !event.ctrlKey) { resize(event.key === "+" ? 1 : -1); return; }
-    const found = (get("shortcuts") || []).find((one) => one.key === named(event));
+    const key = event.shiftKey && named(event) === "Ctrl+Z" ? "Ctrl+Y" : named(event); // the other usual key of redo
+    const found = (get("shortcuts") || []).find((one) => one.key === key);
     if (!found) return;
     event.preventDefault();
     if (event.repeat) return; // keys repeat nothing
@@ -166,9 +167,12 @@
     document.body.appendChild(veil);
   }
 
+  // a slider or list that the mouse has set gives the keys back; one that the keyboard sets keeps them
+  function giveKeysBack(event) { if (event.target.matches("select, input[type=range]") && !event.target.matches(":focus-visible")) event.target.blur(); }
   function focusDialog() { const wanted = document.querySelector(".veil [data-focus]"); if (wanted && !wanted.closest(".veil").contains(document.activeElement)) wanted.focus(); }
   window.addEventListener("keydown", keyDown);
   window.addEventListener("keyup", keyUp);
+  window.addEventListener("change", giveKeysBack);
   window.addEventListener("pointerdown", (event) => { stripDown(event); pointerDown(event); });
   window.addEventListener("pointermove", pointerMove);
   window.addEventListener("pointerup", pointerUp);
