@@ -19,6 +19,9 @@ from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.study.store import Study
 
+SHORTEST_TOKEN = 16
+"""Characters of a token that other machines may try."""
+
 
 def serve(
     folder: Path, *, host: str, port: int, token: str, reader: str, say: Callable[[str], None], show: bool
@@ -34,13 +37,18 @@ def serve(
         show: open a browser window.
 
     Raises LMIALError where this machine lacks what the face needs or the port is taken, BadInput for what is no study,
-    WrongUse for a token that cannot stand in an address.
+    WrongUse for a token that cannot stand in an address or is too short for other machines.
     """
     for lacking, words in ((missing_python(), "Python packages"), (missing_graphics(), "OpenGL")):
         if lacking:
             raise LMIALError(f"The browser face needs {words} that are not here.", f"Install: {lacking}")
     if token and not re.fullmatch(r"[A-Za-z0-9._~-]+", token):
         raise WrongUse("A token is made of letters, digits and . _ ~ - only, because it is part of an address.")
+    if token and not is_loopback(host) and len(token) < SHORTEST_TOKEN:
+        raise WrongUse(
+            f"A token of {len(token)} characters can be guessed from other machines.",
+            f"Give {SHORTEST_TOKEN} or more, or leave --token out: one is made.",
+        )
     if not token and not is_loopback(host):
         token = secrets.token_urlsafe(24)
 

@@ -90,5 +90,5 @@ def _fit(report: FinetuneReport) -> list[str]:
             ]
         return []
     if not after >= before:
-        return [f"It fits the annotated slices worse: Dice {after:.2f} (was {before:.2f})."]
+        return [f"It fits the annotated slices worse: Dice {after:.3f} (was {before:.3f})."]
     return []

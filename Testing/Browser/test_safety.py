@@ -157,9 +157,13 @@ def test_what_cannot_be_served_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "code", "words"),
-    [(("--token", "a b&c"), 2, "A token is made of"), (("--port", "{taken}"), 4, "is in use by another program")],
+    [
+        (("--token", "a b&c"), 2, "A token is made of"),
+        (("--token", "short", "--host", "0.0.0.0"), 2, "can be guessed"),
+        (("--port", "{taken}"), 4, "is in use by another program"),
+    ],
 )
-def test_a_token_that_no_address_can_carry_and_a_taken_port_are_one_sentence(
+def test_a_useless_token_and_a_taken_port_are_one_sentence(
     study_folder: Path, options: tuple[str, ...], code: int, words: str
 ) -> None:
     with socket.socket() as other:
