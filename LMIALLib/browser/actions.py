@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from LMIALLib.browser.desk import Desk
+from LMIALLib.scene.desk import Desk
 
 VIEWS = ("baseline", "follow_up", "difference")
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class")

@@ -18,14 +18,14 @@ from trame_slicer.core import SlicerApp
 from wslink.websocket import LinkProtocol
 
 from LMIALLib.browser.actions import NEED_CASE, NEED_READER, QUICK, VIEWS, actions_of
-from LMIALLib.browser.desk import Desk
 from LMIALLib.browser.downloads import KINDS, Downloads
 from LMIALLib.browser.guard import middleware
-from LMIALLib.browser.shown import fixed, quick, shown
 from LMIALLib.browser.tabs import Tabs
 from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.session import Session
+from LMIALLib.scene.desk import Desk
+from LMIALLib.scene.shown import fixed, quick, shown
 from LMIALLib.study.names import checked_person
 
 STATIC = Path(__file__).parent / "static"

@@ -11,7 +11,7 @@ from LMIALLib.queries.strategy import Strategy
 
 __all__ = ["DEFAULT_STRATEGY", "STRATEGIES", "Strategy", "known_strategies", "strategy"]
 
-DEFAULT_STRATEGY = "difference-entropy"
+DEFAULT_STRATEGY = "difference-entropy-normalised"
 
 DEFAULT = "default"
 """The name that means `DEFAULT_STRATEGY`, whichever that is."""

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from LMIALLib.browser.actions import actions_of
-from LMIALLib.browser.desk import Desk
 from LMIALLib.browser.guard import is_loopback, token_matches
-from LMIALLib.browser.shown import fixed, shown
 from LMIALLib.browser.tabs import Tabs
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.shortcuts import SHORTCUTS
+from LMIALLib.scene.desk import Desk
+from LMIALLib.scene.shown import fixed, shown
 from LMIALLib.study.store import Study
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -173,7 +173,7 @@ def test_a_stroke_whose_tab_has_gone_and_a_long_one_are_kept_too(
     desk.finish_stroke()
     (kept,) = desk.session.study.drafts("head")
     assert np.array_equal(kept.mask, desk.open.drawing.mask) and desk.open.drawing.can_undo
-    monkeypatch.setattr("LMIALLib.browser.painting.LONGEST_UNKEPT", 0.0)
+    monkeypatch.setattr("LMIALLib.scene.painting.LONGEST_UNKEPT", 0.0)
     desk.paint("follow_up", "begin", [(0.3, 0.3)])
     desk.paint("follow_up", "go", [(0.35, 0.3)])
     (kept,) = desk.session.study.drafts("head")

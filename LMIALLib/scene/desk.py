@@ -1,4 +1,4 @@
-"""What a reader does at the browser face, as plain calls: a session, a case in a scene, and views. Knows no trame.
+"""What a reader does at either face: a session, a case in a scene, and views, as plain calls without trame or Qt.
 
 The desk holds what is on the screen and nothing that must survive: answers and drafts are in the study at once.
 """
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from LMIALLib.browser.painting import Painting
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.loop.news import what_changed
 from LMIALLib.queries.ranking import Query
+from LMIALLib.scene.painting import Painting
 from LMIALLib.study.lease import SessionTakenOver
 
 

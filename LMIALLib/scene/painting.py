@@ -1,4 +1,4 @@
-"""The reader's brush on the slice at hand: strokes, undo, suggestion, classes; drafts at once. Knows no trame."""
+"""The reader's brush on the slice at hand: strokes, undo, suggestion, classes; drafts at once. Without trame or Qt."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
-from LMIALLib.browser.looking import Looking
 from LMIALLib.loop.lesions import DrawnLesion, drawn_lesions, next_class
+from LMIALLib.scene.looking import Looking
 
 LONGEST_UNKEPT = 1.0
 """Seconds after which a stroke that goes on is kept as well."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.browser.desk import Desk
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.queries.ranking import Query
+from LMIALLib.scene.desk import Desk
 
 QUEUE = 12
 """Queries listed on the page."""

@@ -1,4 +1,4 @@
-"""What is on the screen of the browser face and where it looks; holds nothing that must survive. Knows no trame."""
+"""What is on the screen of a face and where it looks; holds nothing that must survive. Knows neither trame nor Qt."""
 
 from __future__ import annotations
 
