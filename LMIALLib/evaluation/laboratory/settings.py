@@ -10,6 +10,8 @@ from LMIALLib.errors import WrongUse
 
 FULL = "full"
 """Name of the fully annotated reference among the strategies of a table."""
+PLANNED = ("default", "foreground-random-prediction")
+"""The comparison named beforehand: ``config.json`` holds it before the first job runs."""
 TRAININGS = ("fresh", "warm")
 READERS = ("exact", "noisy")
 RECIPES = ("plain", "product")

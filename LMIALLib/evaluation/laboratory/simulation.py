@@ -16,7 +16,7 @@ from LMIALLib.evaluation.laboratory.learning import COMMITTEE, PASSES, start_wei
 from LMIALLib.evaluation.laboratory.readers import SECONDS_A_CASE
 from LMIALLib.evaluation.laboratory.report import write_report
 from LMIALLib.evaluation.laboratory.rounds import Job, run_job
-from LMIALLib.evaluation.laboratory.settings import FULL, SimulationSettings
+from LMIALLib.evaluation.laboratory.settings import FULL, PLANNED, SimulationSettings
 from LMIALLib.evaluation.laboratory.subjects import Source, found_sources, load_subject, made_subject, save_subject
 from LMIALLib.evaluation.laboratory.tables import write_tables
 from LMIALLib.evaluation.laboratory.tracks import tracks_of
@@ -179,6 +179,7 @@ def _planned(
             "tracks": {track.name: track.size for track in tracks},
             "cases": described,
             "training": _recipe(settings),
+            "planned": list(PLANNED),
             "constants": {
                 "passes": PASSES,
                 "committee": COMMITTEE,

@@ -19,7 +19,7 @@ from LMIALLib.evaluation.laboratory.curves import (
     value_at,
 )
 from LMIALLib.evaluation.laboratory.records import Run, complete_runs, read_config, read_rounds
-from LMIALLib.evaluation.laboratory.settings import FULL
+from LMIALLib.evaluation.laboratory.settings import FULL, PLANNED
 from LMIALLib.evaluation.laboratory.statistics import (
     SEEDS_FOR_P,
     Comparison,
@@ -31,8 +31,6 @@ from LMIALLib.evaluation.laboratory.statistics import (
     penalty_matrix,
 )
 
-PLANNED = ("default", "foreground-random-prediction")
-"""The comparison named beforehand, where config.json names no other under ``planned``."""
 OF_DICE = (90, 95, 100)
 """Per cent of the fully annotated Dice whose labels are told."""
 OF_GAP = (95, 100)
