@@ -28,6 +28,14 @@ compare --out "$out/confirm-noisy" --part test --first-seed 100 --seeds 12 \
     --strategies default,foreground-random-prediction,random --reader noisy \
     --start "$weights" --steps 400 --query 53 --rounds 4
 
+# distance between queries of a round, and slices asked for in a round
+choose() { compare --part validation --seeds 6 --strategies default --start "$weights" --steps 400 "$@"; }
+for spacing in 0 6 12 24; do
+    choose --out "$out/spacing-$spacing" --spacing $spacing --query 53 --rounds 4
+done
+choose --out "$out/batch-27" --query 27 --rounds 8
+choose --out "$out/batch-107" --query 107 --rounds 2
+
 # the real pairs, each with weights that never saw that patient
 for patient in patient01 patient12; do
     study=$out/$patient
@@ -39,6 +47,6 @@ done
 
 # screening: every strategy on the validation brains (this came first; the default was chosen from it)
 compare --out "$out/screen-phantom" --part validation --seeds 4 --strategies "$every" \
-    --start "$weights" --steps 200 --query 71 --rounds 3
+    --start "$weights" --steps 400 --query 71 --rounds 3
 compare --out "$out/screen-scratch" --part validation --seeds 4 --strategies "$every" \
     --start scratch --steps 300 --initial 21 --query 64 --rounds 3
