@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from LMIALLib.scene.desk import Desk
+from LMIALLib.browser.brush import BrushDesk
 
 VIEWS = ("baseline", "follow_up", "difference")
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class")
@@ -17,7 +17,7 @@ QUICK = ("step", "go_to", "return", "shift", "zoom", "fit", "planes", "contrast"
 """Actions after which queue, strip and banner are as before."""
 
 
-def actions_of(desk: Desk) -> dict[str, Callable[..., None]]:
+def actions_of(desk: BrushDesk) -> dict[str, Callable[..., None]]:
     """What a tab can ask for, by name; every value that comes along is checked or made a number here."""
     tools = desk.tools
 

@@ -18,13 +18,13 @@ from trame_slicer.core import SlicerApp
 from wslink.websocket import LinkProtocol
 
 from LMIALLib.browser.actions import NEED_CASE, NEED_READER, QUICK, VIEWS, actions_of
+from LMIALLib.browser.brush import BrushDesk
 from LMIALLib.browser.downloads import KINDS, Downloads
 from LMIALLib.browser.guard import middleware
 from LMIALLib.browser.tabs import Tabs
 from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.session import Session
-from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.shown import fixed, quick, shown
 from LMIALLib.study.names import checked_person
 
@@ -68,7 +68,7 @@ class Page:
         self.server: Any = get_server("lmial", client_type="vue3")
         self.app = app = SlicerApp()  # its logics live as long as it does
         self.views = {name: PageView(app, self.server, name, self.tabs.may, self._resized) for name in VIEWS}
-        self.desk = Desk(app.scene, self.views, opening)
+        self.desk = BrushDesk(app.scene, self.views, opening)
         self.downloads = Downloads(self.desk.session.study.folder.name)
         self._numbers = itertools.count(1)
         self._notices: list[tuple[int, str, str, float]] = []

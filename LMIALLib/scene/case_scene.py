@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from LMIALLib.scene.drawing import Drawing
+from LMIALLib.scene.edited import EditedDrawing
 from LMIALLib.scene.images import Images, add_images
 from LMIALLib.scene.navigation import Navigation
 from LMIALLib.scene.overlays import Overlays
@@ -24,17 +25,26 @@ class CaseScene:
     case: str
     images: Images
     overlays: Overlays
-    drawing: Drawing
+    drawing: Drawing | EditedDrawing
     navigation: Navigation
 
 
-def open_case(scene: Any, study: Study, case: str, painted_views: Collection[Any]) -> CaseScene:
-    """Put a case into a scene; label and suggestion are shown in ``painted_views`` (slice nodes) only."""
+def open_case(
+    scene: Any,
+    study: Study,
+    case: str,
+    painted_views: Collection[Any],
+    make_drawing: Callable[..., Drawing | EditedDrawing] = Drawing,
+) -> CaseScene:
+    """Put a case into a scene; label and suggestion are shown in ``painted_views`` (slice nodes) only.
+
+    ``make_drawing`` is `Drawing` where the face has a brush of its own, else an `EditedDrawing` with its history given.
+    """
     images = add_images(scene, study, case)
     grid, axis = images.pair.grid, images.pair.axis
     overlays = Overlays(scene, grid, axis, case)
     show_only_in(overlays.suggestion, painted_views)
-    drawing = Drawing(scene, grid, axis, study.label_schema, case, painted_views)
+    drawing = make_drawing(scene, grid, axis, study.label_schema, case, painted_views)
     return CaseScene(case, images, overlays, drawing, Navigation.of(grid, axis))
 
 

@@ -13,6 +13,8 @@ from LMIALLib.loop.lesions import DrawnLesion
 from LMIALLib.loop.session import Session
 from LMIALLib.queries.ranking import Query
 from LMIALLib.scene.case_scene import CaseScene, close_case, open_case
+from LMIALLib.scene.drawing import Drawing
+from LMIALLib.scene.edited import EditedDrawing
 from LMIALLib.scene.images import VISITS, visit_node
 from LMIALLib.study.annotations import Annotation
 
@@ -61,12 +63,14 @@ class Looking:
         scene: a vtkMRMLScene of our own.
         views: "baseline", "follow_up" and "difference".
         opening: opens the study as a session; its argument says whether to take it over from a living session.
+        make_drawing: see `case_scene.open_case`.
     """
 
     scene: Any
     views: Mapping[str, View]
     opening: Callable[[bool], Session]
     tools: Tools = field(default_factory=Tools)
+    make_drawing: Callable[..., Drawing | EditedDrawing] = Drawing
 
     def __post_init__(self) -> None:
         self.session = self.opening(False)
@@ -78,8 +82,6 @@ class Looking:
         self.crossing: Query | None = None
         self.asking = ""
         self.touched: tuple[float, float] | None = None
-        self._last: tuple[float, float] | None = None
-        self._kept = 0.0
         self._overlaid: tuple[Any, ...] = ()
         self._measured: list[DrawnLesion] | None = None
         self._framed: Query | str = ""
@@ -115,7 +117,8 @@ class Looking:
         self.open = None
         self.tools.contrast = 0
         self._overlaid = ()
-        self.open = open_case(self.scene, self.session.study, case, [self.views["follow_up"].node])
+        painted = [self.views["follow_up"].node]
+        self.open = open_case(self.scene, self.session.study, case, painted, self.make_drawing)
         self.refresh()
         self.fit()
 

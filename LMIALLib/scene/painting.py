@@ -1,20 +1,15 @@
-"""The reader's brush on the slice at hand: strokes, undo, suggestion, classes; drafts at once. Without trame or Qt."""
+"""The label of the slice at hand: undo, suggestion, classes; drafts at once. Without trame or Qt."""
 
 from __future__ import annotations
-
-import time
 
 import numpy as np
 
 from LMIALLib.loop.lesions import DrawnLesion, drawn_lesions, next_class
 from LMIALLib.scene.looking import Looking
 
-LONGEST_UNKEPT = 1.0
-"""Seconds after which a stroke that goes on is kept as well."""
-
 
 class Painting(Looking):
-    """Drawing on the slice under the reader's hand."""
+    """What can be done with the label of the slice under the reader's hand, whoever draws it."""
 
     @property
     def paintable(self) -> bool:
@@ -23,43 +18,6 @@ class Painting(Looking):
         if here is None or self.open is None or self.watching or self.tools.hidden:
             return False
         return self.open.navigation.current == 0 and self.open.navigation.slice == here.slice
-
-    def paint(self, view: str, phase: str, points: list[tuple[float, float]]) -> None:
-        """The brush goes along ``points`` (fractions of the view from its lower left corner); phase begin, go, end.
-
-        Only the follow-up's view can be painted, and there only the slice at hand.
-        """
-        if view != "follow_up" or not self.paintable:
-            self._last = None
-            return
-        opened = self._case()
-        if phase == "begin":
-            opened.drawing.begin_stroke()
-            self._last = None
-        elif self._last is None:
-            return
-        value = 0 if self.tools.tool == "erase" else self.tools.value
-        for x, y in points:
-            _, row, column = opened.navigation.plane.place(self.point(view, x, y))
-            opened.drawing.stroke(self._last or (row, column), (row, column), self.tools.diameter_mm, value)
-            self._last = (row, column)
-        if points and self._last is not None:
-            self.touched = self._last
-            self.views[view].refresh()
-        if phase == "end":
-            self.finish_stroke()
-        elif phase == "begin":
-            self._kept = time.monotonic()
-        elif time.monotonic() - self._kept > LONGEST_UNKEPT:
-            self._keep_draft()
-            self._kept = time.monotonic()
-
-    def finish_stroke(self) -> None:
-        """The hand is up, or its tab has gone: what was drawn is one undo step, and a draft."""
-        if self._last is not None and self.paintable:
-            self._last = None
-            if self._case().drawing.end_stroke():
-                self._keep_draft()
 
     def undo(self) -> None:
         """Take the last step on this slice back."""

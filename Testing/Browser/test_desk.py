@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from LMIALLib.browser.actions import actions_of
+from LMIALLib.browser.brush import BrushDesk
 from LMIALLib.browser.guard import is_loopback, token_matches
 from LMIALLib.browser.tabs import Tabs
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.shortcuts import SHORTCUTS
-from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.shown import fixed, shown
 from LMIALLib.study.store import Study
 
@@ -41,13 +41,13 @@ class PlainView:
 
 
 @pytest.fixture
-def desk_at() -> Iterator[Callable[..., Desk]]:
+def desk_at() -> Iterator[Callable[..., BrushDesk]]:
     pytest.importorskip("slicer", reason="slicer-core is missing: pip install 'lmial[browser]'")
     from trame_slicer.core import SlicerApp
 
-    desks: list[tuple[Desk, Any]] = []
+    desks: list[tuple[BrushDesk, Any]] = []
 
-    def make(folder: Path, *, reader: str = "anna", train: bool = False) -> Desk:
+    def make(folder: Path, *, reader: str = "anna", train: bool = False) -> BrushDesk:
         app = SlicerApp()
         views = {
             name: PlainView(app.scene.AddNewNodeByClass("vtkMRMLSliceNode", name))
@@ -58,7 +58,7 @@ def desk_at() -> Iterator[Callable[..., Desk]]:
             study = Study.open(folder, reader=reader, take_over=take_over)
             return Session(study, reader=reader, settings=LoopSettings(train=train))
 
-        desk = Desk(app.scene, views, opening)
+        desk = BrushDesk(app.scene, views, opening)
         desks.append((desk, app))
         desk.start()
         return desk
@@ -68,14 +68,14 @@ def desk_at() -> Iterator[Callable[..., Desk]]:
         desk.close()
 
 
-def draw(desk: Desk, view: str = "follow_up") -> None:
+def draw(desk: BrushDesk, view: str = "follow_up") -> None:
     desk.paint(view, "begin", [(0.5, 0.5)])
     desk.paint(view, "go", [(0.55, 0.5), (0.6, 0.55)])
     desk.paint(view, "end", [])
 
 
 def test_a_new_ranking_never_moves_the_slice_or_the_maps_under_the_readers_hand(
-    study_folder: Path, desk_at: Callable[..., Desk]
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
     from LMIALLib.scene.volumes import voxels_of
 
@@ -100,7 +100,7 @@ def test_a_new_ranking_never_moves_the_slice_or_the_maps_under_the_readers_hand(
 
 
 def test_maps_of_slices_drawn_by_lot_are_shown_only_after_the_answer(
-    study_folder: Path, desk_at: Callable[..., Desk]
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
     from LMIALLib.scene.volumes import voxels_of
 
@@ -119,7 +119,7 @@ def test_maps_of_slices_drawn_by_lot_are_shown_only_after_the_answer(
 
 
 def test_only_the_follow_ups_view_and_only_the_slice_at_hand_can_be_painted(
-    study_folder: Path, desk_at: Callable[..., Desk]
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
     desk = desk_at(study_folder)
     for view in ("baseline", "difference"):
@@ -136,7 +136,9 @@ def test_only_the_follow_ups_view_and_only_the_slice_at_hand_can_be_painted(
     assert drawn.tolist() == [desk.session.current.slice]
 
 
-def test_the_painted_place_is_the_place_under_the_pointer(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+def test_the_painted_place_is_the_place_under_the_pointer(
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
+) -> None:
     desk = desk_at(study_folder)
     desk.tools.diameter_mm = 1.0
     desk.paint("follow_up", "begin", [(0.4, 0.6)])
@@ -147,7 +149,7 @@ def test_the_painted_place_is_the_place_under_the_pointer(study_folder: Path, de
 
 
 def test_each_stroke_is_a_draft_at_once_and_comes_back_in_another_session(
-    study_folder: Path, desk_at: Callable[..., Desk]
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
     desk = desk_at(study_folder)
     draw(desk)
@@ -164,7 +166,7 @@ def test_each_stroke_is_a_draft_at_once_and_comes_back_in_another_session(
 
 
 def test_a_stroke_whose_tab_has_gone_and_a_long_one_are_kept_too(
-    study_folder: Path, desk_at: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    study_folder: Path, desk_at: Callable[..., BrushDesk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = desk_at(study_folder)
     desk.paint("follow_up", "begin", [(0.5, 0.5)])
@@ -180,7 +182,9 @@ def test_a_stroke_whose_tab_has_gone_and_a_long_one_are_kept_too(
     assert np.array_equal(kept.mask, desk.open.drawing.mask)
 
 
-def test_accepting_is_one_undo_step_and_undo_ends_at_the_save(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+def test_accepting_is_one_undo_step_and_undo_ends_at_the_save(
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
+) -> None:
     desk = desk_at(study_folder)
     suggested = next(
         query
@@ -201,7 +205,7 @@ def test_accepting_is_one_undo_step_and_undo_ends_at_the_save(study_folder: Path
 
 
 def test_a_class_is_proposed_by_the_difference_and_set_by_the_reader_only(
-    study_folder: Path, desk_at: Callable[..., Desk], phantom_truth: np.ndarray
+    study_folder: Path, desk_at: Callable[..., BrushDesk], phantom_truth: np.ndarray
 ) -> None:
     desk = desk_at(study_folder)
     number = int(np.argmax((phantom_truth > 0).sum(axis=(1, 2))))
@@ -220,7 +224,7 @@ def test_a_class_is_proposed_by_the_difference_and_set_by_the_reader_only(
 
 
 def test_back_brings_the_saved_mask_and_answering_again_is_a_new_version(
-    study_folder: Path, desk_at: Callable[..., Desk]
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
     desk = desk_at(study_folder)
     draw(desk)
@@ -236,7 +240,7 @@ def test_back_brings_the_saved_mask_and_answering_again_is_a_new_version(
 
 
 def test_an_empty_answer_on_drawn_voxels_asks_and_an_empty_save_is_refused(
-    study_folder: Path, desk_at: Callable[..., Desk]
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
     desk = desk_at(study_folder)
     here = desk.session.current.slice
@@ -249,7 +253,9 @@ def test_an_empty_answer_on_drawn_voxels_asks_and_an_empty_save_is_refused(
     assert desk.session.study.current("head")[here].answer == "nothing"
 
 
-def test_another_session_takes_over_and_gives_nothing_away(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+def test_another_session_takes_over_and_gives_nothing_away(
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
+) -> None:
     first = desk_at(study_folder)
     draw(first)
     mask, here = first.open.drawing.mask, first.session.current.slice
@@ -266,7 +272,9 @@ def test_another_session_takes_over_and_gives_nothing_away(study_folder: Path, d
     assert np.array_equal(first.session.study.current("head")[here].mask, mask)
 
 
-def test_another_case_is_entered_only_when_the_reader_says_so(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+def test_another_case_is_entered_only_when_the_reader_says_so(
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
+) -> None:
     import shutil
 
     with Study.open(study_folder, reader="setup") as study:
@@ -293,7 +301,9 @@ def test_another_case_is_entered_only_when_the_reader_says_so(study_folder: Path
     assert desk.open.case == began
 
 
-def test_every_shortcut_has_an_action_and_no_key_stands_twice(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+def test_every_shortcut_has_an_action_and_no_key_stands_twice(
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
+) -> None:
     desk = desk_at(study_folder)
     on_the_page = {"details"}
     actions = set(actions_of(desk)) | on_the_page
@@ -302,7 +312,7 @@ def test_every_shortcut_has_an_action_and_no_key_stands_twice(study_folder: Path
     assert len(set(keys)) == len(keys) and fixed()["tips"]["save"].endswith("(Ctrl+Enter)")
 
 
-def test_the_page_tells_what_the_ranker_said(study_folder: Path, desk_at: Callable[..., Desk]) -> None:
+def test_the_page_tells_what_the_ranker_said(study_folder: Path, desk_at: Callable[..., BrushDesk]) -> None:
     desk = desk_at(study_folder)
     values = shown(desk)
     first = desk.queue[0]
@@ -313,7 +323,7 @@ def test_the_page_tells_what_the_ranker_said(study_folder: Path, desk_at: Callab
     assert len(values["strip"]["bars"]) == desk.open.images.pair.n_slices
 
 
-def test_a_study_without_a_case_is_shown_as_such(tmp_path: Path, desk_at: Callable[..., Desk]) -> None:
+def test_a_study_without_a_case_is_shown_as_such(tmp_path: Path, desk_at: Callable[..., BrushDesk]) -> None:
     Study.create(tmp_path / "study").close()
     desk = desk_at(tmp_path / "study")
     values = shown(desk)
