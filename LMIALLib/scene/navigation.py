@@ -111,6 +111,20 @@ class Navigation:
         across, upward = ((value - extent / 2) * self.mm_per_pixel for value, extent in zip((x, y), size, strict=True))
         return np.asarray(self.point + self.plane.right * across + self.plane.up * upward)
 
+    def adopt(self, slice_node: Any) -> bool:
+        """Take place and zoom over from a vtkMRMLSliceNode that shows the plane at hand; returns whether they changed.
+
+        A node that is turned otherwise is left out of account.
+        """
+        matrix = slice_node.GetSliceToRAS()
+        shown = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+        if not np.allclose(shown[:3, :2], np.stack([self.plane.right, self.plane.up], axis=1), atol=1e-3):
+            return False
+        mm_per_pixel = slice_node.GetFieldOfView()[0] / max(slice_node.GetDimensions()[0], 1)
+        same = np.allclose(shown[:3, 3], self.point, atol=1e-4) and np.isclose(mm_per_pixel, self.mm_per_pixel)
+        self.point, self.mm_per_pixel = shown[:3, 3].copy(), float(mm_per_pixel)
+        return not same
+
     def apply(self, slice_nodes: Sequence[Any]) -> None:
         """Give plane, place and zoom to vtkMRMLSliceNodes, each by its own dimensions."""
         matrix = self.plane.slice_to_ras(self.point)

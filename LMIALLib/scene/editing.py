@@ -1,0 +1,106 @@
+"""A desk whose reader draws with Slicer's own Segment Editor, and scrolls and zooms with Slicer's own views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from LMIALLib.loop.session import Session
+from LMIALLib.scene.desk import Desk
+from LMIALLib.scene.edited import EditedDrawing, History
+from LMIALLib.scene.looking import View
+
+
+class EditorDesk(Desk):
+    """The desk of a face that has Slicer's Segment Editor.
+
+    Args:
+        editor_node: the editor's vtkMRMLSegmentEditorNode, ours alone.
+        history: its undo history.
+
+    The others are those of `Desk`. Call `drawn` after the segmentation changed, `view_moved` after a reader scrolled or
+    zoomed one of the views, `saved_by_slicer` after Slicer wrote a node to a file.
+    """
+
+    def __init__(
+        self,
+        scene: Any,
+        views: Mapping[str, View],
+        opening: Callable[[bool], Session],
+        *,
+        editor_node: Any,
+        history: History,
+    ) -> None:
+        super().__init__(scene, views, opening, make_drawing=partial(EditedDrawing, history=history))
+        self.editor_node = editor_node
+        self.others = False
+        self._moving = False
+
+    @property
+    def _edited(self) -> EditedDrawing:
+        drawing = self._case().drawing
+        assert isinstance(drawing, EditedDrawing)
+        return drawing
+
+    def _open_case(self, case: str) -> None:
+        super()._open_case(case)
+        self.editor_node.SetAndObserveSegmentationNode(self._edited.node)
+        self._edited.limit(self.editor_node, to_slice=not self.others)
+
+    def _show_answers(self) -> None:
+        """Answers of the other slices, and above them what was drawn there and not saved."""
+        assert self.open is not None
+        masks = {number: one.mask for number, one in self.answers.items()}
+        drafts = {one.slice: one.mask for one in self.session.study.drafts(self.open.case)}
+        self._edited.show_answers(masks | drafts)
+
+    def drawn(self) -> None:
+        """Take in what the editor did: the open slice becomes a draft; other slices too where `edit_others` is on, else
+        they are put back."""
+        here = self.session.current
+        if self.open is None or here is None or self.watching or self._edited.slice is None:
+            if self.open is not None and not self.watching:
+                self._edited.restrain()
+            return
+        if self.others:
+            for number, mask in self._edited.drawn_elsewhere().items():
+                self.session.study.save_draft(here.case, number, mask, self.session.reader)
+                self.drafts = self.drafts | {number}
+        else:
+            self._edited.restrain()
+        self._keep_draft()
+
+    def edit_others(self, on: bool) -> None:
+        """Let the editor draw on every slice, as drafts, or on the open slice only."""
+        self.drawn()
+        self.others = on
+        if self.open is not None:
+            self._edited.limit(self.editor_node, to_slice=not on)
+
+    def view_moved(self, view: str) -> None:
+        """A reader scrolled, moved or zoomed a view: the other views follow."""
+        if self.open is None or self._moving:
+            return
+        self._moving = True
+        try:
+            if self.open.navigation.adopt(self.views[view].node):
+                self._framed = ""
+                self.open.navigation.apply([one.node for name, one in self.views.items() if name != view])
+        finally:
+            self._moving = False
+
+    def redraw(self) -> None:
+        """Give every view its volumes and its place."""
+        self._moving, before = True, self._moving
+        try:
+            super().redraw()
+        finally:
+            self._moving = before
+
+    def saved_by_slicer(self, node_id: str) -> None:
+        """Slicer wrote a node to a file: where that is our label and something is drawn, the slice at hand is saved."""
+        if self.open is None or self.session.current is None or self.watching:
+            return
+        if node_id == self._edited.node.GetID() and self._edited.mask.any():
+            self.guarded(lambda: self.answer("save"))
