@@ -29,6 +29,7 @@ class Desk(Painting):
         if self.queue and not self.watching:
             self.next()
         elif self.session.study.cases():
+            self.arriving = True
             self.look_at(self.queue[0].case if self.queue else self.session.study.cases()[0].name)
 
     def look_at(self, case: str) -> None:
@@ -40,6 +41,7 @@ class Desk(Painting):
     def go_to_case(self, case: str) -> None:
         """Go on in another case: its first query, or its slices to look at where nothing waits."""
         self.session.study.case(case)
+        self.arriving = False
         self.refresh()
         first = next((query for query in self.queue if query.case == case), None)
         if first is None or self.watching:
@@ -141,6 +143,7 @@ class Desk(Painting):
         """Bring the session's present slice onto the screen: clean images first, an unsaved drawing back in place."""
         here = self.session.current
         assert here is not None
+        self.arriving = False
         self._open_case(here.case)
         opened = self._case()
         self.tools.showing = self.tools.hidden = self.tools.swapped = False
@@ -202,7 +205,7 @@ class Desk(Painting):
                 before = self.queue
                 self.refresh()
                 if self.session.current is None and self.crossing is None and not self.watching:
-                    self.next()
+                    self.next(crossed=self.arriving)
                 else:
                     self.say("info", f"Ranked anew. {what_changed(before, self.queue, self.session.settings.batch)}")
             elif event == "model" and job.result is not None:

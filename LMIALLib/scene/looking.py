@@ -80,6 +80,7 @@ class Looking:
         self.drafts: frozenset[int] = frozenset()
         self.notices: list[tuple[str, str]] = []
         self.crossing: Query | None = None
+        self.arriving = False  # nothing is ranked yet, and the reader has chosen no case
         self.asking = ""
         self.touched: tuple[float, float] | None = None
         self._overlaid: tuple[Any, ...] = ()

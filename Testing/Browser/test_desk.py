@@ -175,7 +175,7 @@ def test_a_stroke_whose_tab_has_gone_and_a_long_one_are_kept_too(
     desk.finish_stroke()
     (kept,) = desk.session.study.drafts("head")
     assert np.array_equal(kept.mask, desk.open.drawing.mask) and desk.open.drawing.can_undo
-    monkeypatch.setattr("LMIALLib.scene.painting.LONGEST_UNKEPT", 0.0)
+    monkeypatch.setattr("LMIALLib.browser.brush.LONGEST_UNKEPT", 0.0)
     desk.paint("follow_up", "begin", [(0.3, 0.3)])
     desk.paint("follow_up", "go", [(0.35, 0.3)])
     (kept,) = desk.session.study.drafts("head")
@@ -270,6 +270,31 @@ def test_another_session_takes_over_and_gives_nothing_away(
     assert first.session.current.slice == here and np.array_equal(first.open.drawing.mask, mask)
     first.answer("save")
     assert np.array_equal(first.session.study.current("head")[here].mask, mask)
+
+
+def test_a_reader_who_has_chosen_nothing_is_taken_to_the_first_query_of_any_case(
+    phantom_folder: Path, tmp_path: Path, desk_at: Callable[..., BrushDesk]
+) -> None:
+    import shutil
+
+    from LMIALLib.loop.studies import new_study
+    from LMIALLib.pairs.prepare import PairRequest
+
+    folder = tmp_path / "never ranked"
+    scans = (phantom_folder / f"{name}.nii.gz" for name in ("baseline", "follow_up", "brain"))
+    new_study(folder, "zebra", PairRequest(*scans).to_dict())
+    with Study.open(folder, reader="setup") as study:
+        staged = study.stage_case("ape")
+        for part in ("source", "pair-1"):
+            shutil.copytree(folder / "cases" / "zebra" / part, staged / part)
+        study.add_case("ape", staged)
+    desk = desk_at(folder)
+    first_shown = desk.open.case
+    while not desk.queue:
+        desk.tick()
+    assert desk.session.current is not None and desk.crossing is None
+    assert desk.open.case == desk.queue[0].case
+    assert first_shown != desk.open.case, "else this test shows nothing"
 
 
 def test_another_case_is_entered_only_when_the_reader_says_so(

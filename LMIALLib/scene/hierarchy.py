@@ -1,0 +1,51 @@
+"""A case in Slicer's subject hierarchy: patient, both visits, what belongs to each. Nobody else's items move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from LMIALLib.scene.case_scene import CaseScene
+from LMIALLib.scene.volumes import OURS
+
+
+def arrange(scene: Any, opened: CaseScene, subject: str, dates: dict[str, str]) -> None:
+    """Put a case's nodes under its subject and visits; a second call for the same case changes nothing.
+
+    Args:
+        scene: with a subject hierarchy.
+        subject: pseudonym of the patient.
+        dates: "baseline" and "follow_up" to what is told of when they were taken; may lack either.
+    """
+    import slicer
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    forget(scene, opened.case)
+    patient = tree.CreateSubjectItem(tree.GetSceneItemID(), subject)
+    tree.SetItemAttribute(patient, OURS, opened.case)
+    visits = {}
+    for visit, word in (("baseline", "PRIOR"), ("follow_up", "CURRENT")):
+        visits[visit] = tree.CreateStudyItem(patient, f"{word} {dates.get(visit, '')}".strip())
+        tree.SetItemAttribute(visits[visit], OURS, opened.case)
+    belong = [(node, visits[visit]) for (_, visit), node in opened.images.nodes.items()]
+    belong += [(opened.drawing.node, visits["follow_up"]), (opened.overlays.suggestion, visits["follow_up"])]
+    belong += [(opened.images.difference, patient), (opened.overlays.uncertainty, patient)]
+    for node, parent in belong:
+        item = tree.GetItemByDataNode(node) or tree.CreateItem(parent, node)
+        tree.SetItemParent(item, parent)
+
+
+def forget(scene: Any, case: str) -> None:
+    """Take the patient and the visits of a case out of the hierarchy; the nodes below them stay in the scene."""
+    import slicer
+    import vtk
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    every = vtk.vtkIdList()
+    tree.GetItemChildren(tree.GetSceneItemID(), every, True)
+    items = [every.GetId(number) for number in range(every.GetNumberOfIds())]
+    ours = [item for item in items if tree.GetItemAttribute(item, OURS) == case]
+    for item in items:
+        if item not in ours and tree.GetItemParent(item) in ours:
+            tree.SetItemParent(item, tree.GetSceneItemID())
+    for item in reversed(ours):
+        tree.RemoveItem(item, False, False)
