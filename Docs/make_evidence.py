@@ -112,12 +112,14 @@ def _confirmation(found: dict[str, Summary], name: str, words: str) -> str:
     summary = found[name]
     told = "\n\n".join(headline(summary))
     notes = "\n\n".join(summary.notes)
-    return (
-        f"{title}{told}\n\nShare of the gap between no labels and full annotation that is closed, by share of slices:"
-        f"\n\n"
+    gap = (
+        "Share of the gap between no labels and full annotation that is closed, by share of slices:\n\n"
         f"{gap_table(summary, GAP_BUDGETS).markdown()}\nLabels needed:\n\n{labels_table(summary).markdown()}\n"
-        f"Area under the budget curve (p by Holm's correction but for the comparison named beforehand):\n\n"
-        f"{comparison_table(summary, 'default').markdown()}" + (f"\n{notes}\n" if notes else "")
+    )
+    return (
+        f"{title}{told}\n\n{gap if summary.informative else ''}"
+        "Area under the budget curve (p by Holm's correction but for the comparison named beforehand):\n\n"
+        f"{comparison_table(summary, 'default').markdown()}" + (f"\n{notes}\n" if notes and summary.informative else "")
     )
 
 
