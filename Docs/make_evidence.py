@@ -5,7 +5,6 @@ FOLDER is what ``Testing/Benchmarks/evidence.sh`` left behind. What is not there
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from LMIALLib.evaluation.laboratory.curves import area_under_budget
 from LMIALLib.evaluation.laboratory.headline import headline
 from LMIALLib.evaluation.laboratory.result_tables import (
     Table,
@@ -23,6 +23,7 @@ from LMIALLib.evaluation.laboratory.result_tables import (
     number,
     pair_table,
 )
+from LMIALLib.evaluation.laboratory.statistics import compared
 from LMIALLib.evaluation.laboratory.summary import Summary, summarise
 
 DOCS = Path(__file__).resolve().parent
@@ -47,6 +48,8 @@ def main(folder: Path) -> None:
         "SCREENING": _screening(found),
         "CONFIRMATION": "\n".join(_confirmation(found, f"confirm-{start}", words) for start, words in STARTS.items()),
         "NOISY": _confirmation(found, "confirm-noisy", "noisy reader, weights pretrained on phantoms only"),
+        "SPACING": _choices(found, [f"spacing-{mm}" for mm in (0, 6, 12, 24)], "spacing-12"),
+        "BATCH": _choices(found, ["batch-27", "spacing-12", "batch-107"], "spacing-12"),
         "PAIRS": "\n".join(_pair(found, f"pair-{name}", name) for name in ("patient01", "patient12")),
     }
     for word, text in parts.items():
@@ -68,9 +71,9 @@ def _setting(found: dict[str, Summary]) -> str:
         config = summary.config
         settings = config["settings"]
         shares = ", ".join(f"{100 * share:.0f}" for share in summary.strategies[0].dice.fraction)
-        parts = {part: [case for case in config["cases"] if case["part"] == part] for part in ("train", "test")}
+        cases = sum(case["part"] == "train" for case in config["cases"])
         judged = "folds" if config["kind"] == "study" else settings["judged"]
-        pool = f"{config['pool']} slices" + (f", {len(parts['train'])} cases" if parts["train"] else "")
+        pool = f"{config['pool']} slices" + (f", {cases} cases" if cases else "")
         lines.append(
             f"| {name} | {pool} | {summary.seeds} | {settings['steps']} | {shares} % | {judged} | "
             f"{number(summary.full.mean)} | {number(summary.start.mean)} |"
@@ -123,6 +126,35 @@ def _confirmation(found: dict[str, Summary], name: str, words: str) -> str:
     )
 
 
+def _choices(found: dict[str, Summary], names: Sequence[str], kept: str) -> str:
+    """Simulations that differ in one setting, each against ``kept`` seed by seed."""
+    if absent := [name for name in names if name not in found]:
+        return "".join(map(_missing, absent))
+    areas = {
+        name: {
+            run.seed: area_under_budget(run.column("fraction"), run.column("dice_fixed"))
+            for run in found[name].strategies[0].runs
+        }
+        for name in names
+    }
+    rows = []
+    for name in names:
+        settings, one = found[name].config["settings"], found[name].strategies[0]
+        against = compared(name, kept, areas).effect if name != kept else None
+        rows.append(
+            (
+                f"{settings['spacing_mm']:g} mm",
+                str(settings["query"]),
+                str(one.area.seeds),
+                number(one.area.mean),
+                "-" if against is None else f"{against.mean:+.3f}",
+                "-" if against is None else bounds(against, plus=True),
+            )
+        )
+    head = ("spacing", "slices a round", "seeds", "area", "against 12 mm and 53", "95 % interval")
+    return Table(head, tuple(rows)).markdown()
+
+
 def _pair(found: dict[str, Summary], name: str, words: str) -> str:
     """The table of one real pair."""
     title = f"\n### {words}\n\n"
@@ -150,8 +182,8 @@ def _curves(found: dict[str, Summary], out: Path) -> None:
             )
             axis.fill_between(x, one.dice.low, one.dice.high, color=colour, alpha=0.12, linewidth=0)
         axis.axhline(summary.full.mean, color="black", linestyle=":", linewidth=1)
-        axis.annotate("full annotation", (0.98, summary.full.mean), xycoords=("axes fraction", "data"), fontsize=7,
-                      ha="right", va="bottom")  # fmt: skip
+        place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+        axis.annotate("full annotation", (0.98, summary.full.mean), fontsize=7, **place)
         axis.set(title=words, xlabel="slices read, % of the pool", ylabel="Dice on the test brains")
         axis.title.set_fontsize(9)
         axis.spines[["top", "right"]].set_visible(False)
@@ -168,4 +200,4 @@ if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("One folder is needed: python Docs/make_evidence.py FOLDER")
     main(Path(sys.argv[1]))
-    print(json.dumps({"written": "Docs/evidence.md"}))
+    print("Written: Docs/evidence.md")

@@ -198,10 +198,11 @@ class Session:
         here = self._presented()
         return self.study.take_back(here.case, here.slice, self.reader)
 
-    def draft(self, mask: np.ndarray) -> None:
-        """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet."""
+    def draft(self, mask: np.ndarray, number: int | None = None) -> None:
+        """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet. ``number`` is another slice
+        of the same case that was drawn on as well."""
         here = self._presented()
-        self.study.save_draft(here.case, here.slice, mask, self.reader)
+        self.study.save_draft(here.case, here.slice if number is None else number, mask, self.reader)
 
     def _elapsed(self, here: Presented) -> float | None:
         return None if here.since is None else self._clock() - here.since

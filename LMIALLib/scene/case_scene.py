@@ -38,8 +38,10 @@ def open_case(
 ) -> CaseScene:
     """Put a case into a scene; label and suggestion are shown in ``painted_views`` (slice nodes) only.
 
+    What a loaded scene still holds of the case goes first: the study is the truth, nodes are views of it.
     ``make_drawing`` is `Drawing` where the face has a brush of its own, else an `EditedDrawing` with its history given.
     """
+    close_case(scene, case)
     images = add_images(scene, study, case)
     grid, axis = images.pair.grid, images.pair.axis
     overlays = Overlays(scene, grid, axis, case)

@@ -9,7 +9,7 @@ import numpy as np
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.scene.segments import add_segmentation, changed, show_only_in
+from LMIALLib.scene.segments import add_segmentation, changed, show_label
 from LMIALLib.study.labels import LabelSchema
 
 STEPS = 50
@@ -64,11 +64,7 @@ class Drawing:
         by_array_axis = grid.spacing[::-1]
         rows, columns = (other for other in range(3) if other != axis)
         self._spacing = (by_array_axis[rows], by_array_axis[columns])
-        display = self.node.GetDisplayNode()
-        display.SetSliceIntersectionThickness(2)
-        display.SetOpacity2DFill(0.22)
-        display.SetOpacity2DOutline(1.0)
-        show_only_in(self.node, view_nodes)
+        show_label(self.node, view_nodes)
         self.slice: int | None = None
         self._undo: list[np.ndarray] = []
         self._redo: list[np.ndarray] = []

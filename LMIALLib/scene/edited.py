@@ -17,7 +17,7 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.plane import ijk_to_ras
-from LMIALLib.scene.segments import LABELMAP, add_segmentation, show_only_in
+from LMIALLib.scene.segments import LABELMAP, add_segmentation, show_label
 from LMIALLib.scene.volumes import matrix_of
 from LMIALLib.study.labels import LabelSchema
 
@@ -78,13 +78,9 @@ class EditedDrawing:
         classes = [(one.value, one.name, one.colour) for one in schema.classes]
         self.node, _ = add_segmentation(scene, grid, "label", classes, case)
         self._add_mask_segment()
-        display = self.node.GetDisplayNode()
-        display.SetSliceIntersectionThickness(2)
-        display.SetOpacity2DFill(0.22)
-        display.SetOpacity2DOutline(1.0)
-        show_only_in(self.node, view_nodes)
+        show_label(self.node, view_nodes)
         self.slice: int | None = None
-        self._shown = np.zeros(np.moveaxis(np.empty(grid.shape, dtype=np.uint8), axis, 0).shape, dtype=np.uint8)
+        self._shown = self.stack()
 
     @property
     def mask(self) -> np.ndarray:
@@ -111,10 +107,12 @@ class EditedDrawing:
                 self._lay(segment, value, array)
         return np.moveaxis(array, self._axis, 0)
 
-    def drawn_elsewhere(self) -> dict[int, np.ndarray]:
-        """Slices other than the open one on which something else stands than was shown: number to mask."""
+    def take_elsewhere(self) -> dict[int, np.ndarray]:
+        """Slices other than the open one that the editor changed since they were shown or taken: number to mask. From
+        now on they count as shown."""
         now = self.stack()
         changed = np.flatnonzero((now != self._shown).any(axis=(1, 2)))
+        self._shown = now
         return {int(number): now[number].copy() for number in changed if number != self.slice}
 
     def restrain(self) -> bool:
@@ -124,13 +122,11 @@ class EditedDrawing:
         kept = self._shown.copy()
         if self.slice is not None:
             kept[self.slice] = now[self.slice]
-        if np.array_equal(now, kept):
-            self._shown = kept
-            self._move_mask_segment(self.slice)
-            return False
-        self._write(kept)
+        strayed = not np.array_equal(now, kept)
+        if strayed:
+            self._write(kept)
         self._move_mask_segment(self.slice)
-        return True
+        return strayed
 
     def show_answers(self, masks: Mapping[int, np.ndarray | None]) -> None:
         """Show what was said of other slices: slice number -> mask or None. The open slice is left as it is."""

@@ -58,15 +58,11 @@ class EditorDesk(Desk):
     def drawn(self) -> None:
         """Take in what the editor did: the open slice becomes a draft; other slices too where `edit_others` is on, else
         they are put back."""
-        here = self.session.current
-        if self.open is None or here is None or self.watching or self._edited.slice is None:
-            if self.open is not None and not self.watching:
-                self._edited.restrain()
+        if self.open is None or self.watching:
             return
-        if self.others:
-            for number, mask in self._edited.drawn_elsewhere().items():
-                self.session.study.save_draft(here.case, number, mask, self.session.reader)
-                self.drafts = self.drafts | {number}
+        if self.others and self.session.current is not None:
+            for number, mask in self._edited.take_elsewhere().items():
+                self._keep(number, mask)
         else:
             self._edited.restrain()
         self._keep_draft()

@@ -82,19 +82,20 @@ class Painting(Looking):
         return int(np.argmin(away))
 
     def _keep_draft(self) -> None:
-        """What is drawn goes to the disk as a draft; where it is the stored answer or nothing, no draft is kept."""
+        """What is drawn on the slice at hand goes to the disk as a draft."""
         here = self.session.current
         self._measured = None
         self.views["follow_up"].refresh()
-        if here is None or self.watching:
-            return
-        mask = self._case().drawing.mask
-        answer = self.answers.get(here.slice)
+        if here is not None and not self.watching:
+            self._keep(here.slice, self._case().drawing.mask)
+
+    def _keep(self, number: int, mask: np.ndarray) -> None:
+        """Keep a mask as a draft of the case at hand; where it is the stored answer or nothing, no draft is kept."""
+        answer = self.answers.get(number)
         known = answer.mask if answer and answer.mask is not None else np.zeros_like(mask)
-        if np.array_equal(mask, known):
-            if here.slice in self.drafts:
-                self.session.study.drop_draft(here.case, here.slice)
-                self.drafts = self.drafts - {here.slice}
-        else:
-            self.session.draft(mask)
-            self.drafts = self.drafts | {here.slice}
+        if not np.array_equal(mask, known):
+            self.session.draft(mask, number)
+            self.drafts = self.drafts | {number}
+        elif number in self.drafts:
+            self.session.study.drop_draft(self._case().case, number)
+            self.drafts = self.drafts - {number}

@@ -56,3 +56,12 @@ def changed(node: Any) -> None:
 def show_only_in(node: Any, view_nodes: Collection[Any]) -> None:
     """Show a node in some views only: where a segmentation is not shown, nothing can be drawn on it either."""
     node.GetDisplayNode().SetViewNodeIDs([view.GetID() for view in view_nodes])
+
+
+def show_label(node: Any, view_nodes: Collection[Any]) -> None:
+    """Show a reader's label: thicker than a suggestion and lightly filled, in some views only."""
+    display = node.GetDisplayNode()
+    display.SetSliceIntersectionThickness(2)
+    display.SetOpacity2DFill(0.22)
+    display.SetOpacity2DOutline(1.0)
+    show_only_in(node, view_nodes)

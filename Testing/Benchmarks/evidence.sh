@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The evidence behind LMIAL's default strategy, from nothing: Testing/Benchmarks/evidence.sh OUT
-# About five hours on two cores; every step goes on where it was stopped. Then: python Docs/make_evidence.py OUT
+# Several hours on two cores; every step goes on where it was stopped. Then: python Docs/make_evidence.py OUT
 set -euo pipefail
 out=$(realpath -m "${1:?a folder for everything that is made}")
 cd "$(dirname "$0")/../.."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -272,22 +273,25 @@ def test_another_session_takes_over_and_gives_nothing_away(
     assert np.array_equal(first.session.study.current("head")[here].mask, mask)
 
 
+def add_copy(folder: Path, case: str, name: str) -> None:
+    """One more case of a study, with the pair of another."""
+    with Study.open(folder, reader="setup") as study:
+        staged = study.stage_case(name)
+        for part in ("source", "pair-1"):
+            shutil.copytree(folder / "cases" / case / part, staged / part)
+        study.add_case(name, staged)
+
+
 def test_a_reader_who_has_chosen_nothing_is_taken_to_the_first_query_of_any_case(
     phantom_folder: Path, tmp_path: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
-    import shutil
-
     from LMIALLib.loop.studies import new_study
     from LMIALLib.pairs.prepare import PairRequest
 
     folder = tmp_path / "never ranked"
     scans = (phantom_folder / f"{name}.nii.gz" for name in ("baseline", "follow_up", "brain"))
     new_study(folder, "zebra", PairRequest(*scans).to_dict())
-    with Study.open(folder, reader="setup") as study:
-        staged = study.stage_case("ape")
-        for part in ("source", "pair-1"):
-            shutil.copytree(folder / "cases" / "zebra" / part, staged / part)
-        study.add_case("ape", staged)
+    add_copy(folder, "zebra", "ape")
     desk = desk_at(folder)
     first_shown = desk.open.case
     while not desk.queue:
@@ -300,13 +304,7 @@ def test_a_reader_who_has_chosen_nothing_is_taken_to_the_first_query_of_any_case
 def test_another_case_is_entered_only_when_the_reader_says_so(
     study_folder: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
-    import shutil
-
-    with Study.open(study_folder, reader="setup") as study:
-        staged = study.stage_case("other")
-        for part in ("source", "pair-1"):
-            shutil.copytree(study_folder / "cases" / "head" / part, staged / part)
-        study.add_case("other", staged)
+    add_copy(study_folder, "head", "other")
     desk = desk_at(study_folder)
     job = desk.session.learning.request_ranking()
     while not job.over:

@@ -82,8 +82,8 @@ def test_patient_and_visits_hold_what_is_theirs_and_go_again(place: Place, opene
 
 
 def test_nodes_of_somebody_else_are_untouched(place: Place, opened_study: Study, oblique: Any) -> None:
-    theirs = add_volume(place.scene, np.arange(np.prod(oblique.shape), dtype=np.float32).reshape(oblique.shape),
-                        oblique, "theirs", "")  # fmt: skip
+    values = np.arange(np.prod(oblique.shape), dtype=np.float32).reshape(oblique.shape)
+    theirs = add_volume(place.scene, values, oblique, "theirs", "")
     theirs.RemoveAttribute(OURS)
     segmentation = place.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "their segmentation")
     segmentation.CreateDefaultDisplayNodes()
