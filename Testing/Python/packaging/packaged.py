@@ -1,6 +1,6 @@
 """Which files go into the Slicer extension, and the list of them that CMake reads.
 
-    python Testing/Python/packaging/packaged.py          writes Packaged.cmake anew from the tree
+``python Testing/Python/packaging/packaged.py`` writes `Packaged.cmake` anew from the tree.
 """
 
 from __future__ import annotations
