@@ -89,7 +89,7 @@ def load(source: Any = None, then: Callable[[Any, Any], None] | None = None) -> 
 
 
 def _make_in_background(folder: Path, done: Callable[[Path, Path], None]) -> None:
-    """Call ``done`` with both paths: at once where the pair is there, else once a process of Slicer's Python made it."""
+    """Call ``done`` with both paths: at once where the pair is there, else when Slicer's Python made it."""
     import qt
     import slicer
 

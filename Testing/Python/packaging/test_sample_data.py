@@ -44,8 +44,8 @@ def test_the_pair_is_made_without_torch_and_kept(tmp_path: Path) -> None:
 
 
 PARAMETERS = {
-    "category", "sampleName", "uris", "fileNames", "nodeNames", "customDownloader", "thumbnailFileName", "loadFileTypes",
-    "loadFiles", "loadFileProperties", "checksums",
+    "category", "sampleName", "uris", "fileNames", "nodeNames", "customDownloader", "thumbnailFileName",
+    "loadFileTypes", "loadFiles", "loadFileProperties", "checksums",
 }  # fmt: skip
 """What `SampleDataLogic.registerCustomSampleDataSource` of Slicer 5.12 takes."""
 
