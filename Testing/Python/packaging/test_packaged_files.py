@@ -18,7 +18,10 @@ from packaged import LEFT_OUT, LIST, MODULE, PROJECT, expected, is_left_out, lis
 
 FACE_ROOMS = ("pairs", "queries", "study", "loop", "scene", "desktop", "cohorts")
 WORKER_SIDE = ("LMIALLib.worker.client", "LMIALLib.worker.transport", "LMIALLib.worker.messages")
-IN_SLICER = {"numpy", "scipy", "SimpleITK", "vtk", "slicer", "qt", "ctk", "packaging", "SampleData", "PyTorchUtils"}
+IN_SLICER = {
+    "numpy", "scipy", "SimpleITK", "vtk", "slicer", "qt", "ctk", "packaging", "pydicom", "SampleData",
+    "DICOMSegmentationPlugin", "PyTorchUtils",
+}  # fmt: skip
 """Third-party packages that Slicer 5.12 brings, or that come with an extension we depend on."""
 
 
