@@ -209,9 +209,11 @@ function(slicerMacroBuildScriptedModule)
 endfunction()
 function(slicer_add_python_test)
   cmake_parse_arguments(MY "" "SCRIPT;TESTNAME_PREFIX" "" ${ARGN})
-  if(NOT EXISTS ${MY_SCRIPT})
+  if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${MY_SCRIPT})
     message(FATAL_ERROR "there is no ${MY_SCRIPT}")
   endif()
+  get_filename_component(name ${MY_SCRIPT} NAME_WE)
+  add_test(NAME py_${MY_TESTNAME_PREFIX}${name} COMMAND ${CMAKE_COMMAND} -E true)
 endfunction()
 """
 
