@@ -74,8 +74,8 @@ browser-picture: $(BIN)/.installed-test
 # strace shows that an annotation is flushed before it is acknowledged; the browser face is driven in a real Chromium,
 # and draws without a display through EGL
 system-packages:
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq strace chromium libegl1 \
-		libgl1-mesa-dri >/dev/null
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq cmake gcc strace chromium \
+		libegl1 libgl1-mesa-dri >/dev/null
 
 clean:
 	rm -rf demo bench dist build

@@ -14,6 +14,7 @@ from LMIALLib.files import flush_file, written_whole
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import check_header
 from LMIALLib.pairs.headers_nrrd import read_nrrd_header
+from LMIALLib.pairs.itk import read_with_itk
 from LMIALLib.pairs.pair import Pair
 
 FORMAT = 1
@@ -42,26 +43,18 @@ def write_nrrd(path: Path, array: np.ndarray, grid: Grid, *, fields: dict[str, s
 
 def read_nrrd(path: Path) -> tuple[np.ndarray, Grid]:
     """Read an array (k, j, i) and its grid back. Raises BadInput where the file is missing, broken or too short."""
-    import nrrd
+    import SimpleITK as sitk  # not pynrrd: 3D Slicer brings this one, so that reading needs nothing installed
 
     if not path.is_file():
         raise BadInput(f"{path}: this file of the pair is missing.")
     check_header(path, read_nrrd_header(path))
     try:
-        array, header = nrrd.read(str(path), index_order="C")
-        columns = np.array(header["space directions"], dtype=float).T
-        origin = [float(value) for value in header["space origin"]]
-    except (nrrd.NRRDError, OSError, KeyError, ValueError, EOFError) as error:
+        image = read_with_itk(path, "NrrdImageIO")
+    except BadInput as error:
         raise BadInput(f"{path}: this file of the pair is broken.") from error
-    spacing = np.linalg.norm(columns, axis=0)
-    size = array.shape[::-1]
-    grid = Grid(
-        (size[0], size[1], size[2]),
-        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
-        (origin[0], origin[1], origin[2]),
-        tuple(float(value) for value in (columns / spacing).ravel()),
-    )
-    return array, grid
+    if image.GetDimension() != 3:
+        raise BadInput(f"{path}: this file of the pair is broken.")
+    return sitk.GetArrayFromImage(image), Grid.of(image)
 
 
 def save_pair(pair: Pair, folder: Path) -> None:
