@@ -2,9 +2,9 @@
 
     python Testing/Slicer/api/derive.py --slicer SLICER --ctk CTK --qt QT_INCLUDE
 
-SLICER and CTK are checkouts; QT_INCLUDE is the include folder of Qt 5.15, with QtCore, QtGui, QtWidgets and others in it.
-VTK's own classes are read from the `vtk` package that is installed, and what its wrapping leaves out of Slicer's classes
-from the slicer-core that is installed (one of the same version as the checkout). Only names are kept, never code.
+SLICER and CTK are checkouts; QT_INCLUDE is the include folder of Qt 5.15, with QtCore, QtGui, QtWidgets in it.
+VTK's own classes are read from the `vtk` package that is installed, and what its wrapping leaves out of Slicer's
+classes from the slicer-core that is installed (one of the same version as the checkout). Only names are kept.
 """
 
 from __future__ import annotations
@@ -44,40 +44,45 @@ QT_FOLDERS = ("QtCore", "QtGui", "QtWidgets", "QtNetwork", "QtUiTools")
 # Of Qt, what no Python face touches: drawing libraries, containers, and what PythonQt turns into Python's own types.
 NO_QT = (
     r"QOpenGL|QAccessible|QVulkan|QPlatform|QtPrivate|QMeta(?!Object$)|QAtomic|QFuture|QTypeInfo|QGraphics|QState|QCbor|QSsl|"
-    r"QHttp2|QArray|QString[A-Z]?|QChar|QLatin|QVector|QMatrix|QQuaternion|QXml|QList$|QMap|QHash|QSet$|QSharedPointer|QWeak|"
+    r"QHttp2|QArray|QString[A-Z]?|QChar|QLatin|QVector(?!\dD)|QMatrix|QQuaternion|QXml|QList$|QMap|QHash|QSet$|QSharedPointer|QWeak|"
     r"QScoped|QExplicitly|QGlobalStatic|QLinked|QVarLength|QMulti|QSequential|QAssociative|QConcatenate|QThreadStorage|"
     r"QNetwork|QDtls|QHost|QAnimation|QVariantAnimation|QJson|QSignalTransition|QEventTransition|QHistory|QFinal|QTextObject|"
-    r"QTextCodec|QTextEncoder|QTextDecoder|QRandom|QStyle(?!d|$)|QStaticText|QRawFont|QGlyph|QInput|QUndo|QWizard|QMdi|QPdf|"
+    r"QTextCodec|QTextEncoder|QTextDecoder|QRandom|QStyle(?!d|$)|QStaticText|QRawFont|QGlyph|QInputMethod|QUndo|QWizard|QMdi|QPdf|"
     r"QPaintEngine|QPageSize|QPageLayout|QPixelFormat|QRgba|QBasic|QRegularExpressionMatch|QText(?:Block|Frame|List|Table|"
     r"Inline|Layout|Length|Line)|.*(?:Iterator|Attributes|Gesture|Functor|Functions|Interface)"
 )
 SKIPPED = {"Testing", "Documentation", "DesignerPlugins", "Python", "private"}
 
 # VTK classes that are used by name; the ancestors of Slicer's classes come by themselves.
-VTK = (
-    "vtkActor2D vtkCallbackCommand vtkCollection vtkColorTransferFunction vtkCommand vtkDataArray vtkDoubleArray "
-    "vtkFloatArray vtkGeneralTransform vtkIdList vtkImageData vtkImageMapper vtkImageReslice vtkIntArray vtkLookupTable "
-    "vtkMath vtkMatrix4x4 vtkObject vtkPNGWriter vtkPointData vtkPoints vtkPolyData vtkRenderWindow "
-    "vtkRenderWindowInteractor vtkRenderer vtkStringArray vtkTable vtkTransform vtkUnsignedCharArray vtkVariant "
-    "vtkVersion vtkWeakReference vtkWindowToImageFilter"
-).split()
+VTK = [
+    "vtkActor2D", "vtkCallbackCommand", "vtkCollection", "vtkColorTransferFunction", "vtkCommand", "vtkDataArray",
+    "vtkDoubleArray", "vtkFloatArray", "vtkGeneralTransform", "vtkIdList", "vtkImageData", "vtkImageMapper",
+    "vtkImageReslice", "vtkIntArray", "vtkLookupTable", "vtkMath", "vtkMatrix4x4", "vtkObject", "vtkPNGWriter",
+    "vtkPointData", "vtkPoints", "vtkPolyData", "vtkRenderWindow", "vtkRenderWindowInteractor", "vtkRenderer",
+    "vtkStringArray", "vtkTable", "vtkTransform", "vtkUnsignedCharArray", "vtkVariant", "vtkVersion",
+    "vtkWeakReference", "vtkWindowToImageFilter",
+]  # fmt: skip
 
 # What PythonQt puts on every wrapped object beside its meta-object (PythonQtInstanceWrapper, PythonQtStdDecorators).
-PYTHONQT = (
-    "className connect delete deleteLater disconnect emit findChild findChildren help inherits objectName parent "
-    "setParent setProperty property children tr setObjectName dynamicPropertyNames startTimer killTimer"
-).split()
+PYTHONQT = [
+    "className", "connect", "delete", "deleteLater", "disconnect", "emit", "findChild", "findChildren", "help",
+    "inherits", "objectName", "parent", "setParent", "setProperty", "property", "children", "tr", "setObjectName",
+    "dynamicPropertyNames", "startTimer", "killTimer",
+]  # fmt: skip
 # Made by Slicer at its start (Base/Python/slicer/__init__.py and slicerqt.py), not defined in any namespace.
 INSTANCES = {
     "app": "qSlicerApplication",
     "mrmlScene": "vtkMRMLScene",
     "modules": "",
     "moduleNames": "",
+    "dicomDatabase": "ctkDICOMDatabase",
+    "selfTests": "",
 }
 
 
 def without_comments(text: str) -> str:
-    text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
+    literal = r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/'
+    text = re.sub(literal, lambda match: '""' if match.group(1) else " ", text, flags=re.S)
     text = re.sub(r"\\\r?\n", " ", text)
     return re.sub(r"^[ \t]*#[^\n]*", "", text, flags=re.M)
 
@@ -99,7 +104,7 @@ ACCESS = re.compile(
 )
 PROPERTY = re.compile(r"\bQ_PROPERTY\s*\(\s*(?:const\s+)?([\w:<>, ]+?[\s*&]+)(\w+)\s+(?:READ|MEMBER)\b")
 NOISE = re.compile(
-    r"\b(?:Q_OBJECT|Q_GADGET|QVTK_OBJECT|QT_VERSION_CHECK|Q_REQUIRED_RESULT|Q_DECL_\w+|QT_DEPRECATED\w*(?:\([^)]*\))?|"
+    r"\b(?:Q_OBJECT|Q_GADGET|QVTK_OBJECT|QT_VERSION_CHECK|Q_REQUIRED_RESULT|Q_DECL_\w+|QT_DEPRECATED\w*(?:\((?:[^()]|\([^()]*\))*\))?|"
     r"Q_(?:PROPERTY|ENUMS|FLAGS|ENUM|FLAG|INTERFACES|DECLARE_\w+|DISABLE_\w+|CLASSINFO|PRIVATE_SLOT|PLUGIN_METADATA|OVERRIDE)"
     r"\s*\((?:[^()]|\([^()]*\))*\)|VTK_\w+|vtk(?:Not)?Deprecated\w*)"
 )
@@ -209,6 +214,8 @@ def member(statement: str, signal: bool, slots: bool, exposed: str, found: dict[
             len(arguments) - optional, len(arguments) + 1
         ):  # moc makes a signal for each default left out
             found["signals"].append(f"{name}({normal(','.join(arguments[:count]))})")
+    elif name == "exec":
+        found["methods"] |= {"exec": "", "exec_": ""}  # PythonQt gives both
     elif slots or exposed == "all" or "Q_INVOKABLE" in before:
         found["methods"][name] = returned(before) or found["methods"].get(name, "")
 
@@ -246,7 +253,7 @@ def headers(root: Path, folders: tuple[str, ...]) -> Iterator[Path]:
         for path in sorted((root / folder).rglob("*.h")):
             if (
                 not SKIPPED & set(path.relative_to(root).parts)
-                and "_p" != path.stem[-2:]
+                and path.stem[-2:] != "_p"
                 and "Private" not in path.stem
             ):
                 yield path
