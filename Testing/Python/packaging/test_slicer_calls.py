@@ -498,7 +498,7 @@ def test_every_name_is_one_of_slicers() -> None:
         "import slicer\nslicer.vtkMRMLScene.EndClosedEvent",
         "import slicer\nslicer.app.layoutManager().sliceWidgets('Red')",
         "import slicer\nslicer.app.layoutManager().sliceWidget('Red').sliceLogic().GetSliceNodes()",
-        "import slicer\nn = slicer.mrmlScene.AddNewNodeByClass('vtkMRMLSegmentationNode')\nn.CreateDefaultDisplayNode()",
+        "import slicer\na = slicer.mrmlScene.AddNewNodeByClass('vtkMRMLModelNode')\na.CreateDefaultDisplayNode()",
         "import slicer\nslicer.modules.segmentation.logic()",
         "import qt\nqt.QTimer.singleShoot(0, print)",
         "import qt\nqt.Qt.AlignMiddle",
