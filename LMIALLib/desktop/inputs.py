@@ -113,7 +113,7 @@ class Inputs:
         self.series: list[str] = []
 
     def path_of(self, node: Any, name: str, *, series: bool = True) -> Path:
-        """Where the worker will find a node's voxels; a ``series`` of the DICOM database keeps its dates and patient."""
+        """Where the worker will find a node's voxels; as a DICOM ``series`` it keeps its date and patient."""
         found = series_of(node, self._database) if series else None
         if found is not None:
             self.series.append(found[1])

@@ -7,7 +7,7 @@ import sys
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -30,7 +30,7 @@ class Bytes:
 class Process:
     """What is used of a QProcess; a test plays the worker."""
 
-    made: list[Process] = []
+    made: ClassVar[list[Process]] = []
 
     def __init__(self) -> None:
         self.running, self.written, self.said, self.errors = False, b"", b"", b""
