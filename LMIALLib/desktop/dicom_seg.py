@@ -85,8 +85,6 @@ def _segmentation(study: Study, opened: CaseScene, said: np.ndarray, reference: 
         segment = slicer.vtkSegment()
         segment.SetName(one.name)
         segment.SetColor(*one.colour)
-        segment.AddRepresentation(
-            slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName(), image
-        )
+        segment.AddRepresentation(LABELMAP, image)
         node.GetSegmentation().AddSegment(segment, one.name)
     return node

@@ -325,9 +325,12 @@ class Face:
 
     def unexpected(self, error: Exception) -> None:
         """What nobody foresaw: to the log for those who can read it, one sentence for the reader."""
-        logging.getLogger("LMIAL").error("unexpected", exc_info=error)
-        sentence = str(error) if isinstance(error, LMIALError) else ""
-        self.panel.notice("error", sentence or f"This should not have happened ({type(error).__name__}).")
+        if isinstance(error, LMIALError):
+            sentence = str(error)[0].upper() + str(error)[1:]
+        else:
+            logging.getLogger("LMIAL").error("unexpected", exc_info=error)
+            sentence = f"This should not have happened ({type(error).__name__}). What was saved is kept."
+        self.panel.notice("error", sentence)
 
     # Showing -------------------------------------------------------------------------------------------------------
 
