@@ -50,6 +50,7 @@ class Face:
         self._actions: dict[str, Callable[..., None]] = {}
         self._case = ""
         self._ours = False
+        self._unsettled = False
         self._stand: Any = None
         self._locked: bool | None = None
         self._legends: list[Any] = []
@@ -92,6 +93,7 @@ class Face:
             self.desk = EditorDesk(
                 slicer.mrmlScene, self._views, opening, editor_node=self.editor.node, history=self.editor
             )
+            self.desk.tools.always, self.desk.tools.opacity = self.panel.always, self.panel.opacity
             self._actions = actions_of(self.desk, lambda: cursor(self._views))
             for name, view in self._views.items():
                 self._sizes[name] = view.size
@@ -101,6 +103,9 @@ class Face:
                 self.desk.guarded(self.desk.start)
             else:
                 self.desk.guarded(self._look_only)
+        except Exception:
+            self.close() if self.desk is not None else self.layout.put_back()
+            raise
         finally:
             self._ours = False
         self._tick_timer.start()
@@ -132,7 +137,7 @@ class Face:
             desk.close()
             for node, tag in self._observed:
                 node.RemoveObserver(tag)
-            self._observed, self._actions, self.exporting = [], {}, None
+            self._observed, self._actions, self.exporting, self._unsettled = [], {}, None, False
             self.editor.rest()
             if desk.open is not None:
                 for view in self._views.values():
@@ -168,7 +173,7 @@ class Face:
         self.editor.enter()
         self.keys.install(slicer.util.mainWindow())
         if self.desk is not None:
-            self._views = self.layout.show(prior_left=self.panel.prior_left)
+            self.layout.show(prior_left=self.panel.prior_left)
 
     def leave(self) -> None:
         """The module is not shown any more; the study stays open."""
@@ -187,7 +192,7 @@ class Face:
             return
         if desk is None or name not in self._actions or (name in NEED_CASE and desk.open is None):
             return
-        if name in NEED_READER and not desk.session.reader and not desk.watching and not self._known_reader():
+        if name in NEED_READER and not desk.watching and not self._known_reader():
             return
         self.settle()
         self._ours = True
@@ -203,10 +208,13 @@ class Face:
         self._show()
 
     def _known_reader(self) -> bool:
-        """Take the reader's name from its field; where it is empty, ask for it there."""
+        """Take the reader's name from its field; where it cannot be one, ask for it there."""
         assert self.desk is not None
+        session = self.desk.session
+        if self.panel.reader == session.reader != "":
+            return True
         try:
-            self.desk.session.reader = checked_person(self.panel.reader, "reader")
+            session.reader = checked_person(self.panel.reader, "reader")
             return True
         except LMIALError:
             self.panel.ask_reader()
@@ -274,13 +282,15 @@ class Face:
     def segmentation_changed(self, *_: Any) -> None:
         """Something was drawn: kept when the hand rests."""
         if not self._ours:
+            self._unsettled = True
             self._settle_timer.start()
 
     @entry
     def settle(self) -> None:
         """Keep what was drawn since."""
-        if self.desk is None or not self._settle_timer.active:
+        if self.desk is None or not self._unsettled:
             return
+        self._unsettled = False
         self._settle_timer.stop()
         self._ours = True
         try:

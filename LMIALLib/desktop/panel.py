@@ -78,6 +78,16 @@ class Panel:
         """Whether colour legends are wanted."""
         return bool(self.ui.legendCheck.checked)
 
+    @property
+    def always(self) -> bool:
+        """Whether suggestion and uncertainty are shown on every slice."""
+        return bool(self.ui.alwaysCheck.checked)
+
+    @property
+    def opacity(self) -> float:
+        """Of the overlay, 0 to 1."""
+        return float(self.ui.opacitySlider.value)
+
     def ask_reader(self) -> None:
         """Say that an answer needs a reader, and let them write who they are."""
         from slicer.i18n import tr as _
@@ -95,6 +105,7 @@ class Panel:
     def nothing(self) -> None:
         """No study is open."""
         self.ui.annotateArea.setEnabled(False)
+        self.ui.othersCheck.setChecked(False)
         for name in ("watchBar", "deadBar", "crossBar", "trainingBar"):
             getattr(self.ui, name).setVisible(False)
         for name in ("bannerText", "queryText", "reasonText", "detailsText", "adviceText"):
@@ -206,11 +217,6 @@ class Panel:
 
     def _tell_tools(self, values: dict[str, Any]) -> None:
         ui, tools, look = self.ui, values["tools"], values["look"]
-        for box, on in ((ui.alwaysCheck, tools["always"]), (ui.othersCheck, None)):
-            if on is not None and box.checked != on:
-                blocked = box.blockSignals(True)
-                box.setChecked(on)
-                box.blockSignals(blocked)
         ui.hideButton.setText("Show overlays" if tools["hidden"] else "Hide overlays")
         ui.contrastButton.setEnabled(tools["contrasts"] > 1)
         ui.returnButton.setEnabled(bool(look.get("away")))

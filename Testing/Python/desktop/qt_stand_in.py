@@ -37,17 +37,21 @@ class Signals:
 class Timer(Signals):
     """A timer that a test lets go off."""
 
-    active = False
+    active = single = False
 
     @staticmethod
     def singleShot(_: int, call: Callable[[], None]) -> None:  # noqa: N802
         call()
 
+    def send(self, signal: str, *values: Any) -> None:
+        self.active = self.active and not self.single  # a single shot is over when its signal comes
+        super().send(signal, *values)
+
     def setInterval(self, _: int) -> None:  # noqa: N802
         pass
 
-    def setSingleShot(self, _: bool) -> None:  # noqa: N802
-        pass
+    def setSingleShot(self, on: bool) -> None:  # noqa: N802
+        self.single = on
 
     def start(self) -> None:
         self.active = True
@@ -62,7 +66,7 @@ class Widget(Signals):
     def __init__(self, *_: Any) -> None:
         super().__init__()
         self.text, self.checked, self.visible, self.enabled, self.collapsed = "", False, True, True, False
-        self.currentPath, self.currentIndex, self.node = "", 0, None
+        self.currentPath, self.currentIndex, self.node, self.value = "", 0, None, 0.6
         self.items: list[str] = []
         self.size = types.SimpleNamespace(width=lambda: 0, height=lambda: 0)
 
