@@ -29,7 +29,7 @@ class Start:
     Args:
         ui: the widgets of LMIAL.ui by name.
         face: opens what was prepared.
-        ready: whether the worker can be used, after asking to install what it lacks.
+        ready: offers to install what the worker lacks; whether it lacks nothing.
     """
 
     def __init__(self, ui: Any, face: Face, *, ready: Callable[[], bool]) -> None:
@@ -75,8 +75,7 @@ class Start:
             raise BadInput("Choose baseline and follow-up.", "Load them first, or load the sample pair.")
         if self.preparing is not None:
             raise BadInput("A pair is being prepared.", "Wait until it is done, or cancel it.")
-        if not self._ready():
-            raise BadInput("Preparing needs packages that are not here.", "Press Prepare again to install them.")
+        self._ready()  # who declines can still read, draw and save
         folder = Path(os.path.abspath(self.folder))
         if (folder / DATABASE).is_file() and not self._is_open(folder):
             self.face.open(folder, self.face.panel.reader, self.face.panel.prior_left)
