@@ -210,14 +210,14 @@ class Start:
 
     @entry
     def load_sample(self) -> None:
-        """Make the sample pair on this computer, load it and choose it."""
-        import slicer
+        """Make the sample pair on this computer, in the background, then load it and choose it."""
+        from LMIALLib.desktop import sample_data
 
-        from LMIALLib.desktop.sample_data import make_pair
+        def choose(baseline: Any, follow_up: Any) -> None:
+            self.ui.baselineSelector.setCurrentNode(baseline)
+            self.ui.followUpSelector.setCurrentNode(follow_up)
 
-        folder = Path(tempfile.mkdtemp(prefix="lmial-sample-", dir=slicer.app.temporaryPath))
-        for path, selector in zip(make_pair(folder), (self.ui.baselineSelector, self.ui.followUpSelector), strict=True):
-            selector.setCurrentNode(slicer.util.loadVolume(str(path)))
+        sample_data.load(then=choose)
 
     def unexpected(self, error: Exception) -> None:
         """As the face does."""

@@ -70,7 +70,7 @@ class QProcessTransport:
         import qt
         import slicer
 
-        python, own = chosen_python(str(slicer.util.settingsValue("LMIAL/Python", "") or ""))
+        python, own = chosen_python(str(slicer.util.settingsValue("LMIAL/WorkerPython", "") or ""))
         environment = qt.QProcessEnvironment()
         for key, value in environment_of(own, slicer.util.startupEnvironment()).items():
             environment.insert(key, value)

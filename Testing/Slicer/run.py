@@ -116,8 +116,8 @@ class FaceTest(unittest.TestCase):
             self.skipTest("no case is open: preparing the sample pair failed or was skipped")
 
     def lacking(self, *, network):
-        """What the worker lacks for its network, or for everything else."""
-        return [one for one in self.widget.logic.missing() if one.lower().startswith(("torch", "monai")) == network]
+        """What the worker lacks for its network, or to prepare a pair."""
+        return [one for one in self.widget.logic.missing() if one.lower().startswith("pynrrd") != network]
 
     def need_network(self):
         lacking = self.lacking(network=True)
@@ -180,6 +180,7 @@ class FaceTest(unittest.TestCase):
         if lacking:
             self.skipTest(f"the worker lacks {', '.join(lacking)}")
         self.ui.samplePairButton.click()
+        self.assertTrue(wait_for(lambda: self.ui.followUpSelector.currentNode() is not None, 300))
         self.ui.studyPath.setCurrentPath(str(self.place / "study"))
         self.ui.caseEdit.setText("sample")
         self.ui.prepareButton.click()

@@ -82,6 +82,9 @@ class Widget(Signals):
     def currentNode(self) -> Any:  # noqa: N802
         return self.node
 
+    def setCurrentNode(self, node: Any) -> None:  # noqa: N802
+        self.node = node
+
     def click(self) -> None:
         self.send("clicked()")
 

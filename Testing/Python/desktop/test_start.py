@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +94,15 @@ def test_volumes_of_the_user_stay_when_the_study_closes(start: Any, at: At) -> N
     at.face.close()
     assert at.scene.GetNodeByID(node.GetID()) is node
     assert np.array_equal(node.GetImageData().GetDimensions(), before)
+
+
+def test_the_sample_pair_is_chosen_when_it_is_there(start: Any, at: At, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    import LMIALLib.desktop
+
+    first, last = at.ui.baselineSelector.node, at.ui.followUpSelector.node
+    sample: Any = types.ModuleType("LMIALLib.desktop.sample_data")
+    sample.load = lambda source=None, then=None: then(last, first)
+    monkeypatch.setitem(sys.modules, sample.__name__, sample)
+    monkeypatch.setattr(LMIALLib.desktop, "sample_data", sample, raising=False)
+    at.ui.samplePairButton.click()
+    assert (at.ui.baselineSelector.node, at.ui.followUpSelector.node) == (last, first)
