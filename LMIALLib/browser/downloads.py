@@ -10,30 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from LMIALLib.errors import BadInput
+from LMIALLib.loop.exporting import KINDS, Kind
 
 if TYPE_CHECKING:
     from LMIALLib.loop.session import Session
     from LMIALLib.worker.client import Job
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One thing that can be exported: its id, what and format for ``study.exports``, and words for the page."""
-
-    id: str
-    what: str
-    format: str | None
-    title: str
-    tip: str
-
-
-KINDS = (
-    Kind("labels", "labels", "seg.nrrd", "Labels for 3D Slicer", ".seg.nrrd with a second segment: reviewed"),
-    Kind("labels-nifti", "labels", "nifti", "Labels as NIfTI", "255 = not read by anybody"),
-    Kind("table", "table", None, "Tables", "Lesions and slices as CSV: read, partly read, or the model's alone"),
-    Kind("suggestion", "suggestion", "nifti", "Suggestion of the network", "Probability of change, NIfTI"),
-    Kind("uncertainty", "uncertainty", "nifti", "Uncertainty", "The map that was ranked, NIfTI"),
-)
 
 
 @dataclass(frozen=True)

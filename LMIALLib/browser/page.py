@@ -19,11 +19,12 @@ from wslink.websocket import LinkProtocol
 
 from LMIALLib.browser.actions import NEED_CASE, NEED_READER, QUICK, VIEWS, actions_of
 from LMIALLib.browser.brush import BrushDesk
-from LMIALLib.browser.downloads import KINDS, Downloads
+from LMIALLib.browser.downloads import Downloads
 from LMIALLib.browser.guard import middleware
 from LMIALLib.browser.tabs import Tabs
 from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
+from LMIALLib.loop.exporting import KINDS
 from LMIALLib.loop.session import Session
 from LMIALLib.scene.shown import fixed, quick, shown
 from LMIALLib.study.names import checked_person

@@ -47,33 +47,61 @@ def new_study(
     Returns what ``prepare`` found: registration, slices, axis, digest. Raises BadInput when ``folder`` is in use or
     cannot be a study, NeedsConfirmation for a network or synced folder.
     """
-    folder = Path(os.path.abspath(folder))
-    force = bool(pair.get("force", False))
-    check_new_place(folder, force)
-    made_here = _missing_parents(folder)
-    building = folder.parent / f".new-{uuid.uuid4().hex[:8]}"
+    building = Building(folder, force=bool(pair.get("force", False)))
     done = False
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with Study.create(building, force=force) as study:
-            add_first_model(study, weights or resource("Weights", "change.safetensors"))
+        with building.begin(weights) as study:
             session = Session(study, settings=LoopSettings(train=False))
             try:
                 result = new_case(session, case, pair, subject=subject, covered=covered, truth=truth, watch=watch)
             finally:
                 session.close()
-        if folder.exists():
-            folder.rmdir()
-        os.replace(building, folder)
-        flush_folder(folder.parent)
+        building.put_in_place()
         done = True
     finally:
         if not done:
-            shutil.rmtree(building, ignore_errors=True)
-            for parent in made_here:
-                if parent.is_dir() and not any(parent.iterdir()):
-                    parent.rmdir()
+            building.take_away()
     return result
+
+
+class Building:
+    """A study that is built beside its place and put there when it is whole, or taken away without a trace.
+
+    Raises BadInput where ``folder`` is in use or cannot be a study, NeedsConfirmation (not with ``force``) for a
+    network or synced folder.
+    """
+
+    def __init__(self, folder: Path, *, force: bool) -> None:
+        self.folder = Path(os.path.abspath(folder))
+        check_new_place(self.folder, force)
+        self._force = force
+        self._made_here = _missing_parents(self.folder)
+        self._place = self.folder.parent / f".new-{uuid.uuid4().hex[:8]}"
+
+    def begin(self, weights: Path | None = None) -> Study:
+        """Make the study with its first model, the bundled one when None; its caller closes it."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        study = Study.create(self._place, force=self._force)
+        try:
+            add_first_model(study, weights or resource("Weights", "change.safetensors"))
+        except BaseException:
+            study.close()
+            raise
+        return study
+
+    def put_in_place(self) -> None:
+        """Give the closed study its name."""
+        if self.folder.exists():
+            self.folder.rmdir()
+        os.replace(self._place, self.folder)
+        flush_folder(self.folder.parent)
+
+    def take_away(self) -> None:
+        """Remove the closed study, and the folders above it that were made for it."""
+        shutil.rmtree(self._place, ignore_errors=True)
+        for parent in self._made_here:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
 
 
 def new_case(

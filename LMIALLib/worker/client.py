@@ -13,6 +13,8 @@ from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, WrongUse
 from LMIALLib.worker.messages import FINAL, decode, encode
 from LMIALLib.worker.transport import SubprocessTransport, Transport
 
+DIED = "The worker process ended unexpectedly; nothing that was saved is lost."
+"""Sentence of every job that was open when its worker died."""
 ERRORS = {error.__name__: error for error in (LMIALError, BadInput, NeedsConfirmation, WrongUse)}
 
 
@@ -109,7 +111,7 @@ class WorkerClient:
         try:
             self._transport.send(encode(message))
         except OSError:
-            self._fail(job, self._death_sentence(), self._transport.last_lines())
+            self._fail(job, DIED, self._transport.last_lines())
 
     def _take(self, line: bytes) -> list[tuple[Job, str]]:
         try:
@@ -143,12 +145,8 @@ class WorkerClient:
         self._transport = None
         open_jobs = [job for job in self._jobs.values() if not job.over]
         for job in open_jobs:
-            self._fail(job, self._death_sentence(), lines)
+            self._fail(job, DIED, lines)
         return [(job, "failed") for job in open_jobs]
-
-    @staticmethod
-    def _death_sentence() -> str:
-        return "The worker process ended unexpectedly; nothing that was saved is lost."
 
     @staticmethod
     def _fail(job: Job, sentence: str, lines: list[str]) -> None:

@@ -1,0 +1,91 @@
+"""What keys and buttons can ask of the desk, by the names of the one table of shortcuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from LMIALLib.scene.editing import EditorDesk
+
+NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "accept", "class")
+"""Actions that need to know who reads."""
+NEED_CASE = ("accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "return")
+"""Actions that mean nothing while no case is on the screen."""
+
+Cursor = Callable[[], tuple[str, float, float] | None]
+
+
+def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None]]:
+    """Name to call; ``cursor`` tells the view under the mouse and the place in it, as `views.cursor` does."""
+    tools = desk.tools
+
+    def flips(name: str) -> Callable[[], None]:
+        def act() -> None:
+            setattr(tools, name, not getattr(tools, name))
+            desk.redraw()
+
+        return act
+
+    def opacity(value: float) -> None:
+        tools.opacity = min(max(float(value), 0.0), 1.0)
+        desk.redraw()
+
+    def planes() -> None:
+        desk.turn_plane(*(cursor() or ()))
+
+    def change_class(number: int | None = None) -> None:
+        there = cursor()
+        if number is None and there is not None and desk.open is not None:
+            _, row, column = desk.open.navigation.plane.place(desk.point(*there))
+            desk.touched = row, column
+        desk.change_class(number)
+
+    return {
+        "save": lambda: desk.answer("save"),
+        "nothing_here": lambda sure=False: desk.answer("nothing_here", sure=sure),
+        "equivocal": lambda: desk.answer("equivocal"),
+        "skip": lambda: desk.answer("skip"),
+        "unask": lambda: setattr(desk, "asking", ""),
+        "next": desk.next,
+        "cross": lambda: desk.next(crossed=True),
+        "back": desk.back,
+        "take_back": desk.take_back,
+        "choose": desk.choose,
+        "look_at": desk.go_to_case,
+        "return": desk.return_to_query,
+        "go_to": desk.go_to,
+        "fit": desk.fit,
+        "planes": planes,
+        "contrast": desk.next_contrast,
+        "flicker": flips("swapped"),
+        "hide": flips("hidden"),
+        "show": desk.show,
+        "always": desk.show_always,
+        "opacity": opacity,
+        "accept": desk.accept,
+        "class": change_class,
+        "others": desk.edit_others,
+        "rank": desk.rank,
+        "train": lambda: desk.session.learning.train_when_possible(),
+        "cancel_training": desk.cancel_training,
+        "take_over": desk.take_over,
+    }
+
+
+def told(values: dict[str, Any]) -> dict[str, str]:
+    """The lines of text of the face, from `scene.shown`: banner, query, details."""
+    banner, query, look = values["banner"], values["query"], values["look"]
+    dates = f"PRIOR {banner['prior'] or 'date unknown'}   CURRENT {banner['current'] or 'date unknown'}"
+    case = f"{banner['case']}, {banner['subject']}" if banner["case"] else "no case"
+    registration = banner["registration"] or {"text": "", "alarm": False}
+    line = f"Slice {query['slice']} of {query['of']}" if query["slice"] else "No slice is under your hand."
+    if query["slice"] and query["rank"]:
+        line += f", query {query['rank']}" + (f", score {query['score']}" if query["score"] else "")
+    away = "away from the query" if look.get("away") else ""
+    parts = [line, query["answered"], "draft" if query.get("draft") else "", away]
+    return {
+        "banner": f"{case}   {dates}   {registration['text']}".strip(),
+        "query": "; ".join(part for part in parts if part),
+        "reason": query["reason"],
+        "details": "\n".join(f"{name}: {value}" for name, value in query["details"]),
+    }

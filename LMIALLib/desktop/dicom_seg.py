@@ -1,0 +1,90 @@
+"""The label of a case as DICOM SEG: Slicer's own plugin writes it, for the follow-up as it was loaded from DICOM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.scene.case_scene import CaseScene
+from LMIALLib.scene.plane import ijk_to_ras
+from LMIALLib.scene.segments import LABELMAP
+from LMIALLib.scene.volumes import matrix_of
+
+if TYPE_CHECKING:
+    from LMIALLib.study.store import Study
+
+
+def export_dicom(study: Study, opened: CaseScene, reference: Any, folder: Path) -> None:
+    """Write what was said of a case; drafts are left out.
+
+    Args:
+        reference: vtkMRMLScalarVolumeNode of the follow-up, loaded from the DICOM database.
+
+    Raises BadInput where the reference does not fit, LMIALError where the plugin could not write.
+    """
+    import DICOMSegmentationPlugin
+    import slicer
+
+    uids = reference.GetAttribute("DICOM.instanceUIDs") if reference is not None else None
+    if not uids:
+        raise BadInput("DICOM SEG needs the follow-up as it was loaded from DICOM.", "Choose it beside the button.")
+    said = _said(study, opened)
+    if not said.any():
+        raise BadInput("No change is drawn in this case, and DICOM SEG cannot be empty.")
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    node = _segmentation(study, opened, said, reference)
+    try:
+        item = tree.GetItemByDataNode(node)
+        tree.SetItemParent(item, tree.GetItemParent(tree.GetItemByDataNode(reference)))
+        tree.SetItemAttribute(item, "DICOM.ReferencedInstanceUIDs", uids)
+        plugin = DICOMSegmentationPlugin.DICOMSegmentationPluginClass()
+        exportables = plugin.examineForExport(item)
+        if not exportables:
+            raise BadInput("Images of this follow-up are not in Slicer's DICOM database any more.")
+        for one in exportables:
+            one.directory = str(folder)
+        problem = plugin.export(exportables)
+        if problem:
+            raise LMIALError(f"DICOM SEG was not written: {problem.splitlines()[-1]}")
+    finally:
+        slicer.mrmlScene.RemoveNode(node)
+
+
+def _said(study: Study, opened: CaseScene) -> np.ndarray:
+    """Values of the schema on the pair's grid (k, j, i), from the answers alone."""
+    pair = opened.images.pair
+    array = np.zeros(pair.grid.shape, dtype=np.uint8)
+    stack = np.moveaxis(array, pair.axis, 0)
+    for number, answer in study.current(opened.case).items():
+        if answer.answer == "mask" and answer.mask is not None:
+            stack[number] = answer.mask
+    return array
+
+
+def _segmentation(study: Study, opened: CaseScene, said: np.ndarray, reference: Any) -> Any:
+    """A segmentation of its own with one segment for each class that occurs, in the reference's geometry."""
+    import slicer
+    import vtk
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    grid = opened.images.pair.grid
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{opened.case} change")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    for one in study.label_schema.classes:
+        if not (said == one.value).any():
+            continue
+        image = slicer.vtkOrientedImageData()
+        i, j, k = grid.size
+        image.SetExtent(0, i - 1, 0, j - 1, 0, k - 1)
+        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)[...] = said == one.value
+        image.SetImageToWorldMatrix(matrix_of(ijk_to_ras(grid)))
+        segment = slicer.vtkSegment()
+        segment.SetName(one.name)
+        segment.SetColor(*one.colour)
+        segment.AddRepresentation(LABELMAP, image)
+        node.GetSegmentation().AddSegment(segment, one.name)
+    return node

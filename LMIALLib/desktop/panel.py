@@ -1,0 +1,237 @@
+"""The widgets that show what the desk says: banner, bars, query, strip, queue, lesions, tools, training."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Callable
+from typing import Any
+
+from LMIALLib.desktop.actions import told
+from LMIALLib.desktop.shortcuts import tips
+from LMIALLib.desktop.strip import make_strip
+from LMIALLib.desktop.tables import Table
+from LMIALLib.loop.shortcuts import SHORTCUTS
+from LMIALLib.scene.desk import Desk
+from LMIALLib.scene.shown import quick
+
+BUTTONS = {
+    "saveButton": "save", "nothingButton": "nothing_here", "equivocalButton": "equivocal", "skipButton": "skip",
+    "nextButton": "next", "backButton": "back", "takeBackButton": "take_back", "returnButton": "return",
+    "acceptButton": "accept", "flickerButton": "flicker", "planesButton": "planes", "contrastButton": "contrast",
+    "fitButton": "fit", "hideButton": "hide", "crossButton": "cross", "takeOverButton": "take_over",
+    "cancelTrainingButton": "cancel_training", "rankButton": "rank", "detailsButton": "details",
+}  # fmt: skip
+"""Name of a button to the action that it calls."""
+SECONDS = {"info": 6.0, "good": 4.0, "warning": 12.0, "error": 12.0}
+"""How long a sentence stays."""
+
+
+class Panel:
+    """The widgets of one face.
+
+    Args:
+        ui: the widgets of LMIAL.ui by name.
+        act: does what a button asks for, by the action's name.
+    """
+
+    def __init__(self, ui: Any, act: Callable[..., None]) -> None:
+        from slicer.i18n import tr as _
+
+        self.ui = ui
+        self._notices: list[tuple[str, str, float]] = []
+        self._queued: list[tuple[str, int]] = []
+        self.strip = make_strip(lambda number: act("choose", number))
+        self._queue = Table(ui.queueTable, [_("Rank"), _("Slice"), _("Score"), _("Why")])
+        self._lesions = Table(ui.lesionTable, [_("Lesion"), _("Class"), _("mm²"), _("Proposed")])
+        known = tips()
+        for name, action in BUTTONS.items():
+            button = getattr(ui, name)
+            button.connect("clicked()", lambda action=action: act(action))
+            if action in known:
+                button.setToolTip(known[action])
+        ui.showButton.setToolTip(known["show"])
+        ui.showButton.connect("pressed()", lambda: act("show", True))
+        ui.showButton.connect("released()", lambda: act("show", False))
+        ui.alwaysCheck.connect("toggled(bool)", lambda on: act("always", on))
+        ui.othersCheck.connect("toggled(bool)", lambda on: act("others", on))
+        ui.opacitySlider.connect("valueChanged(double)", lambda value: act("opacity", value))
+        ui.caseBox.connect("activated(int)", lambda number: act("look_at", self._cases[number]))
+        ui.queueTable.connect("cellClicked(int,int)", lambda row, _: self._choose(row, act))
+        ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, _: act("class", row))
+        ui.keysText.setText("\n".join(f"{one.key}\t{one.tip}" for one in SHORTCUTS))
+        self._cases: list[str] = []
+        self.nothing()
+
+    @property
+    def reader(self) -> str:
+        """Who reads, as written."""
+        return str(self.ui.readerEdit.text).strip()
+
+    @property
+    def prior_left(self) -> bool:
+        """Whether the baseline stands at the left."""
+        return bool(self.ui.priorLeftCheck.checked)
+
+    @property
+    def legends(self) -> bool:
+        """Whether colour legends are wanted."""
+        return bool(self.ui.legendCheck.checked)
+
+    @property
+    def always(self) -> bool:
+        """Whether suggestion and uncertainty are shown on every slice."""
+        return bool(self.ui.alwaysCheck.checked)
+
+    @property
+    def opacity(self) -> float:
+        """Of the overlay, 0 to 1."""
+        return float(self.ui.opacitySlider.value)
+
+    def ask_reader(self) -> None:
+        """Say that an answer needs a reader, and let them write who they are."""
+        from slicer.i18n import tr as _
+
+        self.notice("warning", _("Say who reads first: one line of up to 60 characters, first a letter or digit."))
+        self.ui.startSection.collapsed = False
+        self.ui.readerEdit.setFocus()
+
+    def sure(self, question: str) -> bool:
+        """Ask yes or no."""
+        import slicer
+
+        return bool(slicer.util.confirmYesNoDisplay(question))
+
+    def nothing(self) -> None:
+        """No study is open."""
+        self.ui.annotateArea.setEnabled(False)
+        self.ui.othersCheck.setChecked(False)
+        for name in ("watchBar", "deadBar", "crossBar", "trainingBar"):
+            getattr(self.ui, name).setVisible(False)
+        for name in ("bannerText", "queryText", "reasonText", "detailsText", "adviceText"):
+            getattr(self.ui, name).setText("")
+        self.ui.detailsText.setVisible(False)
+        self._queue.tell([])
+        self._lesions.tell([])
+        self.strip.tell({"bars": [], "label": ""}, -1)
+
+    def flip_details(self) -> None:
+        """Show or hide the ranker's own terms."""
+        self.ui.detailsText.setVisible(not self.ui.detailsText.visible)
+
+    def tell(self, desk: Desk, values: dict[str, Any], dead: str) -> None:
+        """Show everything; ``dead`` names the job during which the worker died, if it did."""
+        ui, banner, query = self.ui, values["banner"], values["query"]
+        ui.annotateArea.setEnabled(True)
+        for name, text in told(values).items():
+            getattr(ui, f"{name}Text").setText(text)
+        ui.bannerText.setToolTip(banner["registration"]["tip"] if banner["registration"] else "")
+        _bar(ui.watchBar, ui.watchText, f"You can only look: {banner['watching']}" if banner["watching"] else "")
+        ui.takeOverButton.setEnabled(banner["may_take_over"])
+        _bar(ui.deadBar, ui.deadText, "The worker ended unexpectedly; drawing and saving go on." if dead else "")
+        crossing = query["crossing"]
+        _bar(ui.crossBar, ui.crossText, f"The next query is in another case: {crossing}." if crossing else "")
+        self._tell_cases(banner)
+        self._queued = [(one["case"], one["slice"] - 1) for one in values["queue"]]
+        self._queue.tell(
+            [
+                (str(one["rank"]), f"{one['case']} {one['slice']}" if one["other"] else str(one["slice"]),
+                 "lot" if one["lot"] else one["score"], one["reason"])
+                for one in values["queue"]
+            ],
+            next((row for row, one in enumerate(values["queue"]) if one["here"]), -1),
+        )  # fmt: skip
+        self.strip.tell(values["strip"], values["look"].get("slice", 0) - 1 if values["look"].get("main") else -1)
+        ui.adviceText.setText(values["advice"])
+        self._tell_training(values["training"])
+        self._tell_tools(values)
+        self._take_notices(desk)
+
+    def tell_quickly(self, desk: Desk) -> None:
+        """Show progress and sentences."""
+        from LMIALLib.scene.shown import shown
+
+        self._tell_training(shown(desk)["training"])
+        self._take_notices(desk)
+
+    def tell_place(self, desk: Desk) -> None:
+        """Show where the views are."""
+        look = quick(desk)["look"]
+        self.strip.tell({"bars": self.strip.bars, "label": ""}, look["slice"] - 1 if look["main"] else -1)
+        self.ui.returnButton.setEnabled(bool(look["away"]))
+
+    def notice(self, kind: str, sentence: str) -> None:
+        """Show a sentence for a while."""
+        if kind == "good":  # one thing that went well is enough to know of
+            self._notices = [one for one in self._notices if one[0] != "good"]
+        self._notices = [*self._notices, (kind, sentence, time.monotonic() + SECONDS[kind])][-4:]
+        self._tell_notices()
+
+    def forget_notices(self) -> None:
+        """Take away what stood long enough."""
+        now = time.monotonic()
+        if any(until < now for _, _, until in self._notices):
+            self._notices = [one for one in self._notices if one[2] >= now]
+            self._tell_notices()
+
+    @property
+    def sentences(self) -> list[str]:
+        """What stands there now."""
+        return [sentence for _, sentence, _ in self._notices]
+
+    def _take_notices(self, desk: Desk) -> None:
+        taken = list(desk.notices)
+        desk.notices.clear()
+        for kind, sentence in taken:
+            self.notice(kind, sentence)
+
+    def _tell_notices(self) -> None:
+        lines = [
+            f"<b>{html.escape(text)}</b>" if kind in ("warning", "error") else html.escape(text)
+            for kind, text, _ in self._notices
+        ]
+        self.ui.noticeText.setText("<br>".join(lines))
+
+    def _tell_cases(self, banner: dict[str, Any]) -> None:
+        names = [one["name"] for one in banner["cases"]]
+        box = self.ui.caseBox
+        blocked = box.blockSignals(True)
+        if names != self._cases:
+            box.clear()
+            box.addItems(names)
+            self._cases = names
+        for number, one in enumerate(banner["cases"]):
+            box.setItemText(number, f"{one['name']}: {one['read']} of {one['slices']} read")
+        if banner["case"] in names:
+            box.setCurrentIndex(names.index(banner["case"]))
+        box.blockSignals(blocked)
+
+    def _tell_training(self, training: dict[str, Any]) -> None:
+        ui = self.ui
+        ui.trainingBar.setVisible(training["on"])
+        if training["on"]:
+            what = "Ranking" if training["ranking"] else "Training"
+            ui.trainingText.setText(", ".join(part for part in (what, training["left"], training["figures"]) if part))
+            ui.trainingProgress.setValue(round(100 * training["share"]))
+            ui.cancelTrainingButton.setVisible(not training["ranking"])
+
+    def _tell_tools(self, values: dict[str, Any]) -> None:
+        ui, tools, look = self.ui, values["tools"], values["look"]
+        ui.hideButton.setText("Show overlays" if tools["hidden"] else "Hide overlays")
+        ui.contrastButton.setEnabled(tools["contrasts"] > 1)
+        ui.returnButton.setEnabled(bool(look.get("away")))
+        classes = {one["value"]: one["name"] for one in tools["classes"]}
+        self._lesions.tell(
+            [(str(one["number"]), classes.get(one["value"], ""), one["area"], one["hint"]) for one in values["lesions"]]
+        )
+
+    def _choose(self, row: int, act: Callable[..., None]) -> None:
+        if row < len(self._queued):
+            case, number = self._queued[row]
+            act("choose", number, case)
+
+
+def _bar(frame: Any, label: Any, text: str) -> None:
+    """Show a bar with a text, or hide it."""
+    label.setText(text)
+    frame.setVisible(bool(text))

@@ -1,0 +1,224 @@
+"""Making a study from volumes of the scene, adding a pair to one, and opening one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from LMIALLib.desktop.face import Face
+from LMIALLib.desktop.inputs import Inputs
+from LMIALLib.desktop.timing import entry
+from LMIALLib.desktop.transport import QProcessTransport
+from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation
+from LMIALLib.loop.preparing import Preparing
+from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.study.database import DATABASE
+from LMIALLib.study.names import portable_name
+
+POLL = 50
+"""Milliseconds between two steps of preparing."""
+
+
+class Start:
+    """The start panel's doing.
+
+    Args:
+        ui: the widgets of LMIAL.ui by name.
+        face: opens what was prepared.
+        ready: offers to install what the worker lacks; whether it lacks nothing.
+    """
+
+    def __init__(self, ui: Any, face: Face, *, ready: Callable[[], bool]) -> None:
+        import qt
+
+        self.ui, self.face, self._ready = ui, face, ready
+        self.preparing: Preparing | None = None
+        self._contrasts: list[tuple[str, Any, Any]] = []
+        self._place: Path | None = None
+        self._again: Callable[[], None] | None = None
+        self._folder = Path()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL)
+        self._timer.connect("timeout()", self.step)
+        for name, call in (
+            ("prepareButton", self.prepare), ("openButton", self.open), ("closeButton", self.close),
+            ("cancelPrepareButton", self.cancel), ("addContrastButton", self.add_contrast),
+            ("loadPairButton", self.load_pair), ("samplePairButton", self.load_sample),
+        ):  # fmt: skip
+            getattr(ui, name).connect("clicked()", call)
+        ui.preparingBar.setVisible(False)
+
+    @property
+    def folder(self) -> Path:
+        """The study folder that is chosen."""
+        return Path(str(self.ui.studyPath.currentPath)).expanduser()
+
+    @entry
+    def open(self) -> None:
+        """Open the study of the chosen folder."""
+        self.face.open(self.folder, self.face.panel.reader, self.face.panel.prior_left)
+
+    @entry
+    def close(self) -> None:
+        """Close the study."""
+        self.face.close()
+
+    @entry
+    def prepare(self) -> None:
+        """Begin to read and register the chosen pair; it goes into the chosen study, which is made if needed."""
+        baseline, follow_up = self.ui.baselineSelector.currentNode(), self.ui.followUpSelector.currentNode()
+        if baseline is None or follow_up is None:
+            raise BadInput("Choose baseline and follow-up.", "Load them first, or load the sample pair.")
+        if self.preparing is not None:
+            raise BadInput("A pair is being prepared.", "Wait until it is done, or cancel it.")
+        self._ready()  # who declines can still read, draw and save
+        folder = Path(os.path.abspath(self.folder))
+        if (folder / DATABASE).is_file() and not self._is_open(folder):
+            self.face.open(folder, self.face.panel.reader, self.face.panel.prior_left)
+            if self.face.desk is None:  # why is on the screen already
+                return
+        self._begin(folder, baseline, follow_up, force=False)
+
+    def _is_open(self, folder: Path) -> bool:
+        desk = self.face.desk
+        return desk is not None and desk.session.study.folder == folder
+
+    def _begin(self, folder: Path, baseline: Any, follow_up: Any, *, force: bool) -> None:
+        import slicer
+
+        mask, subject = self.ui.maskSelector.currentNode(), str(self.ui.subjectEdit.text).strip()
+        self._folder = folder
+        self._again = lambda: self._begin(folder, baseline, follow_up, force=True)
+        self._place = Path(tempfile.mkdtemp(prefix="lmial-", dir=slicer.app.temporaryPath))
+        inputs = Inputs(self._place, slicer.dicomDatabase if hasattr(slicer, "dicomDatabase") else None)
+        request = PairRequest(
+            inputs.path_of(baseline, "baseline"),
+            inputs.path_of(follow_up, "follow_up"),
+            mask=None if mask is None else inputs.path_of(mask, "mask", series=False),
+            contrasts=tuple(
+                (
+                    name,
+                    inputs.path_of(first, f"{name}-1", series=False),
+                    inputs.path_of(last, f"{name}-2", series=False),
+                )
+                for name, first, last in self._contrasts
+            ),
+            series=",".join(inputs.series) or None,
+            force=force,
+        )
+        desk = self.face.desk
+        study = desk.session.study if desk is not None and self._is_open(folder) else None
+        case = str(self.ui.caseEdit.text).strip() or portable_name(follow_up.GetName(), "case")
+        try:
+            self.preparing = Preparing(
+                folder, study, case, request.to_dict(), subject=subject or None, before=inputs.steps(),
+                transport=QProcessTransport,
+            )  # fmt: skip
+        except NeedsConfirmation as doubt:
+            self._clear()
+            self._ask(doubt)
+            return
+        except LMIALError:
+            self._clear()
+            raise
+        self._tell("Writing the volumes", 0)
+        self._timer.start()
+
+    @entry
+    def step(self) -> None:
+        """Go one step further with the pair that is being prepared."""
+        preparing = self.preparing
+        if preparing is None:
+            self._timer.stop()
+            return
+        preparing.poll()
+        progress = preparing.progress
+        if progress:
+            self._tell(str(progress["stage"]).capitalize(), 100 * progress["done"] // max(progress["total"], 1))
+        if not preparing.over:
+            return
+        self._clear()
+        if isinstance(preparing.error, NeedsConfirmation):
+            self._ask(preparing.error)
+        elif preparing.error is not None:
+            raise preparing.error
+        elif preparing.result is not None:
+            self._arrived(preparing)
+
+    def _arrived(self, preparing: Preparing) -> None:
+        registration = (preparing.result or {}).get("registration", {})
+        if self._is_open(self._folder):
+            self.face.act("look_at", preparing.case)
+            self.face.act("rank")
+        else:
+            self.face.open(self._folder, self.face.panel.reader, self.face.panel.prior_left)
+        if registration.get("alarm"):
+            self.face.panel.notice("warning", str(registration.get("sentence", "The registration is poor.")))
+        self.ui.startSection.collapsed = self.face.desk is not None
+
+    def _ask(self, doubt: LMIALError) -> None:
+        sentence = doubt.sentence[0].upper() + doubt.sentence[1:]
+        if self._again is not None and self.face.panel.sure(f"{sentence}\n\nGo on all the same?"):
+            self._again()
+
+    @entry
+    def cancel(self) -> None:
+        """Give up the pair that is being prepared; nothing of it stays."""
+        if self.preparing is not None:
+            self.preparing.cancel()
+            self._clear()
+
+    def _clear(self) -> None:
+        self._timer.stop()
+        self.preparing = None
+        self.ui.preparingBar.setVisible(False)
+        if self._place is not None:
+            shutil.rmtree(self._place, ignore_errors=True)
+            self._place = None
+
+    def _tell(self, stage: str, per_cent: int) -> None:
+        self.ui.preparingBar.setVisible(True)
+        self.ui.preparingText.setText(stage)
+        self.ui.preparingProgress.setValue(min(per_cent, 99))
+
+    @entry
+    def add_contrast(self) -> None:
+        """Take the two chosen volumes as a further contrast of both visits."""
+        first = self.ui.contrastBaselineSelector.currentNode()
+        last = self.ui.contrastFollowUpSelector.currentNode()
+        if first is None or last is None:
+            raise BadInput("Choose both volumes of the further contrast.")
+        name = f"contrast{len(self._contrasts) + 1}"
+        self._contrasts.append((name, first, last))
+        self.ui.contrastText.setText("; ".join(f"{a.GetName()}, {b.GetName()}" for _, a, b in self._contrasts))
+
+    def forget(self) -> None:
+        """The scene goes, and its volumes with it."""
+        self._contrasts = []
+        self.ui.contrastText.setText("")
+
+    @entry
+    def load_pair(self) -> None:
+        """Slicer's own dialog for adding data: files, or a DICOM folder."""
+        import slicer
+
+        slicer.util.openAddDataDialog()
+
+    @entry
+    def load_sample(self) -> None:
+        """Make the sample pair on this computer, in the background, then load it and choose it."""
+        from LMIALLib.desktop import sample_data
+
+        def choose(baseline: Any, follow_up: Any) -> None:
+            self.ui.baselineSelector.setCurrentNode(baseline)
+            self.ui.followUpSelector.setCurrentNode(follow_up)
+
+        sample_data.load(then=choose)
+
+    def unexpected(self, error: Exception) -> None:
+        """As the face does."""
+        self.face.unexpected(error)

@@ -1,0 +1,111 @@
+"""Slicer's slice views as the desk wants them, the layout with the strip below, and the colour legends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from LMIALLib.scene.layout import LAYOUT, TAGS, layout_xml, unlink
+
+STRIP = "lmialstrip"
+"""Element of the layout in which the strip stands."""
+
+
+class SliceView:
+    """One of our slice views; `scene.looking.View`.
+
+    Args:
+        widget: qMRMLSliceWidget.
+    """
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = widget
+        self.node = widget.mrmlSliceNode()
+        self.composite = widget.mrmlSliceCompositeNode()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        width, height = self.node.GetDimensions()[:2]
+        return max(int(width), 10), max(int(height), 10)
+
+    def show(self, background: Any, foreground: Any = None, opacity: float = 0.0) -> None:
+        """Show volume nodes; None shows nothing."""
+        self.composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
+        self.composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+        self.composite.SetForegroundOpacity(opacity)
+        self._widget.sliceView().scheduleRender()
+
+    def refresh(self) -> None:
+        """Draw again what is shown."""
+        self._widget.sliceView().scheduleRender()
+
+
+class Layout:
+    """Our layout: shown while a study is open, and what was there before put back."""
+
+    def __init__(self, strip: Any) -> None:
+        import slicer
+
+        self._before: int | None = None
+        self._strip = strip
+        self._factory = slicer.qSlicerSingletonViewFactory()
+        self._factory.setTagName(STRIP)
+        self._factory.setWidget(strip)
+        slicer.app.layoutManager().registerViewFactory(self._factory)
+
+    def show(self, *, prior_left: bool) -> dict[str, SliceView]:
+        """Switch to our layout; our views by name."""
+        import slicer
+
+        manager = slicer.app.layoutManager()
+        node = manager.layoutLogic().GetLayoutNode()
+        xml = f'<layout type="vertical" split="true"><item splitSize="880">{layout_xml(prior_left=prior_left)}</item>'
+        xml += f'<item splitSize="120"><{STRIP}></{STRIP}></item></layout>'
+        if node.IsLayoutDescription(LAYOUT):
+            node.SetLayoutDescription(LAYOUT, xml)
+        else:
+            node.AddLayoutDescription(LAYOUT, xml)
+        if manager.layout != LAYOUT:
+            self._before = manager.layout
+        manager.setLayout(LAYOUT)
+        views = {name: SliceView(manager.sliceWidget(tag)) for name, tag in TAGS.items()}
+        unlink([view.composite for view in views.values()])
+        return views
+
+    def put_back(self) -> None:
+        """Show again what the user had."""
+        import slicer
+
+        manager = slicer.app.layoutManager()
+        if manager is not None and self._before is not None and manager.layout == LAYOUT:
+            manager.setLayout(self._before)
+        self._before = None
+
+    def forget(self) -> None:
+        """The strip goes. Slicer keeps the factory, which Python cannot unregister; a newer one comes before it."""
+        self._factory.setWidget(None)
+        self._strip.setParent(None)
+        self._strip.deleteLater()
+
+
+def cursor(views: dict[str, SliceView]) -> tuple[str, float, float] | None:
+    """The view of ours under the mouse and the place in it, as fractions from its lower left corner; else None."""
+    import slicer
+
+    crosshair = slicer.util.getNode("Crosshair")
+    place = [0.0, 0.0, 0.0]
+    node = crosshair.GetCursorPositionXYZ(place)
+    for name, view in views.items():
+        if node is not None and node.GetID() == view.node.GetID():
+            return name, place[0] / view.size[0], place[1] / view.size[1]
+    return None
+
+
+def add_legend(volume: Any, title: str, view: SliceView) -> Any:
+    """A colour legend of a volume in one view; it goes when the volume goes."""
+    import slicer
+
+    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(volume)
+    legend.SetTitleText(title)
+    legend.SetViewNodeIDs([view.node.GetID()])
+    return legend

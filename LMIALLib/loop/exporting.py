@@ -1,0 +1,25 @@
+"""What a reader can export, in words: the one list that every face shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One thing that can be exported: its id, what and format for ``study.exports``, and words for a face."""
+
+    id: str
+    what: str
+    format: str | None
+    title: str
+    tip: str
+
+
+KINDS = (
+    Kind("labels", "labels", "seg.nrrd", "Labels for 3D Slicer", ".seg.nrrd with a second segment: reviewed"),
+    Kind("labels-nifti", "labels", "nifti", "Labels as NIfTI", "255 = not read by anybody"),
+    Kind("table", "table", None, "Tables", "Lesions and slices as CSV: read, partly read, or the model's alone"),
+    Kind("suggestion", "suggestion", "nifti", "Suggestion of the network", "Probability of change, NIfTI"),
+    Kind("uncertainty", "uncertainty", "nifti", "Uncertainty", "The map that was ranked, NIfTI"),
+)

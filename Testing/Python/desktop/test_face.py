@@ -1,0 +1,228 @@
+"""The face of desktop Slicer on a real study and real nodes; Qt alone is a stand-in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from LMIALLib.loop.shortcuts import SHORTCUTS
+from LMIALLib.resources import resource
+from LMIALLib.scene.layout import LAYOUT
+from LMIALLib.study.store import Study
+from LMIALLib.worker.transport import SubprocessTransport
+from Testing.Python.desktop.qt_stand_in import Ui, install
+from Testing.Python.scene.conftest import Place, place  # noqa: F401
+from Testing.Python.scene.test_edited import Editor as RealEditor
+
+
+def names_of_ui() -> list[str]:
+    text = resource("UI", "LMIAL.ui").read_text(encoding="utf-8")
+    return re.findall(r'<widget class="\w+" name="(\w+)"', text)
+
+
+@dataclass
+class At:
+    """A face with its widgets and the application that it believes to run in."""
+
+    face: Any
+    ui: Any
+    application: Any
+    scene: Any
+
+    @property
+    def desk(self) -> Any:
+        return self.face.desk
+
+
+@pytest.fixture
+def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:  # noqa: F811
+    application = install(monkeypatch, place.scene)
+    import LMIALLib.desktop.face as module
+
+    class Editor(RealEditor):
+        """The history of a real Segment Editor logic, without its widget."""
+
+        def __init__(self, _: Any) -> None:
+            from unittest.mock import MagicMock
+
+            super().__init__(place)
+            self.widget, self.rested = MagicMock(), False
+
+        def edit(self, segmentation: Any, source: Any) -> None:
+            self.node.SetAndObserveSegmentationNode(segmentation)
+            self.node.SetAndObserveSourceVolumeNode(source)
+
+        def rest(self) -> None:
+            self.rested = True
+
+        def enter(self) -> None:
+            pass
+
+        def leave(self) -> None:
+            pass
+
+    monkeypatch.setattr(module, "Editor", Editor)
+    monkeypatch.setattr(module, "QProcessTransport", SubprocessTransport)
+    ui = Ui(names_of_ui())
+    ui.readerEdit.text, ui.priorLeftCheck.checked, ui.legendCheck.checked = "anna", True, True
+    face = module.Face(ui, train=lambda: False)
+    yield At(face, ui, application, place.scene)
+    face.dispose()
+
+
+def draw(at: At) -> np.ndarray:
+    """Some voxels on the slice at hand, as the editor would, and let the hand rest."""
+    drawing = at.desk.open.drawing
+    mask = drawing.mask
+    mask[20:26, 20:30] = 1
+    drawing.replace(mask)
+    at.face._settle_timer.send("timeout()")
+    return mask
+
+
+def test_opening_shows_our_layout_and_closing_puts_everything_back(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    assert at.desk is not None and at.application.layoutManager().layout == LAYOUT
+    assert "head" in at.ui.bannerText.text and at.ui.annotateArea.enabled
+    at.face.close()
+    assert at.application.layoutManager().layout == 3 and not at.ui.annotateArea.enabled
+    ours = [at.scene.GetNthNode(n).GetAttribute("LMIAL.case") for n in range(at.scene.GetNumberOfNodes())]
+    assert not any(ours)
+    with Study.open(study_folder, reader="ben") as study:
+        assert not study.read_only
+
+
+def test_a_wrong_folder_is_one_sentence_and_changes_nothing(at: At, tmp_path: Path) -> None:
+    at.face.open(tmp_path, "anna")
+    assert at.desk is None and at.application.layoutManager().layout == 3
+    assert "is not a LMIAL study" in at.ui.noticeText.text
+
+
+def test_draw_save_back_nothing_here_and_reopen(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    first = at.desk.session.current.slice
+    mask = draw(at)
+    at.ui.saveButton.click()
+    assert at.desk.session.current.slice != first
+    at.ui.nothingButton.click()
+    at.face.act("back")
+    at.face.act("back")
+    assert at.desk.session.current.slice == first
+    at.face.close()
+    at.face.open(study_folder, "anna")
+    assert np.array_equal(at.desk.session.study.current("head")[first].mask, mask)
+    assert len(at.desk.session.study.current("head")) == 2
+
+
+def test_what_is_drawn_is_a_draft_when_the_scene_goes(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    here = at.desk.session.current.slice
+    mask = draw(at)
+    at.application.signals.send("aboutToQuit()")
+    with Study.open(study_folder, read_only=True) as study:
+        assert np.array_equal(study.draft("head", here).mask, mask)
+
+
+def test_no_answer_without_a_reader(at: At, study_folder: Path) -> None:
+    at.ui.readerEdit.text = ""
+    at.face.open(study_folder, "")
+    at.face.act("next")
+    at.face.act("nothing_here")
+    assert not at.desk.session.study.current("head") and "Say who reads" in at.ui.noticeText.text
+    at.ui.readerEdit.text = "ben"
+    at.face.act("nothing_here")
+    assert [one.reader for one in at.desk.session.study.current("head").values()] == ["ben"]
+
+
+def test_an_empty_answer_over_drawn_voxels_is_asked(at: At, study_folder: Path) -> None:
+    import slicer
+
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    draw(at)
+    slicer.util.confirmYesNoDisplay.return_value = False
+    at.face.act("nothing_here")
+    assert not at.desk.session.study.current("head")
+    slicer.util.confirmYesNoDisplay.return_value = True
+    at.face.act("nothing_here")
+    assert [one.answer for one in at.desk.session.study.current("head").values()] == ["nothing"]
+
+
+def test_scrolling_one_view_takes_the_others_along_and_a_key_returns(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    here = at.desk.open.navigation.slice
+    moved = at.face._views["baseline"].node
+    other = at.face._views["follow_up"].node
+    matrix = moved.GetSliceToRAS()
+    step = at.desk.open.navigation.plane.spacing
+    for row in range(3):
+        matrix.SetElement(row, 3, matrix.GetElement(row, 3) + step * matrix.GetElement(row, 2))
+    moved.UpdateMatrices()
+    assert at.desk.open.navigation.slice != here
+    assert [other.GetSliceToRAS().GetElement(row, 3) for row in range(3)] == pytest.approx(
+        [matrix.GetElement(row, 3) for row in range(3)]
+    )
+    at.face.act("return")
+    assert at.desk.open.navigation.slice == here
+
+
+def test_every_shortcut_of_ours_has_an_action(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    known = {*at.face._actions, "details"}
+    assert {one.action for one in SHORTCUTS if not one.editor} <= known
+
+
+def test_keys_rest_while_text_is_written_and_go_with_the_module(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.enter()
+    made = list(at.face.keys._made)
+    assert len(made) == sum(2 if one.key.endswith("Enter") else 1 for one in SHORTCUTS if not one.editor)
+    at.application.focusWidget.return_value.inherits = lambda name: name == "QLineEdit"
+    pressed = at.desk.tools.swapped
+    for one in made:
+        one.send("activated()")
+    assert at.desk.tools.swapped == pressed
+    at.face.leave()
+    assert not at.face.keys._made and not any(one.connected for one in made)
+
+
+def test_an_export_is_written_in_the_background(at: At, study_folder: Path, tmp_path: Path) -> None:
+    import time
+
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    draw(at)
+    at.face.act("save")
+    out = tmp_path / "out"
+    at.face.export("labels", "nifti", out)
+    until = time.monotonic() + 60
+    while at.face.exporting is not None and time.monotonic() < until:
+        at.face.tick()
+        time.sleep(0.05)
+    assert [one.suffix for one in out.iterdir()]
+
+
+def test_a_worker_that_died_is_told_and_can_be_started_again(at: At, study_folder: Path) -> None:
+    import time
+
+    at.face.open(study_folder, "anna")
+    at.face.act("rank")
+    worker = at.desk.session.learning.worker._transport._process
+    worker.kill()
+    worker.wait()
+    until = time.monotonic() + 10
+    while not at.ui.deadBar.visible and time.monotonic() < until:
+        at.face.tick()
+        time.sleep(0.05)
+    assert at.ui.deadBar.visible
+    at.face.restart()
+    assert not at.ui.deadBar.visible and not at.desk.session.learning.ranking.over
