@@ -20,16 +20,32 @@ set(LMIAL_SCRIPTS
   LMIALLib/cohorts/truths.py
   LMIALLib/cohorts/visits.py
   LMIALLib/desktop/__init__.py
+  LMIALLib/desktop/actions.py
   LMIALLib/desktop/dependencies.py
+  LMIALLib/desktop/dicom_seg.py
+  LMIALLib/desktop/editor.py
+  LMIALLib/desktop/exports.py
+  LMIALLib/desktop/face.py
+  LMIALLib/desktop/inputs.py
+  LMIALLib/desktop/panel.py
   LMIALLib/desktop/sample_data.py
+  LMIALLib/desktop/shortcuts.py
+  LMIALLib/desktop/start.py
+  LMIALLib/desktop/strip.py
+  LMIALLib/desktop/tables.py
+  LMIALLib/desktop/timing.py
+  LMIALLib/desktop/transport.py
+  LMIALLib/desktop/views.py
   LMIALLib/errors.py
   LMIALLib/files.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
+  LMIALLib/loop/exporting.py
   LMIALLib/loop/importing.py
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
   LMIALLib/loop/news.py
+  LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
   LMIALLib/loop/replay.py
   LMIALLib/loop/session.py
@@ -166,6 +182,7 @@ set(LMIAL_SCRIPTS
 set(LMIAL_RESOURCES
   Resources/Icons/LMIAL.png
   Resources/Icons/LMIALSample.png
+  Resources/UI/LMIAL.ui
   Resources/Weights/README.md
   Resources/Weights/change.safetensors
   Resources/Weights/guard.npz

@@ -32,6 +32,10 @@ ROOTS = {"slicer", "qt", "ctk", "vtk", "SampleData"}
 
 # Camel-case methods of others that no list of Slicer's has, with whose they are.
 OTHERS = {
+    "connectGui": "slicer.parameterNodeWrapper",
+    "disconnectGui": "slicer.parameterNodeWrapper",
+    "examineForExport": "DICOMSegmentationPlugin",
+    "installTorch": "PyTorchUtils of the PyTorch extension",
     "CopyInformation": "SimpleITK.Image",
     "GetArrayFromImage": "SimpleITK",
     "GetPixelIDValue": "SimpleITK.Image",

@@ -1,0 +1,1 @@
+"""From nothing but scans: teachers, nnU-Net, a core-set of slices, few corrections."""

@@ -1,0 +1,84 @@
+"""What a teacher thinks of every slice of a case. An opinion: it lies beside the study's answers, never among them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import disk_errors
+from LMIALLib.files import written_whole
+from LMIALLib.study.names import checked_file_name
+from LMIALLib.study.store import Study
+
+RECORD = "pseudo.json"
+
+
+@dataclass(frozen=True)
+class Pseudo:
+    """Pseudo-labels of one pair.
+
+    Attributes:
+        probability: of change, float32 (k, j, i) on the pair's grid, 0 to 1; 0 on slices that are not ``done``.
+        confidence: in that opinion, float32 (k, j, i), 0 to 1.
+        done: bool, one a slice of the pair's slice axis: whether the teacher said anything. A slice that it failed on
+            or was not asked about is not "no change".
+        failed: slice number to the sentence why the teacher had nothing to say.
+        made_by: the teacher, its weights' digest and its settings.
+    """
+
+    probability: np.ndarray
+    confidence: np.ndarray
+    done: np.ndarray
+    failed: Mapping[int, str]
+    made_by: Mapping[str, Any]
+
+
+def pseudo_folder(study: Study, teacher: str, case: str) -> Path:
+    """``pseudo/<teacher>/<case>/pair-<n>`` of a study, for the newest pair of the case."""
+    found = study.case(case)
+    return study.folder / "pseudo" / checked_file_name(teacher, "teacher id") / found.name / f"pair-{found.pair_number}"
+
+
+def write_pseudo(study: Study, teacher: str, case: str, pseudo: Pseudo) -> None:
+    """Write pseudo-labels; those of the same teacher and pair are replaced. LMIALError when the disk refuses."""
+    from LMIALLib.pairs.storage import write_nrrd
+
+    folder, grid = pseudo_folder(study, teacher, case), study.case(case).grid
+    with disk_errors(f"writing the pseudo-labels of {case}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RECORD).unlink(missing_ok=True)  # without its record a folder counts as not made
+        for name, volume in (("probability", pseudo.probability), ("confidence", pseudo.confidence)):
+            with written_whole(folder / f"{name}.nrrd") as temporary:
+                write_nrrd(temporary, np.ascontiguousarray(volume, dtype=np.float32), grid)
+        record = {
+            "made_by": dict(pseudo.made_by),
+            "done": [int(number) for number in np.flatnonzero(pseudo.done)],
+            "slices": len(pseudo.done),
+            "failed": {str(number): why for number, why in sorted(pseudo.failed.items())},
+        }
+        with written_whole(folder / RECORD) as temporary:
+            temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def read_pseudo(study: Study, teacher: str, case: str) -> Pseudo | None:
+    """Pseudo-labels of the newest pair of a case, or None where there are none."""
+    from LMIALLib.pairs.storage import read_nrrd
+
+    folder = pseudo_folder(study, teacher, case)
+    if not (folder / RECORD).is_file():
+        return None
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    done = np.zeros(int(record["slices"]), dtype=bool)
+    done[record["done"]] = True
+    return Pseudo(
+        read_nrrd(folder / "probability.nrrd")[0],
+        read_nrrd(folder / "confidence.nrrd")[0],
+        done,
+        {int(number): str(why) for number, why in record["failed"].items()},
+        record["made_by"],
+    )
