@@ -20,6 +20,7 @@ KINDS = (
     Kind("labels", "labels", "seg.nrrd", "Labels for 3D Slicer", ".seg.nrrd with a second segment: reviewed"),
     Kind("labels-nifti", "labels", "nifti", "Labels as NIfTI", "255 = not read by anybody"),
     Kind("table", "table", None, "Tables", "Lesions and slices as CSV: read, partly read, or the model's alone"),
+    Kind("report", "report", None, "Report", "One HTML file: what was read, every lesion, pictures of the change"),
     Kind("suggestion", "suggestion", "nifti", "Suggestion of the network", "Probability of change, NIfTI"),
     Kind("uncertainty", "uncertainty", "nifti", "Uncertainty", "The map that was ranked, NIfTI"),
 )

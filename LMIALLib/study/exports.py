@@ -19,11 +19,12 @@ from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.provenance import header_fields, provenance
+from LMIALLib.study.report import report_page
 from LMIALLib.study.segmentation_file import Segment, write_segmentation
 from LMIALLib.study.store import Study
 from LMIALLib.study.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows, write_table
 
-WHAT = ("labels", "suggestion", "uncertainty", "table")
+WHAT = ("labels", "suggestion", "uncertainty", "table", "report")
 SUFFIXES = {"seg.nrrd": ".seg.nrrd", "nrrd": ".nrrd", "nifti": ".nii.gz"}
 THRESHOLD = 0.5
 """Probability from which the model's opinion counts as change in a segmentation and in tables."""
@@ -38,13 +39,14 @@ class ExportRequest:
     """What to export.
 
     Args:
-        what: "labels", "suggestion", "uncertainty" or "table".
-        format: "seg.nrrd", "nrrd" or "nifti" for volumes; None: seg.nrrd, or nrrd for uncertainty; tables are CSV.
+        what: "labels", "suggestion", "uncertainty", "table" or "report".
+        format: "seg.nrrd", "nrrd" or "nifti" for volumes; None: seg.nrrd, or nrrd for uncertainty; tables are CSV,
+            reports HTML.
         case: one case; None means all.
         reader: only answers by this reader; None means the newest by any.
         unread: value in plain label volumes of voxels that nobody read: 255, or 0 when it is explicitly asked for.
         maps: case -> float (k, j, i) on the pair's grid: probability in [0, 1] for "suggestion" and, if given,
-            for "table"; uncertainty (nats) for "uncertainty".
+            for "table" and "report"; uncertainty (nats) for "uncertainty".
         model: id of the model that made the maps.
     """
 
@@ -77,6 +79,8 @@ def export(study: Study, out: Path, request: ExportRequest) -> tuple[Path, ...]:
         try:
             if request.what == "table":
                 _write_tables(study, cases, request, place)
+            elif request.what == "report":
+                _write_report(study, cases, request, place)
             else:
                 for case in cases:
                     _write_volume(study, case, request, place)
@@ -94,6 +98,9 @@ def _check_request(request: ExportRequest, out: Path) -> None:
     if request.what == "table":
         if request.format not in (None, "csv"):
             raise WrongUse(f"a table is written as csv, not as {request.format}.")
+    elif request.what == "report":
+        if request.format not in (None, "html"):
+            raise WrongUse(f"a report is written as html, not as {request.format}.")
     elif request.format is not None and request.format not in SUFFIXES:
         raise WrongUse(f"the format {request.format!r} is unknown; choose one of {', '.join(SUFFIXES)}.")
     if request.what == "uncertainty" and request.format == "seg.nrrd":
@@ -166,6 +173,13 @@ def _write_tables(study: Study, cases: tuple[Case, ...], request: ExportRequest,
     write_table(place / "slices.csv", SLICE_COLUMNS, slices)
     about = {"cases": [_about(study, case, request) for case in cases]}
     (place / "table.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _write_report(study: Study, cases: tuple[Case, ...], request: ExportRequest, place: Path) -> None:
+    maps = request.maps or {}
+    told = {case.name: _map_of(request, case) >= THRESHOLD for case in cases if case.name in maps}
+    page = report_page(study, cases, reader=request.reader, suggestions=told)
+    (place / "report.html").write_text(page, encoding="utf-8")
 
 
 def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:
