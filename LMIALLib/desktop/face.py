@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from LMIALLib.desktop import editor
 from LMIALLib.desktop.actions import NEED_CASE, NEED_READER, actions_of
 from LMIALLib.desktop.editor import Editor
 from LMIALLib.desktop.panel import Panel
@@ -56,8 +57,8 @@ class Face:
         self._legends: list[Any] = []
         self._dead = ""
         self.panel = Panel(ui, self.act)
-        self.editor = Editor(ui.editorPlace.layout())
         self.keys = Keys(self.act)
+        self.editor = Editor(ui.editorPlace.layout(), lambda effect: self.keys.leave(editor.OWN_KEYS.get(effect, ())))
         self.layout = Layout(self.panel.strip)
         self._tick_timer, self._watch_timer, self._settle_timer = (qt.QTimer() for _ in range(3))
         for timer, every, call in (
