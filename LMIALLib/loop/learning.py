@@ -188,12 +188,12 @@ class Learning:
                 self._drop_staged()
             if self.settings.train:
                 self.request_ranking()
-        elif job is self.registering and job.over:
+        elif job is self.registering and event in ("failed", "cancelled"):
             self._drop_staged()
         elif event == "exported" and job.result is not None and not self.study.read_only:
             files = [Path(file).name for file in job.result["files"]]
             self.study.record("export", what=job.result["what"], files=files)
-        if job is self.training and job.over and self._train_again and job.state == "done":
+        if event == "model" and job is self.training and self._train_again:
             self.request_training()
 
     def _record_model(self, result: dict[str, Any]) -> None:
