@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
 from LMIALLib.pipeline.teachers.teacher import told
 from LMIALLib.pipeline.teachers.weight_files import existing_folder, files_digest, json_in, pickles_in
 
@@ -99,6 +100,7 @@ def _weights(folder: Path) -> list[Path]:
 
 def _loaded(folder: Path) -> Any:
     """The model, every tensor of it from the folder. Raises as ``load_sam`` does."""
+    hide_broken_torchvision()
     try:
         from transformers import AutoModelForMaskGeneration
         from transformers.utils import logging
