@@ -1,4 +1,4 @@
-"""A torchvision that was built for another torch, as nnU-Net's dependencies bring it, must not stop ``transformers``."""
+"""A torchvision built for another torch, as nnU-Net's dependencies may bring it, must not stop ``transformers``."""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
 It is asked as a SAM is, at both visits, but about whole components of the difference: by a box on the slice where the
 component differs most, then by a point in it as well. It gives plain masks without a score. So its mask is taken to
-be the mean of both answers, and its score their Dice overlap: an object that changes when the same thing is pointed
-at twice is not to be trusted.
+be the mean of both answers, and its score their Dice overlap (1 where both find nothing): an object that changes when
+the same thing is pointed at twice is not to be trusted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,15 @@ MOST = 40
 
 @dataclass(frozen=True)
 class SeenInVolume:
-    """Masks of one visit at one prompt, float32 (slices of its extent, rows, columns of its region), and a score."""
+    """As `Seen`, on all slices of a prompt's extent: masks float32 (slices, rows, columns)."""
 
     masks: np.ndarray
     score: float
+    found: bool
 
     def on_slice(self, number: int, prompt: Prompt) -> Seen:
         """What is seen on one slice of the extent."""
-        return Seen(self.masks[number - prompt.extent[0]], self.score, self.score > 0)
+        return Seen(self.masks[number - prompt.extent[0]], self.score, self.found)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class NnInteractive:
             def ask(prompt: Prompt = prompt) -> Any:
                 return self._seen(target, pair, prompt)
 
-            with quiet(), cpu_threads(self.threads):
+            with quiet(), cpu_threads(self.threads), _same_draws():
                 answer: Any = attempted(ask)
             found.append(answer)
         return found
@@ -113,12 +115,23 @@ class NnInteractive:
         session.add_point_interaction(tuple(point), include_interaction=True)
         second = self._part(target, pair, prompt)
         marked = int(first.sum()) + int(second.sum())
-        overlap = 2 * int((first & second).sum()) / marked if marked else 0.0
-        return SeenInVolume((first.astype(np.float32) + second) / 2, overlap)
+        both = int((first & second).sum())
+        return SeenInVolume((first.astype(np.float32) + second) / 2, 2 * both / marked if marked else 1.0, both > 0)
 
     def _part(self, target: np.ndarray, pair: Pair, prompt: Prompt) -> np.ndarray:
         """The marked voxels of a prompt's extent and region, a bool copy."""
         return pair.stack(target)[slice(*prompt.extent), *prompt.window] > 0
+
+
+@contextmanager
+def _same_draws() -> Iterator[None]:
+    """Inside the block numpy's global generator begins anew: nnInteractive draws where it refines a large object."""
+    before = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 def nninteractive_teacher(folder: Path, device: str = "auto", threads: int | None = None) -> NnInteractive:

@@ -67,8 +67,13 @@ def save_sam(folder: Path, kind: str = "sam", **save: Any) -> Path:
             "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
             "fpn_hidden_size": 16,
         }
-        model = transformers.Sam2Model(transformers.Sam2Config(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder))
-        picture: dict[str, Any] = {"size": {"height": SIDE, "width": SIDE}, "image_processor_type": "Sam2ImageProcessor"}
+        model = transformers.Sam2Model(
+            transformers.Sam2Config(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
+        )
+        picture: dict[str, Any] = {
+            "size": {"height": SIDE, "width": SIDE},
+            "image_processor_type": "Sam2ImageProcessor",
+        }
     else:
         vision = {
             "hidden_size": 32, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -77,9 +82,7 @@ def save_sam(folder: Path, kind: str = "sam", **save: Any) -> Path:
         }  # fmt: skip
         if kind == "sam":
             model = transformers.SamModel(
-                transformers.SamConfig(
-                    vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder
-                )
+                transformers.SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
             )
         else:
             model = transformers.SamHQModel(

@@ -164,9 +164,7 @@ def test_models_of_other_inputs_and_outputs_are_refused(tmp_path: Path) -> None:
             [helper.make_tensor_value_info("z", kind, out)],
         )
         file = save_onnx(tmp_path / "model.onnx")
-        onnx.save(
-            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(file)
-        )
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(file))
         return file
 
     identity = helper.make_node("Identity", ["a"], ["z"])

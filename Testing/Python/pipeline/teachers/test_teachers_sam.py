@@ -88,7 +88,10 @@ def test_empty_masks_everywhere_are_a_failure_and_not_no_change(saved: Path) -> 
     teacher = sam_teacher(saved, "cpu", 1)
     believing(teacher, lambda pixels: torch.full((1, 1, 1, 16, 16), -9.0))
     said = dict(teacher.judged(small_pair(), [1, NEW[0]], lambda: None))
-    assert isinstance(said[1], Opinion) and said[NEW[0]] == "The teacher found no object at the one place where the visits differ."
+    assert (
+        isinstance(said[1], Opinion)
+        and said[NEW[0]] == "The teacher found no object at the one place where the visits differ."
+    )
 
 
 def test_masks_that_are_not_finite_and_errors_of_the_model_are_told_slice_by_slice(saved: Path) -> None:

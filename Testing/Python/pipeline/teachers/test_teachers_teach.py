@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -211,3 +213,20 @@ def test_unknown_teachers_and_cases_are_named(study: Study) -> None:
         teacher_named("default", onnx_input=Path("x.json"))
     with pytest.raises(BadInput, match="no case 'c'"):
         teach(study, Speaker(), cases=["c"])
+
+
+def test_a_process_that_dies_leaves_whole_cases_and_a_partial_one_that_goes_on(study: Study) -> None:
+    script = (
+        f"import os, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_teachers_teach import Speaker, half\n"
+        "from LMIALLib.pipeline.teachers import one_case, teaching\nfrom LMIALLib.study.store import Study\n"
+        "one_case.WRITTEN_EVERY, asked = 0.0, []\n"
+        "def say(number):\n    asked.append(number)\n    return half(0.3) if len(asked) < 7 else os._exit(9)\n"
+        f"teaching.teach(Study.open({str(study.folder)!r}, read_only=True), Speaker(say))\n"
+    )
+    died = subprocess.run([sys.executable, "-c", script], timeout=120, check=False)
+    assert died.returncode == 9
+    assert stored(study, "a").done.all() and list(np.flatnonzero(stored(study, "b").done)) == [0, 1, 2, 5]
+    going_on = Speaker()
+    teach(study, going_on, existing="keep")
+    assert going_on.asked == [3, 4] and stored(study, "b").done.all()
