@@ -141,8 +141,8 @@ def _stored(study: Study, teacher: Teacher, cases: Iterable[Case], existing: str
     found: dict[str, Pseudo] = {}
     for case in cases:
         before = read_pseudo(study, teacher.id, case.name)
-        if before is None:
-            continue
+        if before is None or before.made_by.get("pair") != case.digest:
+            continue  # nothing, or of another pair
         if existing == "refuse":
             raise BadInput(
                 f"{case.name} has pseudo-labels of the teacher {teacher.id} already.",

@@ -47,54 +47,61 @@ def small_study(folder: Path, cases: tuple[str, ...] = ("a",), axis: int = 0) ->
 
 
 def save_sam(folder: Path, kind: str = "sam", **save: Any) -> Path:
-    """A random SAM, SAM-HQ or SAM 2 of a few thousand parameters, with its picture settings, as downloads have it."""
+    """A random SAM of a few thousand parameters, with its picture settings, as downloads have it.
+
+    ``kind``: the type of a model in ``transformers``; SAM 2.1 comes as "sam2_video".
+    """
     import torch
     import transformers
 
     torch.manual_seed(1)
-    prompt = {"hidden_size": 16, "image_size": SIDE, "patch_size": 16, "mask_input_channels": 4}
+    side = 112 if kind == "sam3_tracker" else SIDE
+    prompt = {"hidden_size": 16, "image_size": side, "patch_size": 16, "mask_input_channels": 4}
     decoder = {"hidden_size": 16, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
-    if kind == "sam2":
-        backbone = {
-            "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1,
-            "image_size": [SIDE, SIDE], "blocks_per_stage": [1, 1, 1, 1], "embed_dim_per_stage": [8, 16, 32, 64],
-            "num_attention_heads_per_stage": [1, 1, 1, 1], "window_size_per_stage": [2, 2, 2, 2],
-            "global_attention_blocks": [], "window_positional_embedding_background_size": [2, 2],
-        }  # fmt: skip
-        vision: dict[str, Any] = {
-            "backbone_config": backbone,
-            "backbone_channel_list": [64, 32, 16, 8],
-            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
-            "fpn_hidden_size": 16,
-        }
-        model = transformers.Sam2Model(
-            transformers.Sam2Config(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
-        )
-        picture: dict[str, Any] = {
-            "size": {"height": SIDE, "width": SIDE},
-            "image_processor_type": "Sam2ImageProcessor",
-        }
+    layers: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    plain = {
+        **layers, "output_channels": 16, "image_size": side, "patch_size": 16, "window_size": 2,
+        "global_attn_indexes": [1], "num_pos_feats": 8, "mlp_dim": 64,
+    }  # fmt: skip
+    hiera = {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [side, side],
+        "blocks_per_stage": [1, 1, 1, 1], "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 1, 1, 1], "window_size_per_stage": [2, 2, 2, 2],
+        "global_attention_blocks": [], "window_positional_embedding_background_size": [2, 2],
+    }  # fmt: skip
+    pyramid = {
+        "backbone_config": hiera, "backbone_channel_list": [64, 32, 16, 8],
+        "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]], "fpn_hidden_size": 16,
+    }  # fmt: skip
+    vit = {
+        **layers, "model_type": "sam3_vit_model", "intermediate_size": 64, "image_size": side, "patch_size": 14,
+        "window_size": 4, "global_attn_indexes": [1], "pretrain_image_size": side,
+    }  # fmt: skip
+    tracker = {
+        "backbone_config": vit, "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]], "fpn_hidden_size": 16,
+    }  # fmt: skip
+    name, vision, more = {
+        "sam": ("Sam", plain, {}),
+        "sam_hq": ("SamHQ", plain, {"vit_dim": 32}),
+        "sam2": ("Sam2", pyramid, {}),
+        "sam2_video": ("Sam2Video", pyramid, {}),
+        "sam3_tracker": ("Sam3Tracker", tracker, {}),
+    }[kind]
+    if kind == "sam3_tracker":
+        prompt["patch_size"] = 14
+    config = getattr(transformers, f"{name}Config")(
+        vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config={**decoder, **more}
+    )
+    getattr(transformers, f"{name}Model")(config).save_pretrained(folder, **save)
+    size = {"longest_edge": side} if kind in ("sam", "sam_hq") else {"height": side, "width": side}
+    picture = {"size": size, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+    if kind in ("sam", "sam_hq"):
+        picture |= {"image_processor_type": "SamImageProcessor", "pad_size": {"height": side, "width": side}}
+    if kind == "sam2_video":
+        said: dict[str, Any] = {"image_processor": picture, "processor_class": "Sam2VideoProcessor"}
+        (folder / "processor_config.json").write_text(json.dumps(said), encoding="utf-8")
     else:
-        vision = {
-            "hidden_size": 32, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-            "image_size": SIDE, "patch_size": 16, "window_size": 2, "global_attn_indexes": [1], "num_pos_feats": 8,
-            "mlp_dim": 64,
-        }  # fmt: skip
-        if kind == "sam":
-            model = transformers.SamModel(
-                transformers.SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
-            )
-        else:
-            model = transformers.SamHQModel(
-                transformers.SamHQConfig(
-                    vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config={**decoder, "vit_dim": 32}
-                )
-            )
-        pad = {"height": SIDE, "width": SIDE}
-        picture = {"size": {"longest_edge": SIDE}, "pad_size": pad, "image_processor_type": "SamImageProcessor"}
-    model.save_pretrained(folder, **save)
-    picture |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "rescale_factor": 1 / 255}
-    (folder / "preprocessor_config.json").write_text(json.dumps(picture), encoding="utf-8")
+        (folder / "preprocessor_config.json").write_text(json.dumps(picture), encoding="utf-8")
     return folder
 
 

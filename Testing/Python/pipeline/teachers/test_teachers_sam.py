@@ -21,6 +21,7 @@ from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.pipeline.teachers.prompts import Prompt
 from LMIALLib.pipeline.teachers.sam import Frame, sam_teacher
+from LMIALLib.pipeline.teachers.sam_folder import ARCHITECTURES
 from LMIALLib.pipeline.teachers.teacher import Opinion
 from LMIALLib.pipeline.teachers.teaching import teach
 
@@ -36,7 +37,7 @@ def folder(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "sam"))
 
 
-@pytest.mark.parametrize("kind", ["sam", "sam_hq", "sam2"])
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_each_kind_of_sam_is_loaded_and_asked_at_every_difference(kind: str, tmp_path: Path) -> None:
     teacher = sam_teacher(save_sam(tmp_path / kind, kind), "cpu", 1)
     assert teacher.made_by["architecture"] == kind and teacher.id.startswith("sam-")

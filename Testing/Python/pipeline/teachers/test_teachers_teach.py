@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.network.prediction import predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pipeline.pseudo import Pseudo, read_pseudo
+from LMIALLib.pipeline.pseudo import Pseudo, read_pseudo, write_pseudo
 from LMIALLib.pipeline.teachers.bundled import bundled_teacher
 from LMIALLib.pipeline.teachers.choosing import teacher_named
 from LMIALLib.pipeline.teachers.teacher import Check, Opinion
@@ -131,6 +132,17 @@ def test_what_is_there_is_neither_repeated_nor_replaced_unless_asked(study: Stud
         teach(study, Speaker(threshold=5), existing="keep")
     with pytest.raises(WrongUse, match="overwrite"):
         teach(study, Speaker(), existing="overwrite")
+
+
+def test_pseudo_labels_go_with_their_case_and_those_of_another_pair_count_for_nothing(study: Study) -> None:
+    teach(study, Speaker())
+    study.remove_case("a")
+    assert not (study.folder / "pseudo" / "speaker-1" / "a").exists()
+    made = stored(study, "b")
+    write_pseudo(study, "speaker-1", "b", replace(made, made_by={**made.made_by, "pair": "another"}))
+    again = Speaker()
+    teach(study, again)
+    assert again.asked == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("stop", ["cancelled", "interrupted"])
