@@ -106,6 +106,8 @@ def _tell(taught: Taught) -> None:
             markup=False,
         )
         _tell_failed(case)
+    for name, why in taught.left_out.items():
+        ERR.print(f"{name} was left out: {why}", style="yellow", markup=False)
     OUT.print(f"Teacher: {taught.teacher}. These are opinions: no slice counts as read.", markup=False)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import LMIALLib
-from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
+from LMIALLib.errors import BadInput
+from LMIALLib.pipeline.pseudo import RECORD, Pseudo, pseudo_folder, write_pseudo
 from LMIALLib.pipeline.teachers.teacher import Opinion, Teacher, objection
 from LMIALLib.study.cases import Case
 from LMIALLib.study.store import Study
@@ -18,6 +19,10 @@ from LMIALLib.worker.progress import Cancelled
 WRITTEN_EVERY = 60.0
 """Seconds between two writings of a case that is not complete."""
 FORGOTTEN = "The teacher left this slice out."
+
+
+class UnreadablePair(BadInput):
+    """The pair of this case cannot be read; others may be."""
 
 
 class CaseLesson:
@@ -29,11 +34,16 @@ class CaseLesson:
     Args:
         study, teacher, case: who is asked about what.
         before: pseudo-labels to go on from, or None.
+
+    Raises UnreadablePair when the files of the pair are missing or broken.
     """
 
     def __init__(self, study: Study, teacher: Teacher, case: Case, before: Pseudo | None) -> None:
         self._study, self._teacher, self._case = study, teacher, case
-        self._pair = study.load_pair(case.name)
+        try:
+            self._pair = study.load_pair(case.name)
+        except BadInput as problem:
+            raise UnreadablePair(problem.sentence, problem.hint) from problem
         brain = self._pair.stack(self._pair.mask)
         self._empty = np.asarray(~brain.any(axis=(1, 2)))
         self._failed: dict[int, str] = {}
@@ -64,11 +74,11 @@ class CaseLesson:
                 self._take(number, said)
                 tell(self._finished)
                 if time.monotonic() - written > WRITTEN_EVERY:
-                    self._write()
+                    self.write()
                     written = time.monotonic()
         except (Cancelled, KeyboardInterrupt):
             if self._finished > begun:
-                self._write()
+                self.write()
             raise
         for number in self._missing():
             self._failed[number] = FORGOTTEN
@@ -90,6 +100,14 @@ class CaseLesson:
         probability, confidence = (self._pair.unstack(stack).copy() for stack in (self._probability, self._confidence))
         return Pseudo(probability, confidence, self._done.copy(), dict(self._failed), made_by)
 
+    def write(self) -> None:
+        """Keep what there is by now."""
+        write_pseudo(self._study, self._teacher.id, self._case.name, self.pseudo())
+
+    def forget(self) -> None:
+        """Let nothing count that was kept of this case on the way."""
+        (pseudo_folder(self._study, self._teacher.id, self._case.name) / RECORD).unlink(missing_ok=True)
+
     @property
     def _finished(self) -> int:
         return int(self._done.sum()) + len(self._failed)
@@ -104,6 +122,3 @@ class CaseLesson:
             return
         self._probability[number], self._confidence[number] = said.probability, said.confidence
         self._done[number] = True
-
-    def _write(self) -> None:
-        write_pseudo(self._study, self._teacher.id, self._case.name, self.pseudo())

@@ -6,14 +6,16 @@ when the work is stopped, so that going on repeats a minute of it at most.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
-from LMIALLib.pipeline.pseudo import Pseudo, read_pseudo, write_pseudo
-from LMIALLib.pipeline.teachers.one_case import CaseLesson
+from LMIALLib.pipeline.pseudo import RECORD, Pseudo, pseudo_folder, read_pseudo
+from LMIALLib.pipeline.teachers.one_case import CaseLesson, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
 from LMIALLib.study.cases import Case
 from LMIALLib.study.store import Study
@@ -50,10 +52,18 @@ class TaughtCase:
 
 @dataclass(frozen=True)
 class Taught:
-    """What a stage left: the teacher's id, and each case that is complete; ``cancelled``: whether others wait."""
+    """What a stage left.
+
+    Attributes:
+        teacher: its id, the name of its folder.
+        cases: those that are complete.
+        left_out: case to the sentence why its pair could not be read; the others were taught.
+        cancelled: whether it was stopped and cases wait.
+    """
 
     teacher: str
     cases: tuple[TaughtCase, ...]
+    left_out: Mapping[str, str]
     cancelled: bool
 
 
@@ -78,44 +88,44 @@ def teach(
         cancelled: asked between slices; what was done is kept.
 
     Raises WrongUse for another ``existing``, BadInput for an unknown case, for pseudo-labels that are there already
-    or were made with other settings, and for a folder that may not be written to; LMIALError when the teacher fails
-    on every slice of the first case, of which nothing is kept then.
+    or were made with other settings, for a folder that may not be written to, and when no pair can be read; LMIALError
+    when the teacher fails on every slice of the first case, of which nothing is kept then.
     """
     if existing not in EXISTING:
         raise WrongUse(f"existing={existing!r} is unknown; use one of {', '.join(EXISTING)}.")
     wanted = [study.case(name) for name in cases] if cases is not None else list(study.cases())
     if not wanted:
         raise BadInput(f"the study {study.folder} has no case to teach about.", "Add one with: lmial add")
-    there = _stored(study, teacher, wanted, existing)
+    records = {} if existing == "replace" else _records(study, teacher, wanted, keep=existing == "keep")
     with disk_errors("making the folder of pseudo-labels"):
         (study.folder / "pseudo" / teacher.id).mkdir(parents=True, exist_ok=True)
     done, total = 0, sum(case.n_slices for case in wanted)
     finished: list[TaughtCase] = []
+    left_out: dict[str, str] = {}
     for place, case in enumerate(wanted, start=1):
-        before = there.get(case.name)
-        if before is not None and _complete(before):
+
+        def tell(slices: int, base: int = done, where: str = f"{case.name}, case {place} of {len(wanted)}") -> None:
+            progress(base + slices, total, where)
+
+        record = records.get(case.name)
+        before = read_pseudo(study, teacher.id, case.name) if record else None
+        if before is not None and record is not None and _complete(record):
             finished.append(summary(case, before, already=True))
         elif cancelled():
-            return Taught(teacher.id, tuple(finished), True)
+            return Taught(teacher.id, tuple(finished), left_out, True)
         else:
-            lesson = CaseLesson(study, teacher, case, before)
-            where = f"{case.name}, case {place} of {len(wanted)}"
-
-            def tell(slices: int, base: int = done, where: str = where) -> None:
-                progress(base + slices, total, where)
-
             try:
-                pseudo = lesson.finish(tell, cancelled)
+                lesson = CaseLesson(study, teacher, case, before)
+                finished.append(_taught(lesson, case, tell, cancelled, first=not finished))
             except Cancelled:
-                return Taught(teacher.id, tuple(finished), True)
-            if not finished and lesson.wholly_failed():
-                why = next(iter(pseudo.failed.values()))
-                raise LMIALError(f"The teacher failed on every slice of {case.name}, the first case: {why}")
-            write_pseudo(study, teacher.id, case.name, pseudo)
-            finished.append(summary(case, pseudo, already=False))
+                return Taught(teacher.id, tuple(finished), left_out, True)
+            except UnreadablePair as problem:
+                left_out[case.name] = problem.sentence
         done += case.n_slices
         progress(done, total, f"{case.name} is done")
-    return Taught(teacher.id, tuple(finished), False)
+    if not finished:
+        raise BadInput(f"No pair can be read. {next(iter(left_out.values()))}", "See: lmial check")
+    return Taught(teacher.id, tuple(finished), left_out, False)
 
 
 def summary(case: Case, pseudo: Pseudo, *, already: bool) -> TaughtCase:
@@ -134,28 +144,45 @@ def summary(case: Case, pseudo: Pseudo, *, already: bool) -> TaughtCase:
     )
 
 
-def _stored(study: Study, teacher: Teacher, cases: Iterable[Case], existing: str) -> dict[str, Pseudo]:
-    """Pseudo-labels to go on from, by case. Raises BadInput for those that must neither be replaced nor mixed with."""
-    if existing == "replace":
-        return {}
-    found: dict[str, Pseudo] = {}
+def _taught(
+    lesson: CaseLesson, case: Case, tell: Callable[[int], None], cancelled: Callable[[], bool], *, first: bool
+) -> TaughtCase:
+    """Finish a case and keep it. Raises LMIALError when the teacher failed on all of the first one."""
+    pseudo = lesson.finish(tell, cancelled)
+    if first and lesson.wholly_failed():
+        lesson.forget()
+        why = next(iter(pseudo.failed.values()))
+        raise LMIALError(f"The teacher failed on every slice of {case.name}, the first case: {why}")
+    lesson.write()
+    return summary(case, pseudo, already=False)
+
+
+def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: bool) -> dict[str, dict[str, Any]]:
+    """What is known of the pseudo-labels that are there, by case, without their volumes.
+
+    Raises BadInput where there are some and they shall not be kept, and for those that must not be mixed with new ones.
+    """
+    found: dict[str, dict[str, Any]] = {}
     for case in cases:
-        before = read_pseudo(study, teacher.id, case.name)
-        if before is None or before.made_by.get("pair") != case.digest:
+        file = pseudo_folder(study, teacher.id, case.name) / RECORD
+        record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        if record is None or record["made_by"].get("pair") != case.digest:
             continue  # nothing, or of another pair
-        if existing == "refuse":
+        if not keep:
             raise BadInput(
                 f"{case.name} has pseudo-labels of the teacher {teacher.id} already.",
                 "Go on with what is missing: --resume. Make all anew: --again.",
             )
-        if any(before.made_by.get(key) != teacher.made_by[key] for key in ("kind", "weights", "settings")):
+        settings = json.loads(json.dumps(dict(teacher.made_by)))
+        if any(record["made_by"].get(key) != settings[key] for key in ("kind", "weights", "settings")):
             raise BadInput(
                 f"The pseudo-labels of {case.name} were made by {teacher.id} with other weights or settings.",
                 "Make all anew: --again.",
             )
-        found[case.name] = before
+        found[case.name] = record
     return found
 
 
-def _complete(pseudo: Pseudo) -> bool:
-    return int(pseudo.done.sum()) + len(pseudo.failed) >= len(pseudo.done)
+def _complete(record: Mapping[str, Any]) -> bool:
+    """Whether each slice was judged or failed."""
+    return len(record["done"]) + len(record["failed"]) >= int(record["slices"])

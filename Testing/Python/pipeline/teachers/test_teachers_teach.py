@@ -134,6 +134,14 @@ def test_what_is_there_is_neither_repeated_nor_replaced_unless_asked(study: Stud
         teach(study, Speaker(), existing="overwrite")
 
 
+def test_a_pair_that_cannot_be_read_is_named_and_the_others_are_taught(study: Study) -> None:
+    (study.pair_folder("a") / "mask.nrrd").unlink()
+    taught = teach(study, Speaker())
+    assert [case.case for case in taught.cases] == ["b"] and "mask.nrrd" in taught.left_out["a"]
+    with pytest.raises(BadInput, match=r"No pair can be read. .*mask.nrrd"):
+        teach(study, Speaker(), cases=["a"])
+
+
 def test_pseudo_labels_go_with_their_case_and_those_of_another_pair_count_for_nothing(study: Study) -> None:
     teach(study, Speaker())
     study.remove_case("a")
@@ -190,7 +198,10 @@ def test_a_case_on_its_way_is_written_now_and_then(study: Study, monkeypatch: py
     assert seen == [0, 3, 4, 5]
 
 
-def test_a_teacher_that_fails_everywhere_stops_at_the_first_case_and_leaves_nothing(study: Study) -> None:
+def test_a_teacher_that_fails_everywhere_stops_at_the_first_case_and_leaves_nothing(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("LMIALLib.pipeline.teachers.one_case.WRITTEN_EVERY", 0.0)
     with pytest.raises(LMIALError, match="every slice of a, the first case: No"):
         teach(study, Speaker(lambda number: "No."))
     assert read_pseudo(study, "speaker-1", "a") is None
