@@ -64,17 +64,32 @@ class Sam:
             yield number, opinion
 
     def _seen(self, picture: np.ndarray, asked: list[Prompt]) -> list[Seen]:
+        """As ``_answered``; where a GPU has not enough memory for one picture, all goes on on the CPU, and is noted."""
+        import torch
+
+        try:
+            return self._answered(picture, asked)
+        except torch.OutOfMemoryError:
+            if self.device == "cpu" or "notes" in self.made_by:
+                raise
+            self.made_by["notes"] = [f"out of memory on {self.device}: went on on the CPU"]
+            self.loaded.model.to("cpu")
+            torch.cuda.empty_cache()
+        return self._answered(picture, asked)
+
+    def _answered(self, picture: np.ndarray, asked: list[Prompt]) -> list[Seen]:
         """What the model segments in a picture, uint8 (rows, columns), at each prompt."""
         import torch
         from torch.nn import functional
 
+        device = self.loaded.model.device
         frame = Frame(picture.shape, self.loaded.picture.side, self.loaded.picture.keeps_shape)
         with torch.inference_mode():
             answer = self.loaded.model(
-                pixel_values=self._pixels(picture, frame).to(self.device),
-                input_boxes=frame.boxes(asked).to(self.device),
-                input_points=frame.points(asked).to(self.device),
-                input_labels=torch.ones((1, len(asked), 1), dtype=torch.long, device=self.device),
+                pixel_values=self._pixels(picture, frame).to(device),
+                input_boxes=frame.boxes(asked).to(device),
+                input_points=frame.points(asked).to(device),
+                input_labels=torch.ones((1, len(asked), 1), dtype=torch.long, device=device),
                 multimask_output=False,
             )
             whole = functional.interpolate(

@@ -1,7 +1,7 @@
 """Stage 1 of the pipeline: a teacher's opinion of every slice of every case, kept by `LMIALLib.pipeline.pseudo`.
 
 A case is complete when each of its slices was judged or failed. What is there of a case is written every minute and
-when the work is stopped, so that going on repeats a minute of it at most.
+when the work is stopped, so that going on repeats about a minute of it, at worst one case.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,20 @@ def test_masks_that_are_not_finite_and_errors_of_the_model_are_told_slice_by_sli
     teacher.loaded.model.register_forward_pre_hook(breaks)
     (said,) = (said for _, said in teacher.judged(small_pair(), [NEW[0]], lambda: None))
     assert said == "There is not enough memory for this slice on this device."
+
+
+def test_a_gpu_without_enough_memory_hands_over_to_the_cpu_and_says_so(saved: Path) -> None:
+    teacher = replace(sam_teacher(saved, "cpu", 1), device="cuda")
+    full = [True]
+
+    def once(*given: object) -> None:
+        if full.pop() if full else False:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    believing(teacher, bright)
+    teacher.loaded.model.register_forward_pre_hook(once)
+    assert isinstance(dict(teacher.judged(small_pair(), [NEW[0]], lambda: None))[NEW[0]], Opinion)
+    assert teacher.made_by["notes"] == ["out of memory on cuda: went on on the CPU"]
 
 
 def test_pictures_are_prepared_as_the_library_itself_prepares_them(saved: Path) -> None:
