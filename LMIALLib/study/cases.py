@@ -206,8 +206,8 @@ class Cases(StudyDatabase):
         with disk_errors(f"moving {case.name} to {kept}"):
             os.replace(self.folder / "cases" / case.name, kept / "case")
             flush_folder(kept)
-        for maps in (self.folder / "maps").glob(f"*/{case.name}"):
-            shutil.rmtree(maps, ignore_errors=True)  # derivable
+        for opinions in (*self.folder.glob(f"maps/*/{case.name}"), *self.folder.glob(f"pseudo/*/{case.name}")):
+            shutil.rmtree(opinions, ignore_errors=True)  # derivable, and wrong for another case of this name
         return kept
 
     def pair_folder(self, case_name: str, pair_number: int | None = None) -> Path:

@@ -1,0 +1,138 @@
+"""The command that asks a teacher, a model from elsewhere or the bundled one, about every slice of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from LMIALLib.cli.console import ERR, OUT, document, guarded
+from LMIALLib.cli.opening import study_at
+from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.errors import WrongUse
+
+if TYPE_CHECKING:
+    from LMIALLib.pipeline.teachers.teaching import Taught, TaughtCase
+    from LMIALLib.pipeline.teachers.trial import TriedSlice
+
+MOST_REASONS = 5
+"""Failed slices that are told one by one; all of them stand in the study."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command()(guarded(teach))
+
+
+def teach(
+    study: StudyFolder,
+    teacher: Annotated[
+        str,
+        typer.Option("--teacher", metavar="default|sam:FOLDER|nninteractive:FOLDER|onnx:FILE", help="Who is asked."),
+    ] = "default",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", metavar="N", min=1, help="Only try the N most different slices of the first (or each) case."
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Make anew what this teacher has made already.")] = False,
+    case: Annotated[
+        list[str], typer.Option("--case", metavar="NAME", help="Only this case; may be given several times.")
+    ] = [],  # noqa: B006 - typer copies it
+    onnx_input: Annotated[
+        Path | None, typer.Option("--onnx-input", metavar="FILE", help="States what an ONNX file takes; FILE.json.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where it computes.")] = "auto",
+    threads: Annotated[int | None, typer.Option("--threads", metavar="N", min=1, help="CPU threads.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let a teacher give pseudo-labels with confidence for every slice. They are opinions and never count as read."""
+    from LMIALLib.pipeline.teachers.choosing import teacher_named
+    from LMIALLib.pipeline.teachers.teaching import teach as run
+    from LMIALLib.pipeline.teachers.trial import try_teacher
+
+    if resume and again:
+        raise WrongUse("--resume goes on with what is there, --again makes it anew: choose one.")
+    if limit is not None and (resume or again):
+        raise WrongUse("--limit only tries the teacher and stores nothing; --resume and --again do not go with it.")
+    with study_at(study) as opened:
+        cases = [opened.case(name).name for name in case] or None
+        asked = teacher_named(teacher, device=device, threads=threads, onnx_input=onnx_input)
+        with _bar() as progress:
+            if limit is not None:
+                tried = try_teacher(opened, asked, limit, cases=cases, progress=progress)
+            else:
+                existing = "keep" if resume else "replace" if again else "refuse"
+                taught = run(opened, asked, cases=cases, existing=existing, progress=progress)
+    if limit is not None:
+        if as_json:
+            document({"teacher": asked.id, "made_by": dict(asked.made_by), "tried": [asdict(one) for one in tried]})
+        else:
+            _tell_trial(tried, study, teacher)
+    elif as_json:
+        document({**asdict(taught), "made_by": dict(asked.made_by)})
+    else:
+        _tell(taught)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on stderr with the time left; nothing is drawn where stderr is not a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+        task = bar.add_task("teach", total=None)
+
+        def tell(done: int, total: int, sentence: str) -> None:
+            bar.update(task, completed=done, total=total, description=sentence)
+
+        yield tell
+
+
+def _tell(taught: Taught) -> None:
+    for case in taught.cases:
+        already = " There already." if case.already else ""
+        OUT.print(
+            f"{case.case}: {case.judged} of {case.slices - case.empty} slices judged, {case.empty} empty (no brain), "
+            f"{len(case.failed)} failed; change on {case.changed} slices, {case.changed_ml:.2f} ml.{already}",
+            markup=False,
+        )
+        _tell_failed(case)
+    for name, why in taught.left_out.items():
+        ERR.print(f"{name} was left out: {why}", style="yellow", markup=False)
+    OUT.print(f"Teacher: {taught.teacher}. These are opinions: no slice counts as read.", markup=False)
+
+
+def _tell_failed(case: TaughtCase) -> None:
+    for number, why in sorted(case.failed.items())[:MOST_REASONS]:
+        ERR.print(f"{case.case}, slice {number}: {why}", style="yellow", markup=False)
+    if len(case.failed) > MOST_REASONS:
+        ERR.print(f"{case.case}: {len(case.failed) - MOST_REASONS} more slices failed.", style="yellow", markup=False)
+
+
+def _tell_trial(tried: tuple[TriedSlice, ...], study: Path, teacher: str) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("case", "slice", "difference", "changed mm²", "highest p", "confidence", "seconds", "failed"):
+        table.add_column(name, justify="left" if name in ("case", "failed") else "right")
+    for one in tried:
+        figures = [
+            "" if value is None else f"{value:.{digits}f}"
+            for value, digits in ((one.changed_mm2, 0), (one.highest, 2), (one.confidence, 2))
+        ]
+        table.add_row(
+            one.case, str(one.slice), f"{one.difference:.0f}", *figures, f"{one.seconds:.1f}", one.failed or "no"
+        )
+    OUT.print(table)
+    OUT.print(
+        f"Nothing was stored. All slices: lmial teach {quote(str(study))} --teacher {quote(teacher)}", markup=False
+    )

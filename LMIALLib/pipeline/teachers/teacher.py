@@ -1,0 +1,105 @@
+"""What a teacher is: something that looks at slices of a pair and says of each what changed, or why it cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from LMIALLib.errors import LMIALError
+from LMIALLib.pairs.pair import Pair
+from LMIALLib.worker.progress import Cancelled
+
+Check = Callable[[], None]
+"""Called between steps of the work; raises `Cancelled` when it was asked to stop."""
+
+LARGEST_SENTENCE = 300
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a teacher thinks of one slice.
+
+    Attributes:
+        probability: of change, float32 (rows, columns), 0 to 1.
+        confidence: in that, float32 (rows, columns), 0 to 1.
+    """
+
+    probability: np.ndarray
+    confidence: np.ndarray
+
+
+class Teacher(Protocol):
+    """A loaded teacher.
+
+    Attributes:
+        id: names its folder in a study; the same weights and settings give the same id.
+        made_by: ``kind``, ``weights`` (a digest), ``settings``, ``versions`` and what else shaped it, JSON-ready.
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def made_by(self) -> Mapping[str, Any]: ...
+
+    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, Opinion | str]]:
+        """An opinion of each of some slices that hold brain, in any order; a sentence where there is none."""
+
+
+def margin(probability: np.ndarray) -> np.ndarray:
+    """Confidence of a plain probability, |2 p - 1|: 0 where it is a toss of a coin, 1 where it is certain."""
+    return np.abs(2 * probability - 1).astype(np.float32)
+
+
+def attempted(judge: Callable[[], Opinion | str]) -> Opinion | str:
+    """What ``judge()`` says, or why it failed. A model from elsewhere can fail in any way, and one slice on which it
+    does must not end the teaching of a thousand pairs; what LMIAL itself raises goes on."""
+    try:
+        return judge()
+    except (Cancelled, LMIALError):
+        raise
+    except MemoryError:
+        return "There is not enough memory for this slice."
+    except Exception as error:
+        if "out of memory" in str(error).lower():
+            return "There is not enough memory for this slice on this device."
+        return f"The teacher failed: {told(error)}"
+
+
+def told(error: BaseException) -> str:
+    """Kind and first line of another library's error, as part of a sentence."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}"[:LARGEST_SENTENCE] if lines else type(error).__name__
+
+
+@contextmanager
+def cpu_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many CPU threads inside the block; None keeps its own number.
+
+    Not ``network.device.reproducible``: models from elsewhere use operations that have no deterministic form on a GPU.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(max(1, count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def objection(opinion: Opinion, shape: tuple[int, int]) -> str:
+    """Why an opinion is none, or an empty string: another shape, values that are not finite or beyond 0 and 1."""
+    for name, values in (("probability", opinion.probability), ("confidence", opinion.confidence)):
+        if values.shape != shape:
+            return f"The teacher's {name} has the shape {values.shape}; the slice has {shape}."
+        if not np.isfinite(values).all():
+            return f"The teacher's {name} holds values that are not finite numbers."
+        if values.min(initial=0) < 0 or values.max(initial=0) > 1:
+            return f"The teacher's {name} runs from {values.min():.3g} to {values.max():.3g}; expected 0 to 1."
+    return ""

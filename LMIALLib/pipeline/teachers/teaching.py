@@ -1,0 +1,188 @@
+"""Stage 1 of the pipeline: a teacher's opinion of every slice of every case, kept by `LMIALLib.pipeline.pseudo`.
+
+A case is complete when each of its slices was judged or failed. What is there of a case is written every minute and
+when the work is stopped, so that going on repeats about a minute of it, at worst one case.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.pipeline.pseudo import RECORD, Pseudo, pseudo_folder, read_pseudo
+from LMIALLib.pipeline.teachers.one_case import CaseLesson, UnreadablePair
+from LMIALLib.pipeline.teachers.teacher import Teacher
+from LMIALLib.study.cases import Case
+from LMIALLib.study.store import Study
+from LMIALLib.worker.progress import Cancelled
+
+Progress = Callable[[int, int, str], None]
+EXISTING = ("refuse", "keep", "replace")
+
+
+@dataclass(frozen=True)
+class TaughtCase:
+    """What a teacher left of one case.
+
+    Attributes:
+        case: its name.
+        slices: of the pair, in all.
+        empty: slices without brain; their probability is 0 with confidence 1, and nobody was asked.
+        judged: slices with brain of which the teacher said something.
+        failed: slice number to the sentence why it did not.
+        changed: slices with a pixel of p >= 0.5.
+        changed_ml: volume of p >= 0.5.
+        already: whether nothing was left to do.
+    """
+
+    case: str
+    slices: int
+    empty: int
+    judged: int
+    failed: Mapping[int, str]
+    changed: int
+    changed_ml: float
+    already: bool
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a stage left.
+
+    Attributes:
+        teacher: its id, the name of its folder.
+        cases: those that are complete.
+        left_out: case to the sentence why its pair could not be read; the others were taught.
+        cancelled: whether it was stopped and cases wait.
+    """
+
+    teacher: str
+    cases: tuple[TaughtCase, ...]
+    left_out: Mapping[str, str]
+    cancelled: bool
+
+
+def teach(
+    study: Study,
+    teacher: Teacher,
+    *,
+    cases: Iterable[str] | None = None,
+    existing: str = "refuse",
+    progress: Progress = lambda done, total, sentence: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Taught:
+    """Ask a teacher about every slice of some cases, and keep what it says in ``pseudo/`` of the study.
+
+    Args:
+        study: open, also read-only: a reader may annotate meanwhile; only files beside the study's own are written.
+        cases: names; None for all.
+        existing: what happens to pseudo-labels of this teacher that are there: "refuse", "keep" (go on with what is
+            missing) or "replace".
+        progress: called with slices done, slices in all (empty ones and those that were there already included), and
+            where the work is.
+        cancelled: asked between slices; what was done is kept.
+
+    Raises WrongUse for another ``existing``, BadInput for an unknown case, for pseudo-labels that are there already
+    or were made with other settings, for a folder that may not be written to, and when no pair can be read; LMIALError
+    when the teacher fails on every slice of the first case, of which nothing is kept then.
+    """
+    if existing not in EXISTING:
+        raise WrongUse(f"existing={existing!r} is unknown; use one of {', '.join(EXISTING)}.")
+    wanted = [study.case(name) for name in cases] if cases is not None else list(study.cases())
+    if not wanted:
+        raise BadInput(f"the study {study.folder} has no case to teach about.", "Add one with: lmial add")
+    records = {} if existing == "replace" else _records(study, teacher, wanted, keep=existing == "keep")
+    with disk_errors("making the folder of pseudo-labels"):
+        (study.folder / "pseudo" / teacher.id).mkdir(parents=True, exist_ok=True)
+    done, total = 0, sum(case.n_slices for case in wanted)
+    finished: list[TaughtCase] = []
+    left_out: dict[str, str] = {}
+    for place, case in enumerate(wanted, start=1):
+
+        def tell(slices: int, base: int = done, where: str = f"{case.name}, case {place} of {len(wanted)}") -> None:
+            progress(base + slices, total, where)
+
+        record = records.get(case.name)
+        before = read_pseudo(study, teacher.id, case.name) if record else None
+        if before is not None and record is not None and _complete(record):
+            finished.append(summary(case, before, already=True))
+        elif cancelled():
+            return Taught(teacher.id, tuple(finished), left_out, True)
+        else:
+            try:
+                lesson = CaseLesson(study, teacher, case, before)
+                finished.append(_taught(lesson, case, tell, cancelled, first=not finished))
+            except Cancelled:
+                return Taught(teacher.id, tuple(finished), left_out, True)
+            except UnreadablePair as problem:
+                left_out[case.name] = problem.sentence
+        done += case.n_slices
+        progress(done, total, f"{case.name} is done")
+    if not finished:
+        raise BadInput(f"No pair can be read. {next(iter(left_out.values()))}", "See: lmial check")
+    return Taught(teacher.id, tuple(finished), left_out, False)
+
+
+def summary(case: Case, pseudo: Pseudo, *, already: bool) -> TaughtCase:
+    """What stands in the pseudo-labels of a case."""
+    called = np.moveaxis(pseudo.probability >= 0.5, case.axis, 0)
+    empty = len(pseudo.made_by.get("slices_without_brain", ()))
+    return TaughtCase(
+        case.name,
+        len(pseudo.done),
+        empty,
+        int(pseudo.done.sum()) - empty,
+        pseudo.failed,
+        int(called.any(axis=(1, 2)).sum()),
+        float(called.sum() * np.prod(case.grid.spacing) / 1000),
+        already,
+    )
+
+
+def _taught(
+    lesson: CaseLesson, case: Case, tell: Callable[[int], None], cancelled: Callable[[], bool], *, first: bool
+) -> TaughtCase:
+    """Finish a case and keep it. Raises LMIALError when the teacher failed on all of the first one."""
+    pseudo = lesson.finish(tell, cancelled)
+    if first and lesson.wholly_failed():
+        lesson.forget()
+        why = next(iter(pseudo.failed.values()))
+        raise LMIALError(f"The teacher failed on every slice of {case.name}, the first case: {why}")
+    lesson.write()
+    return summary(case, pseudo, already=False)
+
+
+def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: bool) -> dict[str, dict[str, Any]]:
+    """What is known of the pseudo-labels that are there, by case, without their volumes.
+
+    Raises BadInput where there are some and they shall not be kept, and for those that must not be mixed with new ones.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for case in cases:
+        file = pseudo_folder(study, teacher.id, case.name) / RECORD
+        record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        if record is None or record["made_by"].get("pair") != case.digest:
+            continue  # nothing, or of another pair
+        if not keep:
+            raise BadInput(
+                f"{case.name} has pseudo-labels of the teacher {teacher.id} already.",
+                "Go on with what is missing: --resume. Make all anew: --again.",
+            )
+        settings = json.loads(json.dumps(dict(teacher.made_by)))
+        if any(record["made_by"].get(key) != settings[key] for key in ("kind", "weights", "settings")):
+            raise BadInput(
+                f"The pseudo-labels of {case.name} were made by {teacher.id} with other weights or settings.",
+                "Make all anew: --again.",
+            )
+        found[case.name] = record
+    return found
+
+
+def _complete(record: Mapping[str, Any]) -> bool:
+    """Whether each slice was judged or failed."""
+    return len(record["done"]) + len(record["failed"]) >= int(record["slices"])

@@ -1,0 +1,107 @@
+"""A teacher tried on a few slices before it is let loose on a study; nothing is stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.pairs.pair import Pair
+from LMIALLib.pipeline.teachers.prompts import PromptSettings, excess_of_slices, standardised_difference
+from LMIALLib.pipeline.teachers.teacher import Opinion, Teacher, objection
+from LMIALLib.pipeline.teachers.teaching import Progress
+from LMIALLib.study.store import Study
+from LMIALLib.worker.progress import Cancelled
+
+
+@dataclass(frozen=True)
+class TriedSlice:
+    """What a teacher said of one slice.
+
+    Attributes:
+        case, slice: which.
+        difference: how different the visits are there, see ``prompts.excess_of_slices``.
+        changed_mm2: area with p >= 0.5; None where the teacher failed.
+        highest: highest probability; None where it failed.
+        confidence: mean over the brain of the slice; None where it failed.
+        seconds: since the slice before.
+        failed: why there is no opinion, or an empty string.
+    """
+
+    case: str
+    slice: int
+    difference: float
+    changed_mm2: float | None
+    highest: float | None
+    confidence: float | None
+    seconds: float
+    failed: str
+
+
+def try_teacher(
+    study: Study,
+    teacher: Teacher,
+    limit: int,
+    *,
+    cases: Sequence[str] | None = None,
+    progress: Progress = lambda done, total, sentence: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[TriedSlice, ...]:
+    """Ask a teacher about the ``limit`` most different slices of one case, or of each case that is named.
+
+    The other arguments as in ``teaching.teach``; when cancelled, what was tried by then is returned. Raises WrongUse
+    for a limit below 1, BadInput for an unknown case or a study without any.
+    """
+    if limit < 1:
+        raise WrongUse(f"A limit of {limit} slices was given; the least is 1.")
+    names = list(cases) if cases else [case.name for case in study.cases()][:1]
+    if not names:
+        raise BadInput(f"the study {study.folder} has no case to try a teacher on.", "Add one with: lmial add")
+    known = [study.case(name) for name in names]
+
+    def check() -> None:
+        if cancelled():
+            raise Cancelled
+
+    tried: list[TriedSlice] = []
+    total = sum(min(limit, case.n_slices) for case in known)
+    for case in known:
+        pair = study.load_pair(case.name)
+        differences = excess_of_slices(standardised_difference(pair, PromptSettings()), PromptSettings())
+        started = time.monotonic()
+        try:
+            for number, said in teacher.judged(pair, most_different(pair, differences, limit), check):
+                now = time.monotonic()
+                tried.append(_tried(case.name, number, float(differences[number]), said, pair, now - started))
+                started = now
+                progress(len(tried), total, f"{case.name}, slice {number}")
+        except Cancelled:
+            break
+    return tuple(tried)
+
+
+def most_different(pair: Pair, differences: np.ndarray, limit: int) -> list[int]:
+    """Numbers of the slices with brain whose visits differ most, the most different first."""
+    brain = np.flatnonzero(pair.stack(pair.mask).any(axis=(1, 2)))
+    return [int(number) for number in brain[np.argsort(-differences[brain], kind="stable")][:limit]]
+
+
+def _tried(case: str, number: int, difference: float, said: Opinion | str, pair: Pair, seconds: float) -> TriedSlice:
+    failed = objection(said, pair.slice_shape) if isinstance(said, Opinion) else said
+    if not isinstance(said, Opinion) or failed:
+        return TriedSlice(case, number, difference, None, None, None, seconds, failed)
+    rows_mm, columns_mm = pair.in_plane_spacing
+    brain = pair.stack(pair.mask)[number]
+    return TriedSlice(
+        case,
+        number,
+        difference,
+        float((said.probability >= 0.5).sum() * rows_mm * columns_mm),
+        float(said.probability.max()),
+        float(said.confidence[brain].mean()),
+        seconds,
+        "",
+    )
