@@ -23,6 +23,7 @@ def editor_node(scene: Any) -> Any:
         node = scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
         node.UnRegister(None)
         node.SetSingletonTag(TAG)
+        node.SetSaveWithScene(False)  # in a loaded scene it would point at whatever has the id of our segmentation
         node = scene.AddNode(node)
     return node
 
@@ -54,6 +55,7 @@ class Editor:
         widget.setEffectNameOrder(list(EFFECTS))
         widget.unorderedEffectsVisible = False
         layout.addWidget(widget)
+        slicer.util.findChild(widget, "SegmentationNodeComboBox").showHidden = True  # what we edit is in no list
         slicer.util.findChild(widget, "SegmentsTableView").setHideSegments([MASK_SEGMENT])
         self._undo, self._redo = (slicer.util.findChild(widget, name) for name in ("UndoButton", "RedoButton"))
 

@@ -27,15 +27,19 @@ def arrange(scene: Any, opened: CaseScene, subject: str, dates: dict[str, str]) 
         visits[visit] = tree.CreateStudyItem(patient, f"{word} {dates.get(visit, '')}".strip())
         tree.SetItemAttribute(visits[visit], OURS, opened.case)
     belong = [(node, visits[visit]) for (_, visit), node in opened.images.nodes.items()]
-    belong += [(opened.drawing.node, visits["follow_up"]), (opened.overlays.suggestion, visits["follow_up"])]
+    belong += [(opened.drawing.label, visits["follow_up"])]
     belong += [(opened.images.difference, patient), (opened.overlays.uncertainty, patient)]
     for node, parent in belong:
         item = tree.GetItemByDataNode(node) or tree.CreateItem(parent, node)
         tree.SetItemParent(item, parent)
+        tree.SetItemAttribute(item, OURS, opened.case)
 
 
 def forget(scene: Any, case: str) -> None:
-    """Take the patient and the visits of a case out of the hierarchy; the nodes below them stay in the scene."""
+    """Take the patient and the visits of a case out of the hierarchy; the nodes below them stay in the scene.
+
+    A loaded scene also has items of nodes that were not saved with it: they go too.
+    """
     import slicer
     import vtk
 
@@ -43,7 +47,7 @@ def forget(scene: Any, case: str) -> None:
     every = vtk.vtkIdList()
     tree.GetItemChildren(tree.GetSceneItemID(), every, True)
     items = [every.GetId(number) for number in range(every.GetNumberOfIds())]
-    ours = [item for item in items if tree.GetItemAttribute(item, OURS) == case]
+    ours = [one for one in items if tree.GetItemAttribute(one, OURS) == case and tree.GetItemDataNode(one) is None]
     for item in items:
         if item not in ours and tree.GetItemParent(item) in ours:
             tree.SetItemParent(item, tree.GetSceneItemID())

@@ -18,7 +18,7 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.transport import SubprocessTransport
 from Testing.Python.desktop.qt_stand_in import Ui, install
 from Testing.Python.scene.conftest import Place, place  # noqa: F401
-from Testing.Python.scene.test_edited import Editor as RealEditor
+from Testing.Python.scene.sitting import Editor as RealEditor
 
 
 def names_of_ui() -> list[str]:
@@ -53,10 +53,6 @@ def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:  # noqa: 
 
             super().__init__(place)
             self.widget, self.rested = MagicMock(), False
-
-        def edit(self, segmentation: Any, source: Any) -> None:
-            self.node.SetAndObserveSegmentationNode(segmentation)
-            self.node.SetAndObserveSourceVolumeNode(source)
 
         def rest(self) -> None:
             self.rested = True
