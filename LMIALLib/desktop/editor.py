@@ -55,7 +55,6 @@ class Editor:
         widget.setEffectNameOrder(list(EFFECTS))
         widget.unorderedEffectsVisible = False
         layout.addWidget(widget)
-        slicer.util.findChild(widget, "SegmentationNodeComboBox").showHidden = True  # what we edit is in no list
         slicer.util.findChild(widget, "SegmentsTableView").setHideSegments([MASK_SEGMENT])
         self._undo, self._redo = (slicer.util.findChild(widget, name) for name in ("UndoButton", "RedoButton"))
 

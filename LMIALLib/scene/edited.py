@@ -7,8 +7,8 @@ lets Erase remove the selected segment outside of it (vtkSlicerSegmentEditorLogi
 all segments erases the helper. So `restrain` puts back whatever was changed elsewhere.
 
 The helper must lie in the very segmentation that is edited, and Slicer writes and exports segmentations whole. So the
-editor has a segmentation of its own, in no list and no file, and what is drawn there is copied to the label: what
-Slicer lists, saves and exports is the label alone.
+editor has a segmentation of its own, in no tree and no file, and what is drawn there is copied to the label: what a
+reader finds in Slicer, saves and exports is the label.
 """
 
 from __future__ import annotations

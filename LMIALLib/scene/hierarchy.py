@@ -27,7 +27,8 @@ def arrange(scene: Any, opened: CaseScene, subject: str, dates: dict[str, str]) 
         visits[visit] = tree.CreateStudyItem(patient, f"{word} {dates.get(visit, '')}".strip())
         tree.SetItemAttribute(visits[visit], OURS, opened.case)
     belong = [(node, visits[visit]) for (_, visit), node in opened.images.nodes.items()]
-    belong += [(opened.drawing.label, visits["follow_up"])]
+    drawn = (opened.drawing.node, opened.drawing.label, opened.overlays.suggestion)
+    belong += [(node, visits["follow_up"]) for node in drawn]
     belong += [(opened.images.difference, patient), (opened.overlays.uncertainty, patient)]
     for node, parent in belong:
         item = tree.GetItemByDataNode(node) or tree.CreateItem(parent, node)
@@ -38,7 +39,7 @@ def arrange(scene: Any, opened: CaseScene, subject: str, dates: dict[str, str]) 
 def forget(scene: Any, case: str) -> None:
     """Take the patient and the visits of a case out of the hierarchy; the nodes below them stay in the scene.
 
-    A loaded scene also has items of nodes that were not saved with it: they go too.
+    A loaded scene also has items, by name only, of nodes that were not saved with it and of their segments: they go too.
     """
     import slicer
     import vtk
@@ -48,8 +49,13 @@ def forget(scene: Any, case: str) -> None:
     tree.GetItemChildren(tree.GetSceneItemID(), every, True)
     items = [every.GetId(number) for number in range(every.GetNumberOfIds())]
     ours = [one for one in items if tree.GetItemAttribute(one, OURS) == case and tree.GetItemDataNode(one) is None]
+    of_segments = slicer.vtkMRMLSegmentationNode.GetSegmentIDAttributeName()
     for item in items:
-        if item not in ours and tree.GetItemParent(item) in ours:
+        if item in ours or tree.GetItemParent(item) not in ours:
+            continue
+        if tree.GetItemAttribute(item, of_segments):
+            ours.append(item)
+        else:
             tree.SetItemParent(item, tree.GetSceneItemID())
     for item in reversed(ours):
         tree.RemoveItem(item, False, False)

@@ -40,20 +40,18 @@ def add_segmentation(
 
     Args:
         segments: value in the array, name and colour of each. Write into the array, then call ``changed``.
-        inner: whether it is a means of ours: in no list of Slicer's, in no file.
+        inner: whether it is a means of ours: in no tree and no file of Slicer's.
     """
     import slicer
     from vtk.util.numpy_support import vtk_to_numpy
 
-    node = scene.CreateNodeByClass("vtkMRMLSegmentationNode")
-    node.UnRegister(None)
-    node.SetName(name)
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.SetAttribute(OURS, case)
-    node.SetHideFromEditors(inner)  # before the node comes: what the subject hierarchy once took in, it keeps
-    node = scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
-    if inner:
+    if inner:  # not hidden from editors: for a segmentation without an item in the hierarchy Slicer logs every stroke
         keep_out_of_files(node)
+        constants = slicer.vtkMRMLSubjectHierarchyConstants
+        node.SetAttribute(constants.GetSubjectHierarchyExcludeFromTreeAttributeName(), "1")
     image = blank(grid)
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)
     # Without a geometry of its own, an empty segmentation is written as one voxel, and Slicer 5.11 and 5.12 crash when

@@ -60,6 +60,7 @@ def test_patient_and_visits_hold_what_is_theirs_and_go_again(place: Place, opene
     assert names_below(tree, tree.GetItemParent(tree.GetItemByDataNode(opened.drawing.label))) == [
         "CURRENT",
         "label",
+        "suggestion",
     ]
     forget(place.scene, "head")
     assert "subject-7" not in names_below(tree, tree.GetSceneItemID())

@@ -16,7 +16,7 @@ import pytest
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.case_scene import close_case, nodes_of
 from LMIALLib.scene.drawing import Drawing
-from LMIALLib.scene.edited import EditedDrawing
+from LMIALLib.scene.edited import MASK_SEGMENT, EditedDrawing
 from LMIALLib.scene.hierarchy import arrange
 from LMIALLib.scene.labelmaps import read_labels
 from LMIALLib.scene.overlays import Overlays
@@ -216,8 +216,11 @@ def test_the_hierarchy_of_a_loaded_scene_is_made_anew_when_its_case_is_opened(
     def in_tree(at: Place) -> list[str]:
         return names_below(at.tree, at.tree.GetSceneItemID(), deep=True)
 
-    arrange(place.scene, sitting.at_hand[1], "subject-7", {})
+    _, opened = sitting.at_hand
+    arrange(place.scene, opened, "subject-7", {})
     wanted = in_tree(place)
+    helper = place.tree.CreateHierarchyItem(place.tree.GetItemByDataNode(opened.drawing.node), "helper", "x", -1)
+    place.tree.SetItemAttribute(helper, "segmentID", MASK_SEGMENT)  # as Slicer's own plugin does for every segment
     file = save_scene(sitting.scene, tmp_path / "saved", "bundle")
     sitting.close()
     load_scene(elsewhere.scene, file, tmp_path / "cache")
