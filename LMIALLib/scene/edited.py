@@ -104,7 +104,8 @@ class EditedDrawing:
 
     def stack(self) -> np.ndarray:
         """All that is drawn, uint8 (slices, rows, columns) of the schema's values, whatever geometry the editor gave
-        to its label maps. Where two segments overlap, the later class of the schema counts."""
+        to its label maps. Where two segments overlap, the later class of the schema counts. A segment that an effect
+        made belongs to the class that it was split from, else to the first."""
         return self._read(self.node)
 
     def take_elsewhere(self) -> dict[int, np.ndarray]:
@@ -199,29 +200,45 @@ class EditedDrawing:
         return self.slice
 
     def _read(self, node: Any) -> np.ndarray:
-        return np.moveaxis(read_labels(node, self._values, self._grid), self._axis, 0)
+        values = self._values | self._made_by_effects(node)
+        return np.moveaxis(read_labels(node, values, self._grid), self._axis, 0)
+
+    def _made_by_effects(self, node: Any) -> dict[str, int]:
+        """Id and value of each segment that is no class: Islands splits a class into NAME, NAME_2 and so on."""
+        segmentation = node.GetSegmentation()
+        others = set(segmentation.GetSegmentIDs()) - set(self._values) - {MASK_SEGMENT}
+        first = next(iter(self._values.values()))
+        names = {one: str(segmentation.GetSegment(one).GetName()) for one in others}
+        return {one: self._values.get(name.rpartition("_")[0], first) for one, name in names.items()}
 
     def _drawn(self) -> np.ndarray:
-        """All that is drawn, and what was drawn on the label itself, by another module of Slicer's, on top of it."""
+        """All that is drawn, in segments of the schema from now on; on top of it what was drawn on the label itself, by
+        another module of Slicer's."""
         now, label = self.stack(), self._read(self.label)
         there = label != self._labelled
         if there.any():
             self._history.save_state()
             now[there] = label[there]
-            write_labels(self.node, self._values, self._grid, np.moveaxis(now, 0, self._axis))
+        if there.any() or self._made_by_effects(self.node):
+            self._put(self.node, now)
         self._labelled = label
         return now
 
     def _write(self, stack: np.ndarray) -> None:
         """Show a stack (slices, rows, columns), and count it as shown."""
-        write_labels(self.node, self._values, self._grid, np.moveaxis(stack, 0, self._axis))
+        self._put(self.node, stack)
         self._shown = stack.copy()
         self._copy_to_label(stack)
 
     def _copy_to_label(self, stack: np.ndarray) -> None:
         if not np.array_equal(stack, self._labelled):
-            write_labels(self.label, self._values, self._grid, np.moveaxis(stack, 0, self._axis))
+            self._put(self.label, stack)
             self._labelled = stack.copy()
+
+    def _put(self, node: Any, stack: np.ndarray) -> None:
+        for segment in self._made_by_effects(node):
+            node.GetSegmentation().RemoveSegment(segment)
+        write_labels(node, self._values, self._grid, np.moveaxis(stack, 0, self._axis))
 
     def _add_mask_segment(self) -> None:
         import slicer

@@ -39,7 +39,7 @@ def arrange(scene: Any, opened: CaseScene, subject: str, dates: dict[str, str]) 
 def forget(scene: Any, case: str) -> None:
     """Take the patient and the visits of a case out of the hierarchy; the nodes below them stay in the scene.
 
-    A loaded scene also has items, by name only, of nodes that were not saved with it and of their segments: they go too.
+    A loaded scene also has items, without nodes, for what was not saved with it and for its segments: they go too.
     """
     import slicer
     import vtk

@@ -51,7 +51,7 @@ class Editor:
         self.node.SetAndObserveSegmentationNode(segmentation)
         self.node.SetAndObserveSourceVolumeNode(source)
 
-    def modify(self, segmentation: Any, name: str, mode: str, array: np.ndarray) -> None:
+    def modify(self, segmentation: Any, name: str, mode: str, array: np.ndarray, *, remember: bool = True) -> None:
         """What an effect does: one undo step, then a volume of voxels (k, j, i) added, removed or set."""
         from vtk.util.numpy_support import vtk_to_numpy
 
@@ -61,7 +61,8 @@ class Editor:
         modifier = self.logic.GetModifierLabelmap()
         vtk_to_numpy(modifier.GetPointData().GetScalars()).reshape(array.shape)[...] = array
         modifier.Modified()
-        self.logic.SaveStateForUndo()
+        if remember:
+            self.logic.SaveStateForUndo()
         self.logic.UpdateMaskLabelmap()
         how = getattr(self.logic, f"ModificationMode{mode}")
         self.logic.ModifySegmentByLabelmap(segmentation, name, modifier, how, False, False)
