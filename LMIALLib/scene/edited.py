@@ -166,11 +166,10 @@ class EditedDrawing:
         return True
 
     def undo(self) -> bool:
-        """Take the last step back; returns whether there was one."""
+        """Take the last step back, wherever it was drawn; returns whether there was one."""
         if not self.can_undo:
             return False
         self._history.undo()
-        self._copy_to_label(self.stack())
         return True
 
     def redo(self) -> bool:
@@ -178,7 +177,6 @@ class EditedDrawing:
         if not self.can_redo:
             return False
         self._history.redo()
-        self._copy_to_label(self.stack())
         return True
 
     def limit(self, editor_node: Any, *, to_slice: bool = True) -> None:

@@ -69,6 +69,16 @@ class EditorDesk(Desk):
             self._edited.restrain()
         self._keep_draft()
 
+    def undo(self) -> None:
+        """Take the last step back, also where it was drawn on other slices."""
+        super().undo()
+        self.drawn()
+
+    def redo(self) -> None:
+        """Do it again."""
+        super().redo()
+        self.drawn()
+
     def edit_others(self, on: bool) -> None:
         """Let the editor draw on every slice, as drafts, or on the open slice only."""
         self.drawn()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from Testing.Python.scene.conftest import Place
 from Testing.Python.scene.sitting import Sitting
 
 
@@ -106,3 +107,81 @@ def test_drawn_neighbours_stay_on_the_screen_when_the_switch_goes_off(
     desk.edit_others(False)
     desk.drawn()
     assert opened.drawing.stack()[here.slice + 1].sum() == 60
+
+
+def test_taking_the_suggestion_over_is_one_step_and_what_was_drawn_comes_back(
+    study_folder: Path, desk_at: Callable[[Path], Sitting]
+) -> None:
+    desk = desk_at(study_folder)
+    while desk.at_hand[0].query is None or desk.at_hand[0].query.drawn == "random":
+        desk.choose(next(one.slice for one in desk.queue if one.drawn != "random"))
+    here, opened = desk.at_hand
+    desk.paint()
+    desk.drawn()
+    before = opened.drawing.stack()
+    suggested = np.zeros(opened.drawing.mask.shape, dtype=bool)
+    suggested[30:40, 30:40] = True
+    desk.session.suggestion = lambda: suggested  # type: ignore[method-assign, assignment, return-value]
+    desk.accept()
+    assert np.array_equal(opened.drawing.mask > 0, suggested)
+    kept = desk.session.study.draft(here.case, here.slice)
+    assert kept is not None and np.array_equal(kept.mask > 0, suggested)
+    desk.undo()
+    assert np.array_equal(opened.drawing.stack(), before)
+    kept = desk.session.study.draft(here.case, here.slice)
+    assert kept is not None and np.array_equal(kept.mask, opened.drawing.mask)
+    desk.redo()
+    assert np.array_equal(opened.drawing.mask > 0, suggested)
+    assert np.array_equal(np.delete(opened.drawing.stack(), here.slice, 0), np.delete(before, here.slice, 0))
+
+
+def test_undo_of_what_was_drawn_on_another_slice_takes_its_draft_back(
+    study_folder: Path, desk_at: Callable[[Path], Sitting]
+) -> None:
+    desk = desk_at(study_folder)
+    here, opened = desk.at_hand
+    desk.edit_others(True)
+    desk.paint([here.slice + 1])
+    desk.drawn()
+    assert [one.slice for one in desk.session.study.drafts(here.case)] == [here.slice + 1]
+    desk.undo()
+    assert not opened.drawing.stack().any() and not desk.session.study.drafts(here.case)
+    desk.redo()
+    assert [one.slice for one in desk.session.study.drafts(here.case)] == [here.slice + 1]
+
+
+def test_a_crash_loses_at_most_what_the_hand_was_drawing(
+    study_folder: Path, place: Place, elsewhere: Place, desk_at: Callable[[Path], Sitting]
+) -> None:
+    """Nothing is closed: the scene is gone with its application, the study is taken over."""
+    desk = desk_at(study_folder)
+    here, opened = desk.at_hand
+    desk.edit_others(True)
+    desk.paint([here.slice, here.slice + 1])
+    desk.drawn()
+    drawn = opened.drawing.stack()
+    desk.paint([here.slice + 2])  # the editor has not told us yet
+    again = Sitting.at(elsewhere, study_folder)
+    assert again.watching
+    again.take_over()
+    again.choose(here.slice, here.case)
+    assert np.array_equal(again.at_hand[1].drawing.stack(), drawn)
+    again.close()
+
+
+def test_a_query_opens_with_its_slice_in_every_view_and_its_centre_in_sight(
+    study_folder: Path, place: Place, desk_at: Callable[[Path], Sitting]
+) -> None:
+    desk = desk_at(study_folder)
+    for query in desk.queue[:4]:
+        desk.session.present(query.case, query.slice, query)
+        desk._present(query)
+        opened = desk.at_hand[1]
+        plane = opened.navigation.planes[0]
+        point = plane.point(query.slice, *query.centre)
+        for view in place.views:
+            matrix = np.array([[view.GetXYToRAS().GetElement(r, c) for c in range(4)] for r in range(4)])
+            x, y, z = np.linalg.solve(matrix, [*point, 1.0])[:3]
+            assert abs(z) < 1e-6, "the slice goes through the voxel centres"
+            if query.drawn == "strategy":
+                assert 0 <= x <= 400 and 0 <= y <= 500

@@ -162,7 +162,9 @@ def test_drawing_goes_on_after_a_save(sitting: Sitting, tmp_path: Path, kind: st
     assert np.array_equal(opened.drawing.mask, before)
     sitting.paint(mode="Remove")
     sitting.drawn()
-    assert not opened.drawing.mask.any() and opened.drawing.undo() and np.array_equal(opened.drawing.mask, before)
+    assert not opened.drawing.mask.any()
+    sitting.undo()
+    assert np.array_equal(opened.drawing.mask, before)
     assert np.array_equal(label_of(opened), opened.drawing.stack())
     assert sitting.session.current is here
 
