@@ -17,7 +17,7 @@ from LMIALLib.scene.layout import LAYOUT
 from LMIALLib.study.store import Study
 from LMIALLib.worker.transport import SubprocessTransport
 from Testing.Python.desktop.qt_stand_in import Ui, install
-from Testing.Python.scene.conftest import Place, place  # noqa: F401
+from Testing.Python.scene.conftest import Place
 from Testing.Python.scene.sitting import Editor as RealEditor
 
 
@@ -41,7 +41,7 @@ class At:
 
 
 @pytest.fixture
-def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:  # noqa: F811
+def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
     application = install(monkeypatch, place.scene)
     import LMIALLib.desktop.face as module
 
