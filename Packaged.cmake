@@ -133,6 +133,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/editing.py
   LMIALLib/scene/hierarchy.py
   LMIALLib/scene/images.py
+  LMIALLib/scene/labelmaps.py
   LMIALLib/scene/layout.py
   LMIALLib/scene/looking.py
   LMIALLib/scene/navigation.py

@@ -129,7 +129,7 @@ class LMIALWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneChanged(self, caller=None, event=None):
         self.useParameters(True)
-        self.face.resized()  # an imported scene may have turned our views
+        self.face.scene_changed()
         if self.parent.isEntered:
             self.face.editor.enter()
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.case_scene import CaseScene
 from LMIALLib.scene.plane import ijk_to_ras
-from LMIALLib.scene.segments import LABELMAP
-from LMIALLib.scene.volumes import matrix_of
+from LMIALLib.scene.segments import LABELMAP, blank
 
 if TYPE_CHECKING:
     from LMIALLib.study.store import Study
@@ -37,11 +37,16 @@ def export_dicom(study: Study, opened: CaseScene, reference: Any, folder: Path) 
     said = _said(study, opened)
     if not said.any():
         raise BadInput(_("No change is drawn in this case, and DICOM SEG cannot be empty."))
+    if not _covers(reference, said, opened.images.pair.grid):
+        raise BadInput(
+            _("What is drawn lies outside of the chosen volume."), _("Choose the follow-up of this very case.")
+        )
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     node = _segmentation(study, opened, said, reference)
     try:
-        item = tree.GetItemByDataNode(node)
-        tree.SetItemParent(item, tree.GetItemParent(tree.GetItemByDataNode(reference)))
+        study_item = tree.GetItemParent(tree.GetItemByDataNode(reference))
+        item = tree.GetItemByDataNode(node) or tree.CreateItem(study_item, node)
+        tree.SetItemParent(item, study_item)
         tree.SetItemAttribute(item, "DICOM.ReferencedInstanceUIDs", uids)
         plugin = DICOMSegmentationPlugin.DICOMSegmentationPluginClass()
         exportables = plugin.examineForExport(item)
@@ -67,10 +72,22 @@ def _said(study: Study, opened: CaseScene) -> np.ndarray:
     return array
 
 
+def _covers(reference: Any, said: np.ndarray, grid: Grid) -> bool:
+    """Whether the centres of all voxels that are not 0 in an array (k, j, i) on a grid lie in a volume node."""
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    reference.GetRASToIJKMatrix(matrix)
+    to_index = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    way = to_index @ ijk_to_ras(grid)
+    index = np.argwhere(said)[:, ::-1] @ way[:3, :3].T + way[:3, 3]
+    size = np.array(reference.GetImageData().GetDimensions())
+    return bool(((index > -0.5) & (index < size - 0.5)).all())
+
+
 def _segmentation(study: Study, opened: CaseScene, said: np.ndarray, reference: Any) -> Any:
     """A segmentation of its own with one segment for each class that occurs, in the reference's geometry."""
     import slicer
-    import vtk
     from vtk.util.numpy_support import vtk_to_numpy
 
     grid = opened.images.pair.grid
@@ -79,12 +96,8 @@ def _segmentation(study: Study, opened: CaseScene, said: np.ndarray, reference: 
     for one in study.label_schema.classes:
         if not (said == one.value).any():
             continue
-        image = slicer.vtkOrientedImageData()
-        i, j, k = grid.size
-        image.SetExtent(0, i - 1, 0, j - 1, 0, k - 1)
-        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        image = blank(grid)
         vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)[...] = said == one.value
-        image.SetImageToWorldMatrix(matrix_of(ijk_to_ras(grid)))
         segment = slicer.vtkSegment()
         segment.SetName(one.name)
         segment.SetColor(*one.colour)

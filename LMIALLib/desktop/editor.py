@@ -26,6 +26,7 @@ def editor_node(scene: Any) -> Any:
         node = scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
         node.UnRegister(None)
         node.SetSingletonTag(TAG)
+        node.SetSaveWithScene(False)  # in a loaded scene it would point at whatever has the id of our segmentation
         node = scene.AddNode(node)
     return node
 

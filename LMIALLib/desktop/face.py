@@ -337,7 +337,23 @@ class Face:
         self.settle()
         self._ours = True
         try:
-            self.desk.saved_by_slicer(str(dict(properties).get("nodeID", "")))
+            written = {name: str(value) for name, value in dict(properties).items()}
+            self.desk.saved_by_slicer(written.get("nodeID", ""), written.get("fileName", ""))
+        finally:
+            self._ours = False
+        self._show()
+
+    @entry
+    def scene_changed(self) -> None:
+        """A scene was loaded into ours: copies of our nodes that it held go, our views look where they did."""
+        if self.desk is None:
+            return
+        desk = self.desk
+        self.settle()
+        self._ours = True
+        try:
+            desk.scene_loaded()
+            desk.size_changed()
         finally:
             self._ours = False
         self._show()
@@ -388,9 +404,10 @@ class Face:
             drawing = opened.drawing.node
             self.editor.edit(drawing, opened.images.nodes["", "follow_up"])
             self._actions["others"](desk.others)  # the editor took its masking from the node it had before
-            tag = drawing.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, self.segmentation_changed)
             self._observed = [one for one in self._observed if one[0] in self._nodes()]
-            self._observed.append((drawing, tag))
+            for node in (drawing, opened.drawing.label):
+                tag = node.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, self.segmentation_changed)
+                self._observed.append((node, tag))
             self._legends = [
                 add_legend(opened.images.difference, _("difference (robust SD)"), self._views["difference"]),
                 add_legend(opened.overlays.uncertainty, _("uncertainty"), self._views["follow_up"]),

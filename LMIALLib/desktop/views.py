@@ -68,7 +68,11 @@ class Layout:
         if manager.layout != LAYOUT:
             self._before = manager.layout
         manager.setLayout(LAYOUT)
+        node.SetSaveWithScene(False)  # a Slicer that does not know our layout would load the scene and show no view
         views = {name: SliceView(manager.sliceWidget(tag)) for name, tag in TAGS.items()}
+        for view in views.values():
+            view.node.SetSaveWithScene(False)
+            view.composite.SetSaveWithScene(False)
         unlink([view.composite for view in views.values()])
         return views
 
@@ -77,8 +81,10 @@ class Layout:
         import slicer
 
         manager = slicer.app.layoutManager()
-        if manager is not None and self._before is not None and manager.layout == LAYOUT:
-            manager.setLayout(self._before)
+        if manager is not None and self._before is not None:
+            manager.layoutLogic().GetLayoutNode().SetSaveWithScene(True)
+            if manager.layout == LAYOUT:
+                manager.setLayout(self._before)
         self._before = None
 
     def forget(self) -> None:
@@ -107,5 +113,6 @@ def add_legend(volume: Any, title: str, view: SliceView) -> Any:
 
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(volume)
     legend.SetTitleText(title)
+    legend.SetSaveWithScene(volume.GetSaveWithScene())
     legend.SetViewNodeIDs([view.node.GetID()])
     return legend

@@ -51,15 +51,20 @@ def open_case(
 
 
 def close_case(scene: Any, case: str) -> None:
-    """Take every node of a case out of a scene."""
-    found = []
-    for number in range(scene.GetNumberOfNodes()):
-        node = scene.GetNthNode(number)
-        if node.GetAttribute(OURS) == case:
-            found.append(node)
-    for node in found:
-        for display in range(node.GetNumberOfDisplayNodes()) if hasattr(node, "GetNumberOfDisplayNodes") else ():
-            shown = node.GetNthDisplayNode(display)
-            if shown is not None:
-                scene.RemoveNode(shown)
+    """Take every node of a case out of a scene, with what shows and what stores it."""
+    for node in nodes_of(scene, case):
+        parts = []
+        if hasattr(node, "GetNumberOfDisplayNodes"):
+            parts += [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
+        if hasattr(node, "GetStorageNode"):
+            parts.append(node.GetStorageNode())
+        for part in parts:
+            if part is not None:
+                scene.RemoveNode(part)
         scene.RemoveNode(node)
+
+
+def nodes_of(scene: Any, case: str) -> list[Any]:
+    """Every node of ours that belongs to a case."""
+    nodes = (scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes()))
+    return [node for node in nodes if node.GetAttribute(OURS) == case]

@@ -48,6 +48,8 @@ def capsule(
 class Drawing:
     """The label's segmentation of a case. Only the slice that was opened last can be drawn on.
 
+    ``node`` is the segmentation that is shown, ``label`` the one that Slicer saves: here they are one.
+
     Args:
         scene: a vtkMRMLScene.
         grid: the pair's grid; axis: array axis of its slices.
@@ -60,6 +62,7 @@ class Drawing:
     ) -> None:
         classes = [(one.value, one.name, one.colour) for one in schema.classes]
         self.node, self._array = add_segmentation(scene, grid, "label", classes, case)
+        self.label = self.node
         self._stack = np.moveaxis(self._array, axis, 0)
         by_array_axis = grid.spacing[::-1]
         rows, columns = (other for other in range(3) if other != axis)

@@ -5,6 +5,10 @@ Here the label is read and written through the pair's grid, a helper segment lim
 opening another slice forgets what could be undone. The helper alone is not enough: inside a single segment Slicer 5.12
 lets Erase remove the selected segment outside of it (vtkSlicerSegmentEditorLogic::ModifySegmentByLabelmap), and erasing
 all segments erases the helper. So `restrain` puts back whatever was changed elsewhere.
+
+The helper must lie in the very segmentation that is edited, and Slicer writes and exports segmentations whole. So the
+editor has a segmentation of its own, in no tree and no file, and what is drawn there is copied to the label: what a
+reader finds in Slicer, saves and exports is the label.
 """
 
 from __future__ import annotations
@@ -16,15 +20,12 @@ import numpy as np
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.scene.plane import ijk_to_ras
-from LMIALLib.scene.segments import LABELMAP, add_segmentation, show_label
-from LMIALLib.scene.volumes import matrix_of
+from LMIALLib.scene.labelmaps import read_labels, write_labels
+from LMIALLib.scene.segments import LABELMAP, add_segmentation, blank, show_label
 from LMIALLib.study.labels import LabelSchema
 
 MASK_SEGMENT = "LMIAL edit mask"
 """Id of the helper segment: the open slice, never shown, no part of any answer."""
-SAME_PLACE = 1e-3
-"""Voxels by which two lattices may differ and still be one."""
 
 
 class History(Protocol):
@@ -52,7 +53,9 @@ class History(Protocol):
 
 
 class EditedDrawing:
-    """The label's segmentation of a case, drawn on by Slicer's Segment Editor; members as in `drawing.Drawing`.
+    """The label of a case, drawn on by Slicer's Segment Editor; members as in `drawing.Drawing`.
+
+    ``node`` is the segmentation that the editor draws on and that is shown, ``label`` the one that Slicer saves.
 
     Args:
         scene: a vtkMRMLScene.
@@ -76,11 +79,13 @@ class EditedDrawing:
         self._grid, self._axis, self._history = grid, axis, history
         self._values = {one.name: one.value for one in schema.classes}
         classes = [(one.value, one.name, one.colour) for one in schema.classes]
-        self.node, _ = add_segmentation(scene, grid, "label", classes, case)
+        self.node, _ = add_segmentation(scene, grid, "label in the editor", classes, case, inner=True)
         self._add_mask_segment()
         show_label(self.node, view_nodes)
+        self.label, _ = add_segmentation(scene, grid, "label", classes, case)
+        self.label.GetDisplayNode().SetVisibility(False)  # it would be drawn twice
         self.slice: int | None = None
-        self._shown = self.stack()
+        self._shown = self._labelled = self.stack()
 
     @property
     def mask(self) -> np.ndarray:
@@ -99,32 +104,30 @@ class EditedDrawing:
 
     def stack(self) -> np.ndarray:
         """All that is drawn, uint8 (slices, rows, columns) of the schema's values, whatever geometry the editor gave
-        to its label maps. Where two segments overlap, the later class of the schema counts."""
-        array = np.zeros(self._grid.shape, dtype=np.uint8)
-        for name, value in self._values.items():
-            segment = self.node.GetSegmentation().GetSegment(name)
-            if segment is not None:
-                self._lay(segment, value, array)
-        return np.moveaxis(array, self._axis, 0)
+        to its label maps. Where two segments overlap, the later class of the schema counts. A segment that an effect
+        made belongs to the class that it was split from, else to the first."""
+        return self._read(self.node)
 
     def take_elsewhere(self) -> dict[int, np.ndarray]:
         """Slices other than the open one that the editor changed since they were shown or taken: number to mask. From
         now on they count as shown."""
-        now = self.stack()
+        now = self._drawn()
         changed = np.flatnonzero((now != self._shown).any(axis=(1, 2)))
         self._shown = now
+        self._copy_to_label(now)
         return {int(number): now[number].copy() for number in changed if number != self.slice}
 
     def restrain(self) -> bool:
         """Put every slice but the open one back as it was shown; call it after whatever the editor did, unless the
         reader edits other slices on purpose. Returns whether anything had to be put back."""
-        now = self.stack()
+        now = self._drawn()
         kept = self._shown.copy()
         if self.slice is not None:
             kept[self.slice] = now[self.slice]
         strayed = not np.array_equal(now, kept)
         if strayed:
             self._write(kept)
+        self._copy_to_label(kept)
         self._move_mask_segment(self.slice)
         return strayed
 
@@ -163,7 +166,7 @@ class EditedDrawing:
         return True
 
     def undo(self) -> bool:
-        """Take the last step back; returns whether there was one."""
+        """Take the last step back, wherever it was drawn; returns whether there was one."""
         if not self.can_undo:
             return False
         self._history.undo()
@@ -194,74 +197,46 @@ class EditedDrawing:
             raise WrongUse("No slice is open for drawing.")
         return self.slice
 
-    def _lay(self, segment: Any, value: int, array: np.ndarray) -> None:
-        """Write a segment's voxels into an array (k, j, i) of the pair's grid."""
-        from vtk.util.numpy_support import vtk_to_numpy
+    def _read(self, node: Any) -> np.ndarray:
+        values = self._values | self._made_by_effects(node)
+        return np.moveaxis(read_labels(node, values, self._grid), self._axis, 0)
 
-        image = self._on_grid(segment.GetRepresentation(LABELMAP))
-        low, high = np.array(image.GetExtent()).reshape(3, 2).T
-        if image.GetPointData().GetScalars() is None or (high < low).any():
-            return
-        voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape((high - low + 1)[::-1])
-        start, end = np.maximum(low, 0), np.minimum(high + 1, self._grid.size)
-        if (end <= start).any():
-            return
-        there = tuple(slice(a, b) for a, b in zip(start[::-1], end[::-1], strict=True))
-        inside = tuple(slice(a, b) for a, b in zip((start - low)[::-1], (end - low)[::-1], strict=True))
-        array[there][voxels[inside] == segment.GetLabelValue()] = value
+    def _made_by_effects(self, node: Any) -> dict[str, int]:
+        """Id and value of each segment that is no class: Islands splits a class into NAME, NAME_2 and so on."""
+        segmentation = node.GetSegmentation()
+        others = set(segmentation.GetSegmentIDs()) - set(self._values) - {MASK_SEGMENT}
+        first = next(iter(self._values.values()))
+        names = {one: str(segmentation.GetSegment(one).GetName()) for one in others}
+        return {one: self._values.get(name.rpartition("_")[0], first) for one, name in names.items()}
 
-    def _on_grid(self, image: Any) -> Any:
-        """A label map on the pair's lattice: itself where it lies there, else moved by whole voxels or resampled."""
-        import slicer
-        import vtk
-
-        matrix = vtk.vtkMatrix4x4()
-        image.GetImageToWorldMatrix(matrix)
-        own = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-        way = np.linalg.inv(ijk_to_ras(self._grid)) @ own
-        reach = max(self._grid.size)
-        if np.allclose(way[:3, :3], np.eye(3), atol=SAME_PLACE / reach):
-            shift = np.rint(way[:3, 3])
-            if np.allclose(way[:3, 3], shift, atol=SAME_PLACE):
-                if not shift.any():
-                    return image
-                moved = slicer.vtkOrientedImageData()
-                moved.ShallowCopy(image)
-                extent = np.array(image.GetExtent()) + np.repeat(shift.astype(int), 2)
-                moved.SetExtent(*extent.tolist())
-                return moved
-        moved = slicer.vtkOrientedImageData()
-        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, self._blank(), moved)
-        return moved
-
-    def _blank(self, extent: Collection[int] | None = None) -> Any:
-        """An empty label map on the pair's lattice, whole or of an extent (i, j, k; low and high)."""
-        import slicer
-        import vtk
-
-        image = slicer.vtkOrientedImageData()
-        i, j, k = self._grid.size
-        image.SetExtent(*(extent if extent is not None else (0, i - 1, 0, j - 1, 0, k - 1)))
-        image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-        image.GetPointData().GetScalars().Fill(0)
-        image.SetImageToWorldMatrix(matrix_of(ijk_to_ras(self._grid)))
-        return image
+    def _drawn(self) -> np.ndarray:
+        """All that is drawn, in segments of the schema from now on; on top of it what was drawn on the label itself, by
+        another module of Slicer's."""
+        now, label = self.stack(), self._read(self.label)
+        there = label != self._labelled
+        if there.any():
+            self._history.save_state()
+            now[there] = label[there]
+        if there.any() or self._made_by_effects(self.node):
+            self._put(self.node, now)
+        self._labelled = label
+        return now
 
     def _write(self, stack: np.ndarray) -> None:
-        """Give all classes one new label map with what a stack (slices, rows, columns) says."""
-        from vtk.util.numpy_support import vtk_to_numpy
-
-        image = self._blank()
-        array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(self._grid.shape)
-        array[...] = np.moveaxis(stack, 0, self._axis)
-        changing = self.node.StartModify()
-        for name, value in self._values.items():
-            segment = self.node.GetSegmentation().GetSegment(name)
-            if segment is not None:
-                segment.SetLabelValue(value)
-                segment.AddRepresentation(LABELMAP, image)
-        self.node.EndModify(changing)
+        """Show a stack (slices, rows, columns), and count it as shown."""
+        self._put(self.node, stack)
         self._shown = stack.copy()
+        self._copy_to_label(stack)
+
+    def _copy_to_label(self, stack: np.ndarray) -> None:
+        if not np.array_equal(stack, self._labelled):
+            self._put(self.label, stack)
+            self._labelled = stack.copy()
+
+    def _put(self, node: Any, stack: np.ndarray) -> None:
+        for segment in self._made_by_effects(node):
+            node.GetSegmentation().RemoveSegment(segment)
+        write_labels(node, self._values, self._grid, np.moveaxis(stack, 0, self._axis))
 
     def _add_mask_segment(self) -> None:
         import slicer
@@ -269,7 +244,7 @@ class EditedDrawing:
         segment = slicer.vtkSegment()
         segment.SetName(MASK_SEGMENT)
         segment.SetLabelValue(1)
-        segment.AddRepresentation(LABELMAP, self._blank((0, -1, 0, -1, 0, -1)))
+        segment.AddRepresentation(LABELMAP, blank(self._grid, (0, -1, 0, -1, 0, -1)))
         self.node.GetSegmentation().AddSegment(segment, MASK_SEGMENT)
         self.node.GetDisplayNode().SetSegmentVisibility(MASK_SEGMENT, False)
 
@@ -280,7 +255,7 @@ class EditedDrawing:
             extent = [end for size in self._grid.size for end in (0, size - 1)]
             index = 2 * (2 - self._axis)
             extent[index : index + 2] = [number, number]
-        image = self._blank(extent)
+        image = blank(self._grid, extent)
         if number is not None:
             image.GetPointData().GetScalars().Fill(1)
         segment = self.node.GetSegmentation().GetSegment(MASK_SEGMENT)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from LMIALLib.loop.session import Session
+from LMIALLib.scene.case_scene import nodes_of
 from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.edited import EditedDrawing, History
 from LMIALLib.scene.looking import View
@@ -71,6 +73,16 @@ class EditorDesk(Desk):
         self.drawn()  # a stroke that is not taken in yet would go with the nodes
         super()._registered(case, report)
 
+    def undo(self) -> None:
+        """Take the last step back, also where it was drawn on other slices."""
+        super().undo()
+        self.drawn()
+
+    def redo(self) -> None:
+        """Do it again."""
+        super().redo()
+        self.drawn()
+
     def edit_others(self, on: bool) -> None:
         """Let the editor draw on every slice, as drafts, or on the open slice only."""
         self.drawn()
@@ -98,9 +110,35 @@ class EditorDesk(Desk):
         finally:
             self._moving = before
 
-    def saved_by_slicer(self, node_id: str) -> None:
-        """Slicer wrote a node to a file: where that is our label and something is drawn, the slice at hand is saved."""
+    def saved_by_slicer(self, node_id: str, file: str) -> None:
+        """Slicer wrote a node to a file: where that is our label and something is drawn, the slice at hand is saved.
+
+        An export goes by way of a copy in a scene of its own, whose id may be that of our label here: so the label must
+        have been written to this very file.
+        """
         if self.open is None or self.session.current is None or self.watching:
             return
-        if node_id == self._edited.node.GetID() and self._edited.mask.any():
+        label = self._edited.label
+        storage = label.GetStorageNode()
+        if node_id != label.GetID() or storage is None or Path(storage.GetFullNameFromFileName()) != Path(file):
+            return
+        if self._edited.mask.any():
             self.guarded(lambda: self.answer("save"))
+
+    def scene_loaded(self) -> bool:
+        """A scene was loaded into ours: where it brought nodes of the case at hand, that case is put in anew, from the
+        study. Returns whether it was."""
+        if self.open is None:
+            return False
+        case, here, edited = self.open.case, self.session.current, self._edited
+        own = (edited.node, edited.label, self.open.overlays.suggestion)
+        labels = [node for node in nodes_of(self.scene, case) if node.IsA("vtkMRMLSegmentationNode")]
+        if all(node in own for node in labels):
+            return False
+        self.drawn()
+        self._put_away()
+        if here is not None:
+            self._present(here.query)
+        else:
+            self.look_at(case)
+        return True

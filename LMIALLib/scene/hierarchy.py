@@ -27,15 +27,20 @@ def arrange(scene: Any, opened: CaseScene, subject: str, dates: dict[str, str]) 
         visits[visit] = tree.CreateStudyItem(patient, f"{word} {dates.get(visit, '')}".strip())
         tree.SetItemAttribute(visits[visit], OURS, opened.case)
     belong = [(node, visits[visit]) for (_, visit), node in opened.images.nodes.items()]
-    belong += [(opened.drawing.node, visits["follow_up"]), (opened.overlays.suggestion, visits["follow_up"])]
+    drawn = (opened.drawing.node, opened.drawing.label, opened.overlays.suggestion)
+    belong += [(node, visits["follow_up"]) for node in drawn]
     belong += [(opened.images.difference, patient), (opened.overlays.uncertainty, patient)]
     for node, parent in belong:
         item = tree.GetItemByDataNode(node) or tree.CreateItem(parent, node)
         tree.SetItemParent(item, parent)
+        tree.SetItemAttribute(item, OURS, opened.case)
 
 
 def forget(scene: Any, case: str) -> None:
-    """Take the patient and the visits of a case out of the hierarchy; the nodes below them stay in the scene."""
+    """Take the patient and the visits of a case out of the hierarchy; the nodes below them stay in the scene.
+
+    A loaded scene also has items, without nodes, for what was not saved with it and for its segments: they go too.
+    """
     import slicer
     import vtk
 
@@ -43,9 +48,14 @@ def forget(scene: Any, case: str) -> None:
     every = vtk.vtkIdList()
     tree.GetItemChildren(tree.GetSceneItemID(), every, True)
     items = [every.GetId(number) for number in range(every.GetNumberOfIds())]
-    ours = [item for item in items if tree.GetItemAttribute(item, OURS) == case]
+    ours = [one for one in items if tree.GetItemAttribute(one, OURS) == case and tree.GetItemDataNode(one) is None]
+    of_segments = slicer.vtkMRMLSegmentationNode.GetSegmentIDAttributeName()
     for item in items:
-        if item not in ours and tree.GetItemParent(item) in ours:
+        if item in ours or tree.GetItemParent(item) not in ours:
+            continue
+        if tree.GetItemAttribute(item, of_segments):
+            ours.append(item)
+        else:
             tree.SetItemParent(item, tree.GetSceneItemID())
     for item in reversed(ours):
         tree.RemoveItem(item, False, False)

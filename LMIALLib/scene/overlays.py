@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.scene.volumes import add_colours, add_volume, show_coloured, voxels_changed, voxels_of
+from LMIALLib.scene.volumes import add_colours, add_volume, keep_out_of_files, show_coloured, voxels_changed, voxels_of
 
 UNCERTAINTY = (
     (0.23, 0.32, 0.55, 1.0),
@@ -29,6 +29,8 @@ SUGGESTION = (1.00, 0.42, 0.83)
 class Overlays:
     """The uncertainty volume and the suggestion's segmentation of a case.
 
+    They are opinions: Slicer never writes them, beside the label least of all.
+
     Args:
         scene: a vtkMRMLScene.
         grid: the pair's grid; axis: array axis of its slices.
@@ -44,8 +46,10 @@ class Overlays:
         self._colours = add_colours(scene, "uncertainty colours", UNCERTAINTY, case)
         show_coloured(self.uncertainty, self._colours, 0.0, 1.0)
         self.suggestion, self._suggested = add_segmentation(
-            scene, grid, "suggestion", [(1, "suggestion", SUGGESTION)], case
+            scene, grid, "suggestion", [(1, "suggestion", SUGGESTION)], case, inner=True
         )
+        for node in (self.uncertainty, self._colours):
+            keep_out_of_files(node)
         display = self.suggestion.GetDisplayNode()
         display.SetVisibility2DFill(False)
         display.SetSliceIntersectionThickness(1)

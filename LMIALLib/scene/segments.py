@@ -9,32 +9,56 @@ import numpy as np
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.plane import ijk_to_ras
-from LMIALLib.scene.volumes import OURS, matrix_of
+from LMIALLib.scene.volumes import OURS, keep_out_of_files, matrix_of
 
 LABELMAP = "Binary labelmap"
 
 
+def blank(grid: Grid, extent: Sequence[int] | None = None) -> Any:
+    """An empty label map on a grid, the whole of it or of an extent (i, j, k; low and high each)."""
+    import slicer
+    import vtk
+
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent(*(extent if extent is not None else [end for size in grid.size for end in (0, size - 1)]))
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    image.GetPointData().GetScalars().Fill(0)
+    image.SetImageToWorldMatrix(matrix_of(ijk_to_ras(grid)))
+    return image
+
+
 def add_segmentation(
-    scene: Any, grid: Grid, name: str, segments: Sequence[tuple[int, str, tuple[float, float, float]]], case: str
+    scene: Any,
+    grid: Grid,
+    name: str,
+    segments: Sequence[tuple[int, str, tuple[float, float, float]]],
+    case: str,
+    *,
+    inner: bool = False,
 ) -> tuple[Any, np.ndarray]:
     """A segmentation node, and the uint8 array (k, j, i) that its segments share.
 
     Args:
         segments: value in the array, name and colour of each. Write into the array, then call ``changed``.
+        inner: whether it is a means of ours: in no tree and no file of Slicer's.
     """
     import slicer
-    import vtk
     from vtk.util.numpy_support import vtk_to_numpy
 
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.SetAttribute(OURS, case)
     node.CreateDefaultDisplayNodes()
-    image = slicer.vtkOrientedImageData()
-    image.SetDimensions(*grid.size)
-    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-    image.SetImageToWorldMatrix(matrix_of(ijk_to_ras(grid)))
+    if inner:  # not hidden from editors: for a segmentation without an item in the hierarchy Slicer logs every stroke
+        keep_out_of_files(node)
+        constants = slicer.vtkMRMLSubjectHierarchyConstants
+        node.SetAttribute(constants.GetSubjectHierarchyExcludeFromTreeAttributeName(), "1")
+    image = blank(grid)
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)
-    array[...] = 0
+    # Without a geometry of its own, an empty segmentation is written as one voxel, and Slicer 5.11 and 5.12 crash when
+    # they read that (vtkMRMLSegmentationStorageNode::ReadBinaryLabelmapRepresentation).
+    converter = slicer.vtkSegmentationConverter
+    geometry = converter.SerializeImageGeometry(image)
+    node.GetSegmentation().SetConversionParameter(converter.GetReferenceImageGeometryParameterName(), geometry)
     for value, title, colour in segments:
         segment = slicer.vtkSegment()
         segment.SetName(title)

@@ -23,6 +23,13 @@ def matrix_of(values: np.ndarray) -> Any:
     return matrix
 
 
+def keep_out_of_files(node: Any) -> None:
+    """Let Slicer write neither a node nor its display with a scene: the study is the truth, not this view of it."""
+    node.SetSaveWithScene(False)
+    for number in range(node.GetNumberOfDisplayNodes()) if hasattr(node, "GetNumberOfDisplayNodes") else ():
+        node.GetNthDisplayNode(number).SetSaveWithScene(False)
+
+
 def add_volume(scene: Any, array: np.ndarray, grid: Grid, name: str, case: str) -> Any:
     """A volume node with a copy of an array (k, j, i) on its grid; ``voxels_of`` gives the node's own."""
     import vtk

@@ -1,10 +1,11 @@
-"""What every test of this folder needs of desktop Slicer."""
+"""What a face of desktop Slicer stands on: a MRML scene, a reader in front of a study, and texts as they are."""
 
 from __future__ import annotations
 
 import pytest
 
 from Testing.Python.desktop.qt_stand_in import speak_english
+from Testing.Python.scene.conftest import desk_at, place  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from LMIALLib.scene.layout import LAYOUT
 from LMIALLib.study.store import Study
 from LMIALLib.worker.transport import SubprocessTransport
 from Testing.Python.desktop.qt_stand_in import Ui, install
-from Testing.Python.scene.conftest import Place, place  # noqa: F401
-from Testing.Python.scene.test_edited import Editor as RealEditor
+from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.sitting import Editor as RealEditor
 
 
 def names_of_ui() -> list[str]:
@@ -41,7 +41,7 @@ class At:
 
 
 @pytest.fixture
-def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:  # noqa: F811
+def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
     application = install(monkeypatch, place.scene)
     import LMIALLib.desktop.face as module
 
@@ -53,10 +53,6 @@ def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:  # noqa: 
 
             super().__init__(place)
             self.widget, self.rested = MagicMock(), False
-
-        def edit(self, segmentation: Any, source: Any) -> None:
-            self.node.SetAndObserveSegmentationNode(segmentation)
-            self.node.SetAndObserveSourceVolumeNode(source)
 
         def rest(self) -> None:
             self.rested = True
@@ -96,6 +92,55 @@ def test_opening_shows_our_layout_and_closing_puts_everything_back(at: At, study
     assert not any(ours)
     with Study.open(study_folder, reader="ben") as study:
         assert not study.read_only
+
+
+def test_a_scene_saved_meanwhile_asks_no_other_slicer_for_our_layout(at: At, study_folder: Path) -> None:
+    import slicer
+
+    logic = slicer.vtkMRMLLayoutLogic()
+    logic.SetMRMLScene(at.scene)
+    at.application.layoutManager.return_value.layoutLogic.return_value = logic
+    at.scene.SetSaveToXMLString(1)
+    for shown in (False, True, False):
+        if shown:
+            at.face.open(study_folder, "anna")
+        else:
+            at.face.close()
+        assert at.scene.Commit()
+        text = at.scene.GetSceneXMLString()
+        assert ("<Layout" in text) != shown
+    logic.SetMRMLScene(None)  # slicer-core crashes where a scene is cleared under it
+
+
+def test_a_scene_with_our_nodes_loaded_meanwhile_brings_no_second_label(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    mask = draw(at)
+    label = at.desk.open.drawing.label
+    copy = at.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "label")
+    copy.Copy(label)
+    assert copy.GetAttribute("LMIAL.case") == "head"
+    at.face.scene_changed()
+    named = [at.scene.GetNthNode(n).GetName() for n in range(at.scene.GetNumberOfNodes())]
+    assert named.count("label") == 1 and np.array_equal(at.desk.open.drawing.mask, mask)
+    mask = draw(at)
+    kept = at.desk.session.study.draft("head", at.desk.session.current.slice)
+    assert kept is not None and np.array_equal(kept.mask, mask)
+
+
+def test_slicers_save_of_the_label_counts_and_an_export_does_not(at: At, study_folder: Path, tmp_path: Path) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    draw(at)
+    label, here = at.desk.open.drawing.label, at.desk.session.current
+    label.AddDefaultStorageNode()
+    label.GetStorageNode().SetFileName(str(tmp_path / "label.seg.nrrd"))
+    assert label.GetStorageNode().WriteData(label)
+    at.face.file_saved({"nodeID": label.GetID(), "fileName": str(tmp_path / "export.seg.nrrd")})
+    at.face.file_saved({"fileName": str(tmp_path / "scene.mrb")})
+    assert at.desk.session.current is here
+    at.face.file_saved({"nodeID": label.GetID(), "fileName": str(tmp_path / "label.seg.nrrd")})
+    assert at.desk.session.study.current("head")[here.slice].answer == "mask"
 
 
 def test_a_wrong_folder_is_one_sentence_and_changes_nothing(at: At, tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.store import Study
+
+if TYPE_CHECKING:
+    from Testing.Python.scene.sitting import Sitting
 
 
 @dataclass
@@ -22,9 +25,16 @@ class Place:
     views: list[Any]
     kept: list[Any]
 
+    @property
+    def tree(self) -> Any:
+        """The subject hierarchy."""
+        import slicer
 
-@pytest.fixture
-def place() -> Iterator[Place]:
+        return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
+
+
+def new_place() -> Place:
+    """A scene of its own, with what Slicer registers for it."""
     slicer = pytest.importorskip("slicer", reason="slicer-core is missing: pip install 'lmial[browser]'")
     import vtk
 
@@ -38,6 +48,7 @@ def place() -> Iterator[Place]:
     for name, make in (
         ("Colors", slicer.vtkMRMLColorLogic),
         ("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic),
+        ("SubjectHierarchy", slicer.vtkSlicerSubjectHierarchyModuleLogic),
     ):
         logic = make()
         logic.SetMRMLApplicationLogic(application)
@@ -48,10 +59,41 @@ def place() -> Iterator[Place]:
     views = []
     for name in ("baseline", "follow_up", "difference"):
         node = scene.AddNewNodeByClass("vtkMRMLSliceNode", name)
+        node.SetOrientationToAxial()
         node.SetDimensions(400, 500, 1)
         views.append(node)
-    yield Place(scene, views, kept)
-    scene.Clear(1)
+    return Place(scene, views, kept)
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    made = new_place()
+    yield made
+    made.scene.Clear(1)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Place]:
+    """Another scene, as of a Slicer that was just started."""
+    made = new_place()
+    yield made
+    made.scene.Clear(1)
+
+
+@pytest.fixture
+def desk_at(place: Place) -> Iterator[Callable[[Path], Sitting]]:
+    """Sit down in front of a study; the desk is left at the end."""
+    from Testing.Python.scene.sitting import Sitting
+
+    desks: list[Sitting] = []
+
+    def make(folder: Path) -> Sitting:
+        desks.append(Sitting.at(place, folder))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.close()
 
 
 @pytest.fixture

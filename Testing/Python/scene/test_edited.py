@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -12,56 +10,9 @@ from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.edited import MASK_SEGMENT, EditedDrawing
 from LMIALLib.study.labels import LabelSchema
 from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.sitting import Editor
 
 AXES = pytest.mark.parametrize("axis", [0, 1, 2])
-
-
-class Editor:
-    """The logic behind Slicer's Segment Editor, with the source volume that it needs."""
-
-    def __init__(self, place: Place) -> None:
-        import slicer
-
-        self.logic = slicer.vtkSlicerSegmentEditorLogic()
-        self.logic.SetMRMLApplicationLogic(place.kept[0])
-        self.logic.SetMRMLScene(place.scene)
-        self.node = place.scene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
-        self.logic.SetSegmentEditorNode(self.node)
-
-    can_undo = property(lambda self: bool(self.logic.CanUndo()))
-    can_redo = property(lambda self: bool(self.logic.CanRedo()))
-
-    def save_state(self) -> None:
-        self.logic.SaveStateForUndo()
-
-    def undo(self) -> None:
-        self.logic.Undo()
-
-    def redo(self) -> None:
-        self.logic.Redo()
-
-    def clear(self) -> None:
-        self.logic.ClearUndoState()
-
-    def take(self, drawing: EditedDrawing, source: Any) -> None:
-        self.node.SetAndObserveSegmentationNode(drawing.node)
-        self.node.SetAndObserveSourceVolumeNode(source)
-        drawing.limit(self.node)
-
-    def modify(self, drawing: Any, name: str, mode: str, array: np.ndarray) -> None:
-        """What an effect does: one undo step, then a volume of voxels (k, j, i) added, removed or set."""
-        from vtk.util.numpy_support import vtk_to_numpy
-
-        self.node.SetSelectedSegmentID(name)
-        self.logic.UpdateReferenceGeometryImage()
-        self.logic.ResetModifierLabelmapToDefault()
-        modifier = self.logic.GetModifierLabelmap()
-        vtk_to_numpy(modifier.GetPointData().GetScalars()).reshape(array.shape)[...] = array
-        modifier.Modified()
-        self.logic.SaveStateForUndo()
-        self.logic.UpdateMaskLabelmap()
-        how = getattr(self.logic, f"ModificationMode{mode}")
-        self.logic.ModifySegmentByLabelmap(drawing.node, name, modifier, how, False, False)
 
 
 @pytest.fixture
@@ -74,8 +25,8 @@ def drawing_of(place: Place, grid: Grid, axis: int, editor: Editor) -> EditedDra
 
     drawing = EditedDrawing(place.scene, grid, axis, LabelSchema.default(), "a", place.views[1:2], history=editor)
     source = add_volume(place.scene, np.zeros(grid.shape, dtype=np.float32), grid, "CURRENT", "a")
-    drawing.node.SetReferenceImageGeometryParameterFromVolumeNode(source)
-    editor.take(drawing, source)
+    editor.edit(drawing.node, source)
+    drawing.limit(editor.node)
     return drawing
 
 
@@ -106,7 +57,7 @@ def test_the_editor_changes_the_open_slice_only(
     drawing.show_answers(dict(enumerate(before)))
     drawing.open_slice(5, before[5])
     name = LabelSchema.default().classes[0].name
-    editor.modify(drawing, name, mode, np.ones(oblique.shape, dtype=np.uint8))
+    editor.modify(drawing.node, name, mode, np.ones(oblique.shape, dtype=np.uint8))
     assert drawing.restrain() == (mode == "Remove"), "the editor's own mask holds all but Remove"
     assert not drawing.restrain()
     after = drawing.stack()
@@ -122,9 +73,9 @@ def test_the_helper_segment_stays_whole(place: Place, oblique: Grid, editor: Edi
     drawing.open_slice(5, None)
     name = LabelSchema.default().classes[1].name
     for _ in range(2):
-        editor.modify(drawing, name, "Add", np.ones(oblique.shape, dtype=np.uint8))
+        editor.modify(drawing.node, name, "Add", np.ones(oblique.shape, dtype=np.uint8))
         assert (drawing.mask == 2).all()
-        editor.modify(drawing, name, "RemoveAll", np.ones(oblique.shape, dtype=np.uint8))
+        editor.modify(drawing.node, name, "RemoveAll", np.ones(oblique.shape, dtype=np.uint8))
         assert not drawing.mask.any()
         drawing.restrain()
     assert not drawing.node.GetDisplayNode().GetSegmentVisibility(MASK_SEGMENT)
@@ -153,7 +104,7 @@ def test_freed_it_draws_anywhere_and_tells_where(place: Place, oblique: Grid, ed
     drawing.limit(editor.node, to_slice=False)
     spot = np.zeros(oblique.shape, dtype=np.uint8)
     spot[2:5, 6:9, 6:9] = 1
-    editor.modify(drawing, LabelSchema.default().classes[0].name, "Add", spot)
+    editor.modify(drawing.node, LabelSchema.default().classes[0].name, "Add", spot)
     np.testing.assert_array_equal(drawing.mask, spot[2])
     taken = drawing.take_elsewhere()
     assert sorted(taken) == [3, 4]
@@ -193,6 +144,6 @@ def test_without_an_open_slice_nothing_can_be_drawn(place: Place, oblique: Grid,
         _ = drawing.mask
     drawing.open_slice(1, None)
     drawing.close_slice()
-    editor.modify(drawing, LabelSchema.default().classes[0].name, "Add", np.ones(oblique.shape, dtype=np.uint8))
+    editor.modify(drawing.node, LabelSchema.default().classes[0].name, "Add", np.ones(oblique.shape, dtype=np.uint8))
     drawing.restrain()
     assert not drawing.stack().any()

@@ -2,81 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from LMIALLib.loop.learning import LoopSettings
-from LMIALLib.loop.session import Presented, Session
-from LMIALLib.scene.case_scene import CaseScene
-from LMIALLib.scene.editing import EditorDesk
-from LMIALLib.study.store import Study
 from Testing.Python.scene.conftest import Place
-from Testing.Python.scene.test_edited import Editor
-
-
-class PlainView:
-    """A view that only has its node."""
-
-    size = (400, 500)
-
-    def __init__(self, node: Any) -> None:
-        self.node = node
-
-    def show(self, background: Any, foreground: Any = None, opacity: float = 0.0) -> None:
-        """Nothing to draw on."""
-
-    def refresh(self) -> None:
-        """Nothing to draw on."""
-
-
-class Sitting(EditorDesk):
-    """A desk that keeps the editor at hand that draws on it."""
-
-    editor: Editor
-
-    @property
-    def at_hand(self) -> tuple[Presented, CaseScene]:
-        """The slice at hand and its case."""
-        assert self.session.current is not None and self.open is not None
-        return self.session.current, self.open
-
-
-@pytest.fixture
-def desk_at(place: Place) -> Iterator[Callable[[Path], Sitting]]:
-    desks: list[Sitting] = []
-
-    def make(folder: Path) -> Sitting:
-        views = dict(zip(("baseline", "follow_up", "difference"), map(PlainView, place.views), strict=True))
-
-        def opening(take_over: bool) -> Session:
-            study = Study.open(folder, reader="anna", take_over=take_over)
-            return Session(study, reader="anna", settings=LoopSettings(train=False))
-
-        editor = Editor(place)
-        desk = Sitting(place.scene, views, opening, editor_node=editor.node, history=editor)
-        desk.editor = editor
-        desks.append(desk)
-        desk.start()
-        return desk
-
-    yield make
-    for desk in desks:
-        desk.close()
-
-
-def paint(desk: Sitting, slices: Any = slice(None), mode: str = "Add") -> None:
-    """Some voxels of the slices that the editor is told to paint, without knowing of any other limit."""
-    _, opened = desk.at_hand
-    opened.drawing.node.SetReferenceImageGeometryParameterFromVolumeNode(opened.images.difference)
-    desk.editor.node.SetAndObserveSourceVolumeNode(opened.images.difference)
-    pair = opened.images.pair
-    array = np.zeros(pair.grid.shape, dtype=np.uint8)
-    np.moveaxis(array, pair.axis, 0)[slices, 20:26, 20:30] = 1
-    desk.editor.modify(opened.drawing, desk.session.study.label_schema.classes[0].name, mode, array)
+from Testing.Python.scene.sitting import Sitting
 
 
 def test_what_the_editor_drew_is_a_draft_at_once_and_comes_back(
@@ -85,7 +18,7 @@ def test_what_the_editor_drew_is_a_draft_at_once_and_comes_back(
     desk = desk_at(study_folder)
     here, opened = desk.at_hand
     before = opened.drawing.stack()
-    paint(desk)
+    desk.paint()
     desk.drawn()
     drawn = opened.drawing.mask
     assert drawn.sum() == 60
@@ -103,7 +36,7 @@ def test_what_the_editor_drew_is_a_draft_at_once_and_comes_back(
 def test_undo_after_a_save_changes_nothing(study_folder: Path, desk_at: Callable[[Path], Sitting]) -> None:
     desk = desk_at(study_folder)
     here, opened = desk.at_hand
-    paint(desk)
+    desk.paint()
     desk.drawn()
     mask = opened.drawing.mask
     desk.answer("save")
@@ -119,11 +52,11 @@ def test_other_slices_become_drafts_only_where_the_reader_wants_it(
     here, opened = desk.at_hand
     neighbours = [here.slice - 1, here.slice + 1]
     desk.edit_others(True)
-    paint(desk, neighbours)
+    desk.paint(neighbours)
     desk.drawn()
     assert sorted(draft.slice for draft in desk.session.study.drafts(here.case)) == neighbours
     desk.edit_others(False)
-    paint(desk, [here.slice + 3])
+    desk.paint([here.slice + 3])
     desk.drawn()
     assert not opened.drawing.stack()[here.slice + 3].any()
     desk.choose(neighbours[1])
@@ -149,30 +82,16 @@ def test_views_follow_the_one_that_moved(study_folder: Path, desk_at: Callable[[
     assert desk.session.current is not None and desk.open.navigation.slice == desk.session.current.slice
 
 
-def test_slicers_own_save_of_our_label_saves_the_slice(study_folder: Path, desk_at: Callable[[Path], Sitting]) -> None:
-    desk = desk_at(study_folder)
-    here, opened = desk.at_hand
-    label = opened.drawing.node.GetID()
-    desk.saved_by_slicer(label)
-    assert not desk.session.study.current(here.case), "nothing is drawn, so nothing is said"
-    paint(desk)
-    desk.drawn()
-    desk.saved_by_slicer(opened.images.difference.GetID())
-    assert desk.session.current is here
-    desk.saved_by_slicer(label)
-    assert desk.session.study.current(here.case)[here.slice].answer == "mask"
-
-
 def test_a_neighbour_that_was_drawn_and_erased_leaves_no_draft(
     study_folder: Path, desk_at: Callable[[Path], Sitting]
 ) -> None:
     desk = desk_at(study_folder)
     here, opened = desk.at_hand
     desk.edit_others(True)
-    paint(desk, [here.slice + 1])
+    desk.paint([here.slice + 1])
     desk.drawn()
     assert [draft.slice for draft in desk.session.study.drafts(here.case)] == [here.slice + 1]
-    paint(desk, [here.slice + 1], "Remove")
+    desk.paint([here.slice + 1], "Remove")
     desk.drawn()
     assert not desk.session.study.drafts(here.case)
     assert not opened.drawing.stack()[here.slice + 1].any()
@@ -184,26 +103,88 @@ def test_drawn_neighbours_stay_on_the_screen_when_the_switch_goes_off(
     desk = desk_at(study_folder)
     here, opened = desk.at_hand
     desk.edit_others(True)
-    paint(desk, [here.slice + 1])
+    desk.paint([here.slice + 1])
     desk.edit_others(False)
     desk.drawn()
     assert opened.drawing.stack()[here.slice + 1].sum() == 60
 
 
-def test_what_a_loaded_scene_still_holds_of_a_case_goes_when_it_is_opened(
-    place: Place, study_folder: Path, desk_at: Callable[[Path], Sitting]
+def test_taking_the_suggestion_over_is_one_step_and_what_was_drawn_comes_back(
+    study_folder: Path, desk_at: Callable[[Path], Sitting]
 ) -> None:
-    from LMIALLib.scene.volumes import OURS
+    desk = desk_at(study_folder)
+    while desk.at_hand[0].query is None or desk.at_hand[0].query.drawn == "random":
+        desk.choose(next(one.slice for one in desk.queue if one.drawn != "random"))
+    here, opened = desk.at_hand
+    desk.paint()
+    desk.drawn()
+    before = opened.drawing.stack()
+    suggested = np.zeros(opened.drawing.mask.shape, dtype=bool)
+    suggested[30:40, 30:40] = True
+    desk.session.suggestion = lambda: suggested  # type: ignore[method-assign, assignment, return-value]
+    desk.accept()
+    assert np.array_equal(opened.drawing.mask > 0, suggested)
+    kept = desk.session.study.draft(here.case, here.slice)
+    assert kept is not None and np.array_equal(kept.mask > 0, suggested)
+    desk.undo()
+    assert np.array_equal(opened.drawing.stack(), before)
+    kept = desk.session.study.draft(here.case, here.slice)
+    assert kept is not None and np.array_equal(kept.mask, opened.drawing.mask)
+    desk.redo()
+    assert np.array_equal(opened.drawing.mask > 0, suggested)
+    assert np.array_equal(np.delete(opened.drawing.stack(), here.slice, 0), np.delete(before, here.slice, 0))
 
-    stale = place.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "label")
-    stale.SetAttribute(OURS, "head")
-    _, opened = desk_at(study_folder).at_hand
-    labels = [node for node in nodes_of(place.scene) if node.GetName() == "label"]
-    assert labels == [opened.drawing.node]
+
+def test_undo_of_what_was_drawn_on_another_slice_takes_its_draft_back(
+    study_folder: Path, desk_at: Callable[[Path], Sitting]
+) -> None:
+    desk = desk_at(study_folder)
+    here, opened = desk.at_hand
+    desk.edit_others(True)
+    desk.paint([here.slice + 1])
+    desk.drawn()
+    assert [one.slice for one in desk.session.study.drafts(here.case)] == [here.slice + 1]
+    desk.undo()
+    assert not opened.drawing.stack().any() and not desk.session.study.drafts(here.case)
+    desk.redo()
+    assert [one.slice for one in desk.session.study.drafts(here.case)] == [here.slice + 1]
 
 
-def nodes_of(scene: Any) -> list[Any]:
-    return [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]
+def test_a_crash_loses_at_most_what_the_hand_was_drawing(
+    study_folder: Path, place: Place, elsewhere: Place, desk_at: Callable[[Path], Sitting]
+) -> None:
+    """Nothing is closed: the scene is gone with its application, the study is taken over."""
+    desk = desk_at(study_folder)
+    here, opened = desk.at_hand
+    desk.edit_others(True)
+    desk.paint([here.slice, here.slice + 1])
+    desk.drawn()
+    drawn = opened.drawing.stack()
+    desk.paint([here.slice + 2])  # the editor has not told us yet
+    again = Sitting.at(elsewhere, study_folder)
+    assert again.watching
+    again.take_over()
+    again.choose(here.slice, here.case)
+    assert np.array_equal(again.at_hand[1].drawing.stack(), drawn)
+    again.close()
+
+
+def test_a_query_opens_with_its_slice_in_every_view_and_its_centre_in_sight(
+    study_folder: Path, place: Place, desk_at: Callable[[Path], Sitting]
+) -> None:
+    desk = desk_at(study_folder)
+    for query in desk.queue[:4]:
+        desk.session.present(query.case, query.slice, query)
+        desk._present(query)
+        opened = desk.at_hand[1]
+        plane = opened.navigation.planes[0]
+        point = plane.point(query.slice, *query.centre)
+        for view in place.views:
+            matrix = np.array([[view.GetXYToRAS().GetElement(r, c) for c in range(4)] for r in range(4)])
+            x, y, z = np.linalg.solve(matrix, [*point, 1.0])[:3]
+            assert abs(z) < 1e-6, "the slice goes through the voxel centres"
+            if query.drawn == "strategy":
+                assert 0 <= x <= 400 and 0 <= y <= 500
 
 
 def test_a_case_registered_again_is_shown_anew_with_what_was_drawn(
@@ -211,18 +192,17 @@ def test_a_case_registered_again_is_shown_anew_with_what_was_drawn(
 ) -> None:
     desk = desk_at(study_folder)
     here, opened = desk.at_hand
-    paint(desk)  # and not taken in yet
+    desk.paint()  # and not taken in yet
     mask = opened.drawing.mask
     desk.register_again("rigid")
-    learning = desk.session.learning
-    assert learning.registering is not None
-    learning.worker.wait(learning.registering)
-    desk.session.study.add_pair(here.case, Path(learning.registering.result["staged"]))
-    desk._registered(here.case, learning.registering.result["registration"])
+    job = desk.session.learning.registering
+    assert job is not None
+    desk.session.learning.worker.wait(job)
+    assert job.result is not None
+    desk.session.study.add_pair(here.case, Path(job.result["staged"]))
+    desk._registered(here.case, job.result["registration"])
     assert desk.open is not None and desk.open is not opened
     assert desk.session.current is here and desk.open.navigation.slice == here.slice
     assert np.array_equal(desk.open.drawing.mask, mask) and mask.any()
     assert desk.open.images.pair.registration["kind"] == "rigid"
-    assert desk.notices[-1][1].startswith("Registered again (rigid).") or any(
-        told.startswith("Registered again (rigid).") for _, told in desk.notices
-    )
+    assert any(told.startswith("Registered again (rigid).") for _, told in desk.notices)

@@ -13,29 +13,16 @@ from LMIALLib.scene.layout import GROUP, LAYOUT, TAGS, add_layout, layout_xml, u
 from LMIALLib.scene.volumes import OURS, add_volume
 from LMIALLib.study.store import Study
 from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.sitting import names_below
 
 
 @pytest.fixture
 def tree(place: Place) -> Any:
-    import slicer
-
-    logic = slicer.vtkSlicerSubjectHierarchyModuleLogic()
-    logic.SetMRMLApplicationLogic(place.kept[0])
-    logic.SetMRMLScene(place.scene)
-    place.kept.append(logic)
-    return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(place.scene)
+    return place.tree
 
 
 def opened_case(place: Place, study: Study) -> CaseScene:
     return open_case(place.scene, study, "head", place.views[1:2])
-
-
-def names_below(tree: Any, item: int) -> list[str]:
-    import vtk
-
-    children = vtk.vtkIdList()
-    tree.GetItemChildren(item, children, False)
-    return sorted(tree.GetItemName(children.GetId(k)) for k in range(children.GetNumberOfIds()))
 
 
 def test_the_layout_makes_three_views_of_one_group_and_leaves_the_others(place: Place) -> None:
@@ -66,11 +53,11 @@ def test_patient_and_visits_hold_what_is_theirs_and_go_again(place: Place, opene
     opened = opened_case(place, opened_study)
     for _ in range(2):
         arrange(place.scene, opened, "subject-7", {"baseline": "2020-01-02", "follow_up": "2020-07-03"})
-    patient = tree.GetItemParent(tree.GetItemParent(tree.GetItemByDataNode(opened.drawing.node)))
+    patient = tree.GetItemParent(tree.GetItemParent(tree.GetItemByDataNode(opened.drawing.label)))
     assert tree.GetItemName(patient) == "subject-7"
     below = names_below(tree, patient)
     assert below == ["CURRENT 2020-07-03", "PRIOR 2020-01-02", "difference", "uncertainty"]
-    assert names_below(tree, tree.GetItemParent(tree.GetItemByDataNode(opened.drawing.node))) == [
+    assert names_below(tree, tree.GetItemParent(tree.GetItemByDataNode(opened.drawing.label))) == [
         "CURRENT",
         "label",
         "suggestion",
