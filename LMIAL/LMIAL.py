@@ -1,13 +1,14 @@
 # ruff: noqa: F403, F405, N802, N815, PT009 - Slicer's way: base classes by star, camel case, unittest
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import qt
 import slicer
 from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import *
 from slicer.util import VTKObservationMixin
 
@@ -58,7 +59,7 @@ class LMIALParameterNode:
     followUp: vtkMRMLScalarVolumeNode
     mask: vtkMRMLLabelMapVolumeNode
     studyFolder: Path = Path()
-    opacity: float = 0.6
+    opacity: Annotated[float, WithinRange(0, 1)] = 0.6
     always: bool = False
 
 
@@ -181,12 +182,12 @@ class LMIALTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         self.setUp()
-        suite = HERE.parent / "Testing" / "Slicer" / "run.py"
-        if suite.is_file():
-            import runpy
+        suite = HERE.parent / "Testing" / "Slicer"
+        if suite.is_dir():
+            sys.path.insert(0, str(suite))
+            import face_test
 
-            failed = runpy.run_path(str(suite))["main"]()
-            self.assertEqual(failed, 0)
+            self.assertEqual(face_test.main(), 0)
         else:
             slicer.util.selectModule("LMIAL")
             self.assertFalse(slicer.modules.LMIALWidget.ui.annotateArea.enabled)
