@@ -17,7 +17,7 @@ from LMIALLib.loop.learning import Learning, LoopSettings
 from LMIALLib.loop.queue import waiting
 from LMIALLib.queries.ranking import Query, Ranking
 from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, check_slice
-from LMIALLib.study.maps import read_map
+from LMIALLib.study.maps import read_map, suggested_map
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
@@ -174,6 +174,13 @@ class Session:
             self._opinion = Opinion(here.ranking.number, str(here.model), strategy, mean, uncertainty)
             self._opinion_case = here.case
         return self._opinion
+
+    def newest_probability(self, case: str) -> np.ndarray | None:
+        """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing."""
+        stored, held = self.study.latest_ranking(), self._opinion
+        if stored is not None and held is not None and (self._opinion_case, held.ranking) == (case, stored.number):
+            return held.probability
+        return suggested_map(self.study, case)
 
     # Answers ---------------------------------------------------------------------------------------------------
 
