@@ -96,9 +96,8 @@ def _print_table(found: Sequence[Lesion]) -> None:
 
 
 def _cells(one: Lesion) -> tuple[Any, ...]:
-    said = one.kind if one.confirmed or not one.proposed else f"{one.kind}, proposed"
     place = " ".join(f"{value:.0f}" for value in one.place_ras)
     slices = f"{one.first_slice + 1}" if one.slices == 1 else f"{one.first_slice + 1}-{one.last_slice + 1}"
     confidence = "-" if one.confidence is None else f"{one.confidence:.2f}"
     figures = f"{one.volume_ml:.3f}", slices, place, f"{one.diameter_mm:.1f} mm", f"{one.difference_sd:+.1f} SD"
-    return str(one.number), said, *figures, confidence, one.status
+    return str(one.number), one.described, *figures, confidence, one.status

@@ -6,7 +6,7 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.scene.looking import Looking
-from LMIALLib.study.lesions import Lesion, lesion_volume, measured_lesions
+from LMIALLib.study.lesions import READ, Lesion, lesion_volume, measured_lesions
 from LMIALLib.study.targets import label_values
 
 
@@ -47,10 +47,16 @@ class Listing(Looking):
         return measured_lesions(volume, case, study.label_schema, pair, values, probability, unseen)
 
     def go_to_lesion(self, number: int) -> None:
-        """Show the slice on which a lesion's area is largest, the lesion in the middle; BadInput where it is gone."""
+        """Show the slice on which a lesion's area is largest, the lesion in the middle; BadInput where it is gone.
+
+        Where the network's opinion of the slice at hand is part of the lesion, its answer notes that it was seen.
+        """
         found = next((one for one in self.objects() if one.number == number), None)
         if found is None:
             raise BadInput(f"This case has no lesion {number} now.")
+        here = self.session.current
+        if here is not None and found.status != READ and found.first_slice <= here.slice <= found.last_slice:
+            self.session.suggestion()
         navigation = self._case().navigation
         self._framed = ""
         navigation.turn(0)

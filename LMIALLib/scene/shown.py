@@ -213,15 +213,16 @@ def _lesions(desk: Desk) -> list[dict[str, Any]]:
 
 
 def _object(lesion: Lesion) -> dict[str, Any]:
-    """A lesion of the case, as its list shows it; what no reader said stands there as proposed."""
+    """A lesion of the case, as its list shows it; a class that no reader gave has a question mark."""
     first, last = lesion.first_slice + 1, lesion.last_slice + 1
+    proposed = bool(lesion.proposed and not lesion.confirmed)
     told = [f"largest on slice {lesion.largest_slice + 1}", f"diameter {lesion.diameter_mm:.1f} mm"]
     told += [f"difference {lesion.difference_sd:+.1f} SD"]
+    told += ["class proposed by both visits, no reader set it"] if proposed else []
     told += [] if lesion.confidence is None else [f"mean probability {lesion.confidence:.2f}"]
     return {
         "number": lesion.number,
-        "class": lesion.kind,
-        "confirmed": bool(lesion.confirmed),
+        "class": f"{lesion.kind}?" if proposed else lesion.kind,
         "ml": f"{lesion.volume_ml:.2f}" if lesion.volume_ml >= 0.005 else f"{lesion.volume_ml:.3f}",
         "slices": f"{first}" if first == last else f"{first}-{last}",
         "read": lesion.status,

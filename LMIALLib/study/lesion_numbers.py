@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,8 @@ def _places(lesions: np.ndarray) -> dict[int, np.ndarray]:
     names = lesions.ravel()[where]
     order = np.argsort(names, kind="stable")
     found, starts = np.unique(names[order], return_index=True)
-    return {int(one): place for one, place in zip(found, np.split(where[order], starts[1:]), strict=True)}
+    bounds = pairwise([*starts, len(where)])
+    return {int(one): where[order[start:end]] for one, (start, end) in zip(found, bounds, strict=True)}
 
 
 def _renumbered(lesions: np.ndarray, numbers: Mapping[int, int]) -> np.ndarray:

@@ -68,11 +68,14 @@ class Lesion:
         return self.confirmed or self.proposed or "change"
 
     @property
+    def described(self) -> str:
+        """The class as lists show it: "new", or "new, proposed" where no reader said so."""
+        return f"{self.kind}, proposed" if self.proposed and not self.confirmed else self.kind
+
+    @property
     def name(self) -> str:
-        """As segments are named: "lesion 3 (new)"; what no reader said stands there too."""
-        doubt = ["proposed"] if self.proposed and not self.confirmed else []
-        doubt += ["model only"] if self.status == MODELS_ALONE else []
-        return f"lesion {self.number} ({', '.join([self.kind, *doubt])})"
+        """As segments are named: "lesion 3 (new)", "lesion 4 (shrunk, proposed, model only)"."""
+        return f"lesion {self.number} ({self.described}{', model only' if self.status == MODELS_ALONE else ''})"
 
 
 @dataclass(frozen=True)
