@@ -61,18 +61,29 @@ def number_lesions(study: Study, case: str, lesions: np.ndarray, *, keep: bool) 
     """
     known = study.case(case)
     file = study.folder / "cases" / known.name / NUMBERS
+    places = places_of(lesions)
     if not keep:
-        numbers, _ = _matched(lesions, read_numbers(file), known.digest)
-        return _renumbered(lesions, numbers)
+        numbers, _ = _matched(lesions, places, read_numbers(file), known.digest)
+        return _renumbered(lesions, places, numbers)
     with disk_errors(f"saving the lesions' numbers of {known.name}"), _alone(file.with_suffix(".lock")):
         before = read_numbers(file)
-        numbers, highest = _matched(lesions, before, known.digest)
+        numbers, highest = _matched(lesions, places, before, known.digest)
         resting = before.voxels if before.digest == known.digest else {}
-        found = {numbers[one]: place for one, place in _places(lesions).items()}
+        found = {numbers[one]: place for one, place in places.items()}
         after = Numbered(known.digest, highest, frozenset(found), {**resting, **found})
         if not _same(before, after):
             _write(file, after)
-    return _renumbered(lesions, numbers)
+    return _renumbered(lesions, places, numbers)
+
+
+def places_of(lesions: np.ndarray) -> dict[int, np.ndarray]:
+    """Each number of a volume, ascending, and the sorted flat indices, int64, of its voxels; 0 is none."""
+    where = np.flatnonzero(lesions)
+    names = lesions.ravel()[where]
+    order = np.argsort(names, kind="stable")
+    found, starts = np.unique(names[order], return_index=True)
+    bounds = pairwise([*starts, len(where)])
+    return {int(one): where[order[start:end]] for one, (start, end) in zip(found, bounds, strict=True)}
 
 
 def read_numbers(file: Path) -> Numbered:
@@ -90,7 +101,9 @@ def read_numbers(file: Path) -> Numbered:
         ) from error
 
 
-def _matched(lesions: np.ndarray, before: Numbered, digest: str) -> tuple[dict[int, int], int]:
+def _matched(
+    lesions: np.ndarray, places: Mapping[int, np.ndarray], before: Numbered, digest: str
+) -> tuple[dict[int, int], int]:
     """Found lesion -> its number, and the highest number given; see ``number_lesions``."""
     numbers: dict[int, int] = {}
     taken = set()
@@ -98,10 +111,8 @@ def _matched(lesions: np.ndarray, before: Numbered, digest: str) -> tuple[dict[i
         if one not in numbers and number not in taken:
             numbers[one] = number
             taken.add(number)
-    sizes = np.bincount(lesions.ravel())
-    new = [one for one in np.flatnonzero(sizes).tolist() if one and one not in numbers]
     highest = before.highest
-    for one in sorted(new, key=lambda one: -sizes[one]):
+    for one in sorted(places.keys() - numbers.keys(), key=lambda one: (-len(places[one]), places[one][0])):
         highest += 1
         numbers[one] = highest
     return numbers, highest
@@ -120,21 +131,11 @@ def _claims(lesions: np.ndarray, before: Numbered) -> list[tuple[bool, int, int,
     ]
 
 
-def _places(lesions: np.ndarray) -> dict[int, np.ndarray]:
-    """Lesion -> sorted flat indices of its voxels."""
-    where = np.flatnonzero(lesions)
-    names = lesions.ravel()[where]
-    order = np.argsort(names, kind="stable")
-    found, starts = np.unique(names[order], return_index=True)
-    bounds = pairwise([*starts, len(where)])
-    return {int(one): where[order[start:end]] for one, (start, end) in zip(found, bounds, strict=True)}
-
-
-def _renumbered(lesions: np.ndarray, numbers: Mapping[int, int]) -> np.ndarray:
-    table = np.zeros(int(lesions.max(initial=0)) + 1, np.int32)
-    for one, number in numbers.items():
-        table[one] = number
-    return table[lesions]
+def _renumbered(lesions: np.ndarray, places: Mapping[int, np.ndarray], numbers: Mapping[int, int]) -> np.ndarray:
+    told = np.zeros(lesions.size, np.int32)
+    for one, place in places.items():
+        told[place] = numbers[one]
+    return told.reshape(lesions.shape)
 
 
 def _same(before: Numbered, after: Numbered) -> bool:

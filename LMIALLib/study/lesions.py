@@ -11,7 +11,7 @@ from LMIALLib.pairs.pair import Pair
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD, LabelSchema
 from LMIALLib.study.lesion_class import proposed_class
-from LMIALLib.study.lesion_numbers import number_lesions
+from LMIALLib.study.lesion_numbers import number_lesions, places_of
 from LMIALLib.study.splitting import separate_lesions
 from LMIALLib.study.store import Study
 
@@ -150,34 +150,34 @@ def measured_lesions(
         values, probability: as for ``lesion_volume``.
         unseen: slices that are left out, because nobody may know what the model thinks of them.
     """
-    from scipy import ndimage
-
-    if unseen:
-        volume = volume.copy()
-        np.moveaxis(volume, case.axis, 0)[sorted(unseen)] = 0
     lesions = []
-    for number, box in enumerate(ndimage.find_objects(volume), start=1):
-        if box is not None:
-            around = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in box)
-            inside = volume[around] == number
-            lesions.append(_measured(number, inside, around, case, schema, pair, values[around], probability))
+    for number, place in places_of(volume).items():
+        index = np.stack(np.unravel_index(place, volume.shape), axis=1)
+        if unseen:
+            index = index[~np.isin(index[:, case.axis], list(unseen))]
+        if len(index):
+            lesions.append(_measured(number, index, case, schema, pair, values, probability))
     return tuple(lesions)
 
 
 def _measured(
     number: int,
-    inside: np.ndarray,
-    around: tuple[slice, ...],
+    index: np.ndarray,
     case: Case,
     schema: LabelSchema,
     pair: Pair,
     values: np.ndarray,
     probability: np.ndarray | None,
 ) -> Lesion:
-    """One lesion, from the part of the grid ``around`` it; ``inside`` and ``values`` are cut out already."""
+    """One lesion, from the array indices (n, 3) of its voxels."""
+    around = tuple(
+        slice(max(int(low) - 1, 0), int(high) + 2)
+        for low, high in zip(index.min(axis=0), index.max(axis=0), strict=True)
+    )
+    inside = np.zeros(values[around].shape, bool)
+    inside[tuple((index - [part.start for part in around]).T)] = True
     baseline, follow_up = pair.baseline[around], pair.follow_up[around]
-    index = np.argwhere(inside) + np.array([part.start for part in around])
-    classes = _classes(values[inside], schema)
+    classes = _classes(values[around][inside], schema)
     told = [name for name in classes if name != schema.classes[0].name]
     opinion = None if probability is None else probability[around][inside]
     asked = None if opinion is None else opinion[np.isfinite(opinion)]
@@ -191,7 +191,7 @@ def _measured(
     left, posterior, superior = _lps(case, nearest)
     return Lesion(
         number=number,
-        status=_status(inside, values),
+        status=_status(inside, values[around]),
         classes=classes,
         confirmed=told[0] if told else "",
         proposed=proposed_class(inside, baseline, follow_up),
