@@ -60,7 +60,7 @@ class Panel:
         ui.caseBox.connect("activated(int)", lambda number: act("look_at", self._cases[number]))
         ui.queueTable.connect("cellClicked(int,int)", lambda row, _: self._choose(row, act))
         ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, _: act("class", row))
-        ui.objectTable.connect("cellClicked(int,int)", lambda row, _: act("lesion", self._listed[row]))
+        ui.objectTable.connect("cellClicked(int,int)", lambda row, column: act("lesion", self._listed[row]))
         ui.keysText.setText("\n".join(f"{one.key}\t{one.tip}" for one in SHORTCUTS))
         self._cases: list[str] = []
         self._listed: list[int] = []

@@ -177,9 +177,10 @@ class Session:
 
     def newest_probability(self, case: str) -> np.ndarray | None:
         """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing."""
-        stored, held = self.study.latest_ranking(), self._opinion
-        if stored is not None and held is not None and (self._opinion_case, held.ranking) == (case, stored.number):
-            return held.probability
+        here, stored = self.current, self.study.latest_ranking()
+        if here and here.ranking and stored and (here.case, here.ranking.number) == (case, stored.number):
+            opinion = self.opinion()  # in memory already
+            return opinion.probability if opinion else None
         return suggested_map(self.study, case)
 
     # Answers ---------------------------------------------------------------------------------------------------

@@ -21,14 +21,14 @@ class Listing(Looking):
     def objects(self) -> tuple[Lesion, ...]:
         """The changed lesions, by number, as answers and the newest ranking have them; drafts are left out.
 
-        They are found anew only when an answer, the ranking, or what may be known of it has changed. Nothing is told of
-        what the network thinks of a slice that was drawn by lot and waits for its answer.
+        They are found anew only when an answer, the ranking, what may be known of it, or the pair has changed. Nothing
+        is told of what the network thinks of a slice that was drawn by lot and waits for its answer.
         """
         if self.open is None:
             return ()
-        ranking = self.session.study.latest_ranking()
+        case, ranking = self.session.study.case(self.open.case), self.session.study.latest_ranking()
         answers = tuple(sorted(answer.id for answer in self.answers.values()))
-        now = self.open.case, answers, ranking and ranking.number, self._unseen()
+        now = case.name, case.pair_number, answers, ranking and ranking.number, self._unseen()
         if now != self._listed:
             self._listed = now
             try:

@@ -16,6 +16,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError, disk_errors
 from LMIALLib.files import written_whole
+from LMIALLib.pairs.geometry import Grid
 
 if TYPE_CHECKING:
     from LMIALLib.study.store import Study
@@ -30,19 +31,19 @@ class Numbered:
     """Lesions as they were last numbered.
 
     Args:
-        digest: of the pair on whose grid they lie.
+        grid: on which they lie, which a case keeps when its scans are registered again; None where there are none.
         highest: the highest number that was ever given.
         there: numbers of the lesions that were found last time; the others have vanished.
         voxels: number -> sorted flat indices, int64, into an array (k, j, i): where each lesion was last found.
     """
 
-    digest: str
+    grid: Grid | None
     highest: int
     there: frozenset[int]
     voxels: Mapping[int, np.ndarray]
 
 
-NONE = Numbered("", 0, frozenset(), {})
+NONE = Numbered(None, 0, frozenset(), {})
 
 
 def number_lesions(study: Study, case: str, lesions: np.ndarray, *, keep: bool) -> np.ndarray:
@@ -63,14 +64,14 @@ def number_lesions(study: Study, case: str, lesions: np.ndarray, *, keep: bool) 
     file = study.folder / "cases" / known.name / NUMBERS
     places = places_of(lesions)
     if not keep:
-        numbers, _ = _matched(lesions, places, read_numbers(file), known.digest)
+        numbers, _ = _matched(lesions, places, read_numbers(file), known.grid)
         return _renumbered(lesions, places, numbers)
     with disk_errors(f"saving the lesions' numbers of {known.name}"), _alone(file.with_suffix(".lock")):
         before = read_numbers(file)
-        numbers, highest = _matched(lesions, places, before, known.digest)
-        resting = before.voxels if before.digest == known.digest else {}
+        numbers, highest = _matched(lesions, places, before, known.grid)
+        resting = before.voxels if before.grid == known.grid else {}
         found = {numbers[one]: place for one, place in places.items()}
-        after = Numbered(known.digest, highest, frozenset(found), {**resting, **found})
+        after = Numbered(known.grid, highest, frozenset(found), {**resting, **found})
         if not _same(before, after):
             _write(file, after)
     return _renumbered(lesions, places, numbers)
@@ -93,7 +94,8 @@ def read_numbers(file: Path) -> Numbered:
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
         voxels = {int(number): _unpacked(runs) for number, runs in stored["voxels"].items()}
-        return Numbered(str(stored["pair"]), int(stored["highest"]), frozenset(map(int, stored["there"])), voxels)
+        there = frozenset(int(number) for number in stored["there"])
+        return Numbered(Grid.from_dict(stored["grid"]), int(stored["highest"]), there, voxels)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(
             f"{file}: the numbers of the lesions cannot be read.",
@@ -102,12 +104,12 @@ def read_numbers(file: Path) -> Numbered:
 
 
 def _matched(
-    lesions: np.ndarray, places: Mapping[int, np.ndarray], before: Numbered, digest: str
+    lesions: np.ndarray, places: Mapping[int, np.ndarray], before: Numbered, grid: Grid
 ) -> tuple[dict[int, int], int]:
     """Found lesion -> its number, and the highest number given; see ``number_lesions``."""
     numbers: dict[int, int] = {}
     taken = set()
-    for _, _, number, one in sorted(_claims(lesions, before if before.digest == digest else NONE)):
+    for _, _, number, one in sorted(_claims(lesions, before if before.grid == grid else NONE)):
         if one not in numbers and number not in taken:
             numbers[one] = number
             taken.add(number)
@@ -139,15 +141,16 @@ def _renumbered(lesions: np.ndarray, places: Mapping[int, np.ndarray], numbers: 
 
 
 def _same(before: Numbered, after: Numbered) -> bool:
-    return (before.digest, before.highest, before.there) == (after.digest, after.highest, after.there) and all(
+    return (before.grid, before.highest, before.there) == (after.grid, after.highest, after.there) and all(
         number in before.voxels and np.array_equal(before.voxels[number], place)
         for number, place in after.voxels.items()
     )
 
 
 def _write(file: Path, numbered: Numbered) -> None:
+    assert numbered.grid is not None
     stored = {
-        "pair": numbered.digest,
+        "grid": numbered.grid.to_dict(),
         "highest": numbered.highest,
         "there": sorted(numbered.there),
         "voxels": {str(number): _packed(numbered.voxels[number]) for number in sorted(numbered.voxels)},

@@ -102,7 +102,7 @@ def test_the_stored_places_come_back_voxel_for_voxel(study: Study) -> None:
         assert np.array_equal(place, np.flatnonzero(told == number))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"pair": "x", "highest": 1, "there": [1], "voxels": {"1": [4]}}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"grid": {}, "highest": 1, "there": [1], "voxels": {}}'])
 def test_a_broken_file_is_told_in_a_sentence_and_by_check(study: Study, text: str) -> None:
     file = study.folder / "cases" / "a" / "lesions.json"
     file.write_text(text)
@@ -112,11 +112,11 @@ def test_a_broken_file_is_told_in_a_sentence_and_by_check(study: Study, text: st
     assert "cases/a/lesions.json" in [one.where for one in study.check()]
 
 
-def test_another_pair_begins_with_fresh_numbers(study: Study) -> None:
+def test_another_grid_begins_with_fresh_numbers(study: Study) -> None:
     numbers(study, spots(A, B))
     file = study.folder / "cases" / "a" / "lesions.json"
     stored = json.loads(file.read_text())
-    file.write_text(json.dumps(stored | {"pair": "another"}))
+    file.write_text(json.dumps(stored | {"grid": stored["grid"] | {"size": [8, 10, 6]}}))
     assert sorted(np.unique(numbers(study, spots(A, B))).tolist()) == [0, 3, 4]
 
 
