@@ -27,6 +27,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/desktop/exports.py
   LMIALLib/desktop/face.py
   LMIALLib/desktop/inputs.py
+  LMIALLib/desktop/load_pair.py
   LMIALLib/desktop/panel.py
   LMIALLib/desktop/sample_data.py
   LMIALLib/desktop/shortcuts.py
@@ -92,6 +93,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
   LMIALLib/pairs/labels.py
+  LMIALLib/pairs/orientation.py
   LMIALLib/pairs/pair.py
   LMIALLib/pairs/prepare.py
   LMIALLib/pairs/reading.py
@@ -163,6 +165,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
   LMIALLib/study/rankings.py
+  LMIALLib/study/report.py
   LMIALLib/study/schema.py
   LMIALLib/study/segmentation_file.py
   LMIALLib/study/split.py

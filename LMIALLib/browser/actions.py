@@ -10,7 +10,7 @@ from LMIALLib.browser.brush import BrushDesk
 VIEWS = ("baseline", "follow_up", "difference")
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class")
 """Actions that need to know who reads."""
-NEED_CASE = ("paint", "step", "go_to", "lesion", "shift", "zoom", "planes", "contrast", "flicker")
+NEED_CASE = ("paint", "step", "go_to", "lesion", "shift", "zoom", "planes", "contrast", "flicker", "register")
 """Actions that mean nothing while no case is on the screen."""
 QUICK = (
     "step", "go_to", "lesion", "return", "shift", "zoom", "fit", "planes", "contrast", "flicker", "hide", "show",
@@ -81,6 +81,7 @@ def actions_of(desk: BrushDesk) -> dict[str, Callable[..., None]]:
         "brightness": sets("brightness", lambda per_cent: float(per_cent) / 100, -1.0, 1.0),
         "width": sets("width", lambda per_cent: float(per_cent) / 100, 0.1, 3.0),
         "grey_reset": grey_reset,
+        "register": lambda kind: desk.register_again(str(kind)),
         "cancel_training": desk.cancel_training,
         "take_over": desk.take_over,
     }

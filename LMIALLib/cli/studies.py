@@ -44,6 +44,7 @@ def register(app: typer.Typer) -> None:
     """Add this group's commands."""
     for command in (new, add, remove, status, history, check, backup, doctor):
         app.command()(guarded(command))
+    app.command("register")(guarded(register_case))
 
 
 def new(
@@ -93,6 +94,21 @@ def add(
         name = _free_name(session) if case is None else case
         result = new_case(session, name, request, subject=subject, watch=watch)
     _tell_case(name, result)
+
+
+def register_case(
+    study: StudyFolder,
+    case: Annotated[str, typer.Option("--case", metavar="NAME", help="Which case.")],
+    kind: Annotated[str, typer.Option("--kind", metavar="rigid|affine", help="The transform that is wanted.")],
+) -> None:
+    """Register a case again, more thoroughly; its answers stay where they are, and the older pair stays stored."""
+    with session_at(study) as session, progress_of("register") as watch:
+        session.study.case(case)
+        job = session.learning.request_registration(case, kind)
+        result = session.learning.wait(job, watch=watch)
+    found = result["registration"]
+    OUT.print(f"Case {case} is registered again ({found['kind']}). {found['sentence']}")
+    OUT.print(f"Next: lmial rank {quote(str(study))}")
 
 
 def _free_name(session: Session) -> str:

@@ -9,7 +9,9 @@ from LMIALLib.scene.editing import EditorDesk
 
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "accept", "class")
 """Actions that need to know who reads."""
-NEED_CASE = ("accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "lesion", "return")
+NEED_CASE = (
+    "accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "lesion", "return", "register",
+)  # fmt: skip
 """Actions that mean nothing while no case is on the screen."""
 
 Cursor = Callable[[], tuple[str, float, float] | None]
@@ -67,6 +69,7 @@ def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None
         "class": change_class,
         "others": desk.edit_others,
         "rank": desk.rank,
+        "register": desk.register_again,
         "train": lambda: desk.session.learning.train_when_possible(),
         "cancel_training": desk.cancel_training,
         "take_over": desk.take_over,
@@ -75,15 +78,23 @@ def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None
 
 def told(values: dict[str, Any]) -> dict[str, str]:
     """The lines of text of the face, from `scene.shown`: banner, query, details."""
+    from slicer.i18n import tr as _
+
     banner, query, look = values["banner"], values["query"], values["look"]
-    dates = f"PRIOR {banner['prior'] or 'date unknown'}   CURRENT {banner['current'] or 'date unknown'}"
-    case = f"{banner['case']}, {banner['subject']}" if banner["case"] else "no case"
+    unknown = _("date unknown")
+    dates = _("PRIOR {prior}   CURRENT {current}").format(
+        prior=banner["prior"] or unknown, current=banner["current"] or unknown
+    )
+    case = f"{banner['case']}, {banner['subject']}" if banner["case"] else _("no case")
     registration = banner["registration"] or {"text": "", "alarm": False}
-    line = f"Slice {query['slice']} of {query['of']}" if query["slice"] else "No slice is under your hand."
+    line = _("No slice is under your hand.")
+    if query["slice"]:
+        line = _("Slice {slice} of {of}").format(slice=query["slice"], of=query["of"])
     if query["slice"] and query["rank"]:
-        line += f", query {query['rank']}" + (f", score {query['score']}" if query["score"] else "")
-    away = "away from the query" if look.get("away") else ""
-    parts = [line, query["answered"], "draft" if query.get("draft") else "", away]
+        line += ", " + _("query {rank}").format(rank=query["rank"])
+        line += ", " + _("score {score}").format(score=query["score"]) if query["score"] else ""
+    away = _("away from the query") if look.get("away") else ""
+    parts = [line, query["answered"], _("draft") if query.get("draft") else "", away]
     return {
         "banner": f"{case}   {dates}   {registration['text']}".strip(),
         "query": "; ".join(part for part in parts if part),

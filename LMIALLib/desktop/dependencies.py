@@ -101,6 +101,7 @@ def install(parent: Any = None) -> bool:
         parent: the widget that the dialogs belong to.
     """
     import slicer
+    from slicer.i18n import tr as _
 
     wanted = missing()
     if not wanted:
@@ -113,7 +114,7 @@ def install(parent: Any = None) -> bool:
         _install_rest([line for line in missing() if not line.startswith("torch")])
     except Exception as error:  # pip, light-the-torch and the extension server fail in many ways
         slicer.util.errorDisplay(
-            "The packages could not be installed; looking, drawing and saving still work.",
+            _("The packages could not be installed; looking, drawing and saving still work."),
             parent=parent,
             detailedText=str(error),
         )
@@ -122,15 +123,19 @@ def install(parent: Any = None) -> bool:
 
 def _agreed(wanted: list[str], parent: Any) -> bool:
     import slicer
+    from slicer.i18n import tr as _
 
     torch = wanted[0].startswith("torch")
-    size = " PyTorch is a download of several hundred megabytes, or gigabytes with an NVIDIA card." if torch else ""
+    size = _("PyTorch is a download of several hundred megabytes, or gigabytes with an NVIDIA card.") if torch else ""
+    question = _(
+        "LMIAL's network needs {count} Python packages that Slicer does not bring. {size}\n\n"
+        "Install them into Slicer now? Without them you can look, draw and save, but nothing is prepared, "
+        "suggested or learned."
+    )
     return bool(
         slicer.util.confirmOkCancelDisplay(
-            f"LMIAL's network needs {len(wanted)} Python packages that Slicer does not bring.{size}\n\n"
-            "Install them into Slicer now? Without them you can look, draw and save, but nothing is prepared, "
-            "suggested or learned.",
-            "LMIAL - Install Python Packages",
+            question.format(count=len(wanted), size=size),
+            _("LMIAL - Install Python Packages"),
             parent=parent,
             detailedText="\n".join(wanted),
         )
@@ -140,6 +145,7 @@ def _agreed(wanted: list[str], parent: Any) -> bool:
 def _install_torch(parent: Any) -> bool:
     """Install PyTorch through its extension; False where Slicer has to be restarted first."""
     import slicer
+    from slicer.i18n import tr as _
 
     try:
         from PyTorchUtils import PyTorchUtilsLogic
@@ -147,7 +153,7 @@ def _install_torch(parent: Any) -> bool:
         _install_extension(parent)
         return False
 
-    slicer.util.showStatusMessage("Installing PyTorch; this takes some minutes.")
+    slicer.util.showStatusMessage(_("Installing PyTorch; this takes some minutes."))
     with slicer.util.WaitCursor():
         PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=TORCH)
     return True
@@ -155,6 +161,7 @@ def _install_torch(parent: Any) -> bool:
 
 def _install_extension(parent: Any) -> None:
     import slicer
+    from slicer.i18n import tr as _
 
     manager = slicer.app.extensionsManagerModel()
     asking = manager.interactive
@@ -164,11 +171,13 @@ def _install_extension(parent: Any) -> None:
     finally:
         manager.interactive = asking
     if not there:
-        raise RuntimeError("The PyTorch extension could not be fetched: install it in the Extensions Manager.")
+        raise RuntimeError(_("The PyTorch extension could not be fetched: install it in the Extensions Manager."))
     if slicer.util.confirmYesNoDisplay(
-        "The PyTorch extension is installed. Slicer has to restart before it can be used; then start again.\n\n"
-        "Restart now?",
-        "LMIAL - Restart Slicer",
+        _(
+            "The PyTorch extension is installed. Slicer has to restart before it can be used; then start again.\n\n"
+            "Restart now?"
+        ),
+        _("LMIAL - Restart Slicer"),
         parent=parent,
     ):
         slicer.util.restart()

@@ -27,13 +27,16 @@ def export_dicom(study: Study, opened: CaseScene, reference: Any, folder: Path) 
     """
     import DICOMSegmentationPlugin
     import slicer
+    from slicer.i18n import tr as _
 
     uids = reference.GetAttribute("DICOM.instanceUIDs") if reference is not None else None
     if not uids:
-        raise BadInput("DICOM SEG needs the follow-up as it was loaded from DICOM.", "Choose it beside the button.")
+        raise BadInput(
+            _("DICOM SEG needs the follow-up as it was loaded from DICOM."), _("Choose it beside the button.")
+        )
     said = _said(study, opened)
     if not said.any():
-        raise BadInput("No change is drawn in this case, and DICOM SEG cannot be empty.")
+        raise BadInput(_("No change is drawn in this case, and DICOM SEG cannot be empty."))
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     node = _segmentation(study, opened, said, reference)
     try:
@@ -43,12 +46,12 @@ def export_dicom(study: Study, opened: CaseScene, reference: Any, folder: Path) 
         plugin = DICOMSegmentationPlugin.DICOMSegmentationPluginClass()
         exportables = plugin.examineForExport(item)
         if not exportables:
-            raise BadInput("Images of this follow-up are not in Slicer's DICOM database any more.")
+            raise BadInput(_("Images of this follow-up are not in Slicer's DICOM database any more."))
         for one in exportables:
             one.directory = str(folder)
         problem = plugin.export(exportables)
         if problem:
-            raise LMIALError(f"DICOM SEG was not written: {problem.splitlines()[-1]}")
+            raise LMIALError(_("DICOM SEG was not written: {why}").format(why=problem.splitlines()[-1]))
     finally:
         slicer.mrmlScene.RemoveNode(node)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from LMIALLib.scene.edited import MASK_SEGMENT
@@ -12,6 +13,8 @@ EFFECTS = ("Paint", "Erase", "Draw", "Level tracing", "Threshold", "Islands", "S
            "Grow from seeds")  # fmt: skip
 """In the order of their keys 1 to 0. Left out: Logical operators (can bypass masking), Hollow, Fill between slices and
 Mask volume (act on other slices or on the image), and whatever other extensions bring."""
+OWN_KEYS = {"Draw": ("A", "X")}
+"""Effect to keys that it takes while it is active: Draw applies its outline with A and takes a point back with X."""
 STEPS = 20
 """Steps of undo."""
 
@@ -32,14 +35,17 @@ class Editor:
 
     Args:
         layout: of the widget that holds it.
+        effect_changed: called with the name of the effect that is active now, or with an empty string.
     """
 
-    def __init__(self, layout: Any) -> None:
+    def __init__(self, layout: Any, effect_changed: Callable[[str], None]) -> None:
         import slicer
 
         self.widget = widget = slicer.qMRMLSegmentEditorWidget()
         widget.setMaximumNumberOfUndoStates(STEPS)
-        self.node = editor_node(slicer.mrmlScene)
+        self._effect, self._effect_changed = "", effect_changed
+        self._tag = 0
+        self._take_node(slicer.mrmlScene)
         widget.setMRMLSegmentEditorNode(self.node)  # before the scene, so that the first selections go there
         widget.setMRMLScene(slicer.mrmlScene)
         widget.setSegmentationNodeSelectorVisible(False)
@@ -57,6 +63,16 @@ class Editor:
         slicer.util.findChild(widget, "SegmentsTableView").setHideSegments([MASK_SEGMENT])
         self._undo, self._redo = (slicer.util.findChild(widget, name) for name in ("UndoButton", "RedoButton"))
 
+    def _take_node(self, scene: Any) -> None:
+        self.node = editor_node(scene)
+        self._tag = self.node.AddObserver("ModifiedEvent", lambda *_: self._look_at_effect())
+
+    def _look_at_effect(self) -> None:
+        effect = self.node.GetActiveEffectName() or ""
+        if effect != self._effect:
+            self._effect = effect
+            self._effect_changed(effect)
+
     def edit(self, segmentation: Any, source: Any) -> None:
         """Draw on a segmentation; ``source`` is the image that Threshold and Grow from seeds look at."""
         self.widget.setSegmentationNode(segmentation)
@@ -72,7 +88,8 @@ class Editor:
         """The module is shown."""
         import slicer
 
-        self.node = editor_node(slicer.mrmlScene)
+        self.node.RemoveObserver(self._tag)
+        self._take_node(slicer.mrmlScene)
         self.widget.setMRMLSegmentEditorNode(self.node)
         self.widget.updateEffectList()  # other modules may have brought effects since
         self.widget.setupViewObservations()

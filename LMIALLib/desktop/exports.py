@@ -41,6 +41,8 @@ class Exports:
     @entry
     def ask_and_export_dicom(self) -> None:
         """Let the reader choose a folder, and write what was said of the case on the screen as DICOM SEG."""
+        from slicer.i18n import tr as _
+
         from LMIALLib.desktop.dicom_seg import export_dicom
 
         desk = self.face.desk
@@ -51,7 +53,7 @@ class Exports:
         if folder is None:
             return
         export_dicom(desk.session.study, desk.open, reference, folder)
-        self.face.panel.notice("good", f"Exported to {folder}.")
+        self.face.panel.notice("good", _("Exported to {folder}.").format(folder=folder))
 
     def _folder(self) -> Path | None:
         import qt

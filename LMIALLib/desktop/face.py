@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from LMIALLib.desktop import editor
 from LMIALLib.desktop.actions import NEED_CASE, NEED_READER, actions_of
 from LMIALLib.desktop.editor import Editor
 from LMIALLib.desktop.panel import Panel
@@ -17,7 +18,7 @@ from LMIALLib.desktop.views import Layout, add_legend, cursor
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
-from LMIALLib.scene.case_scene import close_case
+from LMIALLib.scene.case_scene import CaseScene, close_case
 from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.scene.hierarchy import arrange, forget
 from LMIALLib.scene.shown import shown
@@ -48,7 +49,7 @@ class Face:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._observed: list[tuple[Any, int]] = []
         self._actions: dict[str, Callable[..., None]] = {}
-        self._case = ""
+        self._dressed: CaseScene | None = None
         self._ours = False
         self._unsettled = False
         self._stand: Any = None
@@ -56,8 +57,8 @@ class Face:
         self._legends: list[Any] = []
         self._dead = ""
         self.panel = Panel(ui, self.act)
-        self.editor = Editor(ui.editorPlace.layout())
         self.keys = Keys(self.act)
+        self.editor = Editor(ui.editorPlace.layout(), lambda effect: self.keys.leave(editor.OWN_KEYS.get(effect, ())))
         self.layout = Layout(self.panel.strip)
         self._tick_timer, self._watch_timer, self._settle_timer = (qt.QTimer() for _ in range(3))
         for timer, every, call in (
@@ -114,12 +115,14 @@ class Face:
 
     def _look_only(self) -> None:
         """Without a network to rank: the first case, from its first slice on."""
+        from slicer.i18n import tr as _
+
         assert self.desk is not None
         self.desk.refresh()
         cases = self.desk.session.study.cases()
         if cases:
             self.desk.look_at(cases[0].name)
-        self.desk.say("info", "Nothing is ranked here: choose slices in the strip, draw and save as you like.")
+        self.desk.say("info", _("Nothing is ranked here: choose slices in the strip, draw and save as you like."))
 
     @entry
     def close(self) -> None:
@@ -144,7 +147,7 @@ class Face:
                     view.show(None)
                 forget(slicer.mrmlScene, desk.open.case)
                 close_case(slicer.mrmlScene, desk.open.case)
-            self._case, self._dead, self._views, self._legends = "", "", {}, []
+            self._dressed, self._dead, self._views, self._legends = None, "", {}, []
             self.layout.put_back()
         finally:
             self._ours = False
@@ -186,6 +189,8 @@ class Face:
     @entry
     def act(self, name: str, *values: Any) -> None:
         """Do what a key or a button asks for."""
+        from slicer.i18n import tr as _
+
         desk = self.desk
         if name == "details":
             self.panel.flip_details()
@@ -198,7 +203,7 @@ class Face:
         self._ours = True
         try:
             desk.guarded(lambda: self._actions[name](*values))
-            if desk.asking and self.panel.sure("Voxels are drawn on this slice. Does it hold nothing all the same?"):
+            if desk.asking and self.panel.sure(_("Voxels are drawn on this slice. Does it hold nothing all the same?")):
                 desk.guarded(lambda: self._actions["nothing_here"](True))
             desk.asking = ""
         finally:
@@ -228,13 +233,15 @@ class Face:
     @entry
     def export(self, what: str, file_format: str | None, out: Path) -> None:
         """Write an export of all cases into a folder, in the background."""
+        from slicer.i18n import tr as _
+
         if self.desk is None:
             return
         desk = self.desk
 
         def ask() -> None:
             if self.exporting is not None:
-                raise BadInput("An export is being written.", "Wait until it is done.")
+                raise BadInput(_("An export is being written."), _("Wait until it is done."))
             job = desk.session.learning.request_export(out, what=what, file_format=file_format)
             self.exporting = job, out
 
@@ -246,6 +253,8 @@ class Face:
     @entry
     def tick(self) -> None:
         """Take in what the worker said."""
+        from slicer.i18n import tr as _
+
         if self.desk is None:
             return
         desk, events = self.desk, []
@@ -259,7 +268,7 @@ class Face:
                 self._dead = job.do
             if self.exporting is not None and job is self.exporting[0] and job.over:
                 if job.state == "done":
-                    desk.say("good", f"Exported to {self.exporting[1]}.")
+                    desk.say("good", _("Exported to {folder}.").format(folder=self.exporting[1]))
                 self.exporting = None
         stand = desk.stand()
         if stand != self._stand or any(event != "progress" for _, event in events):
@@ -335,11 +344,15 @@ class Face:
 
     def unexpected(self, error: Exception) -> None:
         """What nobody foresaw: to the log for those who can read it, one sentence for the reader."""
+        from slicer.i18n import tr as _
+
         if isinstance(error, LMIALError):
             sentence = str(error)[0].upper() + str(error)[1:]
         else:
             logging.getLogger("LMIAL").error("unexpected", exc_info=error)
-            sentence = f"This should not have happened ({type(error).__name__}). What was saved is kept."
+            sentence = _("This should not have happened ({kind}). What was saved is kept.").format(
+                kind=type(error).__name__
+            )
         self.panel.notice("error", sentence)
 
     # Showing -------------------------------------------------------------------------------------------------------
@@ -349,7 +362,7 @@ class Face:
         desk = self.desk
         if desk is None:
             return
-        if desk.open is not None and desk.open.case != self._case:
+        if desk.open is not None and desk.open is not self._dressed:
             self._dress()
         values = shown(desk)
         self.panel.tell(desk, values, self._dead)
@@ -363,12 +376,13 @@ class Face:
     def _dress(self) -> None:
         """Give the editor, the hierarchy, the legends and our observers the nodes of the case that came."""
         import slicer
+        from slicer.i18n import tr as _
 
         assert self.desk is not None and self.desk.open is not None
         desk, opened = self.desk, self.desk.open
-        if self._case:
-            forget(slicer.mrmlScene, self._case)
-        self._case = opened.case
+        if self._dressed is not None:
+            forget(slicer.mrmlScene, self._dressed.case)
+        self._dressed = opened
         self._ours = True
         try:
             drawing = opened.drawing.node
@@ -378,8 +392,8 @@ class Face:
             self._observed = [one for one in self._observed if one[0] in self._nodes()]
             self._observed.append((drawing, tag))
             self._legends = [
-                add_legend(opened.images.difference, "difference (robust SD)", self._views["difference"]),
-                add_legend(opened.overlays.uncertainty, "uncertainty", self._views["follow_up"]),
+                add_legend(opened.images.difference, _("difference (robust SD)"), self._views["difference"]),
+                add_legend(opened.overlays.uncertainty, _("uncertainty"), self._views["follow_up"]),
             ]
             dates = opened.images.pair.registration.get("dates", {})
             subject = desk.session.study.case(opened.case).subject

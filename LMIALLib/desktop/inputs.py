@@ -43,6 +43,7 @@ def _changed(node: Any) -> bool:
 def to_world(node: Any) -> np.ndarray:
     """Voxel (i, j, k) to RAS, (4, 4) in mm, with the linear transforms above the node. BadInput for any other."""
     import vtk
+    from slicer.i18n import tr as _
 
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
@@ -50,7 +51,8 @@ def to_world(node: Any) -> np.ndarray:
     if parent is not None:
         if not parent.IsTransformToWorldLinear():
             raise BadInput(
-                f"{node.GetName()} is bent by a transform that is not linear.", "Take it out of that transform."
+                _("{volume} is bent by a transform that is not linear.").format(volume=node.GetName()),
+                _("Take it out of that transform."),
             )
         above = vtk.vtkMatrix4x4()
         parent.GetMatrixTransformToWorld(above)
@@ -60,16 +62,24 @@ def to_world(node: Any) -> np.ndarray:
 
 def write_in_steps(node: Any, path: Path) -> Iterator[bool]:
     """Write a volume node as plain NRRD, a block a step. BadInput for what is no scalar 3-D volume."""
+    from slicer.i18n import tr as _
     from vtk.util.numpy_support import vtk_to_numpy
 
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
-        raise BadInput(f"{node.GetName()} holds no image.", "Choose another volume.")
+        raise BadInput(_("{volume} holds no image.").format(volume=node.GetName()), _("Choose another volume."))
     if image.GetNumberOfScalarComponents() != 1:
-        raise BadInput(f"{node.GetName()} is a colour or vector image.", "Choose a volume of one value a voxel.")
+        raise BadInput(
+            _("{volume} is a colour or vector image.").format(volume=node.GetName()),
+            _("Choose a volume of one value a voxel."),
+        )
     values = vtk_to_numpy(image.GetPointData().GetScalars())
     if values.dtype.name not in _TYPES:
-        raise BadInput(f"{node.GetName()} holds numbers of type {values.dtype.name}, which cannot be written.")
+        raise BadInput(
+            _("{volume} holds numbers of type {type}, which cannot be written.").format(
+                volume=node.GetName(), type=values.dtype.name
+            )
+        )
     with open(path, "wb") as file:
         file.write(_header(values.dtype, image.GetDimensions(), to_world(node)))
         step = max(BLOCK // values.dtype.itemsize, 1)

@@ -51,6 +51,8 @@ class Panel:
             button.connect("clicked()", lambda action=action: act(action))
             if action in known:
                 button.setToolTip(known[action])
+        for name, kind in (("rigidButton", "rigid"), ("affineButton", "affine")):
+            getattr(ui, name).connect("clicked()", lambda kind=kind: act("register", kind))
         ui.showButton.setToolTip(known["show"])
         ui.showButton.connect("pressed()", lambda: act("show", True))
         ui.showButton.connect("released()", lambda: act("show", False))
@@ -58,8 +60,8 @@ class Panel:
         ui.othersCheck.connect("toggled(bool)", lambda on: act("others", on))
         ui.opacitySlider.connect("valueChanged(double)", lambda value: act("opacity", value))
         ui.caseBox.connect("activated(int)", lambda number: act("look_at", self._cases[number]))
-        ui.queueTable.connect("cellClicked(int,int)", lambda row, _: self._choose(row, act))
-        ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, _: act("class", row))
+        ui.queueTable.connect("cellClicked(int,int)", lambda row, column: self._choose(row, act))
+        ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, column: act("class", row))
         ui.objectTable.connect("cellClicked(int,int)", lambda row, column: act("lesion", self._listed[row]))
         ui.keysText.setText("\n".join(f"{one.key}\t{one.tip}" for one in SHORTCUTS))
         self._cases: list[str] = []
@@ -109,7 +111,7 @@ class Panel:
         """No study is open."""
         self.ui.annotateArea.setEnabled(False)
         self.ui.othersCheck.setChecked(False)
-        for name in ("watchBar", "deadBar", "crossBar", "trainingBar"):
+        for name in ("watchBar", "deadBar", "crossBar", "trainingBar", "alarmText"):
             getattr(self.ui, name).setVisible(False)
         for name in ("bannerText", "queryText", "reasonText", "detailsText", "adviceText"):
             getattr(self.ui, name).setText("")
@@ -125,16 +127,26 @@ class Panel:
 
     def tell(self, desk: Desk, values: dict[str, Any], dead: str) -> None:
         """Show everything; ``dead`` names the job during which the worker died, if it did."""
+        from slicer.i18n import tr as _
+
         ui, banner, query = self.ui, values["banner"], values["query"]
         ui.annotateArea.setEnabled(True)
         for name, text in told(values).items():
             getattr(ui, f"{name}Text").setText(text)
-        ui.bannerText.setToolTip(banner["registration"]["tip"] if banner["registration"] else "")
-        _bar(ui.watchBar, ui.watchText, f"You can only look: {banner['watching']}" if banner["watching"] else "")
+        registration = banner["registration"] or {"tip": "", "alarm": False}
+        ui.bannerText.setToolTip(registration["tip"])
+        ui.alarmText.setText(f"<b>{html.escape(registration['tip'])}</b>")
+        ui.alarmText.setVisible(registration["alarm"])
+        _bar(
+            ui.watchBar,
+            ui.watchText,
+            _("You can only look: {why}").format(why=banner["watching"]) if banner["watching"] else "",
+        )
         ui.takeOverButton.setEnabled(banner["may_take_over"])
-        _bar(ui.deadBar, ui.deadText, "The worker ended unexpectedly; drawing and saving go on." if dead else "")
+        _bar(ui.deadBar, ui.deadText, _("The worker ended unexpectedly; drawing and saving go on.") if dead else "")
         crossing = query["crossing"]
-        _bar(ui.crossBar, ui.crossText, f"The next query is in another case: {crossing}." if crossing else "")
+        crossed = _("The next query is in another case: {case}.").format(case=crossing) if crossing else ""
+        _bar(ui.crossBar, ui.crossText, crossed)
         self._tell_cases(banner)
         self._queued = [(one["case"], one["slice"] - 1) for one in values["queue"]]
         self._queue.tell(
@@ -216,14 +228,16 @@ class Panel:
         ui = self.ui
         ui.trainingBar.setVisible(training["on"])
         if training["on"]:
-            what = "Ranking" if training["ranking"] else "Training"
-            ui.trainingText.setText(", ".join(part for part in (what, training["left"], training["figures"]) if part))
+            parts = training["what"], training["left"], training["figures"]
+            ui.trainingText.setText(", ".join(part for part in parts if part))
             ui.trainingProgress.setValue(round(100 * training["share"]))
-            ui.cancelTrainingButton.setVisible(not training["ranking"])
+            ui.cancelTrainingButton.setVisible(training["what"] == "Learning")
 
     def _tell_tools(self, values: dict[str, Any]) -> None:
+        from slicer.i18n import tr as _
+
         ui, tools, look = self.ui, values["tools"], values["look"]
-        ui.hideButton.setText("Show overlays" if tools["hidden"] else "Hide overlays")
+        ui.hideButton.setText(_("Show overlays") if tools["hidden"] else _("Hide overlays"))
         ui.contrastButton.setEnabled(tools["contrasts"] > 1)
         ui.returnButton.setEnabled(bool(look.get("away")))
         classes = {one["value"]: one["name"] for one in tools["classes"]}

@@ -92,6 +92,7 @@ def _make_in_background(folder: Path, done: Callable[[Path, Path], None]) -> Non
     """Call ``done`` with both paths: at once where the pair is there, else when Slicer's Python made it."""
     import qt
     import slicer
+    from slicer.i18n import tr as _
 
     from LMIALLib.desktop.dependencies import slicer_python
 
@@ -105,7 +106,7 @@ def _make_in_background(folder: Path, done: Callable[[Path, Path], None]) -> Non
     environment.insert("PYTHONPATH", os.pathsep.join(filter(None, [parent, os.environ.get("PYTHONPATH")])))
     process.setProcessEnvironment(environment)
 
-    def ended(*_: Any) -> None:
+    def ended(*__: Any) -> None:
         if process not in _making:
             return
         _making.remove(process)
@@ -114,12 +115,12 @@ def _make_in_background(folder: Path, done: Callable[[Path, Path], None]) -> Non
             done(paths[0], paths[1])
         else:
             said = bytes(process.readAllStandardError().data()).decode("utf-8", errors="replace")
-            slicer.util.errorDisplay("The sample pair could not be made.", detailedText=said)
+            slicer.util.errorDisplay(_("The sample pair could not be made."), detailedText=said)
 
     process.connect("finished(int,QProcess::ExitStatus)", ended)
     process.connect("errorOccurred(QProcess::ProcessError)", ended)
     _making.append(process)
-    slicer.util.showStatusMessage("Making the sample pair...")
+    slicer.util.showStatusMessage(_("Making the sample pair..."))
     process.start(slicer_python(), ["-m", "LMIALLib.desktop.sample_data", str(folder)])
 
 

@@ -40,7 +40,8 @@ class Keys:
 
     def __init__(self, act: Callable[..., None]) -> None:
         self._act = act
-        self._made: list[Any] = []
+        self._made: list[tuple[Shortcut, Any]] = []
+        self._left: tuple[str, ...] = ()
         self._release: Any = None
 
     def install(self, window: Any) -> None:
@@ -55,12 +56,19 @@ class Keys:
                 made = qt.QShortcut(qt.QKeySequence(sequence), window)
                 made.setAutoRepeat(False)  # keys repeat nothing
                 made.connect("activated()", lambda shortcut=shortcut: self._pressed(shortcut))
-                self._made.append(made)
+                self._made.append((shortcut, made))
+        self.leave(self._left)
+
+    def leave(self, keys: tuple[str, ...]) -> None:
+        """Leave some keys to an effect of the Segment Editor, until others or none are named."""
+        self._left = keys
+        for shortcut, made in self._made:
+            made.setEnabled(shortcut.key not in keys)
 
     def remove(self) -> None:
         """The module is not shown any more."""
         self._up()
-        for made in self._made:
+        for _, made in self._made:
             made.disconnect("activated()")
             made.setParent(None)
             made.deleteLater()

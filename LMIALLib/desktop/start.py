@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from LMIALLib.desktop import load_pair
 from LMIALLib.desktop.face import Face
 from LMIALLib.desktop.inputs import Inputs
 from LMIALLib.desktop.timing import entry
@@ -34,6 +35,7 @@ class Start:
 
     def __init__(self, ui: Any, face: Face, *, ready: Callable[[], bool]) -> None:
         import qt
+        from slicer.i18n import tr as _
 
         self.ui, self.face, self._ready = ui, face, ready
         self.preparing: Preparing | None = None
@@ -47,9 +49,13 @@ class Start:
         for name, call in (
             ("prepareButton", self.prepare), ("openButton", self.open), ("closeButton", self.close),
             ("cancelPrepareButton", self.cancel), ("addContrastButton", self.add_contrast),
-            ("loadPairButton", self.load_pair), ("samplePairButton", self.load_sample),
+            ("samplePairButton", self.load_sample),
         ):  # fmt: skip
             getattr(ui, name).connect("clicked()", call)
+        menu = qt.QMenu(ui.loadPairButton)
+        menu.addAction(_("Two files…")).connect("triggered()", self.load_files)
+        menu.addAction(_("A DICOM folder…")).connect("triggered()", self.load_dicom)
+        ui.loadPairButton.setMenu(menu)
         ui.preparingBar.setVisible(False)
 
     @property
@@ -70,11 +76,13 @@ class Start:
     @entry
     def prepare(self) -> None:
         """Begin to read and register the chosen pair; it goes into the chosen study, which is made if needed."""
+        from slicer.i18n import tr as _
+
         baseline, follow_up = self.ui.baselineSelector.currentNode(), self.ui.followUpSelector.currentNode()
         if baseline is None or follow_up is None:
-            raise BadInput("Choose baseline and follow-up.", "Load them first, or load the sample pair.")
+            raise BadInput(_("Choose baseline and follow-up."), _("Load them first, or load the sample pair."))
         if self.preparing is not None:
-            raise BadInput("A pair is being prepared.", "Wait until it is done, or cancel it.")
+            raise BadInput(_("A pair is being prepared."), _("Wait until it is done, or cancel it."))
         self._ready()  # who declines can still read, draw and save
         folder = Path(os.path.abspath(self.folder))
         if (folder / DATABASE).is_file() and not self._is_open(folder):
@@ -89,6 +97,7 @@ class Start:
 
     def _begin(self, folder: Path, baseline: Any, follow_up: Any, *, force: bool) -> None:
         import slicer
+        from slicer.i18n import tr as _
 
         mask, subject = self.ui.maskSelector.currentNode(), str(self.ui.subjectEdit.text).strip()
         self._folder = folder
@@ -125,7 +134,7 @@ class Start:
         except LMIALError:
             self._clear()
             raise
-        self._tell("Writing the volumes", 0)
+        self._tell(_("Writing the volumes"), 0)
         self._timer.start()
 
     @entry
@@ -150,6 +159,8 @@ class Start:
             self._arrived(preparing)
 
     def _arrived(self, preparing: Preparing) -> None:
+        from slicer.i18n import tr as _
+
         registration = (preparing.result or {}).get("registration", {})
         if self._is_open(self._folder):
             self.face.act("look_at", preparing.case)
@@ -157,12 +168,14 @@ class Start:
         else:
             self.face.open(self._folder, self.face.panel.reader, self.face.panel.prior_left)
         if registration.get("alarm"):
-            self.face.panel.notice("warning", str(registration.get("sentence", "The registration is poor.")))
+            self.face.panel.notice("warning", str(registration.get("sentence", _("The registration is poor."))))
         self.ui.startSection.collapsed = self.face.desk is not None
 
     def _ask(self, doubt: LMIALError) -> None:
+        from slicer.i18n import tr as _
+
         sentence = doubt.sentence[0].upper() + doubt.sentence[1:]
-        if self._again is not None and self.face.panel.sure(f"{sentence}\n\nGo on all the same?"):
+        if self._again is not None and self.face.panel.sure(sentence + "\n\n" + _("Go on all the same?")):
             self._again()
 
     @entry
@@ -188,10 +201,12 @@ class Start:
     @entry
     def add_contrast(self) -> None:
         """Take the two chosen volumes as a further contrast of both visits."""
+        from slicer.i18n import tr as _
+
         first = self.ui.contrastBaselineSelector.currentNode()
         last = self.ui.contrastFollowUpSelector.currentNode()
         if first is None or last is None:
-            raise BadInput("Choose both volumes of the further contrast.")
+            raise BadInput(_("Choose both volumes of the further contrast."))
         name = f"contrast{len(self._contrasts) + 1}"
         self._contrasts.append((name, first, last))
         self.ui.contrastText.setText("; ".join(f"{a.GetName()}, {b.GetName()}" for _, a, b in self._contrasts))
@@ -202,22 +217,26 @@ class Start:
         self.ui.contrastText.setText("")
 
     @entry
-    def load_pair(self) -> None:
-        """Slicer's own dialog for adding data: files, or a DICOM folder."""
-        import slicer
+    def load_files(self) -> None:
+        """Ask for two files, load them and choose them."""
+        self._choose(load_pair.load_files())
 
-        slicer.util.openAddDataDialog()
+    @entry
+    def load_dicom(self) -> None:
+        """Ask for a DICOM folder, load two of its series and choose them."""
+        self._choose(load_pair.load_dicom())
+
+    def _choose(self, nodes: tuple[Any, Any] | None) -> None:
+        if nodes is not None:
+            self.ui.baselineSelector.setCurrentNode(nodes[0])
+            self.ui.followUpSelector.setCurrentNode(nodes[1])
 
     @entry
     def load_sample(self) -> None:
         """Make the sample pair on this computer, in the background, then load it and choose it."""
         from LMIALLib.desktop import sample_data
 
-        def choose(baseline: Any, follow_up: Any) -> None:
-            self.ui.baselineSelector.setCurrentNode(baseline)
-            self.ui.followUpSelector.setCurrentNode(follow_up)
-
-        sample_data.load(then=choose)
+        sample_data.load(then=lambda baseline, follow_up: self._choose((baseline, follow_up)))
 
     def unexpected(self, error: Exception) -> None:
         """As the face does."""

@@ -8,7 +8,6 @@ from typing import Any
 COLOURS = {"": "#5c7385", "mask": "#f2b134", "nothing": "#4f9d69", "equivocal": "#b07cc6", "draft": "#e8e4d8"}
 """Unread, and what was said of a slice."""
 BEHIND, ASKED, HERE = "#14191e", "#ffffff", "#e05a47"
-WORDS = {"": "not read", "mask": "change drawn", "nothing": "nothing here", "equivocal": "equivocal", "draft": "draft"}
 
 
 def bars_of(bars: list[Any], width: int, height: int) -> list[tuple[int, int, int, int, str, bool]]:
@@ -31,6 +30,15 @@ def slice_at(x: int, count: int, width: int) -> int:
 def make_strip(chosen: Callable[[int], None]) -> Any:
     """The widget; ``chosen`` is called with the number of the slice that was clicked, 0-based."""
     import qt
+    from slicer.i18n import tr as _
+
+    words = {
+        "": _("not read"),
+        "mask": _("change drawn"),
+        "nothing": _("nothing here"),
+        "equivocal": _("equivocal"),
+        "draft": _("draft"),
+    }
 
     class Strip(qt.QLabel):
         def __init__(self) -> None:
@@ -75,6 +83,8 @@ def make_strip(chosen: Callable[[int], None]) -> Any:
         def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
             if self.bars:
                 number = slice_at(event.pos().x(), len(self.bars), self.size.width())
-                self.setToolTip(f"Slice {number + 1} of {len(self.bars)}: {WORDS.get(self.bars[number][1], '')}")
+                said = words.get(self.bars[number][1], "")
+                told = _("Slice {slice} of {of}: {said}")
+                self.setToolTip(told.format(slice=number + 1, of=len(self.bars), said=said))
 
     return Strip()

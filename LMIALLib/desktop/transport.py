@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import sys
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from LMIALLib.desktop.dependencies import slicer_python, worker_python
 
 _ending: list[QProcessTransport] = []
 """Workers that were asked to end and may still run."""
@@ -34,13 +34,6 @@ class Lines:
 
     def __bool__(self) -> bool:
         return bool(self._whole)
-
-
-def chosen_python(setting: str) -> tuple[str, bool]:
-    """Interpreter of the worker and whether it is Slicer's: LMIAL_PYTHON, else the setting, else PythonSlicer."""
-    named = os.environ.get("LMIAL_PYTHON") or setting
-    own = shutil.which("PythonSlicer") or sys.executable
-    return (named or own), not named or named == own
 
 
 def environment_of(own: bool, startup: dict[str, str]) -> dict[str, str]:
@@ -70,8 +63,9 @@ class QProcessTransport:
         import qt
         import slicer
 
-        python, own = chosen_python(str(slicer.util.settingsValue("LMIAL/WorkerPython", "") or ""))
+        python = worker_python()
         environment = qt.QProcessEnvironment()
+        own = python == slicer_python()
         for key, value in environment_of(own, slicer.util.startupEnvironment()).items():
             environment.insert(key, value)
         self._process = qt.QProcess()

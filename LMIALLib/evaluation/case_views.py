@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.evaluation.pictures import SliceView, montage, orientation
+from LMIALLib.evaluation.pictures import SliceView, montage
+from LMIALLib.pairs.orientation import orientation
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.study.maps import read_map
 

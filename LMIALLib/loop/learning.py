@@ -63,8 +63,10 @@ class Learning:
         self.settings = settings
         self.training: Job | None = None
         self.ranking: Job | None = None
+        self.registering: Job | None = None
         self.trouble = ""
         self._train_again = False
+        self._staged: Path | None = None
         self._last_beat = time.monotonic()
 
     def request_ranking(self) -> Job:
@@ -132,6 +134,20 @@ class Learning:
         except (LMIALError, OSError) as error:
             self.trouble = f"Training did not start: {error}"
 
+    def request_registration(self, case: str, kind: str) -> Job:
+        """Ask the worker to register a case again, "rigid" or "affine"; the new pair is its own once it is recorded."""
+        if self.registering is not None and not self.registering.over:
+            raise BadInput("A case is being registered again.", "Wait until it is done.")
+        self._drop_staged()
+        self._staged = self.study.stage_pair(case)
+        self.registering = self.worker.submit("register", case=case, kind=kind, staged=str(self._staged))
+        return self.registering
+
+    def _drop_staged(self) -> None:
+        if self._staged is not None:
+            self.study.drop_staged(self._staged)
+            self._staged = None
+
     def cancel_training(self) -> None:
         """Ask the running training to stop; nothing that was saved is lost, and nothing is trained again by itself."""
         self._train_again = False
@@ -165,10 +181,19 @@ class Learning:
             )
         elif event == "model" and job.result is not None:
             self._record_model(job.result)
+        elif event == "registered" and job.result is not None and self._staged is not None:
+            try:
+                self.study.add_pair(job.result["case"], self._staged)
+            finally:
+                self._drop_staged()
+            if self.settings.train:
+                self.request_ranking()
+        elif job is self.registering and event in ("failed", "cancelled"):
+            self._drop_staged()
         elif event == "exported" and job.result is not None and not self.study.read_only:
             files = [Path(file).name for file in job.result["files"]]
             self.study.record("export", what=job.result["what"], files=files)
-        if job is self.training and job.over and self._train_again and job.state == "done":
+        if event == "model" and job is self.training and self._train_again:
             self.request_training()
 
     def _record_model(self, result: dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ class Session:
         self._clock = clock
         self._answers: list[tuple[str, int]] = []
         self._opinion: Opinion | None = None
-        self._opinion_case = ""
+        self._opinion_key: tuple[str, int, int] | None = None
 
     # What comes next -------------------------------------------------------------------------------------------
 
@@ -164,7 +164,8 @@ class Session:
         here = self._presented()
         if here.ranking is None:
             return None
-        if (self._opinion_case, self._opinion and self._opinion.ranking) != (here.case, here.ranking.number):
+        key = here.case, self.study.case(here.case).pair_number, here.ranking.number
+        if key != self._opinion_key:
             strategy = str(here.ranking.conditions["strategy"])
             mean, uncertainty = (
                 read_map(self.study, str(here.model), here.case, measure) for measure in ("mean", strategy)
@@ -172,7 +173,7 @@ class Session:
             if mean is None or uncertainty is None:
                 return None
             self._opinion = Opinion(here.ranking.number, str(here.model), strategy, mean, uncertainty)
-            self._opinion_case = here.case
+            self._opinion_key = key
         return self._opinion
 
     def newest_probability(self, case: str) -> np.ndarray | None:

@@ -30,7 +30,7 @@ SHORTCUTS = (
     Shortcut("E", "equivocal", "Equivocal: leave the marked spot, or the whole slice, out; next query"),
     Shortcut("K", "skip", "Not now: the slice returns when the queue is empty"),
     Shortcut("P", "back", "Back to the slice answered before"),
-    Shortcut("T", "return", "Return to the query after looking at other slices"),
+    Shortcut("J", "return", "Return to the query after looking at other slices"),
     Shortcut("S", "show", "Show suggestion and uncertainty while held", held=True),
     Shortcut("A", "accept", "Take the suggestion over as the label (one undo step)"),
     Shortcut("L", "class", "Class of the lesion touched last: the proposed one first, then the others"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from LMIALLib.pairs.geometry import slice_axis
 from LMIALLib.pairs.intensity import scale_and_match
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, check_two_visits, overlap, read_mask, read_volume
-from LMIALLib.pairs.registration import Registration, register, unregistered
+from LMIALLib.pairs.registration import KINDS, Registration, register, unregistered
 from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, region_on_grid
 from LMIALLib.pairs.storage import save_pair, write_nrrd
 from LMIALLib.pairs.transforms import matrix_of
@@ -111,6 +111,74 @@ def prepare(request: PairRequest, case_folder: Path, *, progress: Progress = ign
     save_pair(pair, case_folder / "pair-1")
     progress("done", _STEPS, _STEPS)
     return pair
+
+
+def register_again(case_folder: Path, number: int, into: Path, *, kind: str, progress: Progress = ignore) -> Pair:
+    """Register a case anew from its kept sources, and write the pair into an empty folder.
+
+    The search is thorough and draws other voxels than the one before. The new pair lies on the grid of the old one, so
+    that every answer stays where it was drawn.
+
+    Args:
+        case_folder: holds ``source/`` and ``pair-<number>/``, the newest one.
+        kind: "rigid" or "affine", as the reader wants it.
+
+    Raises WrongUse for another kind, BadInput where the pair does not lie on the follow-up's grid (the grid itself, or
+    the images under the answers, would move), or sources are missing.
+    """
+    from LMIALLib.pairs.storage import load_pair
+
+    if kind not in KINDS[1:]:
+        raise WrongUse(f"registration {kind!r} is unknown; use rigid or affine.")
+    progress("reading", 0, _STEPS)
+    old = load_pair(Path(case_folder) / f"pair-{number}")
+    request, inputs = _kept(Path(case_folder) / "source", old)
+    progress("finding the brain", 1, _STEPS)
+    region, brain = _brain(inputs)
+    progress("registering", 2, _STEPS)
+    registration = register(
+        inputs.follow_up.image, inputs.baseline.image, fixed_mask=region, seed=number, kind=kind, thorough=True
+    )
+    progress("resampling", 4, _STEPS)
+    pair = _paired(request, inputs, region, registration, brain)
+    if not pair.grid.same_as(old.grid) or pair.axis != old.axis:
+        raise BadInput("the kept follow-up does not lie on the grid of the pair; nothing was changed.")
+    pair = replace(pair, grid=old.grid)  # a file keeps products of spacing and direction: the last bit may differ
+    progress("writing", 5, _STEPS)
+    save_pair(pair, into)
+    progress("done", _STEPS, _STEPS)
+    return pair
+
+
+def _kept(source: Path, old: Pair) -> tuple[PairRequest, _Inputs]:
+    """The request and the inputs of a pair again, from the sources that lie in its case."""
+    said = old.registration["request"]
+    if said["grid"] != "follow-up":
+        raise BadInput(
+            f"this pair lies on the {said['grid']} grid, on which another registration would move the images under "
+            "the answers.",
+            "Add the pair anew as another case.",
+        )
+    files = {name: (source / f"{name}-baseline.nrrd", source / f"{name}-follow_up.nrrd") for name in said["contrasts"]}
+    request = PairRequest(
+        source / "baseline.nrrd",
+        source / "follow_up.nrrd",
+        mask=source / "mask.nrrd" if said["mask"] == "given" else None,
+        contrasts=tuple((name, *paths) for name, paths in files.items()),
+        axis=said["axis"],
+        force=said["force"],
+    )
+    visits = {
+        visit: replace(
+            read_volume(path),
+            date=old.registration["dates"][visit],
+            description=old.registration["sources"][visit],
+        )
+        for visit, path in (("baseline", request.baseline), ("follow_up", request.follow_up))
+    }
+    mask = None if request.mask is None else read_mask(request.mask, visits["follow_up"].grid)
+    contrasts = tuple((name, read_volume(first), read_volume(last)) for name, (first, last) in files.items())
+    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=old.registration["confirmed"])
 
 
 def _read(request: PairRequest) -> _Inputs:
@@ -247,7 +315,7 @@ def _add_contrasts(
         found = {}
         for (visit, main, to_visit), region, volume in zip(visits, regions, volumes, strict=True):
             if wanted:
-                registration = register(main.image, volume.image, fixed_mask=region, affine=False, same_contrast=False)
+                registration = register(main.image, volume.image, fixed_mask=region, kind="rigid", same_contrast=False)
             else:
                 registration = unregistered(main.image, volume.image, fixed_mask=region, same_contrast=False)
             found[visit] = registration.report

@@ -25,6 +25,7 @@ LEVELS_MM = (8.0, 4.0, 2.2)
 """Voxel sizes of the pyramid; axes that are coarser already stay as they are."""
 STEPS_MM = (4.0, 2.0)
 """First step of the gradient search on the two coarse levels."""
+KINDS = ("automatic", "rigid", "affine")
 SAMPLE = 16_000
 """Voxels on which the finest level searches, and as many others on which rigid and affine are compared."""
 SMOOTHING_MM = 1.5
@@ -66,7 +67,8 @@ def register(
     fixed_mask: np.ndarray | None = None,
     seed: int = 0,
     threads: int | None = None,
-    affine: bool = True,
+    kind: str = "automatic",
+    thorough: bool = False,
     same_contrast: bool = True,
 ) -> Registration:
     """Register ``moving`` to ``fixed``: rigid, then affine where it really helps.
@@ -75,7 +77,8 @@ def register(
         fixed, moving: 3-D scalar images of any pixel type.
         fixed_mask: bool (k, j, i) on the fixed image's grid; where the images are compared. None: its foreground.
         same_contrast: whether a good match is expected to look alike (two visits) or not (two contrasts).
-        affine: whether an affine transform may be tried at all.
+        kind: one of KINDS; "rigid" and "affine" say what a reader wants to have, "automatic" lets the gain decide.
+        thorough: search from turned heads as well, not only where the first search ends in a poor fit.
         seed: draws the voxels of the finest level.
         threads: of ITK; 1 where None. Other numbers are faster and no longer reproducible.
     """
@@ -90,21 +93,22 @@ def register(
         samples = finest.samples(SAMPLE, seed)
         matrix = _rigid(levels, _starts(fixed, moving, region), samples[0])
         quality = registration_quality(finest, matrix)
-        if quality < enough:
+        if thorough or quality < enough:
             other = _rigid(levels, _starts(fixed, moving, region, turned=True), samples[0])
             if (better := registration_quality(finest, other)) > quality:
                 matrix, quality = other, better
-        kind, comparison = "rigid", dict[str, float]()
-        if affine:
+        found, comparison = "rigid", dict[str, float]()
+        if kind != "rigid":
             stretched, comparison = _affine(matrix, samples)
-            if comparison["affine_gain"] >= AFFINE_GAIN and comparison["affine_stretch"] <= AFFINE_STRETCH:
-                kind, matrix = "affine", stretched
+            helps = comparison["affine_gain"] >= AFFINE_GAIN and comparison["affine_stretch"] <= AFFINE_STRETCH
+            if helps or kind == "affine":
+                found, matrix = "affine", stretched
                 quality = registration_quality(finest, matrix)
         before, after = finest.information(np.eye(4)), finest.information(matrix)
     return Registration(
         transform_of(matrix),
         {
-            "kind": kind,
+            "kind": found,
             "matrix": matrix.ravel().tolist(),
             "metric": "Mattes mutual information, nats",
             "metric_before": before,

@@ -214,6 +214,8 @@ class Desk(Painting):
                     self.say("good", "The network learned from your answers; the rest is being ranked again.")
                 else:
                     self.say("info", f"The newly trained network is not used. {told}")
+            elif event == "registered" and job.result is not None:
+                self._registered(job.result["case"], job.result["registration"])
             elif event == "failed" and job.error is not None:
                 self.say("error", str(job.error))
         return events
@@ -223,6 +225,27 @@ class Desk(Painting):
         running = self.session.learning.ranking
         if running is None or running.over:
             self.session.learning.request_ranking()
+
+    def register_again(self, kind: str) -> None:
+        """Register the case on the screen again, "rigid" or "affine", in the background."""
+        self.session.learning.request_registration(self._case().case, kind)
+        self.say("info", "Registering again; you can go on meanwhile. Your answers stay where they are.")
+
+    def _registered(self, case: str, report: dict[str, Any]) -> None:
+        """A case has a new pair: where it is on the screen it is shown anew, on the same slice."""
+        told = f"Registered again ({report['kind']}). {report['sentence']}"
+        self.say("warning" if report["alarm"] else "good", told)
+        if self.open is None or self.open.case != case:
+            return
+        number, here = self.open.navigation.slice, self.session.current
+        if here is not None:
+            self._keep_draft()
+        self._put_away()
+        if here is not None:
+            self._present(here.query)
+        else:
+            self.look_at(case)
+        self.go_to(number)
 
     def cancel_training(self) -> None:
         """Stop the running training; it is not begun again by itself."""
@@ -244,7 +267,7 @@ class Desk(Painting):
     def stand(self) -> tuple[Any, ...]:
         """Changes whenever something happened in the background that the page shows."""
         jobs = self.session.learning.training, self.session.learning.ranking
-        states = [job.state for job in jobs if job]
+        states = [job.state for job in (*jobs, self.session.learning.registering) if job]
         return self.watching, len(self.queue), len(self.answers), states, self.open and self.open.case
 
     def guarded(self, action: Callable[[], None]) -> None:

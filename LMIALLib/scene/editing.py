@@ -67,6 +67,10 @@ class EditorDesk(Desk):
             self._edited.restrain()
         self._keep_draft()
 
+    def _registered(self, case: str, report: dict[str, Any]) -> None:
+        self.drawn()  # a stroke that is not taken in yet would go with the nodes
+        super()._registered(case, report)
+
     def edit_others(self, on: bool) -> None:
         """Let the editor draw on every slice, as drafts, or on the open slice only."""
         self.drawn()

@@ -111,6 +111,14 @@ class Looking:
     def _open_case(self, case: str) -> None:
         if self.open is not None and self.open.case == case:
             return
+        self._put_away()
+        painted = [self.views["follow_up"].node]
+        self.open = open_case(self.scene, self.session.study, case, painted, self.make_drawing)
+        self.refresh()
+        self.fit()
+
+    def _put_away(self) -> None:
+        """Take the case on the screen out of the scene."""
         if self.open is not None:
             for view in self.views.values():
                 view.show(None)
@@ -118,10 +126,6 @@ class Looking:
         self.open = None
         self.tools.contrast = 0
         self._overlaid = ()
-        painted = [self.views["follow_up"].node]
-        self.open = open_case(self.scene, self.session.study, case, painted, self.make_drawing)
-        self.refresh()
-        self.fit()
 
     def _unseen(self) -> frozenset[int]:
         """Slices of the case on the screen of which nothing that the network thinks may be known yet."""

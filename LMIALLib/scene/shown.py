@@ -231,10 +231,10 @@ def _object(lesion: Lesion) -> dict[str, Any]:
 
 
 def _training(desk: Desk) -> dict[str, Any]:
-    """The running training or ranking, else nothing; 100 % is never shown before it is done."""
+    """The running registration, training or ranking, else nothing; 100 % is never shown before it is done."""
     learning, in_use = desk.session.learning, desk.session.study.model_in_use()
-    shown = {"on": False, "ranking": False, "share": 0, "round": in_use.round if in_use else 0}
-    for job in (learning.training, learning.ranking):
+    shown = {"on": False, "what": "", "share": 0, "round": in_use.round if in_use else 0}
+    for job in (learning.registering, learning.training, learning.ranking):
         if job is None or job.over:
             continue
         event = job.progress
@@ -242,7 +242,7 @@ def _training(desk: Desk) -> dict[str, Any]:
         left = event.get("seconds_left")
         return shown | {
             "on": True,
-            "ranking": job is learning.ranking,
+            "what": {"register": "Registering", "finetune": "Learning", "rank": "Ranking"}[job.do],
             "share": round(min(event.get("done", 0) / max(event.get("total", 1), 1), 0.99), 3),
             "left": "" if left is None else f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left",
             "figures": ", ".join(figures),

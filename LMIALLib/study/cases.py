@@ -147,6 +147,50 @@ class Cases(StudyDatabase):
             raise
         return self.case(name)
 
+    def stage_pair(self, name: str) -> Path:
+        """A fresh folder to register a case again in; for ``add_pair`` or ``drop_staged``."""
+        self.case(name)
+        with self._transaction():  # tells a read-only or taken-over session before any work is done
+            pass
+        staged = self.folder / "cases" / f"{STAGING}{uuid.uuid4().hex[:8]}"
+        with disk_errors(f"making {staged}"):
+            staged.mkdir()
+        return staged
+
+    def add_pair(self, name: str, staged: Path) -> Case:
+        """Give a case its next pair: ``staged`` holds the pair's files. The older ones stay, and so do all answers.
+
+        Raises BadInput where the pair lies on another grid, or the disk refuses; then everything is as before.
+        """
+        from LMIALLib.pairs.storage import load_pair
+
+        self._check_staged(staged)
+        case, pair = self.case(name), load_pair(staged)
+        if pair.grid != case.grid or pair.axis != case.axis:
+            raise BadInput(f"the new pair does not lie on the grid of {name}; its answers would not fit.")
+        number = case.pair_number + 1
+        home = self.folder / "cases" / case.name / f"pair-{number}"
+        files = _flushed_files(staged, home)
+        with disk_errors(f"putting the pair of {name} in place"):
+            if home.exists():  # left by a crash between the rename and the rows
+                shutil.rmtree(home)
+            os.replace(staged, home)
+        try:
+            flush_folder(home.parent)
+            with self._transaction() as connection:
+                connection.execute(
+                    "INSERT INTO pairs VALUES (?, ?, ?, ?, ?)",
+                    (case.name, number, pair.axis, json.dumps(pair.grid.to_dict()), pair.digest()),
+                )
+                for path, digest, size in files:
+                    inside = path.relative_to(self.folder).as_posix()
+                    connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (inside, name, digest, size))
+                self._record(connection, "registered again", case=name, pair=pair.digest(), number=number)
+        except BaseException:
+            os.replace(home, staged)
+            raise
+        return self.case(name)
+
     def remove_case(self, name: str) -> Path:
         """Move a case with files and annotations to ``removed/``; its subject keeps its split. Returns the folder."""
         case = self.case(name)

@@ -20,11 +20,12 @@ from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.lesions import THRESHOLD, CaseLesions, case_lesions
 from LMIALLib.study.provenance import header_fields, provenance
+from LMIALLib.study.report import report_page
 from LMIALLib.study.segmentation_file import Segment, write_segmentation
 from LMIALLib.study.store import Study
 from LMIALLib.study.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows, write_table
 
-WHAT = ("labels", "lesions", "suggestion", "uncertainty", "table")
+WHAT = ("labels", "lesions", "suggestion", "uncertainty", "table", "report")
 SUFFIXES = {"seg.nrrd": ".seg.nrrd", "nrrd": ".nrrd", "nifti": ".nii.gz"}
 GRID_TOLERANCE_MM = 1e-4
 
@@ -37,14 +38,16 @@ class ExportRequest:
     """What to export.
 
     Args:
-        what: "labels", "lesions" (each by its number, a table beside them), "suggestion", "uncertainty" or "table".
-        format: "seg.nrrd", "nrrd" or "nifti" for volumes; None: seg.nrrd, or nrrd for uncertainty; tables are CSV.
+        what: "labels", "lesions" (each by its number, a table beside them), "suggestion", "uncertainty", "table" or
+            "report".
+        format: "seg.nrrd", "nrrd" or "nifti" for volumes; None: seg.nrrd, or nrrd for uncertainty; tables are CSV,
+            reports HTML.
         case: one case; None means all.
         reader: only answers by this reader; None means the newest by any.
         unread: value in plain label volumes of voxels that nobody read: 255, or 0 when it is explicitly asked for. In
             volumes of lesions 65535 stands for 255, and the highest value of 32 bits where a number needs them.
         maps: case -> float (k, j, i) on the pair's grid: probability in [0, 1] for "suggestion" and, if given,
-            for "lesions" and "table"; uncertainty (nats) for "uncertainty".
+            for "lesions", "table" and "report"; uncertainty (nats) for "uncertainty".
         model: id of the model that made the maps.
         keep_numbers: store the numbers of lesions, which the session that annotates alone may ask for.
     """
@@ -79,6 +82,8 @@ def export(study: Study, out: Path, request: ExportRequest) -> tuple[Path, ...]:
         try:
             if request.what == "table":
                 _write_tables(study, cases, request, place)
+            elif request.what == "report":
+                _write_report(study, cases, request, place)
             else:
                 for case in cases:
                     _write_volume(study, case, request, place)
@@ -96,6 +101,9 @@ def _check_request(request: ExportRequest, out: Path) -> None:
     if request.what == "table":
         if request.format not in (None, "csv"):
             raise WrongUse(f"a table is written as csv, not as {request.format}.")
+    elif request.what == "report":
+        if request.format not in (None, "html"):
+            raise WrongUse(f"a report is written as html, not as {request.format}.")
     elif request.format is not None and request.format not in SUFFIXES:
         raise WrongUse(f"the format {request.format!r} is unknown; choose one of {', '.join(SUFFIXES)}.")
     if request.what == "uncertainty" and request.format == "seg.nrrd":
@@ -200,6 +208,12 @@ def _write_tables(study: Study, cases: tuple[Case, ...], request: ExportRequest,
     write_table(place / "slices.csv", SLICE_COLUMNS, slices)
     about = {"cases": [_about(study, case, request) for case in cases]}
     (place / "table.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _write_report(study: Study, cases: tuple[Case, ...], request: ExportRequest, place: Path) -> None:
+    told = {case.name: _lesions(study, case, request).lesions for case in cases}
+    page = report_page(study, cases, reader=request.reader, lesions=told)
+    (place / "report.html").write_text(page, encoding="utf-8")
 
 
 def _lesions(study: Study, case: Case, request: ExportRequest) -> CaseLesions:

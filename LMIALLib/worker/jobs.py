@@ -32,6 +32,7 @@ def run_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> 
     """Run the job that ``request["do"]`` names; see the functions below for the fields of each."""
     jobs: dict[str, Callable[[Path, dict[str, Any], Progress], dict[str, Any]]] = {
         "prepare": prepare_job,
+        "register": register_job,
         "predict": predict_job,
         "rank": rank_job,
         "finetune": finetune_job,
@@ -47,6 +48,19 @@ def prepare_job(study_folder: Path, request: dict[str, Any], progress: Progress)
     staged = _inside(study_folder, request["staged"])
     pair = prepare(PairRequest.from_dict(request["pair"]), staged, progress=progress)
     return {"registration": pair.registration, "slices": pair.n_slices, "axis": pair.axis, "digest": pair.digest()}
+
+
+def register_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Register a case again into ``staged`` (a folder of the study). Fields: case, kind (rigid, affine), staged."""
+    from LMIALLib.pairs.prepare import register_again
+    from LMIALLib.study.store import Study
+
+    staged = _inside(study_folder, request["staged"])
+    with Study.open(study_folder, read_only=True) as study:
+        case = study.case(request["case"])
+    folder = study_folder / "cases" / case.name
+    pair = register_again(folder, case.pair_number, staged, kind=str(request["kind"]), progress=progress)
+    return {"case": case.name, "staged": str(staged), "registration": pair.registration}
 
 
 def predict_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:

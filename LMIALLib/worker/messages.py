@@ -12,11 +12,12 @@ from typing import Any
 
 PROTOCOL = 1
 
-JOBS = ("prepare", "predict", "rank", "finetune", "export")
+JOBS = ("prepare", "register", "predict", "rank", "finetune", "export")
 """Requests that run one after another; ``cancel``, ``status`` and ``stop`` are answered at once."""
 
 FINAL = {
     "prepare": "prepared",
+    "register": "registered",
     "predict": "predicted",
     "rank": "ranked",
     "finetune": "model",

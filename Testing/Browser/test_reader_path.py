@@ -180,11 +180,11 @@ def test_the_baseline_and_other_slices_cannot_be_painted(
     for view in ("baseline", "difference"):
         reader.stroke(view, (0.45, 0.45), (0.55, 0.5))
     assert reader.state("lesions") == [] and not reader.state("query")["draft"]
-    reader.press("t")
+    reader.press("j")
     reader.press("ArrowUp")
     reader.until("s('look').away && !s('look').paintable")
     reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
-    reader.press("t")
+    reader.press("j")
     reader.until("!s('look').away")
     reader.press("o")
     reader.until("!s('look').main")
@@ -239,3 +239,20 @@ def test_the_keys_work_after_the_mouse_has_set_a_slider_and_redo_has_two_keys(
     seen = reader.state("look")["slice"]
     reader.press("ArrowUp")
     reader.until(f"s('look').slice === {seen} + 1")
+
+
+def test_a_pair_is_registered_again_from_the_banner_and_the_slice_stays(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
+) -> None:
+    reader = sit_down(serve(study_folder).address)
+    before = reader.state("query")["slice"]
+    reader.page.click("header .chip")
+    reader.picture("registration")
+    reader.page.click("text=Register again: rigid")
+    reader.until("s('notices').some((one) => one.text.startsWith('Registered again (rigid)'))", 90)
+    assert reader.state("query")["slice"] == before and reader.state("look")["slice"] == before
+    reader.rest()
+    assert len(set(reader.seen("baseline"))) > 20, "the new pair is on the screen"
+    with the_study(study_folder) as study:
+        assert study.case("head").pair_number == 2
+    assert reader.complaints == []

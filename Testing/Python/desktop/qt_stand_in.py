@@ -120,6 +120,13 @@ class SliceWidget:
         return MagicMock()
 
 
+def speak_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slicer's translation, which slicer-core lacks: every text stays as it is."""
+    i18n: Any = types.ModuleType("slicer.i18n")
+    i18n.tr, i18n.translate = (lambda text: text), (lambda _, text: text)
+    monkeypatch.setitem(sys.modules, "slicer.i18n", i18n)
+
+
 def install(monkeypatch: pytest.MonkeyPatch, scene: Any) -> Any:
     """Put stand-ins for qt and for the application into place; gives the application."""
     import slicer
@@ -129,9 +136,6 @@ def install(monkeypatch: pytest.MonkeyPatch, scene: Any) -> Any:
     qt.QKeySequence = str
     qt.QTableWidgetItem = Widget
     monkeypatch.setitem(sys.modules, "qt", qt)
-    i18n: Any = types.ModuleType("slicer.i18n")
-    i18n.tr, i18n.translate = (lambda text: text), (lambda _, text: text)
-    monkeypatch.setitem(sys.modules, "slicer.i18n", i18n)
     application: Any = MagicMock()
     widgets: dict[str, SliceWidget] = {}
     manager = application.layoutManager.return_value

@@ -48,7 +48,7 @@ def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:  # noqa: 
     class Editor(RealEditor):
         """The history of a real Segment Editor logic, without its widget."""
 
-        def __init__(self, _: Any) -> None:
+        def __init__(self, *_: Any) -> None:
             from unittest.mock import MagicMock
 
             super().__init__(place)
@@ -198,7 +198,7 @@ def test_every_shortcut_of_ours_has_an_action(at: At, study_folder: Path) -> Non
 def test_keys_rest_while_text_is_written_and_go_with_the_module(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "anna")
     at.face.enter()
-    made = list(at.face.keys._made)
+    made = [one for _, one in at.face.keys._made]
     assert len(made) == sum(2 if one.key.endswith("Enter") else 1 for one in SHORTCUTS if not one.editor)
     at.application.focusWidget.return_value.inherits = lambda name: name == "QLineEdit"
     pressed = at.desk.tools.swapped

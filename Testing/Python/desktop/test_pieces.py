@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import LMIALLib
 from LMIALLib.desktop import timing
 from LMIALLib.desktop.actions import told
-from LMIALLib.desktop.editor import EFFECTS
+from LMIALLib.desktop.editor import EFFECTS, OWN_KEYS
 from LMIALLib.desktop.panel import BUTTONS
-from LMIALLib.desktop.shortcuts import ours, sequences, tips, writing
+from LMIALLib.desktop.shortcuts import Keys, ours, sequences, tips, writing
 from LMIALLib.desktop.strip import bars_of, slice_at
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.resources import resource
@@ -22,16 +22,39 @@ from LMIALLib.resources import resource
 PROJECT = Path(LMIALLib.__file__).resolve().parents[1]
 EDITORS = {*"0123456789", "Esc", "Space", "Z", "Y", "Ctrl+Z", "Ctrl+Y", "Q", "W", "/", "*", ",", ".", ">", "<", "I"}
 """Keys that Slicer 5.12's Segment Editor installs (qMRMLSegmentEditorWidget::installKeyboardShortcuts)."""
+VIEWS = {*"GTFBVR[]{}", "Left", "Right", "Up", "Down"}
+"""Keys of slice views (vtkMRMLSliceIntersectionWidget)."""
 APPLICATION = {"Ctrl+H", "Ctrl+F", "Ctrl+0", "Ctrl+3", "Ctrl+5", "Ctrl+O", "Ctrl+S", "Ctrl+W", "Ctrl+X", "Ctrl+C"}
 
 
 def test_keys_of_ours_are_nobody_elses() -> None:
     keys = [sequence for one in ours() for sequence in sequences(one.key)]
     assert len(keys) == len(set(keys))
-    assert not set(keys) & (EDITORS | APPLICATION)
+    assert not set(keys) & (EDITORS | APPLICATION | VIEWS)
     assert all(one.key in EDITORS for one in SHORTCUTS if one.editor)
     assert sequences("Ctrl+Enter") == ("Ctrl+Return", "Ctrl+Enter") and sequences("N") == ("N",)
     assert tips()["accept"].endswith("(A)")
+
+
+def test_keys_that_an_effect_takes_are_left_to_it_while_it_is_active() -> None:
+    assert OWN_KEYS == {"Draw": ("A", "X")}, "read in SegmentEditorDrawEffect.processInteractionEvents"
+    assert set(OWN_KEYS) <= set(EFFECTS)
+    keys = Keys(lambda *_: None)
+    made = {one.key: Enabled() for one in ours()}
+    keys._made = [(one, made[one.key]) for one in ours()]
+    keys.leave(OWN_KEYS["Draw"])
+    assert {key for key, one in made.items() if not one.on} == {"A", "X"}
+    keys.leave(())
+    assert all(one.on for one in made.values())
+
+
+class Enabled:
+    """A shortcut that can be switched off."""
+
+    on = True
+
+    def setEnabled(self, on: bool) -> None:  # noqa: N802
+        self.on = on
 
 
 def test_text_fields_are_known() -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from LMIALLib.desktop import transport
-from LMIALLib.desktop.transport import Lines, QProcessTransport, chosen_python, environment_of
+from LMIALLib.desktop.transport import Lines, QProcessTransport, environment_of
 from LMIALLib.worker.client import WorkerClient
 from LMIALLib.worker.messages import decode, encode
 
@@ -106,14 +106,6 @@ def test_lines_that_come_in_pieces_are_given_back_whole() -> None:
     for piece in (b'{"a"', b": 1}\n{", b'"b": 2}\n', b"half"):
         lines.add(piece)
     assert [lines.next(), lines.next(), lines.next()] == [b'{"a": 1}\n', b'{"b": 2}\n', None]
-
-
-def test_the_interpreter_is_the_variable_then_the_setting_then_slicers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LMIAL_PYTHON", raising=False)
-    assert chosen_python("")[1]
-    assert chosen_python("/opt/env/python") == ("/opt/env/python", False)
-    monkeypatch.setenv("LMIAL_PYTHON", "/other/python")
-    assert chosen_python("/opt/env/python") == ("/other/python", False)
 
 
 def test_another_python_gets_the_environment_from_before_slicer(monkeypatch: pytest.MonkeyPatch) -> None:

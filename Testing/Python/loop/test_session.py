@@ -179,3 +179,36 @@ def test_a_replay_with_other_threads_says_how_far_it_agrees(opened: Callable[...
     result = replay(session, other)
     assert "cpu" in result.differing
     assert result.identical or "Spearman" in result.sentence
+
+
+def test_a_case_registered_again_keeps_its_answers_and_shows_no_map_of_the_pair_before(
+    opened: Callable[..., Session],
+) -> None:
+    session = opened()
+    query = session.next()
+    assert query is not None and session.opinion() is not None
+    session.save(drawn(session))
+    before, digest = session.study.case("head"), session.study.load_pair("head").digest()
+    session.learning.wait(session.learning.request_registration("head", "rigid"))
+    case = session.study.case("head")
+    assert (case.pair_number, case.grid, case.axis) == (before.pair_number + 1, before.grid, before.axis)
+    assert session.study.load_pair("head").registration["kind"] == "rigid"
+    assert session.study.load_pair("head", before.pair_number).digest() == digest
+    assert query.slice in session.study.current("head")
+    session.next()
+    assert session.opinion() is None and session.suggestion() is None
+    session.learning.wait(session.learning.request_ranking())
+    session.next()
+    assert session.opinion() is not None
+    assert not list((session.study.folder / "cases").glob(".staging-*"))
+    assert session.study.check() == ()
+
+
+def test_registering_again_that_fails_leaves_everything_as_it_was(opened: Callable[..., Session]) -> None:
+    session = opened()
+    before = session.study.case("head")
+    job = session.learning.request_registration("head", "deformable")
+    with pytest.raises(WrongUse, match="rigid or affine"):
+        session.learning.wait(job)
+    assert session.study.case("head") == before
+    assert not list((session.study.folder / "cases").glob(".staging-*"))

@@ -10,7 +10,7 @@ import pytest
 
 from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import PairRequest, prepare, register_again
 from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.storage import load_pair, save_pair, write_nrrd
 from LMIALLib.pairs.transforms import transform_of
@@ -229,3 +229,30 @@ def test_files_of_another_pair_and_of_a_newer_version_are_refused(stored, as_ima
     write_nrrd(stored / "baseline.nrrd", other, Grid.of(as_image(other)))
     with pytest.raises(BadInput, match="does not belong"):
         load_pair(stored)
+
+
+def test_a_case_is_registered_again_from_its_sources_on_the_same_grid(tmp_path, visits):
+    wanted = request(visits, mask=visits["mask"], contrasts=(("t1", visits["t1"], visits["t1"]),), force=True)
+    first = prepare(wanted, tmp_path)
+    rigid = register_again(tmp_path, 1, tmp_path / "rigid", kind="rigid")
+    affine = register_again(tmp_path, 1, tmp_path / "affine", kind="affine")
+    assert rigid.registration["kind"] == "rigid" and affine.registration["kind"] == "affine"
+    for pair in (rigid, affine):
+        assert pair.grid == first.grid and pair.axis == first.axis
+        assert np.array_equal(pair.follow_up, first.follow_up) and pair.registration["contrasts"].keys() == {"t1"}
+        found = np.array(pair.registration["matrix"]).reshape(4, 4)
+        assert np.abs(found[:3, 3] - SHIFT).max() < 1.0
+        for kept in ("request", "dates", "sources", "confirmed"):
+            assert pair.registration[kept] == first.registration[kept]
+    assert load_pair(tmp_path / "rigid").digest() == rigid.digest()
+    again = register_again(tmp_path, 1, tmp_path / "again", kind="rigid")
+    assert again.digest() == rigid.digest()
+
+
+def test_registering_again_is_refused_where_it_would_move_what_was_drawn_on(tmp_path, visits):
+    prepare(request(visits, grid="midway"), tmp_path)
+    with pytest.raises(BadInput, match="midway"):
+        register_again(tmp_path, 1, tmp_path / "again", kind="rigid")
+    with pytest.raises(WrongUse, match="rigid or affine"):
+        register_again(tmp_path, 1, tmp_path / "again", kind="deformable")
+    assert not (tmp_path / "again").exists()

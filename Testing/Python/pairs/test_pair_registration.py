@@ -70,7 +70,7 @@ def test_a_stretched_scan_is_met_by_an_affine_transform(fixed, phantom):
     result = register(fixed, moved(fixed, true), fixed_mask=phantom["brain"])
     assert result.report["kind"] == "affine"
     assert distance(matrix_of(result.transform), true, phantom["brain"], fixed) < 0.6
-    only_rigid = register(fixed, moved(fixed, true), fixed_mask=phantom["brain"], affine=False)
+    only_rigid = register(fixed, moved(fixed, true), fixed_mask=phantom["brain"], kind="rigid")
     assert only_rigid.report["kind"] == "rigid"
 
 

@@ -204,3 +204,25 @@ def test_what_a_loaded_scene_still_holds_of_a_case_goes_when_it_is_opened(
 
 def nodes_of(scene: Any) -> list[Any]:
     return [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]
+
+
+def test_a_case_registered_again_is_shown_anew_with_what_was_drawn(
+    study_folder: Path, desk_at: Callable[[Path], Sitting]
+) -> None:
+    desk = desk_at(study_folder)
+    here, opened = desk.at_hand
+    paint(desk)  # and not taken in yet
+    mask = opened.drawing.mask
+    desk.register_again("rigid")
+    learning = desk.session.learning
+    assert learning.registering is not None
+    learning.worker.wait(learning.registering)
+    desk.session.study.add_pair(here.case, Path(learning.registering.result["staged"]))
+    desk._registered(here.case, learning.registering.result["registration"])
+    assert desk.open is not None and desk.open is not opened
+    assert desk.session.current is here and desk.open.navigation.slice == here.slice
+    assert np.array_equal(desk.open.drawing.mask, mask) and mask.any()
+    assert desk.open.images.pair.registration["kind"] == "rigid"
+    assert desk.notices[-1][1].startswith("Registered again (rigid).") or any(
+        told.startswith("Registered again (rigid).") for _, told in desk.notices
+    )

@@ -188,3 +188,22 @@ def test_without_any_case_or_with_broken_numbers_the_face_lives(
     with Study.create(tmp_path / "empty"):
         pass
     assert shown(desk_at(tmp_path / "empty"))["objects"] == []
+
+
+def test_a_lesion_keeps_its_number_when_its_case_is_registered_again(
+    study_folder: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    desk = desk_at(study_folder)
+    known = {one.number: one.place_ras for one in desk.objects()}
+    learning = desk.session.learning
+    desk.register_again("rigid")
+    assert learning.registering is not None
+    while not learning.registering.over:
+        desk.tick()
+    assert desk.session.study.case("head").pair_number == 2
+    assert desk.objects() == (), "the new pair was not ranked yet, and nobody read anything"
+    learning.wait(learning.request_ranking())
+    again = {one.number: one.place_ras for one in desk.objects()}
+    shared = again.keys() & known.keys()
+    assert shared and all(np.linalg.norm(np.subtract(again[n], known[n])) < 8 for n in shared)
+    assert 1 in shared, "the largest is found again"

@@ -249,3 +249,15 @@ def test_a_lesion_between_read_slices_is_read(study: Study, spot: np.ndarray, tm
     assert (lesion["status"], lesion["voxels"], lesion["slices"]) == ("read", "12", "2")
     assert (lesion["class"], lesion["other_classes"]) == ("change", "new")
     assert (lesion["first_slice"], lesion["last_slice"]) == ("2", "3")
+
+
+def test_the_report_opens_with_what_was_read_and_needs_nothing_else(read_study: Study, tmp_path: Path) -> None:
+    (page,) = export(read_study, tmp_path, ExportRequest(what="report"))
+    text = page.read_text(encoding="utf-8")
+    assert page.name == "report.html"
+    total = sum(case.n_slices for case in read_study.cases())
+    assert f"3 of {total} slices read by a person" in text
+    assert "r1, r2" in text and text.count("data:image/png;base64,") == 1
+    assert "http" not in text and "<script" not in text
+    with pytest.raises(WrongUse, match="html"):
+        export(read_study, tmp_path, ExportRequest(what="report", format="nifti"))

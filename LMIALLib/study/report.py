@@ -1,0 +1,164 @@
+"""A report for people: one HTML file that needs nothing else, with what was read, by whom, and every lesion."""
+
+from __future__ import annotations
+
+import base64
+import html
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import LMIALLib
+from LMIALLib.pairs.orientation import orientation
+from LMIALLib.study.cases import Case
+from LMIALLib.study.clock import now
+from LMIALLib.study.lesions import Lesion
+from LMIALLib.study.store import Study
+from LMIALLib.study.tables import lesion_rows
+
+if TYPE_CHECKING:
+    from LMIALLib.pairs.pair import Pair
+
+PICTURES = 12
+"""Slices of a case that are shown, those with the largest drawn area first chosen, then in order."""
+WINDOW = (-4.0, 5.0)
+"""Black and white of the pictures, in robust standard deviations of the brain."""
+STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#1c232b}
+table{border-collapse:collapse;margin:.6em 0}
+td,th{padding:3px 14px 3px 0;text-align:left;border-bottom:1px solid #d5dbe1}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.read{font-size:20px}.warn{color:#a33}small{color:#5a6672}
+figure{margin:10px 0}figcaption{color:#5a6672;font-size:13px}img{width:100%;max-width:960px}
+@media print{h2{break-before:page}}
+"""
+_SHOWN = (
+    ("lesion", "lesion"), ("class", "class"), ("proposed_class", "proposed"), ("status", "status"),
+    ("volume_ml", "ml"), ("first_slice", "from slice"), ("last_slice", "to slice"), ("centroid_l_mm", "L mm"),
+    ("centroid_p_mm", "P mm"), ("centroid_s_mm", "S mm"),
+)  # fmt: skip
+
+
+def report_page(
+    study: Study,
+    cases: Sequence[Case],
+    *,
+    reader: str | None = None,
+    lesions: Mapping[str, Sequence[Lesion]],
+) -> str:
+    """The page for some cases, as HTML.
+
+    Args:
+        reader: only answers by this reader; None: the newest by any.
+        lesions: case to its changed lesions, see ``case_lesions``.
+    """
+    read = sum(len(_said(study, case, reader)) for case in cases)
+    total = sum(case.n_slices for case in cases)
+    parts = [f"<h1>{html.escape(study.folder.name)}</h1>"]
+    parts.append(f'<p class="read"><b>{read} of {total} slices read by a person.</b></p>')
+    parts.append(
+        "<p>What nobody read is unknown, not “no change”. Research use only; not for diagnosis. "
+        f"<small>LMIAL {LMIALLib.__version__}, {html.escape(now())}</small></p>"
+    )
+    for case in cases:
+        parts += _case(study, case, reader, lesions[case.name])
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(study.folder.name)}</title>'
+        f"<style>{STYLE}</style>{''.join(parts)}</html>"
+    )
+
+
+def _said(study: Study, case: Case, reader: str | None) -> dict[int, Any]:
+    return study.current(case.name, reader=reader)
+
+
+def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion]) -> Iterable[str]:
+    said, pair = _said(study, case, reader), study.load_pair(case.name)
+    record = pair.registration
+    dates = record.get("dates", {})
+    counts = {one: sum(answer.answer == one for answer in said.values()) for one in ("mask", "nothing", "equivocal")}
+    readers = ", ".join(sorted({answer.reader for answer in said.values()})) or "nobody"
+    minutes = sum(answer.seconds or 0.0 for answer in said.values()) / 60
+    yield f"<h2>{html.escape(case.name)}</h2>"
+    yield _table(
+        ("", ""),
+        [
+            ("subject", case.subject),
+            ("prior, current", f"{dates.get('baseline') or 'no date'}, {dates.get('follow_up') or 'no date'}"),
+            ("registration", str(record.get("sentence", ""))),
+            ("read", f"{len(said)} of {case.n_slices} slices: change drawn on {counts['mask']}, nothing on "
+                     f"{counts['nothing']}, equivocal {counts['equivocal']}"),
+            ("readers", f"{readers}; {minutes:.1f} minutes"),
+        ],
+        warn=(2,) if record.get("alarm") else (),
+    )  # fmt: skip
+    rows = lesion_rows(case, lesions)
+    if rows:
+        for row in rows:  # as readers count
+            row["first_slice"] += 1
+            row["last_slice"] += 1
+        yield f"<h3>{len(rows)} changed lesion{'s' if len(rows) > 1 else ''}</h3>"
+        yield _table([title for _, title in _SHOWN], [[str(row[key]) for key, _ in _SHOWN] for row in rows], numbers=4)
+    else:
+        yield "<p>No change is marked.</p>"
+    yield from _pictures(pair, said)
+
+
+def _table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 99, warn: tuple[int, ...] = ()
+) -> str:
+    """An HTML table; columns from ``numbers`` on are figures, rows in ``warn`` are warnings."""
+
+    def cells(row: Sequence[str], tag: str) -> str:
+        return "".join(
+            f"<{tag}{' class=n' if column >= numbers else ''}>{html.escape(text)}</{tag}>"
+            for column, text in enumerate(row)
+        )
+
+    head = f"<tr>{cells(titles, 'th')}</tr>" if any(titles) else ""
+    body = "".join(
+        f"<tr{' class=warn' if number in warn else ''}>{cells(row, 'td')}</tr>" for number, row in enumerate(rows)
+    )
+    return f"<table>{head}{body}</table>"
+
+
+def _pictures(pair: Pair, said: Mapping[int, Any]) -> Iterable[str]:
+    drawn = {number: answer.mask for number, answer in said.items() if answer.answer == "mask"}
+    largest = sorted(drawn, key=lambda number: -int(np.count_nonzero(drawn[number])))[:PICTURES]
+    if len(largest) < len(drawn):
+        yield f"<p><small>The {len(largest)} slices with most change, of {len(drawn)}:</small></p>"
+    for number in sorted(largest):
+        letters = "left edge {}, top edge {}".format(*orientation(pair.grid, pair.axis).letters[::2])
+        picture = base64.b64encode(_png(pair, number, drawn[number])).decode()
+        yield (
+            f'<figure><img alt="slice {number + 1}" src="data:image/png;base64,{picture}">'
+            f"<figcaption>Slice {number + 1} of {pair.n_slices}: prior, current, current with the drawn change; "
+            f"{letters}</figcaption></figure>"
+        )
+
+
+def _png(pair: Pair, number: int, mask: np.ndarray) -> bytes:
+    """Prior, current, and current with the outline of ``mask``, beside each other as PNG; square pixels."""
+    import SimpleITK as sitk
+    from scipy import ndimage
+
+    turned = orientation(pair.grid, pair.axis)
+    rows, columns = reversed(pair.in_plane_spacing) if turned.transpose else pair.in_plane_spacing
+    zoom = (rows / min(rows, columns), columns / min(rows, columns))
+    visits = (turned.apply(pair.stack(array)[number]) for array in (pair.baseline, pair.follow_up))
+    grey = [_grey(ndimage.zoom(image, zoom, order=1)) for image in visits]
+    marked = np.stack([grey[1]] * 3, axis=-1)
+    inside = ndimage.zoom(turned.apply(mask != 0).astype(np.uint8), zoom, order=0).astype(bool)
+    marked[inside & ~ndimage.binary_erosion(inside)] = (242, 177, 52)
+    whole = np.concatenate([np.stack([image] * 3, axis=-1) for image in grey] + [marked], axis=1)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "slice.png"
+        sitk.WriteImage(sitk.GetImageFromArray(np.ascontiguousarray(whole), isVector=True), str(file), True)
+        return file.read_bytes()
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    low, high = WINDOW
+    return np.asarray(np.clip((image - low) / (high - low) * 255, 0, 255), dtype=np.uint8)
