@@ -135,6 +135,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/images.py
   LMIALLib/scene/labelmaps.py
   LMIALLib/scene/layout.py
+  LMIALLib/scene/listing.py
   LMIALLib/scene/looking.py
   LMIALLib/scene/navigation.py
   LMIALLib/scene/overlays.py
@@ -154,6 +155,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/exports.py
   LMIALLib/study/labels.py
   LMIALLib/study/lease.py
+  LMIALLib/study/lesion_class.py
+  LMIALLib/study/lesion_numbers.py
+  LMIALLib/study/lesions.py
   LMIALLib/study/maps.py
   LMIALLib/study/models.py
   LMIALLib/study/names.py
@@ -166,6 +170,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/schema.py
   LMIALLib/study/segmentation_file.py
   LMIALLib/study/split.py
+  LMIALLib/study/splitting.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
   LMIALLib/study/tables.py

@@ -10,10 +10,12 @@ from LMIALLib.browser.brush import BrushDesk
 VIEWS = ("baseline", "follow_up", "difference")
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class")
 """Actions that need to know who reads."""
-NEED_CASE = ("paint", "step", "go_to", "shift", "zoom", "planes", "contrast", "flicker", "register")
+NEED_CASE = ("paint", "step", "go_to", "lesion", "shift", "zoom", "planes", "contrast", "flicker", "register")
 """Actions that mean nothing while no case is on the screen."""
-QUICK = ("step", "go_to", "return", "shift", "zoom", "fit", "planes", "contrast", "flicker", "hide", "show", "tool",
-         "erase", "value", "diameter", "opacity", "brightness", "width", "grey_reset", "undo", "redo")  # fmt: skip
+QUICK = (
+    "step", "go_to", "lesion", "return", "shift", "zoom", "fit", "planes", "contrast", "flicker", "hide", "show",
+    "tool", "erase", "value", "diameter", "opacity", "brightness", "width", "grey_reset", "undo", "redo",
+)  # fmt: skip
 """Actions after which queue, strip and banner are as before."""
 
 
@@ -56,6 +58,7 @@ def actions_of(desk: BrushDesk) -> dict[str, Callable[..., None]]:
         "return": desk.return_to_query,
         "step": lambda slices: desk.step(int(slices)),
         "go_to": lambda number: desk.go_to(int(number)),
+        "lesion": lambda number: desk.go_to_lesion(int(number)),
         "shift": lambda view, x, y: desk.shift(_view(view), float(x), float(y)),
         "zoom": lambda view, factor, x, y: desk.zoom(_view(view), float(factor), float(x), float(y)),
         "fit": desk.fit,

@@ -7,7 +7,18 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import annotate, cohorts, importing, making, reading, simulating, strategies, studies, teaching
+from LMIALLib.cli import (
+    annotate,
+    cohorts,
+    importing,
+    lesions,
+    making,
+    reading,
+    simulating,
+    strategies,
+    studies,
+    teaching,
+)
 
 app = typer.Typer(
     name="lmial",
@@ -35,6 +46,7 @@ studies.register(app)
 importing.register(app)
 annotate.register(app)
 reading.register(app)
+lesions.register(app)
 strategies.register(app)
 making.register(app)
 cohorts.register(app)

@@ -188,7 +188,7 @@ def export(
     study: StudyFolder,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.", show_default=False)],
     case: AnyCase = None,
-    what: Annotated[str, typer.Option("--what", metavar="labels|suggestion|uncertainty|table")] = "labels",
+    what: Annotated[str, typer.Option("--what", metavar="labels|lesions|suggestion|uncertainty|table")] = "labels",
     file_format: Annotated[
         str | None, typer.Option("--format", metavar="seg.nrrd|nrrd|nifti", help="Of volumes; tables are CSV.")
     ] = None,
@@ -197,7 +197,10 @@ def export(
         int, typer.Option("--unread", metavar="V", help="Value of slices nobody read in plain label maps.")
     ] = 255,
 ) -> None:
-    """Write labels, the network's suggestion, the uncertainty, or tables. Slices nobody read are marked as such."""
+    """Write labels, lesions one by one, the network's suggestion, the uncertainty, or tables.
+
+    Slices nobody read are marked as such.
+    """
     with session_at(study, may_only_look=True) as session:
         files = session.learning.export(
             out.absolute(), case=case, what=what, file_format=file_format, reader=reader, unread=unread

@@ -9,7 +9,9 @@ from LMIALLib.scene.editing import EditorDesk
 
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "accept", "class")
 """Actions that need to know who reads."""
-NEED_CASE = ("accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "return", "register")
+NEED_CASE = (
+    "accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "lesion", "return", "register",
+)  # fmt: skip
 """Actions that mean nothing while no case is on the screen."""
 
 Cursor = Callable[[], tuple[str, float, float] | None]
@@ -54,6 +56,7 @@ def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None
         "look_at": desk.go_to_case,
         "return": desk.return_to_query,
         "go_to": desk.go_to,
+        "lesion": desk.go_to_lesion,
         "fit": desk.fit,
         "planes": planes,
         "contrast": desk.next_contrast,

@@ -44,6 +44,7 @@ class Panel:
         self.strip = make_strip(lambda number: act("choose", number))
         self._queue = Table(ui.queueTable, [_("Rank"), _("Slice"), _("Score"), _("Why")])
         self._lesions = Table(ui.lesionTable, [_("Lesion"), _("Class"), _("mm²"), _("Proposed")])
+        self._objects = Table(ui.objectTable, [_("Lesion"), _("Class"), _("ml"), _("Slices"), _("Read")])
         known = tips()
         for name, action in BUTTONS.items():
             button = getattr(ui, name)
@@ -61,8 +62,10 @@ class Panel:
         ui.caseBox.connect("activated(int)", lambda number: act("look_at", self._cases[number]))
         ui.queueTable.connect("cellClicked(int,int)", lambda row, column: self._choose(row, act))
         ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, column: act("class", row))
+        ui.objectTable.connect("cellClicked(int,int)", lambda row, column: act("lesion", self._listed[row]))
         ui.keysText.setText("\n".join(f"{one.key}\t{one.tip}" for one in SHORTCUTS))
         self._cases: list[str] = []
+        self._listed: list[int] = []
         self.nothing()
 
     @property
@@ -115,6 +118,7 @@ class Panel:
         self.ui.detailsText.setVisible(False)
         self._queue.tell([])
         self._lesions.tell([])
+        self._objects.tell([])
         self.strip.tell({"bars": [], "label": ""}, -1)
 
     def flip_details(self) -> None:
@@ -154,6 +158,8 @@ class Panel:
             next((row for row, one in enumerate(values["queue"]) if one["here"]), -1),
         )  # fmt: skip
         self.strip.tell(values["strip"], values["look"].get("slice", 0) - 1 if values["look"].get("main") else -1)
+        self._listed = [one["number"] for one in values["objects"]]
+        self._objects.tell([(str(o["number"]), o["class"], o["ml"], o["slices"], o["read"]) for o in values["objects"]])
         ui.adviceText.setText(values["advice"])
         self._tell_training(values["training"])
         self._tell_tools(values)

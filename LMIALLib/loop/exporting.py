@@ -19,6 +19,8 @@ class Kind:
 KINDS = (
     Kind("labels", "labels", "seg.nrrd", "Labels for 3D Slicer", ".seg.nrrd with a second segment: reviewed"),
     Kind("labels-nifti", "labels", "nifti", "Labels as NIfTI", "255 = not read by anybody"),
+    Kind("lesions", "lesions", "seg.nrrd", "Lesions one by one", "A numbered segment for each, and a table as CSV"),
+    Kind("lesions-nifti", "lesions", "nifti", "Lesions as NIfTI", "Each by its number, 65535 = not read; and a CSV"),
     Kind("table", "table", None, "Tables", "Lesions and slices as CSV: read, partly read, or the model's alone"),
     Kind("report", "report", None, "Report", "One HTML file: what was read, every lesion, pictures of the change"),
     Kind("suggestion", "suggestion", "nifti", "Suggestion of the network", "Probability of change, NIfTI"),

@@ -231,7 +231,14 @@ class Learning:
                 f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}."
             )
         return self.worker.submit(
-            "export", out=str(out), case=case, what=what, format=file_format, reader=reader, unread=unread
+            "export",
+            out=str(out),
+            case=case,
+            what=what,
+            format=file_format,
+            reader=reader,
+            unread=unread,
+            keep_numbers=not self.study.read_only,
         )
 
     def export(self, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Lesions that a reader drew on one slice, and the class that the signed difference proposes for each."""
+"""Lesions that a reader drew on one slice, and the class that the two visits propose for each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.study.labels import LabelSchema
-
-LEAST_DIFFERENCE = 0.5
-"""Robust standard deviations of the brain below which a region's difference proposes no class."""
-LIKE_BRAIN = 1.5
-"""Robust standard deviations from the brain's median up to which a spot looks like brain without a lesion."""
+from LMIALLib.study.lesion_class import proposed_class
 
 
 @dataclass(frozen=True)
@@ -51,20 +47,6 @@ def drawn_lesions(
         area = float(region.sum()) * spacing[0] * spacing[1]
         lesions.append(DrawnLesion(region, int(values.argmax()), area, proposed_class(region, baseline, follow_up)))
     return sorted(lesions, key=lambda lesion: -lesion.area_mm2)
-
-
-def proposed_class(region: np.ndarray, baseline: np.ndarray, follow_up: np.ndarray) -> str:
-    """Name of the class that the sign of the difference proposes for a region, by its medians; empty where it is small.
-
-    Brighter now: "enlarged" where the baseline was no plain brain, else "new". Darker: "shrunk" where the follow-up is
-    no plain brain, else "vanished".
-    """
-    before, after = float(np.median(baseline[region])), float(np.median(follow_up[region]))
-    if abs(after - before) < LEAST_DIFFERENCE:
-        return ""
-    if after > before:
-        return "enlarged" if before > LIKE_BRAIN else "new"
-    return "shrunk" if after > LIKE_BRAIN else "vanished"
 
 
 def next_class(lesion: DrawnLesion, schema: LabelSchema) -> int:

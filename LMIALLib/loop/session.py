@@ -17,7 +17,7 @@ from LMIALLib.loop.learning import Learning, LoopSettings
 from LMIALLib.loop.queue import waiting
 from LMIALLib.queries.ranking import Query, Ranking
 from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, check_slice
-from LMIALLib.study.maps import read_map
+from LMIALLib.study.maps import read_map, suggested_map
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
@@ -175,6 +175,14 @@ class Session:
             self._opinion = Opinion(here.ranking.number, str(here.model), strategy, mean, uncertainty)
             self._opinion_key = key
         return self._opinion
+
+    def newest_probability(self, case: str) -> np.ndarray | None:
+        """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing."""
+        here, stored = self.current, self.study.latest_ranking()
+        if here and here.ranking and stored and (here.case, here.ranking.number) == (case, stored.number):
+            opinion = self.opinion()  # in memory already
+            return opinion.probability if opinion else None
+        return suggested_map(self.study, case)
 
     # Answers ---------------------------------------------------------------------------------------------------
 

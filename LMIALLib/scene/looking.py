@@ -127,12 +127,16 @@ class Looking:
         self.tools.contrast = 0
         self._overlaid = ()
 
+    def _unseen(self) -> frozenset[int]:
+        """Slices of the case on the screen of which nothing that the network thinks may be known yet."""
+        here, case = self.session.current, self._case().case
+        by_lot = here is not None and here.case == case and here.query is not None and here.query.drawn == "random"
+        return self.session.hidden(case) | ({here.slice} if by_lot and here is not None else frozenset())
+
     def _take_maps(self) -> None:
         """Show the maps that belong to the slice at hand; no maps of slices that may not be shown yet."""
         opened, here = self._case(), self.session.current
-        hidden = self.session.hidden(opened.case)
-        if here is not None and here.query is not None and here.query.drawn == "random":
-            hidden = hidden | {here.slice}
+        hidden = self._unseen()
         opinion = self.session.opinion() if here else None
         key = (opinion.ranking if opinion else None, hidden)
         if key == self._overlaid:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from LMIALLib.loop.lesions import DrawnLesion, drawn_lesions, next_class
-from LMIALLib.scene.looking import Looking
+from LMIALLib.scene.listing import Listing
 
 
-class Painting(Looking):
+class Painting(Listing):
     """What can be done with the label of the slice under the reader's hand, whoever draws it."""
 
     @property

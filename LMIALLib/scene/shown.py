@@ -9,6 +9,7 @@ import numpy as np
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.queries.ranking import Query
 from LMIALLib.scene.desk import Desk
+from LMIALLib.study.lesions import Lesion
 
 QUEUE = 12
 """Queries listed on the page."""
@@ -33,6 +34,7 @@ def shown(desk: Desk) -> dict[str, Any]:
         "look": _look(desk),
         "tools": _tools(desk),
         "lesions": _lesions(desk),
+        "objects": [_object(one) for one in desk.objects()],
         "training": _training(desk),
         "advice": desk.session.stop_advice().sentence,
     }
@@ -208,6 +210,24 @@ def _lesions(desk: Desk) -> list[dict[str, Any]]:
         hint = f"looks {lesion.proposed}" if lesion.proposed and named == schema.classes[0].name else ""
         rows.append({"number": number + 1, "value": lesion.value, "area": f"{lesion.area_mm2:.0f}", "hint": hint})
     return rows
+
+
+def _object(lesion: Lesion) -> dict[str, Any]:
+    """A lesion of the case, as its list shows it; a class that no reader gave has a question mark."""
+    first, last = lesion.first_slice + 1, lesion.last_slice + 1
+    proposed = bool(lesion.proposed and not lesion.confirmed)
+    told = [f"largest on slice {lesion.largest_slice + 1}", f"diameter {lesion.diameter_mm:.1f} mm"]
+    told += [f"difference {lesion.difference_sd:+.1f} SD"]
+    told += ["class proposed by both visits, no reader set it"] if proposed else []
+    told += [] if lesion.confidence is None else [f"mean probability {lesion.confidence:.2f}"]
+    return {
+        "number": lesion.number,
+        "class": f"{lesion.kind}?" if proposed else lesion.kind,
+        "ml": f"{lesion.volume_ml:.2f}" if lesion.volume_ml >= 0.005 else f"{lesion.volume_ml:.3f}",
+        "slices": f"{first}" if first == last else f"{first}-{last}",
+        "read": lesion.status,
+        "tip": ", ".join(told),
+    }
 
 
 def _training(desk: Desk) -> dict[str, Any]:

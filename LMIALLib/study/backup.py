@@ -11,6 +11,7 @@ from pathlib import Path
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.study.database import DATABASE, readable_errors
+from LMIALLib.study.lesion_numbers import NUMBERS
 from LMIALLib.study.rankings import Rankings
 
 
@@ -46,12 +47,13 @@ class Backups(Rankings):
             return [row[0] for row in target.execute("SELECT path FROM files ORDER BY path")]
 
     def _write_zip(self, temporary: Path, copy: Path, paths: list[str]) -> None:
-        removed = sorted(p for p in (self.folder / "removed").rglob("*") if p.is_file())
+        loose = [p for p in (self.folder / "removed").rglob("*") if p.is_file()]
+        loose += self.folder.glob(f"cases/*/{NUMBERS}")
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:  # the volumes are compressed already
             archive.write(copy, DATABASE, zipfile.ZIP_DEFLATED)
             for folder in ("cases/", "models/"):
                 archive.mkdir(folder)
-            for path in (*paths, *(p.relative_to(self.folder).as_posix() for p in removed)):
+            for path in (*paths, *sorted(p.relative_to(self.folder).as_posix() for p in loose)):
                 try:
                     archive.write(self.folder / path, path)
                 except FileNotFoundError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from LMIALLib.errors import BadInput
 from LMIALLib.files import sha256_of
 from LMIALLib.study.cases import STAGING
+from LMIALLib.study.lesion_numbers import NUMBERS, read_numbers
 from LMIALLib.study.rankings import Rankings
 
 
@@ -48,6 +49,11 @@ class Checks(Rankings):
             elif folder.name not in known:
                 sentence = "no case of the study; it moves to removed/ when the study is next opened for annotating."
                 found.append(Problem(f"cases/{folder.name}", sentence))
+            else:
+                try:
+                    read_numbers(folder / NUMBERS)
+                except BadInput as damage:
+                    found.append(Problem(f"cases/{folder.name}/{NUMBERS}", f"{damage.sentence} {damage.hint}"))
         return found
 
     def _mask_problems(self) -> list[Problem]:

@@ -1,4 +1,4 @@
-"""What leaves a study: labels, the model's suggestion and uncertainty as volumes, and tables, with provenance."""
+"""What leaves a study: labels, lesions, suggestion and uncertainty of the model as volumes, tables; with provenance."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from LMIALLib.files import flush_file, flush_folder
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
+from LMIALLib.study.lesions import THRESHOLD, CaseLesions, case_lesions
 from LMIALLib.study.provenance import header_fields, provenance
 from LMIALLib.study.report import report_page
 from LMIALLib.study.segmentation_file import Segment, write_segmentation
 from LMIALLib.study.store import Study
 from LMIALLib.study.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows, write_table
 
-WHAT = ("labels", "suggestion", "uncertainty", "table", "report")
+WHAT = ("labels", "lesions", "suggestion", "uncertainty", "table", "report")
 SUFFIXES = {"seg.nrrd": ".seg.nrrd", "nrrd": ".nrrd", "nifti": ".nii.gz"}
-THRESHOLD = 0.5
-"""Probability from which the model's opinion counts as change in a segmentation and in tables."""
 GRID_TOLERANCE_MM = 1e-4
 
 _REVIEWED = (0.60, 0.60, 0.60)
@@ -39,15 +38,18 @@ class ExportRequest:
     """What to export.
 
     Args:
-        what: "labels", "suggestion", "uncertainty", "table" or "report".
+        what: "labels", "lesions" (each by its number, a table beside them), "suggestion", "uncertainty", "table" or
+            "report".
         format: "seg.nrrd", "nrrd" or "nifti" for volumes; None: seg.nrrd, or nrrd for uncertainty; tables are CSV,
             reports HTML.
         case: one case; None means all.
         reader: only answers by this reader; None means the newest by any.
-        unread: value in plain label volumes of voxels that nobody read: 255, or 0 when it is explicitly asked for.
+        unread: value in plain label volumes of voxels that nobody read: 255, or 0 when it is explicitly asked for. In
+            volumes of lesions 65535 stands for 255, and the highest value of 32 bits where a number needs them.
         maps: case -> float (k, j, i) on the pair's grid: probability in [0, 1] for "suggestion" and, if given,
-            for "table" and "report"; uncertainty (nats) for "uncertainty".
+            for "lesions", "table" and "report"; uncertainty (nats) for "uncertainty".
         model: id of the model that made the maps.
+        keep_numbers: store the numbers of lesions, which the session that annotates alone may ask for.
     """
 
     what: str = "labels"
@@ -57,6 +59,7 @@ class ExportRequest:
     unread: int = UNREAD
     maps: Mapping[str, np.ndarray] | None = None
     model: str | None = None
+    keep_numbers: bool = False
 
 
 def export(study: Study, out: Path, request: ExportRequest) -> tuple[Path, ...]:
@@ -116,9 +119,12 @@ def _check_request(request: ExportRequest, out: Path) -> None:
 def _write_volume(study: Study, case: Case, request: ExportRequest, place: Path) -> None:
     chosen = request.format or ("nrrd" if request.what == "uncertainty" else "seg.nrrd")
     path = place / f"{case.name}-{request.what}{SUFFIXES[chosen]}"
-    about = _about(study, case, replace(request, format=chosen))
-    write: Callable[..., None] = _write_segments if chosen == "seg.nrrd" else _write_plain
-    write(study, case, request, path, about)
+    if request.what == "lesions":
+        about = _write_lesions(study, case, replace(request, format=chosen), path)
+    else:
+        about = _about(study, case, replace(request, format=chosen))
+        write: Callable[..., None] = _write_segments if chosen == "seg.nrrd" else _write_plain
+        write(study, case, request, path, about)
     path.with_name(f"{path.name}.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
@@ -136,14 +142,46 @@ def _write_segments(study: Study, case: Case, request: ExportRequest, path: Path
     write_segmentation(path, [labels, reviewed.astype(np.uint8)], case.grid, segments, header_fields(about))
 
 
-def _write_plain(study: Study, case: Case, request: ExportRequest, path: Path, about: dict[str, Any]) -> None:
-    import SimpleITK as sitk
+def _write_lesions(study: Study, case: Case, request: ExportRequest, path: Path) -> dict[str, Any]:
+    """Lesions by their numbers and the table of them; returns the provenance."""
+    found = _lesions(study, case, request)
+    write_table(path.parent / f"{case.name}-lesions.csv", LESION_COLUMNS, lesion_rows(case, found.lesions))
+    if request.format == "seg.nrrd":
+        about = _about(study, case, request)
+        colours = {one.name: one.colour for one in study.label_schema.classes}
+        segments = [
+            Segment(f"lesion-{one.number}", one.name, _shade(colours.get(one.kind, _SUGGESTION), n), 0, one.number)
+            for n, one in enumerate(found.lesions)
+        ]
+        segments.append(Segment("reviewed", "reviewed", _REVIEWED, 1, 1))
+        write_segmentation(path, [found.volume, found.reviewed], case.grid, segments, header_fields(about))
+        return about
+    kind = np.uint16 if found.volume.max(initial=0) < np.iinfo(np.uint16).max else np.uint32
+    unread = int(np.iinfo(kind).max) if request.unread else 0
+    about = _about(study, case, replace(request, unread=unread))
+    array = np.where((found.volume == 0) & ~found.reviewed, unread, found.volume).astype(kind)
+    _write_image(array, case, path, about)
+    return about
 
+
+def _shade(colour: tuple[float, float, float], n: int) -> tuple[float, float, float]:
+    """Three shades of a class's colour in turn, so that neighbours can be told apart."""
+    red, green, blue = (part * (1.0 - 0.2 * (n % 3)) for part in colour)
+    return red, green, blue
+
+
+def _write_plain(study: Study, case: Case, request: ExportRequest, path: Path, about: dict[str, Any]) -> None:
     if request.what == "labels":
         array, reviewed = study.label_volume(case.name, reader=request.reader)
         array = np.where(reviewed, array, request.unread).astype(np.uint8)
     else:
         array = _map_of(request, case).astype(np.float32)
+    _write_image(array, case, path, about)
+
+
+def _write_image(array: np.ndarray, case: Case, path: Path, about: dict[str, Any]) -> None:
+    import SimpleITK as sitk
+
     image = case.grid.image_of(array)
     if path.suffix == ".nrrd":
         for key, value in header_fields(about).items():
@@ -164,10 +202,7 @@ def _write_tables(study: Study, cases: tuple[Case, ...], request: ExportRequest,
     lesions: list[dict[str, Any]] = []
     slices: list[dict[str, Any]] = []
     for case in cases:
-        values, _ = study.label_volume(case.name, reader=request.reader)
-        suggested = request.maps is not None and case.name in request.maps
-        opinion = _map_of(request, case) >= THRESHOLD if suggested else None
-        lesions += lesion_rows(case, study.label_schema, values, opinion)
+        lesions += lesion_rows(case, _lesions(study, case, request).lesions)
         slices += slice_rows(study, case, request.reader)
     write_table(place / "lesions.csv", LESION_COLUMNS, lesions)
     write_table(place / "slices.csv", SLICE_COLUMNS, slices)
@@ -176,10 +211,14 @@ def _write_tables(study: Study, cases: tuple[Case, ...], request: ExportRequest,
 
 
 def _write_report(study: Study, cases: tuple[Case, ...], request: ExportRequest, place: Path) -> None:
-    maps = request.maps or {}
-    told = {case.name: _map_of(request, case) >= THRESHOLD for case in cases if case.name in maps}
-    page = report_page(study, cases, reader=request.reader, suggestions=told)
+    told = {case.name: _lesions(study, case, request).lesions for case in cases}
+    page = report_page(study, cases, reader=request.reader, lesions=told)
     (place / "report.html").write_text(page, encoding="utf-8")
+
+
+def _lesions(study: Study, case: Case, request: ExportRequest) -> CaseLesions:
+    opinion = _map_of(request, case) if request.maps is not None and case.name in request.maps else None
+    return case_lesions(study, case.name, opinion, reader=request.reader, keep=request.keep_numbers)
 
 
 def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:

@@ -30,6 +30,12 @@ def read_map(study: Study, model: str, case: str, measure: str) -> np.ndarray | 
     return read_nrrd(file)[0] if file.is_file() else None
 
 
+def suggested_map(study: Study, case: str) -> np.ndarray | None:
+    """Mean probability of change that the newest ranking saw, float32 (k, j, i), or None where there is none."""
+    stored = study.latest_ranking()
+    return read_map(study, str(stored.conditions["model"]), case, "mean") if stored is not None else None
+
+
 def write_maps(study: Study, model: str, case: str, maps: Mapping[str, np.ndarray], made_by: Mapping[str, Any]) -> None:
     """Write maps (k, j, i) on the pair's grid, and beside them ``made_by.json``: conditions and a digest of each."""
     from LMIALLib.pairs.storage import write_nrrd

@@ -10,6 +10,12 @@ from LMIALLib.study.clock import now
 from LMIALLib.study.schema import SCHEMA_VERSION
 from LMIALLib.study.store import Study
 
+_MADE_BY = {
+    "suggestion": "the model; not read by a person",
+    "uncertainty": "the model; not read by a person",
+    "lesions": "readers; the model where nobody read",
+}
+
 
 def provenance(
     study: Study, case: Case, *, what: str, reader: str | None, unread: int | None, model: str | None
@@ -17,9 +23,9 @@ def provenance(
     """Provenance of one exported volume, or of one case's rows in a table, JSON-ready.
 
     Args:
-        what: "labels", "suggestion", "uncertainty" or "table".
+        what: "labels", "lesions", "suggestion", "uncertainty" or "table".
         reader: whose answers count; None means the newest by any.
-        unread: value of unread voxels in label volumes, 255 or 0; None where a segment tells what was read.
+        unread: value of unread voxels in label volumes, 0 or the highest; None where a segment tells what was read.
         model: id of the model that made the maps; None means the one in use.
     """
     current = study.current(case.name, reader=reader)
@@ -27,7 +33,7 @@ def provenance(
     made_by = study.model(model) if model else in_use
     return {
         "what": what,
-        "made_by": "the model; not read by a person" if what in ("suggestion", "uncertainty") else "readers",
+        "made_by": _MADE_BY.get(what, "readers"),
         "case": case.name,
         "subject": case.subject,
         "slices_read": len(current),
@@ -35,7 +41,7 @@ def provenance(
         "read_by_a_person": f"{len(current)} of {case.n_slices} slices read by a person",
         "equivocal_slices": sorted(number for number, a in current.items() if a.answer == "equivocal"),
         "slice_axis": case.axis,
-        "values": _meanings(study, unread) if what == "labels" else {},
+        "values": _meanings(study, what, unread) if what in ("labels", "lesions") else {},
         "reader": reader or "newest answer by any reader",
         "covered_classes": [study.label_schema.name_of(value) for value in case.covered],
         "pair": {"number": case.pair_number, "digest": case.digest, "grid": case.grid.to_dict()},
@@ -58,10 +64,14 @@ def header_fields(about: dict[str, Any]) -> dict[str, str]:
     return {f"LMIAL_{key}": str(value) for key, value in told.items() if value}
 
 
-def _meanings(study: Study, unread: int | None) -> dict[str, str]:
+def _meanings(study: Study, what: str, unread: int | None) -> dict[str, str]:
     not_read = "not read by a person, or marked equivocal"
-    values = {"0": "read, no change", **{str(c.value): c.name for c in study.label_schema.classes}}
+    classes = {str(c.value): c.name for c in study.label_schema.classes}
+    if what == "lesions":
+        classes = {"1 and more": "number of a lesion, see the table beside it"}
+        not_read += ", and the model suggests no lesion"
     if unread is None:
-        return {**values, "0": "no change, or not in the segment 'reviewed'"}
+        return {"0": "no change, or not in the segment 'reviewed'", **classes}
+    values = {"0": "read, no change", **classes}
     values[str(unread)] = not_read if unread else f"read, no change; or {not_read} (0 was asked for)"
     return values

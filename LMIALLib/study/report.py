@@ -15,6 +15,7 @@ import LMIALLib
 from LMIALLib.pairs.orientation import orientation
 from LMIALLib.study.cases import Case
 from LMIALLib.study.clock import now
+from LMIALLib.study.lesions import Lesion
 from LMIALLib.study.store import Study
 from LMIALLib.study.tables import lesion_rows
 
@@ -34,8 +35,9 @@ figure{margin:10px 0}figcaption{color:#5a6672;font-size:13px}img{width:100%;max-
 @media print{h2{break-before:page}}
 """
 _SHOWN = (
-    ("lesion", "lesion"), ("class", "class"), ("status", "status"), ("volume_ml", "ml"), ("first_slice", "from slice"),
-    ("last_slice", "to slice"), ("centroid_l_mm", "L mm"), ("centroid_p_mm", "P mm"), ("centroid_s_mm", "S mm"),
+    ("lesion", "lesion"), ("class", "class"), ("proposed_class", "proposed"), ("status", "status"),
+    ("volume_ml", "ml"), ("first_slice", "from slice"), ("last_slice", "to slice"), ("centroid_l_mm", "L mm"),
+    ("centroid_p_mm", "P mm"), ("centroid_s_mm", "S mm"),
 )  # fmt: skip
 
 
@@ -44,13 +46,13 @@ def report_page(
     cases: Sequence[Case],
     *,
     reader: str | None = None,
-    suggestions: Mapping[str, np.ndarray],
+    lesions: Mapping[str, Sequence[Lesion]],
 ) -> str:
     """The page for some cases, as HTML.
 
     Args:
         reader: only answers by this reader; None: the newest by any.
-        suggestions: case to bool (k, j, i): the model's change, told of where nobody read; cases may be missing.
+        lesions: case to its changed lesions, see ``case_lesions``.
     """
     read = sum(len(_said(study, case, reader)) for case in cases)
     total = sum(case.n_slices for case in cases)
@@ -61,7 +63,7 @@ def report_page(
         f"<small>LMIAL {LMIALLib.__version__}, {html.escape(now())}</small></p>"
     )
     for case in cases:
-        parts += _case(study, case, reader, suggestions.get(case.name))
+        parts += _case(study, case, reader, lesions[case.name])
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(study.folder.name)}</title>'
         f"<style>{STYLE}</style>{''.join(parts)}</html>"
@@ -72,7 +74,7 @@ def _said(study: Study, case: Case, reader: str | None) -> dict[int, Any]:
     return study.current(case.name, reader=reader)
 
 
-def _case(study: Study, case: Case, reader: str | None, suggestion: np.ndarray | None) -> Iterable[str]:
+def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion]) -> Iterable[str]:
     said, pair = _said(study, case, reader), study.load_pair(case.name)
     record = pair.registration
     dates = record.get("dates", {})
@@ -92,14 +94,13 @@ def _case(study: Study, case: Case, reader: str | None, suggestion: np.ndarray |
         ],
         warn=(2,) if record.get("alarm") else (),
     )  # fmt: skip
-    values, _ = study.label_volume(case.name, reader=reader)
-    rows = lesion_rows(case, study.label_schema, values, suggestion)
+    rows = lesion_rows(case, lesions)
     if rows:
         for row in rows:  # as readers count
             row["first_slice"] += 1
             row["last_slice"] += 1
         yield f"<h3>{len(rows)} changed lesion{'s' if len(rows) > 1 else ''}</h3>"
-        yield _table([title for _, title in _SHOWN], [[str(row[key]) for key, _ in _SHOWN] for row in rows], numbers=3)
+        yield _table([title for _, title in _SHOWN], [[str(row[key]) for key, _ in _SHOWN] for row in rows], numbers=4)
     else:
         yield "<p>No change is marked.</p>"
     yield from _pictures(pair, said)

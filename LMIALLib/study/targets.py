@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +52,7 @@ class Targets(Drafts):
             values: uint8 (k, j, i): 0 = read, no change; values of the schema; 255 = not read, or marked equivocal.
             reviewed: bool (k, j, i): read by a person, and not marked equivocal.
         """
-        known = self.case(case)
-        stack = np.full((known.n_slices, *known.slice_shape), UNREAD, np.uint8)
-        for number, annotation in self.current(case, reader=reader).items():
-            stack[number] = slice_values(annotation, known)
-        values = np.ascontiguousarray(np.moveaxis(stack, 0, known.axis))
+        values = label_values(self.case(case), self.current(case, reader=reader))
         return values, values != UNREAD
 
     def _read_slices(self, split: str, upto: int | None) -> tuple[ReadSlice, ...]:
@@ -65,6 +62,14 @@ class Targets(Drafts):
             if case.split == split
             for number, annotation in sorted(self.current(case.name, upto=upto).items())
         )
+
+
+def label_values(case: Case, answers: Mapping[int, Annotation]) -> np.ndarray:
+    """Answers of a case, by slice, as one volume, uint8 (k, j, i): the ``values`` of ``Targets.label_volume``."""
+    stack = np.full((case.n_slices, *case.slice_shape), UNREAD, np.uint8)
+    for number, annotation in answers.items():
+        stack[number] = slice_values(annotation, case)
+    return np.ascontiguousarray(np.moveaxis(stack, 0, case.axis))
 
 
 def slice_values(annotation: Annotation, case: Case) -> np.ndarray:

@@ -141,9 +141,11 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
 
 
 def export_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Write files into ``out``. Fields: out, what, format, case (None for all), reader, unread; see ``study.exports``.
+    """Write files into ``out``. Fields: out, what, format, case (None for all), reader, unread, keep_numbers; see
+    ``study.exports``.
 
-    The suggestion and the uncertainty are the maps that the last ranking left.
+    The suggestion and the uncertainty are the maps that the last ranking left. The numbers of lesions are stored only
+    when the session asks for it: it then annotates alone.
     """
     from LMIALLib.study.exports import ExportRequest, export
     from LMIALLib.study.store import Study
@@ -159,6 +161,7 @@ def export_job(study_folder: Path, request: dict[str, Any], progress: Progress) 
             unread=int(request["unread"]),
             maps=maps,
             model=model,
+            keep_numbers=bool(request.get("keep_numbers")),
         )
         files = export(study, Path(request["out"]), wanted)
     return {"files": [str(file) for file in files], "what": request["what"]}

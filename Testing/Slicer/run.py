@@ -14,7 +14,7 @@ import slicer
 # Slicer runs a script in the namespace of its console, where whatever loads a module takes names away again: so the
 # tests are a module of their own.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import face_test  # noqa: E402
+import face_test
 
 if __name__ == "__main__" and slicer.app.commandOptions().pythonScript:
     slicer.util.exit(0 if face_test.main() == 0 else 1)

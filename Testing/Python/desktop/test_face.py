@@ -166,6 +166,20 @@ def test_draw_save_back_nothing_here_and_reopen(at: At, study_folder: Path) -> N
     assert len(at.desk.session.study.current("head")) == 2
 
 
+def test_the_lesions_of_the_case_are_listed_and_a_click_jumps(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    known = at.desk.objects()
+    table = at.face.panel._objects
+    assert known and [row[0] for row in table._shown] == [str(one.number) for one in known]
+    first = known[0]
+    slices = f"{first.first_slice + 1}-{first.last_slice + 1}"
+    assert table._shown[0][1:] == (f"{first.kind}?", f"{first.volume_ml:.2f}", slices, "model's alone")
+    at.ui.objectTable.send("cellClicked(int,int)", 1, 0)
+    assert at.desk.open.navigation.slice == known[1].largest_slice
+    at.face.close()
+    assert table._shown == []
+
+
 def test_what_is_drawn_is_a_draft_when_the_scene_goes(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "anna")
     at.face.act("next")

@@ -1,0 +1,68 @@
+"""The lesions of a case on the page: what is known of each stands there, a click jumps, an export holds them all."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from LMIALLib.study.lesions import case_lesions
+from LMIALLib.study.maps import suggested_map
+from LMIALLib.study.store import Study
+
+from .conftest import Reader, Server
+
+
+def test_a_click_on_a_lesion_jumps_to_it_and_the_export_has_the_same_numbers(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader], tmp_path: Path
+) -> None:
+    reader = sit_down(serve(study_folder).address)
+    listed = reader.state("objects")
+    with Study.open(study_folder, read_only=True) as study:
+        known = {
+            one.number: one for one in case_lesions(study, "head", suggested_map(study, "head"), keep=False).lesions
+        }
+    assert listed and {one["number"] for one in listed} <= known.keys(), "none that lies on slices drawn by lot alone"
+    assert reader.page.locator(".objects h3").inner_text().split() == [
+        "Lesions",
+        "of",
+        "this",
+        "case",
+        f"{len(listed)}",
+    ]
+    wanted = max(listed, key=lambda one: float(one["ml"]))
+    row = reader.page.locator(f".objects button[data-lesion='{wanted['number']}']")
+    assert row.inner_text().split() == [
+        str(wanted["number"]), *wanted["class"].split(), wanted["ml"], "ml", *wanted["read"].split()
+    ]  # fmt: skip
+    seen = reader.seen("follow_up")
+    row.click()
+    largest = int(wanted["tip"].split("largest on slice ")[1].split(",")[0])
+    reader.until(f"s('look').slice === {largest}")
+    reader.rest()
+    assert reader.seen("follow_up") != seen
+    reader.picture("lesion-list")
+
+    # an answer changes the list at once, and no number moves
+    reader.page.click(".away button.accent")  # return to the query
+    reader.until("!s('look').away")
+    reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
+    reader.press("Control+Enter")
+    reader.until("s('objects').some((one) => one.read !== \"model's alone\")")
+    again = {one["number"]: one for one in reader.state("objects")}
+    assert again[wanted["number"]]["slices"] == wanted["slices"] or again[wanted["number"]]["read"] != wanted["read"]
+
+    reader.page.click("text=Export")
+    reader.page.click("[data-export=lesions-nifti]")
+    with reader.page.expect_download(timeout=60_000) as coming:
+        reader.page.click("#download", timeout=60_000)
+    archive = zipfile.ZipFile(io.BytesIO(Path(coming.value.path()).read_bytes()))
+    assert sorted(archive.namelist()) == ["head-lesions.csv", "head-lesions.nii.gz", "head-lesions.nii.gz.json"]
+    archive.extractall(tmp_path)
+    numbers = set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "head-lesions.nii.gz")))).tolist())
+    assert numbers - {0, 65535} >= again.keys() and 65535 in numbers
+    assert reader.complaints == [] and reader.strangers == []

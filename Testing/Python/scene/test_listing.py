@@ -1,0 +1,209 @@
+"""The list of a case's lesions and the jump to each, on a real scene, a real study and a real ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from LMIALLib.errors import BadInput
+from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop.session import Session
+from LMIALLib.scene import listing
+from LMIALLib.scene.desk import Desk
+from LMIALLib.scene.shown import quick, shown
+from LMIALLib.study.lesions import case_lesions
+from LMIALLib.study.maps import suggested_map, write_maps
+from LMIALLib.study.store import Study
+from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.test_editing import PlainView
+
+
+@pytest.fixture
+def desk_at(place: Place) -> Iterator[Callable[[Path], Desk]]:
+    desks: list[Desk] = []
+
+    def make(folder: Path) -> Desk:
+        views = dict(zip(("baseline", "follow_up", "difference"), map(PlainView, place.views), strict=True))
+
+        def opening(take_over: bool) -> Session:
+            study = Study.open(folder, reader="anna", take_over=take_over)
+            return Session(study, reader="anna", settings=LoopSettings(train=False))
+
+        desks.append(Desk(place.scene, views, opening))
+        desks[-1].start()
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.close()
+
+
+def suggest(folder: Path, *boxes: tuple[slice, ...]) -> None:
+    """Let the model of the newest ranking suggest some boxes (slices, rows, columns) of the case ``head``."""
+    with Study.open(folder, reader="setup") as study:
+        stored = study.latest_ranking()
+        assert stored is not None
+        volume = np.full(study.case("head").grid.shape, 0.05, np.float32)
+        for box in boxes:
+            np.moveaxis(volume, study.case("head").axis, 0)[box] = 0.9
+        write_maps(study, str(stored.conditions["model"]), "head", {"mean": volume}, {})
+
+
+def by_lot(folder: Path) -> list[int]:
+    """Slices that were drawn by lot, of which the faces tell nothing before the answer."""
+    with Study.open(folder, read_only=True) as study:
+        stored = study.latest_ranking()
+        assert stored is not None
+        return sorted(q["slice"] for q in stored.ranking["queries"] if q["drawn"] == "random")
+
+
+def open_run(folder: Path, length: int) -> int:
+    """The first of ``length`` slices of which none was drawn by lot."""
+    lot = by_lot(folder)
+    return next(start for start in range(2, 40) if not set(range(start, start + length)) & set(lot))
+
+
+def row(desk: Desk, number: int) -> dict[str, Any]:
+    return next(one for one in shown(desk)["objects"] if one["number"] == number)
+
+
+def test_the_list_is_that_of_the_study_and_jumps_to_the_largest_slice(
+    study_folder: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    start = open_run(study_folder, 5)
+    suggest(study_folder, np.s_[start : start + 3, 20:24, 30:34], np.s_[start + 1, 24:30, 30:34],
+            np.s_[start + 4, 40:44, 10:14])  # fmt: skip
+    desk = desk_at(study_folder)
+    objects = desk.objects()
+    with Study.open(study_folder, read_only=True) as study:
+        assert objects == case_lesions(study, "head", suggested_map(study, "head"), keep=False).lesions
+    assert [one.number for one in objects] == [1, 2]
+    told = row(desk, 1)
+    assert told["slices"] == f"{start + 1}-{start + 3}" and told["read"] == "model's alone"
+    assert float(told["ml"]) == pytest.approx(objects[0].volume_ml, abs=0.006)
+    desk.step(-4)
+    desk.turn_plane()
+    desk.go_to_lesion(1)
+    assert desk.open is not None
+    navigation = desk.open.navigation
+    assert navigation.current == 0 and navigation.slice == start + 1 == objects[0].largest_slice
+    assert np.allclose(navigation.plane.place(navigation.point), (start + 1, 24.5, 31.5), atol=1e-6)
+    matrix = desk.views["follow_up"].node.GetSliceToRAS()
+    assert np.allclose([matrix.GetElement(k, 3) for k in range(3)], navigation.point), "the view looks there"
+    grid, axis = desk.open.images.pair.grid, desk.open.images.pair.axis
+    middle = np.insert(np.array([24.5, 31.5]), axis, start + 1.0)
+    lps = (grid.index_to_point() @ [*middle[::-1], 1.0])[:3]
+    assert np.allclose(navigation.point, lps * (-1, -1, 1), atol=1e-4)
+    with pytest.raises(BadInput, match="no lesion 7"):
+        desk.go_to_lesion(7)
+
+
+def test_a_lesion_keeps_its_number_and_is_read_once_its_slices_are(
+    study_folder: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    start = open_run(study_folder, 5)
+    suggest(study_folder, np.s_[start : start + 2, 20:24, 30:34], np.s_[start + 4, 40:48, 10:18])
+    desk = desk_at(study_folder)
+    assert [one["read"] for one in shown(desk)["objects"]] == ["model's alone"] * 2
+    number = next(one.number for one in desk.objects() if one.first_slice == start)
+    for slice_number, size in ((start, 4), (start + 1, 8)):
+        desk.choose(slice_number)
+        assert desk.open is not None
+        mask = np.zeros_like(desk.open.drawing.mask)
+        mask[20 : 20 + size, 30:34] = 2
+        desk.open.drawing.replace(mask)
+        desk.answer("save")
+    told = row(desk, number)
+    assert (told["class"], told["read"]) == ("new", "partly read"), "the slices beside them were not read"
+    for slice_number in (start - 1, start + 2):
+        desk.choose(slice_number)
+        desk.answer("nothing_here", sure=True)
+    assert row(desk, number)["read"] == "read"
+    assert next(one for one in desk.objects() if one.number == number).largest_slice == start + 1
+
+
+def test_nothing_is_told_of_a_slice_drawn_by_lot_before_its_answer(
+    study_folder: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    every = by_lot(study_folder)
+    lot = next(one for one in every if not {one - 1, one + 1} & set(every))
+    suggest(study_folder, np.s_[lot, 40:44, 10:14], np.s_[lot - 1 : lot + 2, 20:24, 30:34])
+    desk = desk_at(study_folder)
+    (one,) = desk.objects()
+    assert one.voxels == 32 and one.slices == 2, "its part on that slice is left out"
+    assert one.largest_slice == lot - 1
+    desk.choose(lot)
+    assert [one.voxels for one in desk.objects()] == [32]
+    desk.go_to_lesion(one.number)
+    desk.return_to_query()
+    desk.answer("nothing_here")
+    assert not desk.session.study.current("head")[lot].suggestion_seen
+    assert sorted(one.voxels for one in desk.objects()) == [16, 16]
+
+
+def test_a_jump_to_what_the_network_sees_on_the_slice_at_hand_is_noted(
+    study_folder: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    number = open_run(study_folder, 1)
+    suggest(study_folder, np.s_[number, 20:24, 30:34])
+    desk = desk_at(study_folder)
+    desk.choose(number)
+    desk.go_to_lesion(1)
+    desk.answer("nothing_here")
+    assert desk.session.study.current("head")[number].suggestion_seen
+
+
+def test_it_is_found_anew_only_when_an_answer_or_the_model_changed(
+    study_folder: Path, desk_at: Callable[[Path], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suggest(study_folder, np.s_[open_run(study_folder, 1), 20:24, 30:34])
+    desk = desk_at(study_folder)
+    counted: list[int] = []
+    whole = listing.lesion_volume
+    monkeypatch.setattr(listing, "lesion_volume", lambda *a, **o: (counted.append(1), whole(*a, **o))[1])
+    before = shown(desk)["objects"]
+    desk.tick()
+    desk.step(1)
+    quick(desk)
+    desk.return_to_query()
+    assert shown(desk)["objects"] == before and len(counted) == 1
+    desk.answer("nothing_here")
+    shown(desk)
+    shown(desk)
+    assert len(counted) == 2
+
+
+def test_without_any_case_or_with_broken_numbers_the_face_lives(
+    study_folder: Path, desk_at: Callable[[Path], Desk], tmp_path: Path
+) -> None:
+    (study_folder / "cases" / "head" / "lesions.json").write_text("{")
+    desk = desk_at(study_folder)
+    assert shown(desk)["objects"] == []
+    assert shown(desk)["objects"] == []
+    assert [kind for kind, sentence in desk.notices if "cannot be listed" in sentence] == ["warning"]
+    with Study.create(tmp_path / "empty"):
+        pass
+    assert shown(desk_at(tmp_path / "empty"))["objects"] == []
+
+
+def test_a_lesion_keeps_its_number_when_its_case_is_registered_again(
+    study_folder: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    desk = desk_at(study_folder)
+    known = {one.number: one.place_ras for one in desk.objects()}
+    learning = desk.session.learning
+    desk.register_again("rigid")
+    assert learning.registering is not None
+    while not learning.registering.over:
+        desk.tick()
+    assert desk.session.study.case("head").pair_number == 2
+    assert desk.objects() == (), "the new pair was not ranked yet, and nobody read anything"
+    learning.wait(learning.request_ranking())
+    again = {one.number: one.place_ras for one in desk.objects()}
+    shared = again.keys() & known.keys()
+    assert shared and all(np.linalg.norm(np.subtract(again[n], known[n])) < 8 for n in shared)
+    assert 1 in shared, "the largest is found again"
