@@ -82,8 +82,9 @@ class Editor:
     def rest(self) -> None:
         """Hold nothing: the case, the study or the scene is about to go."""
         self.widget.setActiveEffect(None)
+        if self.widget.segmentationNode() is not None:  # without one the editor complains about any source
+            self.widget.setSourceVolumeNode(None)
         self.widget.setSegmentationNode(None)
-        self.widget.setSourceVolumeNode(None)
 
     def enter(self) -> None:
         """The module is shown."""

@@ -142,6 +142,8 @@ class Face:
                 node.RemoveObserver(tag)
             self._observed, self._actions, self.exporting, self._unsettled = [], {}, None, False
             self.editor.rest()
+            for view in self._views.values():
+                view.write("", ("", "", "", ""))
             if desk.open is not None:
                 for view in self._views.values():
                     view.show(None)
@@ -382,12 +384,22 @@ class Face:
             self._dress()
         values = shown(desk)
         self.panel.tell(desk, values, self._dead)
+        self._write_on_views(values["look"])
         for legend, visible in zip(self._legends, (True, values["tools"]["visible"]), strict=False):
             legend.SetVisibility(visible and self.panel.legends)
         locked = desk.watching or desk.session.current is None
         if locked != self._locked:
             self._locked = locked
             self.editor.widget.setReadOnly(locked)
+
+    def _write_on_views(self, look: dict[str, Any]) -> None:
+        from slicer.i18n import tr as _
+
+        left, right, top, bottom = look.get("letters", ("", "", "", ""))
+        current = _("PRIOR under the brush") if look.get("swapped") else _("CURRENT")
+        titles = {"baseline": _("PRIOR"), "follow_up": current, "difference": _("DIFFERENCE")}
+        for name, view in self._views.items():
+            view.write(titles[name], (left, right, top, bottom))
 
     def _dress(self) -> None:
         """Give the editor, the hierarchy, the legends and our observers the nodes of the case that came."""

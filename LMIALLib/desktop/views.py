@@ -10,6 +10,28 @@ STRIP = "lmialstrip"
 """Element of the layout in which the strip stands."""
 
 
+PLACES = ((0.5, 0.93, "centre"), (0.02, 0.5, "left"), (0.98, 0.5, "right"), (0.5, 0.99, "top"), (0.5, 0.01, "bottom"))
+"""Of the title and of the letters in a view: fractions from the lower left corner, and the edge they lean on."""
+
+
+def _text(widget: Any, place: tuple[float, float, str]) -> Any:
+    """A text in a slice view; there is none to see until something is written."""
+    import vtk
+
+    x, y, lean = place
+    actor = vtk.vtkTextActor()
+    actor.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
+    actor.SetPosition(x, y)
+    style = actor.GetTextProperty()
+    style.SetFontSize(15)
+    style.SetColor(0.95, 0.95, 0.85)
+    style.ShadowOn()
+    style.SetJustification({"left": 0, "right": 2}.get(lean, 1))
+    style.SetVerticalJustification({"bottom": 0, "top": 2}.get(lean, 1))
+    widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer().AddViewProp(actor)
+    return actor
+
+
 class SliceView:
     """One of our slice views; `scene.looking.View`.
 
@@ -21,6 +43,8 @@ class SliceView:
         self._widget = widget
         self.node = widget.mrmlSliceNode()
         self.composite = widget.mrmlSliceCompositeNode()
+        self._words: tuple[str, ...] = ()
+        self._actors: list[Any] = []
 
     @property
     def size(self) -> tuple[int, int]:
@@ -33,6 +57,18 @@ class SliceView:
         self.composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
         self.composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
         self.composite.SetForegroundOpacity(opacity)
+        self._widget.sliceView().scheduleRender()
+
+    def write(self, title: str, letters: tuple[str, str, str, str]) -> None:
+        """Write a title above the image, and letters at its left, right, top and bottom edge."""
+        words = (title, *letters)
+        if words == self._words:
+            return
+        self._words = words
+        if not self._actors:
+            self._actors = [_text(self._widget, place) for place in PLACES]
+        for actor, word in zip(self._actors, words, strict=True):
+            actor.SetInput(word)
         self._widget.sliceView().scheduleRender()
 
     def refresh(self) -> None:
@@ -113,6 +149,12 @@ def add_legend(volume: Any, title: str, view: SliceView) -> Any:
 
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(volume)
     legend.SetTitleText(title)
+    legend.SetSize(0.07, 0.35)
+    legend.SetPosition(0.98, 0.08)
+    legend.SetNumberOfLabels(3)
+    legend.SetLabelFormat("%.2g")
+    for style in (legend.GetTitleTextProperty(), legend.GetLabelTextProperty()):
+        style.SetFontSize(11)
     legend.SetSaveWithScene(volume.GetSaveWithScene())
     legend.SetViewNodeIDs([view.node.GetID()])
     return legend

@@ -16,10 +16,11 @@ GROUP = 2507
 TAGS = {"baseline": "LMIALBaseline", "follow_up": "LMIALFollowUp", "difference": "LMIALDifference"}
 """View name to the singleton tag of its slice node."""
 _SHOWN = {
-    "baseline": ("PRIOR", "#9fb6c9"),
-    "follow_up": ("CURRENT", "#f2b134"),
-    "difference": ("DIFFERENCE", "#8a8a8a"),
+    "baseline": ("P", "#9fb6c9"),
+    "follow_up": ("C", "#f2b134"),
+    "difference": ("D", "#8a8a8a"),
 }
+"""Label and colour of a view's bar, which has room for a letter or two."""
 
 
 def layout_xml(*, prior_left: bool = True) -> str:

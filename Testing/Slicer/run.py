@@ -17,4 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import face_test
 
 if __name__ == "__main__" and slicer.app.commandOptions().pythonScript:
-    slicer.util.exit(0 if face_test.main() == 0 else 1)
+    failed = face_test.main()
+    import sys  # again, because Slicer's own end of a script needs it there
+
+    slicer.util.exit(0 if failed == 0 else 1)
