@@ -162,7 +162,11 @@ class EditedDrawing:
             return False
         self._history.save_state()
         now[number] = mask
-        self._write(now)
+        self._put(self.node, now)
+        shown, labelled = self._shown.copy(), self._labelled.copy()  # what strayed elsewhere is not shown by this
+        shown[number] = labelled[number] = mask
+        self._shown = shown
+        self._copy_to_label(labelled)
         return True
 
     def undo(self) -> bool:

@@ -120,9 +120,10 @@ class EditorDesk(Desk):
             return
         label = self._edited.label
         storage = label.GetStorageNode()
-        if node_id != label.GetID() or storage is None or Path(storage.GetFullNameFromFileName()) != Path(file):
+        if node_id != label.GetID() or storage is None:
             return
-        if self._edited.mask.any():
+        written = {Path(storage.GetFileName() or ""), Path(storage.GetFullNameFromFileName())}
+        if Path(file) in written and self._edited.mask.any():
             self.guarded(lambda: self.answer("save"))
 
     def scene_loaded(self) -> bool:

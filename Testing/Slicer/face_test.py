@@ -16,7 +16,7 @@ import qt
 import slicer
 
 PROJECT = Path(__file__).resolve().parents[2]
-EXPECTED = 11
+EXPECTED = 13
 """Tests that must have run: those that need no network. Where the worker has torch all of them run."""
 FELT = 0.05
 """Seconds for which nothing but loading volumes may keep Qt's thread."""
@@ -324,6 +324,39 @@ class FaceTest(unittest.TestCase):
             self.face.export(what, file_format, out)
             self.assertTrue(wait_for(lambda: self.face.exporting is None, 120))
             self.assertTrue([one for one in out.iterdir() if one.suffix == suffix], self.face.panel.sentences)
+
+    def test_14a_slicers_own_save_of_the_label_saves_the_slice(self):
+        here = self.need_slice()
+        if not self.desk.open.drawing.mask.any():
+            self.stroke()
+        mask, file = self.desk.open.drawing.mask, self.place / "label.seg.nrrd"
+        self.assertTrue(slicer.util.saveNode(self.desk.open.drawing.label, str(file)))
+        pump(0.5)
+        self.assertTrue((self.desk.session.study.current(self.desk.open.case)[here].mask == mask).all())
+        self.assertNotIn(b"LMIAL edit mask", file.read_bytes().partition(b"\n\n")[0])
+
+    def test_14b_a_saved_scene_holds_no_opinion_and_loaded_beside_the_case_no_second_label(self):
+        import zipfile
+
+        here = self.need_slice()
+        drawn = self.desk.open.drawing.stack()
+        bundle = self.place / "scene.mrb"
+        self.assertTrue(slicer.util.saveScene(str(bundle)))
+        names = " ".join(zipfile.ZipFile(bundle).namelist())
+        self.assertIn("label.seg.nrrd", names)
+        self.assertNotIn("suggestion", names)
+        self.assertNotIn("uncertainty.nrrd", names)
+        slicer.util.loadScene(str(bundle), {"clear": False})
+        pump(0.5)
+        labels = [
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+            if node.GetAttribute("LMIAL.case") == self.desk.open.case and node.GetName().startswith("label")
+        ]
+        self.assertEqual(set(labels), {self.desk.open.drawing.label, self.desk.open.drawing.node})
+        self.assertEqual(self.desk.session.current.slice, here)
+        self.assertTrue((self.desk.open.drawing.stack() == drawn).all())
+        self.photograph("scene-loaded")
 
     def test_15_closing_the_scene_keeps_the_draft_and_the_study_opens_again(self):
         here = self.need_slice()

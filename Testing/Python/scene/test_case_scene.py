@@ -94,6 +94,19 @@ def test_the_overlay_is_the_ranked_map_voxel_for_voxel_but_for_slices_that_may_n
     assert np.array_equal(np.delete(suggested, 7, 0), np.delete(mean >= 0.5, 7, 0)) and not suggested[7].any()
 
 
+def test_overlay_suggestion_and_label_lie_on_an_oblique_pairs_grid(oblique: Grid, place: Any) -> None:
+    import vtk
+
+    overlays = Overlays(place.scene, oblique, 0, "case")
+    label = Drawing(place.scene, oblique, 0, LabelSchema.default(), "case", [place.views[1]]).label
+    assert np.allclose(node_matrix(overlays.uncertainty), ijk_to_ras(oblique))
+    for node in (overlays.suggestion, label):
+        image, matrix = node.GetSegmentation().GetNthSegment(0).GetRepresentation(LABELMAP), vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(matrix)
+        assert np.allclose(matrix_values(matrix), ijk_to_ras(oblique))
+        assert image.GetDimensions() == oblique.size
+
+
 def test_label_and_suggestion_are_shown_in_the_follow_ups_view_only(opened_study: Study, place: Any) -> None:
     opened = open_case(place.scene, opened_study, "head", [place.views[1]])
     for node in (opened.drawing.node, opened.overlays.suggestion):

@@ -211,6 +211,16 @@ def test_a_stroke_that_follows_an_eraser_at_once_changes_no_other_slice_either(d
     assert drawn.others() == others
 
 
+def test_a_suggestion_taken_over_at_once_after_an_eraser_keeps_the_other_slices(drawn: Drawn) -> None:
+    drawing, others = drawn.drawing, drawn.others()
+    drawn.do("Scissors, erase outside")
+    assert drawn.others() != others, "the editor's own mask does not hold here"
+    suggested = np.full_like(drawing.mask, 4)
+    assert drawing.replace(suggested)
+    drawing.restrain()
+    assert drawn.others() == others and np.array_equal(drawing.mask, suggested)
+
+
 def test_what_islands_splits_off_stays_in_its_class(drawn: Drawn) -> None:
     """SegmentEditorIslandsEffect.splitSegments: further islands go to new segments, NAME_2 and so on."""
     import slicer
