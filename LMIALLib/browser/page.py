@@ -26,7 +26,7 @@ from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.exporting import KINDS
 from LMIALLib.loop.session import Session
-from LMIALLib.scene.shown import fixed, quick, shown
+from LMIALLib.scene.shown import fixed, listed, quick, shown
 from LMIALLib.study.names import checked_person
 
 STATIC = Path(__file__).parent / "static"
@@ -89,7 +89,7 @@ class Page:
         state.update({"download": {"url": "", "name": ""}, "reader_problem": "", "reader_hint": self._reader_hint()})
         state.panes = [{"name": name, "title": TITLES[name]} for name in VIEWS]
         state.export_kinds = [{"id": kind.id, "title": kind.title, "tip": kind.tip} for kind in KINDS]
-        state.update(shown(self.desk))
+        state.update(shown(self.desk) | {"objects": listed(self.desk)})
         server.enable_module(rca_module)
         server.enable_module(
             {"serve": {"lmial": str(STATIC)}, "scripts": ["lmial/face.js"], "styles": ["lmial/face.css"]}
@@ -229,7 +229,7 @@ class Page:
         self.desk.say("error", f"This should not have happened ({type(error).__name__}). What was saved is kept.")
 
     def _push(self, *, quickly: bool = False, drafts: bool = False) -> None:
-        values = quick(self.desk) if quickly else shown(self.desk)
+        values = quick(self.desk) if quickly else shown(self.desk) | {"objects": listed(self.desk)}
         if drafts:
             whole = shown(self.desk)
             values |= {"strip": whole["strip"], "query": whole["query"]}

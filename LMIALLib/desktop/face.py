@@ -21,13 +21,14 @@ from LMIALLib.loop.session import Session
 from LMIALLib.scene.case_scene import CaseScene, close_case
 from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.scene.hierarchy import arrange, forget
-from LMIALLib.scene.shown import shown
+from LMIALLib.scene.shown import listed, shown
 from LMIALLib.study.names import checked_person
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import DIED, Job, WorkerClient
 
-TICK, WATCH, SETTLE = 200, 2000, 300
-"""Milliseconds between two looks at the worker, at who holds the study, and after the last stroke until it is kept."""
+TICK, WATCH, SETTLE, LIST = 200, 2000, 300, 400
+"""Milliseconds between two looks at the worker, at who holds the study, after the last stroke until it is kept, and
+after the last change until the lesions are listed anew."""
 
 
 class Face:
@@ -60,15 +61,17 @@ class Face:
         self.keys = Keys(self.act)
         self.editor = Editor(ui.editorPlace.layout(), lambda effect: self.keys.leave(editor.OWN_KEYS.get(effect, ())))
         self.layout = Layout(self.panel.strip)
-        self._tick_timer, self._watch_timer, self._settle_timer = (qt.QTimer() for _ in range(3))
+        self._tick_timer, self._watch_timer, self._settle_timer, self._list_timer = (qt.QTimer() for _ in range(4))
         for timer, every, call in (
             (self._tick_timer, TICK, self.tick),
             (self._watch_timer, WATCH, self.look_around),
             (self._settle_timer, SETTLE, self.settle),
+            (self._list_timer, LIST, self.list_lesions),
         ):
             timer.setInterval(every)
             timer.connect("timeout()", call)
         self._settle_timer.setSingleShot(True)
+        self._list_timer.setSingleShot(True)
         slicer.app.coreIOManager().connect("fileSaved(qSlicerIO::IOProperties)", self.file_saved)
         slicer.app.connect("aboutToQuit()", self.quit)
 
@@ -132,7 +135,7 @@ class Face:
         desk, self.desk = self.desk, None
         if desk is None:
             return
-        for timer in (self._tick_timer, self._watch_timer, self._settle_timer):
+        for timer in (self._tick_timer, self._watch_timer, self._settle_timer, self._list_timer):
             timer.stop()
         self._ours = True
         try:
@@ -326,6 +329,12 @@ class Face:
             self.panel.tell_place(self.desk)
 
     @entry
+    def list_lesions(self) -> None:
+        """List the changed lesions, when the hand rests: finding them anew takes a moment."""
+        if self.desk is not None:
+            self.panel.tell_lesions(listed(self.desk))
+
+    @entry
     def resized(self) -> None:
         """The views have other sizes."""
         if self.desk is not None:
@@ -385,6 +394,7 @@ class Face:
         values = shown(desk)
         self.panel.tell(desk, values, self._dead)
         self._write_on_views(values["look"])
+        self._list_timer.start()
         for legend, visible in zip(self._legends, (True, values["tools"]["visible"]), strict=False):
             legend.SetVisibility(visible and self.panel.legends)
         locked = desk.watching or desk.session.current is None

@@ -158,12 +158,15 @@ class Panel:
             next((row for row, one in enumerate(values["queue"]) if one["here"]), -1),
         )  # fmt: skip
         self.strip.tell(values["strip"], values["look"].get("slice", 0) - 1 if values["look"].get("main") else -1)
-        self._listed = [one["number"] for one in values["objects"]]
-        self._objects.tell([(str(o["number"]), o["class"], o["ml"], o["slices"], o["read"]) for o in values["objects"]])
         ui.adviceText.setText(values["advice"])
         self._tell_training(values["training"])
         self._tell_tools(values)
         self._take_notices(desk)
+
+    def tell_lesions(self, lesions: list[dict[str, Any]]) -> None:
+        """Show the changed lesions of the case."""
+        self._listed = [one["number"] for one in lesions]
+        self._objects.tell([(str(o["number"]), o["class"], o["ml"], o["slices"], o["read"]) for o in lesions])
 
     def tell_quickly(self, desk: Desk) -> None:
         """Show progress and sentences."""

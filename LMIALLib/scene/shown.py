@@ -34,10 +34,14 @@ def shown(desk: Desk) -> dict[str, Any]:
         "look": _look(desk),
         "tools": _tools(desk),
         "lesions": _lesions(desk),
-        "objects": [_object(one) for one in desk.objects()],
         "training": _training(desk),
         "advice": desk.session.stop_advice().sentence,
     }
+
+
+def listed(desk: Desk) -> list[dict[str, Any]]:
+    """The changed lesions of the case; apart from ``shown``, because finding them anew takes a moment."""
+    return [_object(one) for one in desk.objects()]
 
 
 def quick(desk: Desk) -> dict[str, Any]:

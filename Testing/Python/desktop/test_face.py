@@ -168,6 +168,7 @@ def test_draw_save_back_nothing_here_and_reopen(at: At, study_folder: Path) -> N
 
 def test_the_lesions_of_the_case_are_listed_and_a_click_jumps(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "anna")
+    at.face._list_timer.send("timeout()")
     known = at.desk.objects()
     table = at.face.panel._objects
     assert known and [row[0] for row in table._shown] == [str(one.number) for one in known]

@@ -53,9 +53,10 @@ def module(place: Place, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:  # 
         connected = {"connectGui": MagicMock(return_value=7), "disconnectGui": MagicMock()}
         return type(kind.__name__, (kind,), {"__init__": lambda self, node: None, **connected})
 
-    parameters.parameterNodeWrapper = wrap
+    parameters.parameterNodeWrapper, parameters.WithinRange = wrap, lambda low, high: (low, high)
     dependencies: Any = types.ModuleType("LMIALLib.desktop.dependencies")
     dependencies.missing, dependencies.install = (lambda: ["torch"]), MagicMock(return_value=False)
+    dependencies.slicer_python = dependencies.worker_python = lambda: sys.executable
     for one in (base, parameters, dependencies):
         monkeypatch.setitem(sys.modules, one.__name__, one)
     import LMIALLib.desktop

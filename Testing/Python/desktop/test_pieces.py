@@ -152,7 +152,7 @@ def test_loading_the_module_file_imports_nothing_heavy() -> None:
             imported |= {alias.name.partition(".")[0] for alias in one.names}
         elif isinstance(one, ast.ImportFrom):
             imported.add(str(one.module).partition(".")[0])
-    assert imported == {"sys", "pathlib", "qt", "slicer"}
+    assert imported == {"sys", "pathlib", "typing", "qt", "slicer"}
 
 
 def test_the_rooms_of_the_face_can_be_imported_without_qt_or_slicer() -> None:

@@ -14,12 +14,12 @@ from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.scene import listing
 from LMIALLib.scene.desk import Desk
-from LMIALLib.scene.shown import quick, shown
+from LMIALLib.scene.shown import listed, quick
 from LMIALLib.study.lesions import case_lesions
 from LMIALLib.study.maps import suggested_map, write_maps
 from LMIALLib.study.store import Study
 from Testing.Python.scene.conftest import Place
-from Testing.Python.scene.test_editing import PlainView
+from Testing.Python.scene.sitting import PlainView
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def open_run(folder: Path, length: int) -> int:
 
 
 def row(desk: Desk, number: int) -> dict[str, Any]:
-    return next(one for one in shown(desk)["objects"] if one["number"] == number)
+    return next(one for one in listed(desk) if one["number"] == number)
 
 
 def test_the_list_is_that_of_the_study_and_jumps_to_the_largest_slice(
@@ -108,7 +108,7 @@ def test_a_lesion_keeps_its_number_and_is_read_once_its_slices_are(
     start = open_run(study_folder, 5)
     suggest(study_folder, np.s_[start : start + 2, 20:24, 30:34], np.s_[start + 4, 40:48, 10:18])
     desk = desk_at(study_folder)
-    assert [one["read"] for one in shown(desk)["objects"]] == ["model's alone"] * 2
+    assert [one["read"] for one in listed(desk)] == ["model's alone"] * 2
     number = next(one.number for one in desk.objects() if one.first_slice == start)
     for slice_number, size in ((start, 4), (start + 1, 8)):
         desk.choose(slice_number)
@@ -165,15 +165,15 @@ def test_it_is_found_anew_only_when_an_answer_or_the_model_changed(
     counted: list[int] = []
     whole = listing.lesion_volume
     monkeypatch.setattr(listing, "lesion_volume", lambda *a, **o: (counted.append(1), whole(*a, **o))[1])
-    before = shown(desk)["objects"]
+    before = listed(desk)
     desk.tick()
     desk.step(1)
     quick(desk)
     desk.return_to_query()
-    assert shown(desk)["objects"] == before and len(counted) == 1
+    assert listed(desk) == before and len(counted) == 1
     desk.answer("nothing_here")
-    shown(desk)
-    shown(desk)
+    listed(desk)
+    listed(desk)
     assert len(counted) == 2
 
 
@@ -182,12 +182,12 @@ def test_without_any_case_or_with_broken_numbers_the_face_lives(
 ) -> None:
     (study_folder / "cases" / "head" / "lesions.json").write_text("{")
     desk = desk_at(study_folder)
-    assert shown(desk)["objects"] == []
-    assert shown(desk)["objects"] == []
+    assert listed(desk) == []
+    assert listed(desk) == []
     assert [kind for kind, sentence in desk.notices if "cannot be listed" in sentence] == ["warning"]
     with Study.create(tmp_path / "empty"):
         pass
-    assert shown(desk_at(tmp_path / "empty"))["objects"] == []
+    assert listed(desk_at(tmp_path / "empty")) == []
 
 
 def test_a_lesion_keeps_its_number_when_its_case_is_registered_again(

@@ -58,7 +58,8 @@ VTK = [
     "vtkActor2D", "vtkCallbackCommand", "vtkCollection", "vtkColorTransferFunction", "vtkCommand", "vtkDataArray",
     "vtkDoubleArray", "vtkFloatArray", "vtkGeneralTransform", "vtkIdList", "vtkImageData", "vtkImageMapper",
     "vtkImageReslice", "vtkIntArray", "vtkLookupTable", "vtkMath", "vtkMatrix4x4", "vtkObject", "vtkPNGWriter",
-    "vtkPointData", "vtkPoints", "vtkPolyData", "vtkRenderWindow", "vtkRenderWindowInteractor", "vtkRenderer",
+    "vtkCoordinate", "vtkPointData", "vtkPoints", "vtkPolyData", "vtkRenderWindow", "vtkRenderWindowInteractor",
+    "vtkRenderer", "vtkRendererCollection", "vtkTextActor", "vtkTextProperty",
     "vtkStringArray", "vtkTable", "vtkTransform", "vtkUnsignedCharArray", "vtkVariant", "vtkVersion",
     "vtkWeakReference", "vtkWindowToImageFilter",
 ]  # fmt: skip
@@ -253,6 +254,7 @@ def headers(root: Path, folders: tuple[str, ...]) -> Iterator[Path]:
         for path in sorted((root / folder).rglob("*.h")):
             if (
                 not SKIPPED & set(path.relative_to(root).parts)
+                and not any(part[0].isdigit() for part in path.relative_to(root).parts)  # Qt's private headers
                 and path.stem[-2:] != "_p"
                 and "Private" not in path.stem
             ):
