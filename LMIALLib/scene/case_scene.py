@@ -54,14 +54,14 @@ def close_case(scene: Any, case: str) -> None:
     """Take every node of a case out of a scene, with what shows and what stores it."""
     for node in nodes_of(scene, case):
         parts = []
-        if hasattr(node, "GetNumberOfDisplayNodes"):  # legends first: they look at the first display node
-            parts += [node.GetNthDisplayNode(number) for number in reversed(range(node.GetNumberOfDisplayNodes()))]
+        if hasattr(node, "GetNumberOfDisplayNodes"):
+            parts += [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
         if hasattr(node, "GetStorageNode"):
             parts.append(node.GetStorageNode())
-        for part in parts:
+        scene.RemoveNode(node)  # first: whoever still shows it, a legend or a table, asks for its display nodes
+        for part in reversed(parts):
             if part is not None:
                 scene.RemoveNode(part)
-        scene.RemoveNode(node)
 
 
 def nodes_of(scene: Any, case: str) -> list[Any]:

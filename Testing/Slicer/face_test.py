@@ -181,6 +181,7 @@ class FaceTest(unittest.TestCase):
         self.assertTrue(wait_for(lambda: self.ui.followUpSelector.currentNode() is not None, 300))
         self.ui.studyPath.setCurrentPath(str(self.place / "study"))
         self.ui.caseEdit.setText("sample")
+        self.photograph("chosen")
         self.ui.prepareButton.click()
         self.assertIsNotNone(self.widget.start.preparing, self.face.panel.sentences)
         self.assertTrue(wait_for(lambda: self.widget.start.preparing is None, 300))
@@ -206,6 +207,9 @@ class FaceTest(unittest.TestCase):
         self.assertEqual(places[1], places[2])
         self.assertEqual(self.desk.open.navigation.slice, here)
         self.photograph("query")
+        self.face.act("show", True)
+        self.photograph("query-suggestion")
+        self.face.act("show", False)
 
     def test_05_only_the_queried_slice_can_be_painted_and_not_in_the_baseline(self):
         here = self.need_slice()
@@ -300,6 +304,35 @@ class FaceTest(unittest.TestCase):
         self.photograph("planes")
         self.ui.returnButton.click()
         self.assertEqual(self.desk.open.navigation.slice, self.desk.session.current.slice)
+
+    def test_12a_the_lesions_are_listed_and_a_click_jumps(self):
+        self.need_network()
+        self.assertTrue(wait_for(lambda: 0 < self.ui.objectTable.rowCount == len(self.desk.objects()), 10))
+        known = self.desk.objects()
+        self.ui.objectTable.cellClicked(0, 0)
+        self.assertEqual(self.desk.open.navigation.slice, known[0].largest_slice)
+        sections = self.ui.querySection, self.ui.editSection
+        for one in sections:
+            one.collapsed = True
+        self.photograph("queue-and-lesions")
+        for one in sections:
+            one.collapsed = False
+        self.ui.returnButton.click()
+
+    def test_12b_registered_again_the_slice_and_the_answers_stay(self):
+        here, answers = self.need_slice(), len(self.desk.answers)
+        self.stroke()
+        mask = self.desk.open.drawing.mask
+        self.ui.rigidButton.click()
+        job = self.desk.session.learning.registering
+        self.assertIsNotNone(job, self.face.panel.sentences)
+        self.assertTrue(wait_for(lambda: job.over, 300))
+        self.assertEqual(job.state, "done", job.error)
+        self.assertEqual(self.desk.session.study.case(self.desk.open.case).pair_number, 2)
+        self.assertEqual((self.desk.session.current.slice, len(self.desk.answers)), (here, answers))
+        self.assertTrue((self.desk.open.drawing.mask == mask).all())
+        ranking = self.desk.session.learning.ranking
+        self.assertTrue(ranking is None or wait_for(lambda: ranking.over, 300))
 
     def test_13_a_killed_worker_is_told_and_starts_again(self):
         self.need_network()
