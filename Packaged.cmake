@@ -92,6 +92,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
   LMIALLib/pairs/labels.py
+  LMIALLib/pairs/orientation.py
   LMIALLib/pairs/pair.py
   LMIALLib/pairs/prepare.py
   LMIALLib/pairs/reading.py

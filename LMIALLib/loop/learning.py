@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
@@ -184,7 +185,7 @@ class Learning:
             adopted=result["adopted"],
             report={**result["report"], "adopted": result["adopted"], "reasons": result["reasons"]},
         )
-        if result["adopted"] and self.settings.train:
+        if result["adopted"] and self.settings.train and not core_set_waits(self.study):
             self.request_ranking()
 
     def request_export(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from LMIALLib.queries.ranking import Query
+from LMIALLib.study.store import Study
 
 
 def waiting(
@@ -22,3 +23,15 @@ def waiting(
         ordered += sorted(group, key=lambda query: (first_seen[query.case], query.rank))
     left = [query for query in ordered if query.slice not in answered.get(query.case, frozenset())]
     return sorted(left, key=lambda query: query.slice in skipped.get(query.case, frozenset()))
+
+
+def core_set_waits(study: Study) -> bool:
+    """Whether the newest ranking is a core-set of which a slice waits that was neither answered nor skipped.
+
+    A core-set is chosen to be read as a whole, so nothing is ranked anew by itself before it is read.
+    """
+    stored = study.latest_ranking()
+    if stored is None or not stored.is_core_set:
+        return False
+    done = {case.name: study.skipped(case.name) | study.current(case.name).keys() for case in study.cases()}
+    return any(q["case"] in done and q["slice"] not in done[q["case"]] for q in stored.ranking["queries"])

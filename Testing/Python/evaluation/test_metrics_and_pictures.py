@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from LMIALLib.evaluation.metrics import dice
-from LMIALLib.evaluation.pictures import SliceView, montage, orientation, png_bytes, score_strip
+from LMIALLib.evaluation.pictures import SliceView, montage, png_bytes, score_strip
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.orientation import orientation
 
 
 def test_dice_is_of_the_lesion_alone_never_a_mean_with_the_background() -> None:

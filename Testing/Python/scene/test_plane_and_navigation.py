@@ -35,7 +35,7 @@ def test_axes_stored_the_other_way_round_look_the_same() -> None:
 
 
 def test_letters_are_those_of_the_pictures(oblique: Grid) -> None:
-    from LMIALLib.evaluation.pictures import orientation
+    from LMIALLib.pairs.orientation import orientation
 
     for grid in (STRAIGHT, oblique):
         for axis in range(3):
