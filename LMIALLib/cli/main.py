@@ -7,7 +7,7 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import annotate, cohorts, importing, making, reading, simulating, strategies, studies
+from LMIALLib.cli import annotate, cohorts, core_set, importing, making, reading, simulating, strategies, studies
 
 app = typer.Typer(
     name="lmial",
@@ -39,6 +39,7 @@ strategies.register(app)
 making.register(app)
 cohorts.register(app)
 simulating.register(app)
+core_set.register(app)
 
 
 def main() -> None:

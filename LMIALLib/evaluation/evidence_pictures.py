@@ -16,10 +16,10 @@ from LMIALLib.evaluation.pictures import (
     TEXT,
     SliceView,
     montage,
-    orientation,
     quiet,
 )
 from LMIALLib.files import written_whole
+from LMIALLib.pairs.orientation import orientation
 from LMIALLib.pairs.pair import Pair
 
 if TYPE_CHECKING:
