@@ -14,8 +14,8 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning, LoopSettings
-from LMIALLib.loop.queue import waiting
-from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.loop.queue import queue_of
+from LMIALLib.queries.ranking import Query
 from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, check_slice
 from LMIALLib.study.maps import read_map
 from LMIALLib.study.rankings import StoredRanking
@@ -95,14 +95,7 @@ class Session:
 
     def queue(self) -> list[Query]:
         """The queries still waiting, in the order in which the reader meets them."""
-        stored = self.study.latest_ranking()
-        if stored is None:
-            return []
-        ranking = Ranking.from_dict(stored.ranking)
-        answered = {case.name: frozenset(self.study.current(case.name)) for case in self.study.cases()}
-        skipped = {case.name: self.study.skipped(case.name) for case in self.study.cases()}
-        there = [query for query in ranking.queries if query.case in answered]  # a case may have been removed since
-        return waiting(there, answered, skipped, self.learning.settings.batch)
+        return queue_of(self.study, self.learning.settings.batch)
 
     def next(self) -> Query | None:
         """Present the next query, or None when every slice was answered (or nothing was ranked yet)."""

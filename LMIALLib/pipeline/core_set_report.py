@@ -25,12 +25,12 @@ STYLE = """
 body{margin:0;background:#11151a;color:#d7dde4;font:15px/1.5 system-ui,sans-serif}
 main{max-width:1500px;margin:0 auto;padding:24px 20px 40px}h1{font-size:26px;margin:0 0 4px}
 p.lead{color:#9fb0c0;margin:0 0 10px}.note{border-left:3px solid #38c6d9;padding:2px 12px;color:#b9c6d2;margin:10px 0}
-.both{display:grid;grid-template-columns:minmax(0,1fr) 430px;gap:20px;align-items:start}
+.both{display:grid;grid-template-columns:minmax(0,1fr) 500px;gap:20px;align-items:start}
 .map{position:sticky;top:12px}.cards{max-height:calc(100vh - 40px);overflow-y:auto;padding-right:6px}
 .card{display:grid;grid-template-columns:34px auto 1fr;gap:10px;padding:8px;border-radius:8px;margin-bottom:6px;
 background:#161b22;border:1px solid transparent;cursor:pointer}.card.here,.card:hover{border-color:#ffb000}
 .card b{color:#ffb000;font-size:17px}.card.lot b{color:#9fb0c0}.pictures{display:flex;gap:4px}
-.pictures img{height:96px;border-radius:4px;display:block}.told{font-size:12.5px;line-height:1.4;color:#b9c6d2;
+.pictures img{height:124px;border-radius:4px;display:block}.told{font-size:12.5px;line-height:1.4;color:#b9c6d2;
 overflow-wrap:anywhere}.told strong{color:#fff;font-size:13.5px;display:block}
 h2{font-size:17px;margin:0 0 8px;color:#fff}
 p.small{color:#9fb0c0;font-size:13px;margin:6px 0}

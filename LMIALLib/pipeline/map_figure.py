@@ -39,7 +39,9 @@ def map_figure(
 
     rank = {(query.case, query.slice): query for query in queries}
     rows = [(case, int(number)) for case in cases for number in case.slices]
-    words = [f"{case.case}, slice {number + 1} of {counts[case.case]}<br>{case.subject}" for case, number in rows]
+    words = [
+        f"{case.case}, slice {number + 1} of {counts[case.case]}<br>subject {case.subject}" for case, number in rows
+    ]
     subjects = sorted({case.subject for case in cases})
     figure = Figure()
     for place, subject in enumerate(subjects):
@@ -101,6 +103,7 @@ def map_figure(
         yaxis=axis,
         legend={"itemsizing": "constant", "orientation": "h", "y": -0.02},
         hovermode="closest",
+        hoverlabel={"bgcolor": BACKGROUND, "bordercolor": CHOSEN, "font": {"color": TEXT}, "align": "left"},
     )
     return figure
 

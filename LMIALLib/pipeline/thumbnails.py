@@ -10,7 +10,7 @@ import numpy as np
 from LMIALLib.pairs.orientation import orientation
 from LMIALLib.pairs.pair import Pair
 
-HEIGHT = 120
+HEIGHT = 160
 """Pixels of a thumbnail from top to bottom."""
 COLOURS = ((154, 208, 255), (47, 127, 214), (20, 25, 31), (217, 96, 26), (255, 196, 143))
 """Of the difference: blue (darker now) over the page's dark to orange (brighter now)."""

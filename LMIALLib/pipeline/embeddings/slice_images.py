@@ -13,7 +13,7 @@ MARGIN = 1.05
 
 
 def slice_images(pair: Pair, size: int, chosen: np.ndarray) -> np.ndarray:
-    """Some slices of a pair, float32 (n, 3, size, size): baseline, follow-up and difference, each within -1 to 1.
+    """Some slices of a pair, float32 (n, 3, size, size): baseline and follow-up within -1 to 1, their difference.
 
     One unit is `LARGEST_INTENSITY` robust spreads of the brain; outside the brain everything is 0. All slices of a
     pair are cut to the same square, in millimetres, around its brain, so that a slice near the vertex stays small.
