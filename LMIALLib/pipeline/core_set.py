@@ -48,7 +48,7 @@ class CoreSet:
         ranking: number of the ranking in the study; its queries are the readers' queue.
         queries: in the order in which they were chosen.
         budget: slices that might be chosen; slices: of the study.
-        subjects: among which they are spread; most_a_subject: slices that one of them gets at most.
+        subjects: among which they are spread; most_a_subject: slices chosen of one of them at most, lots apart.
         embedding, distance: how slices were told apart.
         teacher: whose pseudo-labels are the suggestions; None for the model in use.
         report: the page with map and thumbnails.
@@ -86,7 +86,7 @@ def core_set(
 
     k-center, greedily (Sener and Savarese, arXiv 1708.00489): each next slice is the one farthest from all annotated
     and chosen ones. Slices without brain, or with hardly any, are left out. Of each subject at most
-    ceil(budget / subjects) + 1 slices are chosen while another subject has an open one. As in any queue of LMIAL, one
+    ceil(budget / subjects) + 1 slices are chosen while another subject has an open one (see `spread`). As in any queue of LMIAL, one
     slice in six is drawn by lot and shown without suggestion, two chosen in one batch of six keep 12 mm distance, and
     subjects set aside for validation are asked for by lot only.
 

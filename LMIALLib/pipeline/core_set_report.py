@@ -69,7 +69,7 @@ def write_core_set_report(study: Study, found: CoreSet, embedded: Sequence[Embed
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>LMIAL core-set</title>'
         f"<style>{STYLE}</style><script>{library}</script><main>{_heading(study, found)}{notes}"
         f'<div class="both"><section class="map"><h2>All slices that hold brain</h2>{drawn}'
-        f'<p class="small">{html.escape(how)}; slices that lie together look alike to the encoder. Click a numbered '
+        f'<p class="small">{html.escape(how[0].upper() + how[1:])}; slices that lie together look alike to the encoder. Click a numbered '
         "mark to see its slice, point at a slice to find its mark.</p></section><section><h2>What is asked for, in "
         f'order</h2><p class="small">Follow-up, and what differs from the baseline (blue darker, orange brighter now). '
         f'The patient\'s right is on the left.</p><div class="cards">{_cards(study, found.queries, counts)}</div>'
@@ -82,11 +82,12 @@ def write_core_set_report(study: Study, found: CoreSet, embedded: Sequence[Embed
 def _heading(study: Study, found: CoreSet) -> str:
     by_lot = sum(query.drawn == "random" for query in found.queries)
     reached = len({study.case(query.case).subject for query in found.queries})
+    there = len({case.subject for case in study.cases()})
     encoder = {"bundled": "features of the model in use", "mae": "a masked autoencoder trained on this study"}
     told = [
         f"{len(found.queries)} of {found.slices} slices ({100 * len(found.queries) / found.slices:.1f} %)",
-        f"{reached} of {found.subjects} subjects" if found.subjects >= reached else f"{reached} subjects",
-        f"at most {found.most_a_subject} slices a subject",
+        f"of {reached} of {there} subjects",
+        f"at most {found.most_a_subject} chosen of a subject",
         f"k-center in {found.distance} distance, {encoder.get(found.embedding, 'DINOv2')}",
         f"{by_lot} drawn by lot, to measure progress fairly",
         f"suggestions: {found.teacher or 'the model in use'}",

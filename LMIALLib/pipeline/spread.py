@@ -24,7 +24,8 @@ def spread(choice: Choice, subject_of: Mapping[str, str], most: int) -> Choice:
     Args:
         choice: one whose chooser is a `Greedy`, as k-center.
         subject_of: case to subject.
-        most: slices a subject; those drawn by lot count, those annotated earlier do not.
+        most: slices a subject; those drawn by lot count, but a lot is never held back, so that it stays fair; those
+            annotated earlier do not count.
     """
 
     def begin(candidates: Candidates, spacing: float) -> Chooser:
