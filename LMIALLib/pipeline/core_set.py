@@ -86,9 +86,9 @@ def core_set(
 
     k-center, greedily (Sener and Savarese, arXiv 1708.00489): each next slice is the one farthest from all annotated
     and chosen ones. Slices without brain, or with hardly any, are left out. Of each subject at most
-    ceil(budget / subjects) + 1 slices are chosen while another subject has an open one (see `spread`). As in any queue of LMIAL, one
-    slice in six is drawn by lot and shown without suggestion, two chosen in one batch of six keep 12 mm distance, and
-    subjects set aside for validation are asked for by lot only.
+    ceil(budget / subjects) + 1 slices are chosen while another subject has an open one (see `spread`). As in any queue
+    of LMIAL, one slice in six is drawn by lot and shown without suggestion, two chosen in one batch of six keep 12 mm
+    distance, and subjects set aside for validation are asked for by lot only.
 
     Args:
         study: open for writing.

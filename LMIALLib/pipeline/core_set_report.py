@@ -69,7 +69,7 @@ def write_core_set_report(study: Study, found: CoreSet, embedded: Sequence[Embed
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>LMIAL core-set</title>'
         f"<style>{STYLE}</style><script>{library}</script><main>{_heading(study, found)}{notes}"
         f'<div class="both"><section class="map"><h2>All slices that hold brain</h2>{drawn}'
-        f'<p class="small">{html.escape(how[0].upper() + how[1:])}; slices that lie together look alike to the encoder. Click a numbered '
+        f'<p class="small">{html.escape(how)}; slices that lie together look alike to the encoder. Click a numbered '
         "mark to see its slice, point at a slice to find its mark.</p></section><section><h2>What is asked for, in "
         f'order</h2><p class="small">Follow-up, and what differs from the baseline (blue darker, orange brighter now). '
         f'The patient\'s right is on the left.</p><div class="cards">{_cards(study, found.queries, counts)}</div>'

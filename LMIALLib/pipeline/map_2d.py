@@ -56,7 +56,7 @@ def _principal(vectors: np.ndarray) -> tuple[np.ndarray, str]:
     places = np.zeros((len(vectors), 2))
     count = min(2, *vectors.shape)
     if not count or not np.ptp(vectors, axis=0).any():
-        return places, "all slices alike"
+        return places, "All slices are alike"
     pca = PCA(count, svd_solver="full" if len(vectors) < 5000 else "covariance_eigh")
     places[:, :count] = pca.fit_transform(vectors)
-    return places, f"principal components, {100 * pca.explained_variance_ratio_.sum():.0f} % of the variance"
+    return places, f"Principal components, {100 * pca.explained_variance_ratio_.sum():.0f} % of the variance"
