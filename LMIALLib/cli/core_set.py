@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from shlex import quote
@@ -43,6 +44,7 @@ def core_set(
     as_json: Json = False,
 ) -> None:
     """Choose the few slices that stand for all of a study, make them its queue, and draw their map."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads slow a shared machine down
     from LMIALLib.pipeline.core_set import core_set as choose
     from LMIALLib.pipeline.core_set import describe
 
