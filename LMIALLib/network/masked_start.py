@@ -129,7 +129,7 @@ def _step(
 
 
 def _batch(slices: Slices, settings: MaskedStart, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Input with blanked blocks (n, 9, crop, crop), both visits (n, 2, crop, crop), and where they count (n, 1, ...)."""
+    """Input with blanked blocks (n, 9, crop, crop), both visits (n, 2, crop, crop), where they count (n, 1, ...)."""
     with_brain = np.flatnonzero(slices.brain.any(axis=(1, 2)))
     size, cells = settings.crop, -(-settings.crop // settings.block)
     visits, brain = [], []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +41,20 @@ def coordinates(cases: Sequence[Embedded], distance: str, seed: int) -> tuple[np
     vectors = np.concatenate([np.asarray(case.vectors, dtype=np.float64) for case in cases])
     if distance == "cosine":
         vectors = directions(vectors)
-    if len(vectors) > NEIGHBOURS and find_spec("umap") is not None:
-        import umap
+    reducer = umap_class() if len(vectors) > NEIGHBOURS else None
+    if reducer is None:
+        return _principal(vectors)
+    places = reducer(n_neighbors=NEIGHBOURS, random_state=seed, n_jobs=1).fit_transform(vectors)
+    return np.asarray(places, dtype=np.float64), f"UMAP of {NEIGHBOURS} neighbours"
 
-        reducer = umap.UMAP(n_neighbors=NEIGHBOURS, random_state=seed, n_jobs=1)
-        return np.asarray(reducer.fit_transform(vectors), dtype=np.float64), f"UMAP of {NEIGHBOURS} neighbours"
-    return _principal(vectors)
+
+def umap_class() -> Any:
+    """The class ``UMAP`` of umap-learn, or None where it is not installed."""
+    try:
+        from umap import UMAP
+    except ImportError:
+        return None
+    return UMAP
 
 
 def _principal(vectors: np.ndarray) -> tuple[np.ndarray, str]:
