@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.files import written_whole
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.budget import slices_of
-from LMIALLib.pipeline.core_set_report import plotly_library, write_core_set_report
+from LMIALLib.pipeline.core_set_report import core_set_page, plotly_library
 from LMIALLib.pipeline.embeddings.encoders import (
     BUNDLED,
     SliceEncoder,
@@ -157,7 +158,7 @@ def core_set(
     }
     stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, study.highest_annotation())
     done = CoreSet(
-        ranking=study.store_ranking(stored),
+        ranking=0,
         queries=ranking.queries,
         budget=count,
         slices=total,
@@ -170,8 +171,11 @@ def core_set(
         notes=_notes(ranking, count, subjects),
     )
     progress(len(cases), len(cases), "drawing the map")
-    write_core_set_report(study, done, [_embedded(one, subject_of[one.case]) for one in scored], seed=seed)
-    return done
+    page = core_set_page(study, done, [_embedded(one, subject_of[one.case]) for one in scored], seed=seed)
+    number = study.store_ranking(stored)
+    with disk_errors("writing the map of the core-set"), written_whole(done.report) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return replace(done, ranking=number)
 
 
 def _scored(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import LMIALLib
 from LMIALLib.errors import WrongUse
-from LMIALLib.files import written_whole
 from LMIALLib.pipeline.map_2d import Embedded, coordinates
 from LMIALLib.pipeline.map_figure import map_figure
 from LMIALLib.pipeline.thumbnails import Thumbnails
@@ -57,17 +55,17 @@ def plotly_library() -> str:
     return str(get_plotlyjs())
 
 
-def write_core_set_report(study: Study, found: CoreSet, embedded: Sequence[Embedded], *, seed: int) -> None:
-    """Write ``found.report``: the map beside the chosen slices in order. Raises WrongUse where plotly is missing."""
+def core_set_page(study: Study, found: CoreSet, embedded: Sequence[Embedded], *, seed: int) -> str:
+    """The page: the map beside the chosen slices in order. Raises WrongUse where plotly is missing."""
     library = plotly_library()
     places, how = coordinates(embedded, found.distance, seed)
     counts = {case.name: case.n_slices for case in study.cases()}
     figure = map_figure(embedded, places, found.queries, counts)
     drawn = figure.to_html(full_html=False, include_plotlyjs=False, config={"responsive": True, "displaylogo": False})
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in found.notes)
-    page = (
+    return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>LMIAL core-set</title>'
-        f"<style>{STYLE}</style><script>{library}</script><main>{_heading(study, found)}{notes}"
+        f"<style>{STYLE}</style><script>{library}</script><main>{_heading(study, found, seed)}{notes}"
         f'<div class="both"><section class="map"><h2>All slices that hold brain</h2>{drawn}'
         f'<p class="small">{html.escape(how)}; slices that lie together look alike to the encoder. Click a numbered '
         "mark to see its slice, point at a slice to find its mark.</p></section><section><h2>What is asked for, in "
@@ -75,11 +73,9 @@ def write_core_set_report(study: Study, found: CoreSet, embedded: Sequence[Embed
         f'The patient\'s right is on the left.</p><div class="cards">{_cards(study, found.queries, counts)}</div>'
         f"</section></div></main><script>{SCRIPT}</script></html>"
     )
-    with written_whole(Path(found.report)) as temporary:
-        temporary.write_text(page, encoding="utf-8")
 
 
-def _heading(study: Study, found: CoreSet) -> str:
+def _heading(study: Study, found: CoreSet, seed: int) -> str:
     by_lot = sum(query.drawn == "random" for query in found.queries)
     reached = len({study.case(query.case).subject for query in found.queries})
     there = len({case.subject for case in study.cases()})
@@ -91,7 +87,7 @@ def _heading(study: Study, found: CoreSet) -> str:
         f"k-center in {found.distance} distance, {encoder.get(found.embedding, 'DINOv2')}",
         f"{by_lot} drawn by lot, to measure progress fairly",
         f"suggestions: {found.teacher or 'the model in use'}",
-        f"ranking {found.ranking}",
+        f"seed {seed}",
         f"LMIAL {LMIALLib.__version__}",
         "research use only",
     ]

@@ -11,6 +11,7 @@ import torch
 from LMIALLib.errors import BadInput
 from LMIALLib.network.device import chosen_device, reproducible
 from LMIALLib.pipeline.embeddings.local_weights import load_local, quiet_transformers
+from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
 from LMIALLib.pipeline.embeddings.slice_images import CHANNELS
 
 if TYPE_CHECKING:
@@ -49,22 +50,22 @@ class Dinov2Encoder:
         self._width = int(config.hidden_size)
 
     def __call__(self, images: np.ndarray, batch: int = 16) -> np.ndarray:
-        """Mean over the patches' tokens of each channel: images (n, 3, size, size), see `slice_images`, to float32
-        (n, 3 * width)."""
+        """Mean token of the patches that hold brain, of each channel: images (n, 3, size, size), see `slice_images`, to
+        float32 (n, 3 * width)."""
         found = np.empty((len(images), len(CHANNELS) * self._width), np.float32)
         for start in range(0, len(images), batch):
             part = images[start : start + batch]
             for channel in range(len(CHANNELS)):
                 columns = slice(channel * self._width, (channel + 1) * self._width)
-                found[start : start + batch, columns] = self._embedded(part[:, channel])
+                found[start : start + batch, columns] = mean_over_brain(self._tokens(part[:, channel]), part)
         return found
 
-    def _embedded(self, grey: np.ndarray) -> np.ndarray:
-        """Vectors float32 (n, width) of grey pictures (n, size, size)."""
+    def _tokens(self, grey: np.ndarray) -> np.ndarray:
+        """The token of each patch, float32 (n, patches, width), of grey pictures (n, size, size)."""
         shown = np.clip(grey / (2.0 * BRIGHTEST) + 0.5, 0.0, 1.0).astype(np.float32)
         with reproducible(), torch.inference_mode():
             mean, spread = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, SPREAD))
             pixels = (torch.from_numpy(shown)[:, None].expand(-1, 3, -1, -1) - mean) / spread
             hidden: Tensor = self._model(pixels.to(self._device)).last_hidden_state
-        result: np.ndarray = hidden[:, 1:].mean(dim=1).float().cpu().numpy()
+        result: np.ndarray = hidden[:, 1:].float().cpu().numpy()
         return result

@@ -23,6 +23,7 @@ from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, reproducible
 from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.embeddings.local_weights import load_local, quiet_transformers
+from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -202,10 +203,10 @@ class MaskedEncoder:
         self.size = int(self._model.config.image_size)
 
     def __call__(self, images: np.ndarray, batch: int = 32) -> np.ndarray:
-        """Mean over the patches' tokens of each image: images (n, 3, size, size) to float32 (n, width)."""
-        tokens = [self.tokens(images[start : start + batch]).mean(axis=1) for start in range(0, len(images), batch)]
-        width = int(self._model.config.hidden_size)
-        return np.concatenate(tokens) if tokens else np.empty((0, width), np.float32)
+        """Mean token of the patches that hold brain: images (n, 3, size, size) to float32 (n, width)."""
+        parts = [images[start : start + batch] for start in range(0, len(images), batch)]
+        found = [mean_over_brain(self.tokens(part), part) for part in parts]
+        return np.concatenate([np.empty((0, int(self._model.config.hidden_size)), np.float32), *found])
 
     def tokens(self, images: np.ndarray) -> np.ndarray:
         """The token of each patch, float32 (n, patches, width), patches row by row; the class token is left out.

@@ -22,6 +22,7 @@ from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.embeddings.dinov2 import Dinov2Encoder
 from LMIALLib.pipeline.embeddings.encoders import case_embedding, checked_embedding, encoder_for
 from LMIALLib.pipeline.embeddings.masked_autoencoder import CHECKPOINT, MaskedEncoder, train_masked
+from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
 from LMIALLib.pipeline.embeddings.slice_images import slice_images
 from LMIALLib.study.store import Study
 
@@ -71,6 +72,15 @@ def test_what_transformers_does_by_itself_would_shuffle(trained: Path) -> None:
     with torch.inference_mode():
         orders = [tuple(encoder._model(pixels).ids_restore[0].tolist()) for _ in range(4)]
     assert len(set(orders)) > 1
+
+
+def test_only_patches_that_hold_brain_count_unless_none_does(trained: Path) -> None:
+    tokens = np.random.default_rng(1).normal(size=(2, 16, 5)).astype(np.float32)
+    images = np.zeros((2, 3, 32, 32), np.float32)
+    images[0, 2, 8:16, 16:32] = 1.0  # patches 6 and 7 of four by four
+    found = mean_over_brain(tokens, images)
+    np.testing.assert_allclose(found[0], tokens[0, 6:8].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found[1], tokens[1].mean(axis=0), rtol=1e-6)
 
 
 def test_a_stopped_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(trained: Path, tmp_path: Path) -> None:
