@@ -214,11 +214,12 @@ class Learning:
         """``request_export`` and wait for the files.
 
         Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
-        uncertainty (not in a study that can only be read).
+        uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
         """
         if what in ("suggestion", "uncertainty") and not self.study.read_only:
             stored, in_use = self.study.latest_ranking(), self.study.model_in_use()
-            if stored is None or in_use is None or stored.conditions["model"] != in_use.id:
+            stale = stored is None or in_use is None or stored.conditions["model"] != in_use.id
+            if stale and not core_set_waits(self.study):
                 self.wait(self.request_ranking())
         result = self.wait(self.request_export(out, what=what, **options))
         return [Path(file) for file in result["files"]]

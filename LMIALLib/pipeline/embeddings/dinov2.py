@@ -21,7 +21,7 @@ WHAT = "DINOv2"
 MODEL_TYPE = "dinov2"
 LARGEST = 224
 """Pixels along a side at most; weights trained at more are asked for fewer positions."""
-BRIGHTEST = 0.5
+BRIGHTEST = 2.0
 """Intensity, in units of `slice_images`, that is shown as white, its negative as black: four robust spreads."""
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the colours that DINOv2 was trained with (ImageNet)."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from LMIALLib.network.slices import LARGEST_INTENSITY, Window, cut, network_input, pair_stacks, resized
+from LMIALLib.network.slices import Window, cut, network_input, pair_stacks, resized
 from LMIALLib.pairs.pair import Pair
 
 CHANNELS = ("baseline", "follow-up", "difference")
+UNIT = 2.0
+"""Robust spreads of the brain that are 1 in an image; encoders learn badly from values much smaller than 1."""
 MARGIN = 1.05
 """Side of the window over the largest extent of the brain."""
 
 
 def slice_images(pair: Pair, size: int, chosen: np.ndarray) -> np.ndarray:
-    """Some slices of a pair, float32 (n, 3, size, size): baseline and follow-up within -1 to 1, their difference.
+    """Some slices of a pair, float32 (n, 3, size, size): baseline and follow-up within -4 to 4, their difference.
 
-    One unit is `LARGEST_INTENSITY` robust spreads of the brain; outside the brain everything is 0. All slices of a
+    One unit is `UNIT` robust spreads of the brain; outside the brain everything is 0. All slices of a
     pair are cut to the same square, in millimetres, around its brain, so that a slice near the vertex stays small.
 
     Args:
@@ -26,7 +28,7 @@ def slice_images(pair: Pair, size: int, chosen: np.ndarray) -> np.ndarray:
     baseline, follow_up, mask = pair_stacks(pair)
     window = _square(mask, pair.in_plane_spacing)
     shown = [cut(stack[chosen], window)[:, None] for stack in (baseline, follow_up, mask)]
-    images = network_input(*shown) / np.float32(LARGEST_INTENSITY)
+    images = network_input(*shown) / np.float32(UNIT)
     flat = np.ascontiguousarray(images.reshape(-1, *images.shape[-2:]))
     return resized(flat, (size, size)).reshape(len(chosen), len(CHANNELS), size, size)
 

@@ -149,6 +149,8 @@ def test_an_adopted_model_leaves_a_waiting_core_set_in_place(make_study: Callabl
     result = {"parent": "first", "model": "second", "adopted": True, "report": {}, "reasons": []}
     session.learning._record_model(result)
     assert study.model_in_use().id == "second" and session.learning.ranking is None  # type: ignore[union-attr]
+    files = session.learning.export(study.folder.parent / "out", what="suggestion", case="case0")
+    assert files and len(study.rankings()) == 1, "also an export asks for no ranking now"
     session.close()
 
 
