@@ -18,6 +18,7 @@ from rich.console import Console
 from LMIALLib.errors import LMIALError, NeedsConfirmation, disk_problem
 
 if TYPE_CHECKING:
+    from LMIALLib.queries.ranking import Query
     from LMIALLib.worker.client import Job
 
 OUT = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
@@ -75,6 +76,19 @@ def document(value: Any) -> None:
     """Print one JSON document on stdout."""
     json.dump(value, sys.stdout, ensure_ascii=False, indent=1, default=str)
     sys.stdout.write("\n")
+
+
+def print_queue(queue: list[Query], counts: dict[str, int]) -> None:
+    """Print queries as a table; ``counts`` are the slices of each case."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name, justify in (("rank", "right"), ("case", "left"), ("slice", "right"), ("score", "right"), ("why", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # both words are justify methods
+    for query in queue:
+        place = f"{query.slice} of 0-{counts[query.case] - 1}"
+        table.add_row(str(query.rank), query.case, place, f"{query.score:.4g}", query.reason)
+    OUT.print(table)
 
 
 @contextmanager

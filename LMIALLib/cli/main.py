@@ -10,6 +10,7 @@ import LMIALLib
 from LMIALLib.cli import (
     annotate,
     cohorts,
+    core_set,
     importing,
     lesions,
     making,
@@ -52,6 +53,7 @@ making.register(app)
 cohorts.register(app)
 simulating.register(app)
 teaching.register(app)
+core_set.register(app)
 
 
 def main() -> None:

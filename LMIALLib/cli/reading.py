@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LMIALLib.cli.console import ERR, OUT, document, guarded, progress_of
+from LMIALLib.cli.console import ERR, OUT, document, guarded, print_queue, progress_of
 from LMIALLib.cli.opening import session_at
 from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 
 if TYPE_CHECKING:
-    from LMIALLib.queries.ranking import Query
     from LMIALLib.study.store import Study
 
 Slice = Annotated[int, typer.Option("--slice", metavar="K", help="Slice number, 0-based on the stored grid.")]
@@ -38,6 +37,7 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Rank the slices that nobody has answered, and print the reader's queue."""
+    from LMIALLib.loop.queue import core_set_waits
     from LMIALLib.queries.strategies import DEFAULT_STRATEGY
     from LMIALLib.queries.strategies import strategy as strategy_named
 
@@ -47,6 +47,8 @@ def rank(
         if session.study.read_only:
             ERR.print(f"This is the ranking stored last, not the one asked for: {session.study.why_read_only}")
         else:
+            if core_set_waits(session.study):
+                ERR.print("Slices of a core-set still wait; this ranking takes its place as the queue.")
             with progress_of("rank") as watch:
                 session.learning.wait(session.learning.request_ranking(), watch=watch)
         stored = session.study.latest_ranking()
@@ -66,23 +68,11 @@ def rank(
             }
         )
         return
-    _print_queue(queue[:top], counts)
+    print_queue(queue[:top], counts)
     if len({query.case for query in queue[:top]}) > 1:
         OUT.print("This is the order in which a reader meets them: a batch of 6 stays together, grouped by case.")
     OUT.print(f"{len(queue)} slices wait. Slice numbers are 0-based.")
     OUT.print(f"See them: lmial show {quote(str(study))} --case NAME --out slices.png")
-
-
-def _print_queue(queue: list[Query], counts: dict[str, int]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name, justify in (("rank", "right"), ("case", "left"), ("slice", "right"), ("score", "right"), ("why", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # both words are justify methods
-    for query in queue:
-        place = f"{query.slice} of 0-{counts[query.case] - 1}"
-        table.add_row(str(query.rank), query.case, place, f"{query.score:.4g}", query.reason)
-    OUT.print(table)
 
 
 def show(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LMIALLib.cli.console import ERR, OUT, document, guarded, progress_of
+from LMIALLib.cli.console import ERR, OUT, document, guarded, print_queue, progress_of
 from LMIALLib.cli.opening import session_at, study_at
 from LMIALLib.errors import BadInput, WrongUse
 
@@ -174,15 +174,25 @@ def remove(
 def status(study: StudyFolder, as_json: Json = False) -> None:
     """What a study holds, who works on it, how far the reading is, and whether more of it promises anything."""
     from LMIALLib.loop.advice import advice_for
+    from LMIALLib.loop.learning import LoopSettings
+    from LMIALLib.loop.queue import queue_of
 
     with study_at(study) as opened:
         state = opened.status()
         advice = advice_for(opened)
+        stored = opened.latest_ranking()
+        core_set = stored if stored is not None and stored.is_core_set else None
+        queue = queue_of(opened, LoopSettings.batch) if core_set is not None else []
+    asked = len(core_set.ranking["queries"]) if core_set is not None else 0
     if as_json:
-        document(asdict(state) | {"advice": asdict(advice)})
+        told = {"slices": asked, "waiting": [query.to_dict() for query in queue]} if core_set is not None else None
+        document(asdict(state) | {"advice": asdict(advice), "core_set": told})
         return
     for line in _status_lines(state):
         OUT.print(line, markup=False)
+    if core_set is not None:
+        OUT.print(f"The queue is a core-set: {len(queue)} of {asked} slices wait.")
+        print_queue(queue[:5], {case.name: case.n_slices for case in state.cases})
     OUT.print(advice.sentence)
 
 

@@ -21,18 +21,20 @@ if TYPE_CHECKING:
 def case_views(
     study: Study, case: str, slices: Sequence[int], *, notes: Mapping[int, str] | None = None
 ) -> list[SliceView]:
-    """The slices of a case as they were ranked last: maps of that ranking's model, current labels of any reader."""
+    """The slices of a case as they were ranked last: the maps that its readers saw, current labels of any reader."""
     pair = study.load_pair(case)
     stored = study.latest_ranking()
     mean = uncertainty = None
     ranks: dict[int, str] = {}
     hidden: set[int] = set()
+    silent: frozenset[int] = frozenset()
     if stored is not None:
-        model = str(stored.conditions["model"])
-        mean = _stack(read_map(study, model, case, "mean"), pair.axis)
-        uncertainty = _stack(read_map(study, model, case, str(stored.conditions["strategy"])), pair.axis)
+        source = stored.suggested_by
+        mean = _stack(read_map(study, source, case, "mean"), pair.axis)
+        uncertainty = _stack(read_map(study, source, case, str(stored.conditions["strategy"])), pair.axis)
         queries = Ranking.from_dict(stored.ranking).queries
         read = study.current(case)
+        silent = stored.without_suggestion(case)
         hidden = {q.slice for q in queries if q.case == case and q.drawn == "random" and q.slice not in read}
         ranks = {
             q.slice: f"rank {q.rank}" + ("\nrandom" if q.drawn == "random" else "") for q in queries if q.case == case
@@ -44,7 +46,7 @@ def case_views(
         note = (notes or {}).get(number, ranks.get(number, ""))
         if number in hidden:  # drawn by lot: the answer must not be led
             note += "\nmaps hidden\nuntil read"
-        told = number not in hidden
+        told = number not in hidden and number not in silent
         views.append(
             SliceView(
                 caption=f"slice {number}\n(0-{pair.n_slices - 1})" + (f"\n{note}" if note else ""),

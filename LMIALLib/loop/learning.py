@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
@@ -186,7 +187,7 @@ class Learning:
                 self.study.add_pair(job.result["case"], self._staged)
             finally:
                 self._drop_staged()
-            if self.settings.train:
+            if self.settings.train and not core_set_waits(self.study):
                 self.request_ranking()
         elif job is self.registering and event in ("failed", "cancelled"):
             self._drop_staged()
@@ -209,7 +210,7 @@ class Learning:
             adopted=result["adopted"],
             report={**result["report"], "adopted": result["adopted"], "reasons": result["reasons"]},
         )
-        if result["adopted"] and self.settings.train:
+        if result["adopted"] and self.settings.train and not core_set_waits(self.study):
             self.request_ranking()
 
     def request_export(
@@ -245,11 +246,12 @@ class Learning:
         """``request_export`` and wait for the files.
 
         Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
-        uncertainty (not in a study that can only be read).
+        uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
         """
         if what in ("suggestion", "uncertainty") and not self.study.read_only:
             stored, in_use = self.study.latest_ranking(), self.study.model_in_use()
-            if stored is None or in_use is None or stored.conditions["model"] != in_use.id:
+            stale = stored is None or in_use is None or stored.conditions["model"] != in_use.id
+            if stale and not core_set_waits(self.study):
                 self.wait(self.request_ranking())
         result = self.wait(self.request_export(out, what=what, **options))
         return [Path(file) for file in result["files"]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.study.store import Study
 
 
 def waiting(
@@ -22,3 +23,27 @@ def waiting(
         ordered += sorted(group, key=lambda query: (first_seen[query.case], query.rank))
     left = [query for query in ordered if query.slice not in answered.get(query.case, frozenset())]
     return sorted(left, key=lambda query: query.slice in skipped.get(query.case, frozenset()))
+
+
+def queue_of(study: Study, batch: int) -> list[Query]:
+    """The queries of a study's newest ranking that still wait, in the order in which the reader meets them."""
+    stored = study.latest_ranking()
+    if stored is None:
+        return []
+    ranking = Ranking.from_dict(stored.ranking)
+    answered = {case.name: frozenset(study.current(case.name)) for case in study.cases()}
+    skipped = {case.name: study.skipped(case.name) for case in study.cases()}
+    there = [query for query in ranking.queries if query.case in answered]  # a case may have been removed since
+    return waiting(there, answered, skipped, batch)
+
+
+def core_set_waits(study: Study) -> bool:
+    """Whether the newest ranking is a core-set of which a slice waits that was neither answered nor skipped.
+
+    A core-set is chosen to be read as a whole, so nothing is ranked anew by itself before it is read.
+    """
+    stored = study.latest_ranking()
+    if stored is None or not stored.is_core_set:
+        return False
+    done = {case.name: study.skipped(case.name) | study.current(case.name).keys() for case in study.cases()}
+    return any(q["case"] in done and q["slice"] not in done[q["case"]] for q in stored.ranking["queries"])

@@ -59,6 +59,8 @@ class Replay:
 def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], None] | None = None) -> Replay:
     """Rank again as it was then: same pairs, model, pool of slices, strategy, seed and threads."""
     conditions = stored.conditions
+    if stored.is_core_set:
+        return Replay(stored.number, False, error="it is a core-set; lmial core-set with its seed chooses it again")
     gone = sorted(set(conditions["pairs"]) - {case.name for case in session.study.cases()})
     if gone:
         return Replay(stored.number, False, error=f"the case {', '.join(gone)} is no longer in the study")

@@ -14,8 +14,8 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning, LoopSettings
-from LMIALLib.loop.queue import waiting
-from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.loop.queue import queue_of
+from LMIALLib.queries.ranking import Query
 from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, check_slice
 from LMIALLib.study.maps import read_map, suggested_map
 from LMIALLib.study.rankings import StoredRanking
@@ -36,8 +36,13 @@ class Presented:
 
     @property
     def model(self) -> str | None:
-        """Id of the model that made the maps of this slice."""
+        """Id of the model that this slice was ranked with, which its answer tests."""
         return str(self.ranking.conditions["model"]) if self.ranking else None
+
+    @property
+    def suggested_by(self) -> str | None:
+        """Who made the maps of this slice: the same model, or a teacher."""
+        return self.ranking.suggested_by if self.ranking else None
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Opinion:
     """What the network thinks of a case: the very maps that were ranked.
 
     Args:
-        ranking, model, strategy: which ranking, whose maps, and the measure of the uncertainty.
+        ranking, model, strategy: which ranking, whose maps (a model's or a teacher's), the measure of the uncertainty.
         probability, uncertainty: float32 (k, j, i) on the pair's grid.
     """
 
@@ -90,14 +95,7 @@ class Session:
 
     def queue(self) -> list[Query]:
         """The queries still waiting, in the order in which the reader meets them."""
-        stored = self.study.latest_ranking()
-        if stored is None:
-            return []
-        ranking = Ranking.from_dict(stored.ranking)
-        answered = {case.name: frozenset(self.study.current(case.name)) for case in self.study.cases()}
-        skipped = {case.name: self.study.skipped(case.name) for case in self.study.cases()}
-        there = [query for query in ranking.queries if query.case in answered]  # a case may have been removed since
-        return waiting(there, answered, skipped, self.learning.settings.batch)
+        return queue_of(self.study, self.learning.settings.batch)
 
     def next(self) -> Query | None:
         """Present the next query, or None when every slice was answered (or nothing was ranked yet)."""
@@ -127,12 +125,13 @@ class Session:
         self.present(case, number, query, timed=timed)
 
     def hidden(self, case: str) -> frozenset[int]:
-        """Slices of a case whose maps no face shows yet: drawn by lot and not answered, so that none is led."""
+        """Slices of a case whose maps no face shows: drawn by lot and not answered, so that none is led, or without
+        anything to show, because whoever makes the suggestions had nothing to say."""
         stored = self.study.latest_ranking()
         if stored is None:
             return frozenset()
         by_lot = {q["slice"] for q in stored.ranking["queries"] if q["case"] == case and q["drawn"] == "random"}
-        return frozenset(by_lot) - self.study.current(case).keys()
+        return (frozenset(by_lot) - self.study.current(case).keys()) | stored.without_suggestion(case)
 
     def back(self) -> tuple[str, int] | None:
         """Return to the slice answered before, to answer it again (a new version), or None at the beginning."""
@@ -167,12 +166,11 @@ class Session:
         key = here.case, self.study.case(here.case).pair_number, here.ranking.number
         if key != self._opinion_key:
             strategy = str(here.ranking.conditions["strategy"])
-            mean, uncertainty = (
-                read_map(self.study, str(here.model), here.case, measure) for measure in ("mean", strategy)
-            )
+            source = str(here.suggested_by)
+            mean, uncertainty = (read_map(self.study, source, here.case, measure) for measure in ("mean", strategy))
             if mean is None or uncertainty is None:
                 return None
-            self._opinion = Opinion(here.ranking.number, str(here.model), strategy, mean, uncertainty)
+            self._opinion = Opinion(here.ranking.number, source, strategy, mean, uncertainty)
             self._opinion_key = key
         return self._opinion
 
@@ -238,11 +236,11 @@ class Session:
                 suggestion_seen=seen,
                 suggestion_seconds=here.suggestion_seconds,
                 accepted_unchanged=_unchanged(mask, suggested) if seen else False,
-                model=here.model,
+                model=here.suggested_by,
                 query_rank=query.rank if query else None,
                 ranking=here.ranking.number if query and here.ranking else None,
                 drawn=query.drawn if query else "reader",
-                test=_test_of(str(here.model), mask, suggested) if tested else None,
+                test=_test_of(str(here.model), mask, self._predicted(here, suggested)) if tested else None,
             )
         )
         self._answers.append((here.case, here.slice))
@@ -257,6 +255,13 @@ class Session:
         if opinion is None:
             return None
         return np.moveaxis(opinion.probability, self.study.case(here.case).axis, 0)[here.slice] >= 0.5
+
+    def _predicted(self, here: Presented, suggested: np.ndarray | None) -> np.ndarray | None:
+        """What the model itself predicted for a slice (rows, columns) bool, also where a teacher suggested."""
+        if here.suggested_by == here.model:
+            return suggested
+        mean = read_map(self.study, str(here.model), here.case, "mean")
+        return None if mean is None else np.moveaxis(mean, self.study.case(here.case).axis, 0)[here.slice] >= 0.5
 
     def stop_advice(self) -> StopAdvice:
         """Whether more answers promise anything, from the randomly drawn queries alone."""

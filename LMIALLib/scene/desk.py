@@ -24,7 +24,9 @@ class Desk(Painting):
     def start(self) -> None:
         """Show the first query, or the first case while nothing is ranked; ranks where nothing was ranked yet."""
         self.refresh()
-        if self.session.study.latest_ranking() is None and not self.watching and self.session.study.cases():
+        stored = self.session.study.latest_ranking()
+        due = stored is None or (stored.is_core_set and not self.queue)
+        if due and not self.watching and self.session.study.cases():
             self.rank()
         if self.queue and not self.watching:
             self.next()
@@ -113,7 +115,13 @@ class Desk(Painting):
         if self.open is not None:
             self.open.drawing.close_slice()
             self._show_answers()
-        if self.session.study.latest_ranking() is not None:
+        stored = self.session.study.latest_ranking()
+        if stored is None:
+            return
+        if stored.is_core_set and not self.watching:
+            self.say("good", "The core-set is read. You may stop here; the other slices are being ranked.")
+            self.rank()
+        else:
             self.say("good", "Every slice is answered.")
 
     def choose(self, number: int, case: str | None = None) -> None:

@@ -46,7 +46,7 @@ class NewAnnotation:
         seconds: active reading time.
         suggestion_seen, suggestion_seconds: whether the suggestion was shown, and how long after the slice was opened.
         accepted_unchanged: whether the mask is the suggestion as it was.
-        model: id of the model that made the suggestion.
+        model: id of the model, or name of the teacher's maps, that the suggestion came from.
         ranking, query_rank: the ranking and the place in it that brought the reader here.
         drawn: "strategy", "random", or "reader" for a slice that the reader chose.
         test: how the model in use did on this slice before training on it.

@@ -33,7 +33,7 @@ def read_map(study: Study, model: str, case: str, measure: str) -> np.ndarray | 
 def suggested_map(study: Study, case: str) -> np.ndarray | None:
     """Mean probability of change that the newest ranking saw, float32 (k, j, i), or None where there is none."""
     stored = study.latest_ranking()
-    return read_map(study, str(stored.conditions["model"]), case, "mean") if stored is not None else None
+    return read_map(study, stored.suggested_by, case, "mean") if stored is not None else None
 
 
 def write_maps(study: Study, model: str, case: str, maps: Mapping[str, np.ndarray], made_by: Mapping[str, Any]) -> None:

@@ -35,6 +35,21 @@ class StoredRanking:
     number: int = 0
     created: str = ""
 
+    @property
+    def suggested_by(self) -> str:
+        """Under which name the maps lie that readers are shown: the model's, or a teacher's where ``suggestions`` of
+        the conditions names one."""
+        return str(self.conditions.get("suggestions") or self.conditions["model"])
+
+    @property
+    def is_core_set(self) -> bool:
+        """Whether a core-set was chosen, which is read to its end before anything is ranked anew."""
+        return "core_set" in self.conditions
+
+    def without_suggestion(self, case: str) -> frozenset[int]:
+        """Slices of a case of which whoever makes the suggestions said nothing: there is none, not an empty one."""
+        return frozenset(self.conditions.get("no_suggestion", {}).get(case, ()))
+
 
 class Rankings(Models):
     """Storing and finding rankings; they are never changed."""

@@ -391,3 +391,24 @@ def test_the_page_names_no_address_outside_this_machine() -> None:
     for file in (PROJECT / "LMIALLib" / "browser" / "static").iterdir():
         text = file.read_text(encoding="utf-8")
         assert "http://" not in text and "https://" not in text and "//cdn" not in text, file
+
+
+def test_a_core_set_is_met_as_a_queue_to_its_end_and_then_the_rest_is_ranked(
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
+) -> None:
+    from LMIALLib.pipeline.core_set import core_set
+
+    with Study.open(study_folder, reader="setup") as study:
+        chosen = core_set(study, budget="2", device="cpu").queries
+    desk = desk_at(study_folder, train=True)
+    page = shown(desk)
+    assert [row["rank"] for row in page["queue"]] == [1, 2] and page["waiting"] == 2
+    assert page["query"]["reason"] == chosen[0].reason and page["query"]["score"] == f"{chosen[0].score:.3g}"
+    desk.session.settings = LoopSettings(train=False)  # the answers below need not be learned from
+    for query in chosen:
+        assert (desk.session.current.case, desk.session.current.slice) == (query.case, query.slice)
+        desk.answer("nothing_here")
+    assert any("core-set is read" in sentence for _, sentence in desk.notices)
+    while not desk.session.learning.ranking.over:
+        desk.tick()
+    assert len(desk.queue) > 2 and desk.session.current is not None

@@ -1,0 +1,87 @@
+"""The command ``core-set``: the few slices that stand for all of a study, as its readers' queue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from LMIALLib.cli.console import ERR, OUT, document, guarded
+from LMIALLib.cli.opening import study_at
+from LMIALLib.cli.studies import Json, StudyFolder
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's command."""
+    app.command("core-set")(guarded(core_set))
+
+
+def core_set(
+    study: StudyFolder,
+    budget: Annotated[
+        str, typer.Option("--budget", metavar="N|SHARE", help="How many slices: 40, or 5% of the study's.")
+    ] = "5%",
+    embedding: Annotated[
+        str,
+        typer.Option(
+            "--embedding",
+            metavar="bundled|mae|dinov2:FOLDER",
+            help="What tells slices apart: the model in use, a masked autoencoder trained on this study, or DINOv2.",
+        ),
+    ] = "bundled",
+    distance: Annotated[
+        str, typer.Option("--distance", metavar="cosine|euclidean", help="How far two slices are apart.")
+    ] = "cosine",
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", metavar="NAME", help="Whose pseudo-labels are suggested, where there are several."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of everything that is drawn.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Choose the few slices that stand for all of a study, make them its queue, and draw their map."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads slow a shared machine down
+    from LMIALLib.pipeline.core_set import core_set as choose
+    from LMIALLib.pipeline.core_set import describe
+
+    with study_at(study, read_only=False) as opened, sentences("core-set") as follow:
+        found = choose(
+            opened,
+            budget=budget,
+            embedding=embedding,
+            distance=distance,
+            teacher=teacher,
+            seed=seed,
+            progress=follow,
+        )
+    if as_json:
+        document(describe(found))
+        return
+    for note in found.notes:
+        ERR.print(note)
+    by_lot = sum(query.drawn == "random" for query in found.queries)
+    OUT.print(
+        f"{len(found.queries)} of {found.slices} slices are the queue now (ranking {found.ranking}): "
+        f"{len(found.queries) - by_lot} chosen, {by_lot} drawn by lot."
+    )
+    OUT.print(f"Map:   {found.report}")
+    OUT.print(f"Read them: lmial annotate {quote(str(study))}")
+
+
+@contextmanager
+def sentences(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on stderr for (done, total, sentence); nothing is drawn where stderr is not a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+        task = bar.add_task(title, total=1.0, note="")
+
+        def follow(done: int, total: int, sentence: str) -> None:
+            bar.update(task, completed=done, total=max(total, 1), note=sentence)
+
+        yield follow

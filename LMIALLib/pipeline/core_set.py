@@ -1,0 +1,247 @@
+"""Stage 3: a core-set of the slices of a study, the few that stand for all, as the queue of its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.files import written_whole
+from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.network.training import Stopped
+from LMIALLib.pipeline.budget import slices_of
+from LMIALLib.pipeline.core_set_report import core_set_page, plotly_library
+from LMIALLib.pipeline.embeddings.encoders import (
+    BUNDLED,
+    SliceEncoder,
+    case_embedding,
+    checked_embedding,
+    encoder_for,
+)
+from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining, Progress
+from LMIALLib.pipeline.map_2d import Embedded
+from LMIALLib.pipeline.seen import Seeing
+from LMIALLib.pipeline.spread import most_a_subject, spread
+from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
+from LMIALLib.queries.pool import CaseScores
+from LMIALLib.queries.ranking import Query, Ranking, rank, score_case
+from LMIALLib.queries.strategies import strategy
+from LMIALLib.study.rankings import StoredRanking
+from LMIALLib.study.store import Study
+
+if TYPE_CHECKING:
+    from LMIALLib.queries.strategies import Strategy
+    from LMIALLib.study.models import Model
+
+STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}
+"""Distance to the strategy that goes by it."""
+
+
+@dataclass(frozen=True)
+class CoreSet:
+    """What was chosen.
+
+    Args:
+        ranking: number of the ranking in the study; its queries are the readers' queue.
+        queries: in the order in which they were chosen.
+        budget: slices that might be chosen; slices: of the study.
+        subjects: among which they are spread; most_a_subject: slices chosen of one of them at most, lots apart.
+        embedding, distance: how slices were told apart.
+        teacher: whose pseudo-labels are the suggestions; None for the model in use.
+        report: the page with map and thumbnails.
+        notes: sentences for a person.
+    """
+
+    ranking: int
+    queries: tuple[Query, ...]
+    budget: int
+    slices: int
+    subjects: int
+    most_a_subject: int
+    embedding: str
+    distance: str
+    teacher: str | None
+    report: Path
+    notes: tuple[str, ...]
+
+
+def core_set(
+    study: Study,
+    *,
+    budget: str,
+    embedding: str = BUNDLED,
+    distance: str = "cosine",
+    seed: int = 0,
+    teacher: str | None = None,
+    random_share: float = LoopSettings.random_share,
+    masked: MaskedTraining | None = None,
+    device: str = "auto",
+    progress: Progress = lambda done, total, sentence: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> CoreSet:
+    """Choose the slices that a reader is asked for, store them as the study's queue, and draw their map.
+
+    k-center, greedily (Sener and Savarese, arXiv 1708.00489): each next slice is the one farthest from all annotated
+    and chosen ones. Slices without brain, or with hardly any, are left out. Of each subject at most
+    ceil(budget / subjects) + 1 slices are chosen while another subject has an open one (see `spread`). As in any queue
+    of LMIAL, one slice in six is drawn by lot and shown without suggestion, two chosen in one batch of six keep 12 mm
+    distance, and subjects set aside for validation are asked for by lot only.
+
+    Args:
+        study: open for writing.
+        budget: of new slices, see `slices_of`.
+        embedding: "bundled" (features of the model in use), "mae" (trained on the study first), "dinov2:FOLDER".
+        distance: "cosine" or "euclidean".
+        seed: of ties, lots, and the masked autoencoder.
+        teacher: whose pseudo-labels are suggested; None for the only one in the study, or the model in use.
+        random_share: share of the slices that is drawn by lot.
+        masked: how the masked autoencoder is trained; None for the defaults, with the seed and device given here.
+        device: "cpu", "cuda" or "auto".
+        progress: called with (done, total, sentence).
+        cancelled: asked now and then; True raises Stopped. What was computed stays, so that the next run is faster.
+
+    Same study, options and seed give the same slices. Raises BadInput for a study that cannot be written, has no case,
+    no brain, or nothing left to annotate, and for a budget, teacher or folder that cannot be used; WrongUse for unknown
+    words.
+    """
+    if distance not in STRATEGIES:
+        raise WrongUse(f"There is no distance {distance!r}.", f"Use {' or '.join(STRATEGIES)}.")
+    model = _checked(study)
+    plotly_library()  # told before the work, not after it
+    checked_embedding(embedding)
+    cases = study.cases()
+    total = sum(case.n_slices for case in cases)
+    count = slices_of(budget, total)
+    teacher = teacher_of(study, teacher)
+    masked = masked or MaskedTraining(seed=seed, device=device)
+    encoder = encoder_for(study, embedding, masked=masked, progress=progress, cancelled=cancelled)
+    plain = strategy(STRATEGIES[distance])
+    seeing = Seeing(study, model, plain, device)
+    scored, silent = _scored(study, seeing, encoder, teacher, plain, progress, cancelled)
+    _check_open(study, scored)
+    subject_of = {case.name: case.subject for case in cases}
+    aside = [case.name for case in cases if case.split == "validation"]
+    subjects = len({case.subject for case in cases if case.name not in aside})
+    most = most_a_subject(count, subjects)
+    ranking = rank(
+        scored,
+        replace(plain, choice=spread(plain.choice, subject_of, most)),
+        seed=seed,
+        random_share=random_share,
+        spacing_mm=LoopSettings.spacing_mm,
+        batch=LoopSettings.batch,
+        count=count,
+        by_lot_only=aside,
+    )
+    chosen = {
+        "budget": budget,
+        "count": count,
+        "embedding": embedding.partition(":")[0],
+        "encoder": encoder.digest if encoder else seeing.digest,
+        "distance": distance,
+        "most_a_subject": most,
+        **({"masked_autoencoder": asdict(masked)} if embedding == "mae" else {}),
+    }
+    conditions = {
+        **seeing.conditions,
+        "pairs": {case.name: {"number": case.pair_number, "digest": case.digest} for case in cases},
+        "model": model.id,
+        "model_digest": seeing.digest,
+        "strategy": plain.name,
+        "seed": seed,
+        "core_set": chosen,
+        **({"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": silent} if teacher else {}),
+    }
+    stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, study.highest_annotation())
+    done = CoreSet(
+        ranking=0,
+        queries=ranking.queries,
+        budget=count,
+        slices=total,
+        subjects=subjects,
+        most_a_subject=most,
+        embedding=str(chosen["embedding"]),
+        distance=distance,
+        teacher=teacher,
+        report=study.folder / "core-set.html",
+        notes=_notes(ranking, count, subjects),
+    )
+    progress(len(cases), len(cases), "drawing the map")
+    page = core_set_page(study, done, [_embedded(one, subject_of[one.case]) for one in scored], seed=seed)
+    number = study.store_ranking(stored)
+    with disk_errors("writing the map of the core-set"), written_whole(done.report) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return replace(done, ranking=number)
+
+
+def _scored(
+    study: Study,
+    seeing: Seeing,
+    encoder: SliceEncoder | None,
+    teacher: str | None,
+    plain: Strategy,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> tuple[list[CaseScores], dict[str, list[int]]]:
+    """Every case with the vectors that tell its slices apart, and the slices of each that the teacher left out."""
+    scored: list[CaseScores] = []
+    silent: dict[str, list[int]] = {}
+    cases = study.cases()
+    for number, case in enumerate(cases):
+        if cancelled():
+            raise Stopped(f"The core-set was cancelled after {number} of {len(cases)} cases.", "Run it again.")
+        progress(number, len(cases), f"looking at {case.name}")
+        pair = study.load_pair(case.name)
+        maps = seeing.look(case.name, pair)
+        if teacher is not None:
+            maps, silent[case.name] = suggested(study, teacher, maps, pair, plain)
+        if encoder is not None:
+            maps = replace(maps, features=case_embedding(study, case.name, pair, encoder))
+        scored.append(score_case(maps, plain))
+    progress(len(cases), len(cases), "choosing")
+    return scored, silent
+
+
+def _checked(study: Study) -> Model:
+    """The model in use, once the study is one that a core-set can be chosen from."""
+    if study.read_only:
+        raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
+    if not study.cases():
+        raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
+    model = study.model_in_use()
+    if model is None:
+        raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+    return model
+
+
+def _check_open(study: Study, scored: list[CaseScores]) -> None:
+    """Raise BadInput where no slice is left to choose."""
+    if not any(scores.eligible.any() for scores in scored):
+        raise BadInput(f"no slice of {study.folder} holds brain, so there is nothing to choose.")
+    if all(set(np.flatnonzero(scores.eligible)) <= scores.answered for scores in scored):
+        raise BadInput(f"every slice of {study.folder} that holds brain is annotated; there is nothing to choose.")
+
+
+def _notes(ranking: Ranking, count: int, subjects: int) -> tuple[str, ...]:
+    notes = []
+    if subjects == 1:
+        notes.append("All slices are of one subject, so the core-set says little of others.")
+    if (found := len(ranking.queries)) < count:
+        notes.append(f"The budget is {count} slices, but only {found} are left to annotate.")
+    return tuple(notes)
+
+
+def _embedded(scores: CaseScores, subject: str) -> Embedded:
+    """What the map needs of a case: its slices that hold brain."""
+    assert scores.features is not None
+    slices = np.flatnonzero(scores.eligible)
+    return Embedded(scores.case, subject, slices, scores.features[slices], scores.answered)
+
+
+def describe(found: CoreSet) -> dict[str, Any]:
+    """The same, JSON-ready."""
+    return {**asdict(found), "queries": [query.to_dict() for query in found.queries], "report": str(found.report)}

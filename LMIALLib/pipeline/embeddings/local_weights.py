@@ -1,0 +1,85 @@
+"""Loading a model of ``transformers`` from a folder on this machine: nothing is fetched, no pickle is opened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.files import sha256_of
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+"""Endings of files that can run code when they are loaded."""
+
+
+def quiet_transformers() -> Any:
+    """The package ``transformers``, without its bars and remarks. Raises WrongUse where it is not installed."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise WrongUse("This needs transformers.", "Install it: pip install 'lmial[teachers]'") from error
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def weights_files(folder: Path, model_type: str, what: str) -> list[Path]:
+    """The safetensors files of a local folder, once it is known to hold such a model.
+
+    Args:
+        folder: as ``save_pretrained`` writes it: config.json and model.safetensors, or several with an index.
+        model_type: as config.json names the architecture.
+        what: the word for a person.
+
+    Raises BadInput for a folder that is missing, incomplete, of another architecture, or holds nothing but pickles.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"the folder {folder} of {what} does not exist.", "Give the folder that holds config.json.")
+    config = folder / "config.json"
+    if not config.is_file():
+        raise BadInput(f"the folder {folder} holds no config.json, so it is no {what}.")
+    try:
+        said = json.loads(config.read_text(encoding="utf-8"))
+        found = said["model_type"]
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{config} cannot be read: it names no architecture.") from error
+    if found != model_type:
+        raise BadInput(f"{config} describes a model of the kind {found!r}; expected {model_type!r}.")
+    files = sorted(folder.glob("*.safetensors"))
+    if files:
+        return files
+    if pickles := sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES):
+        raise BadInput(
+            f"the folder {folder} holds its weights only as a pickle ({pickles[0]}), which can run code when loaded.",
+            "Take the same model in the safetensors format.",
+        )
+    raise BadInput(f"the folder {folder} holds no weights (*.safetensors).")
+
+
+def load_local(model_class: Any, folder: Path, model_type: str, what: str, **config: Any) -> Any:
+    """A model in evaluation mode. ``config``: settings that replace those of config.json.
+
+    Raises BadInput as `weights_files` does, and for weights that are damaged, incomplete or of another shape.
+    """
+    weights_files(folder, model_type, what)
+    try:
+        model, told = model_class.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **config
+        )
+    except Exception as error:  # each library below has its own; all mean that these files are not the model
+        told_first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise BadInput(f"the weights in {folder} cannot be loaded as {what}: {told_first}.") from error
+    wrong = [*told["missing_keys"], *told.get("mismatched_keys", ())]
+    if wrong:
+        first = sorted(str(key) for key in wrong)[0]
+        raise BadInput(f"the weights in {folder} are incomplete: {len(wrong)} parts are missing, first {first}.")
+    return model.eval()
+
+
+def folder_digest(files: list[Path]) -> str:
+    """One digest for a model of several files: that of the only one, or of the digests of all in order."""
+    import hashlib
+
+    digests = [sha256_of(file) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

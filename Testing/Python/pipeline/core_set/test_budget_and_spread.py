@@ -1,0 +1,75 @@
+"""How many slices are chosen, and from whom."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from LMIALLib.errors import BadInput
+from LMIALLib.pipeline.budget import slices_of
+from LMIALLib.pipeline.spread import most_a_subject, spread
+from LMIALLib.queries import choices
+from LMIALLib.queries.pool import CaseScores, gather
+
+
+@pytest.mark.parametrize(
+    ("budget", "slices"), [("5%", 10), ("2.5 %", 5), ("0.1%", 1), ("40", 40), (" 7 ", 7), ("99.9%", 199)]
+)
+def test_a_budget_is_a_share_rounded_down_or_a_count(budget: str, slices: int) -> None:
+    assert slices_of(budget, 200) == slices
+
+
+@pytest.mark.parametrize(
+    "budget", ["0%", "0", "100%", "120 %", "200", "1000", "five", "", "%", "-5%", "2.5", "5%%", "nan", "inf%", "1e1"]
+)
+def test_a_budget_of_nothing_of_everything_or_no_number_is_refused_with_one_sentence(budget: str) -> None:
+    with pytest.raises(BadInput, match="budget") as refused:
+        slices_of(budget, 200)
+    assert refused.value.exit_code == 3 and refused.value.sentence.count(".") <= 2
+
+
+def scores(case: str, features: np.ndarray) -> CaseScores:
+    count = len(features)
+    nothing = frozenset[int]()
+    return CaseScores(
+        case, np.zeros(count), {}, np.zeros((count, 2), int), features, 1.0, nothing, nothing, np.ones(count, bool)
+    )
+
+
+def first_picks(most: int | None, count: int) -> list[str]:
+    """Cases of the first picks among one whose slices are all far apart and two whose slices are nearly alike."""
+    draw = np.random.default_rng(0)
+    cases = [
+        scores("wild", 10 * draw.normal(size=(12, 4)).astype(np.float32)),
+        scores("calm", draw.normal(size=(12, 4)).astype(np.float32)),
+        scores("still", 0.1 * draw.normal(size=(12, 4)).astype(np.float32)),
+    ]
+    pool = gather(cases, 0)
+    plain = choices.k_center
+    chooser = (plain if most is None else spread(plain, {one.case: one.case for one in cases}, most)).begin(pool, 0.0)
+    picked = []
+    while len(picked) < count and (index := chooser.following(())) is not None:
+        chooser.take(index)
+        picked.append(index)
+    assert len(set(picked)) == len(picked)
+    return [pool.cases[pool.case[index]] for index in picked]
+
+
+def test_without_a_limit_one_unlike_subject_takes_everything_and_with_it_only_its_share() -> None:
+    assert set(first_picks(None, 9)) == {"wild"}
+    limited = first_picks(most_a_subject(9, 3), 9)
+    assert max(limited.count(name) for name in set(limited)) == 4 and len(set(limited)) == 3
+
+
+def test_the_limit_is_lifted_where_no_other_subject_has_an_open_slice() -> None:
+    everything = first_picks(2, 36)
+    assert {name: everything.count(name) for name in set(everything)} == {"wild": 12, "calm": 12, "still": 12}
+
+
+def test_below_the_limit_the_order_is_plain_k_center() -> None:
+    assert first_picks(100, 30) == first_picks(None, 30)
+
+
+@pytest.mark.parametrize(("budget", "subjects", "most"), [(9, 3, 4), (10, 3, 5), (1, 20, 2), (5, 1, 6)])
+def test_a_subject_gets_an_equal_share_and_one_more(budget: int, subjects: int, most: int) -> None:
+    assert most_a_subject(budget, subjects) == most
