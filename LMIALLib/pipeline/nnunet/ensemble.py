@@ -20,7 +20,7 @@ from LMIALLib.pairs.storage import read_nrrd
 from LMIALLib.pipeline.nnunet.dataset import channels
 from LMIALLib.pipeline.nnunet.digests import check
 from LMIALLib.pipeline.nnunet.labels import IGNORE
-from LMIALLib.pipeline.nnunet.places import FINAL, PLANS, Work, read_record
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, Work, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.study.maps import read_made_by, write_maps
@@ -28,7 +28,6 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Progress
 
 FORMAT = "nnunet-ensemble-1"
-FILE = "ensemble.safetensors"
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ def gather(work: Work, config: str, folds: int) -> str:
         mirrored = stored["inference_allowed_mirroring_axes"]
     read = {name: json.loads((work.preprocessed / file).read_text(encoding="utf-8")) for name, file in _TOLD.items()}
     told = {**read, "config": config, "mirrored": list(mirrored or ()), "same": same}
-    with written_whole(work.root / FILE) as temporary:
+    with written_whole(work.root / ENSEMBLE) as temporary:
         save_file(tensors, str(temporary), metadata={"format": FORMAT, "told": json.dumps(told, sort_keys=True)})
-    return sha256_of(work.root / FILE)
+    return sha256_of(work.root / ENSEMBLE)
 
 
 _TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": "splits_final.json"}
@@ -144,7 +143,7 @@ def predict(
 
     Returns Dice on read slices of held-out subjects, of the folds and of the teacher; None where nothing was marked.
     """
-    ensemble = read_ensemble(work.root / FILE)
+    ensemble = read_ensemble(work.root / ENSEMBLE)
     predictor = Predictor(ensemble, device)
     record = read_record(work.raw)
     assert record is not None  # its writer says so
