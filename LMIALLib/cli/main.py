@@ -7,7 +7,18 @@ import sys
 import typer
 
 import LMIALLib
-from LMIALLib.cli import annotate, cohorts, importing, making, reading, simulating, strategies, studies
+from LMIALLib.cli import (
+    annotate,
+    cohorts,
+    importing,
+    making,
+    nnunet,
+    pipeline,
+    reading,
+    simulating,
+    strategies,
+    studies,
+)
 
 app = typer.Typer(
     name="lmial",
@@ -39,6 +50,8 @@ strategies.register(app)
 making.register(app)
 cohorts.register(app)
 simulating.register(app)
+nnunet.register(app)
+pipeline.register(app)
 
 
 def main() -> None:

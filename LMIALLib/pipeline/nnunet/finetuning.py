@@ -12,13 +12,10 @@ from LMIALLib.pipeline.nnunet.labels import PseudoLabels, ReadLabels
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, Work
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.running import Progress, run
-from LMIALLib.pipeline.nnunet.settings import NnunetSettings
+from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
 from LMIALLib.study.models import STORED
 from LMIALLib.study.store import Study
-
-LEARNING_RATE = 1e-3
-"""Of the first epoch, a tenth of nnU-Net's own: what was pretrained shall bend, not break."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def finetune(
     Raises BadInput where nothing was pretrained or read, change was read in fewer than two subjects, and as
     ``pretrain`` does.
     """
-    settings = settings or NnunetSettings(learning_rate=LEARNING_RATE)
+    settings = settings or NnunetSettings(learning_rate=FINETUNING_RATE)
     weights = pretrained_weights(study, settings.config)
     if not weights.is_file():
         raise BadInput(

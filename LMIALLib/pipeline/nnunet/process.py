@@ -20,9 +20,8 @@ from typing import IO, Any
 
 from LMIALLib.errors import BadInput, LMIALError, disk_problem
 from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.running import NOT_INSTALLED
 from LMIALLib.worker.messages import decode, encode, finite
-
-NOT_INSTALLED = BadInput("nnU-Net is not installed here.", "Install it: pip install 'lmial[nnunet]'")
 
 
 def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..., None]) -> list[dict[str, Any]]:
@@ -30,7 +29,7 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
     try:
         import nnunetv2  # noqa: F401
     except ImportError as error:
-        raise NOT_INSTALLED from error
+        raise BadInput(*NOT_INSTALLED) from error
     import torch
 
     from LMIALLib.network.device import chosen_device

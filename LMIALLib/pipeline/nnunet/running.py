@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,14 +13,21 @@ from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.pipeline.nnunet.places import Work
 from LMIALLib.worker.messages import decode, encode
 from LMIALLib.worker.progress import Cancelled
-from LMIALLib.worker.transport import SubprocessTransport
+from LMIALLib.worker.transport import SubprocessTransport, worker_python
 
 Progress = Callable[[int, int, str], None]
 
+NOT_INSTALLED = "nnU-Net is not installed here.", "Install it: pip install 'lmial[nnunet]'"
 KILLED = (
     "nnU-Net was ended from outside, most likely because memory ran out.",
     "Repeated with --resume it goes on from its last checkpoint; --config 2d needs less memory.",
 )
+
+
+def check_installed() -> None:
+    """Raise BadInput where nnU-Net is missing in this interpreter, which is also the one that would run it."""
+    if worker_python() == sys.executable and importlib.util.find_spec("nnunetv2") is None:
+        raise BadInput(*NOT_INSTALLED)
 
 
 def run(

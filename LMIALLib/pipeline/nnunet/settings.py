@@ -8,6 +8,8 @@ from typing import Any
 from LMIALLib.errors import WrongUse
 
 CONFIGURATIONS = ("2d", "3d_fullres")
+FINETUNING_RATE = 1e-3
+"""Learning rate of a fine-tuning, a tenth of nnU-Net's own: what was pretrained shall bend, not break."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def train(
     """
     os.environ["nnUNet_n_proc_DA"] = str(workers)  # noqa: SIM112 - nnU-Net's own name
     place = work.fold(config, fold)
-    check(work.root, pickles_in(work.preprocessed))
+    check(work.root, [*pickles_in(work.preprocessed), *([weights] if weights else [])])
     made_from = _made_from(work, fold, of_training, weights)
     if read_record(place) != made_from:
         (place / RECORD).unlink(missing_ok=True)
@@ -58,7 +58,6 @@ def train(
     if stored is not None:
         trainer.load_checkpoint(str(stored))
     elif weights is not None:
-        check(work.root, [weights])
         trainer.network.load_state_dict(torch.load(weights, map_location=device, weights_only=True)["network_weights"])
     began = trainer.current_epoch
     if began < trainer.num_epochs:

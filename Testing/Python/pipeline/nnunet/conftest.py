@@ -13,12 +13,18 @@ import pytest
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import save_pair
+from LMIALLib.pipeline.nnunet import running
+from LMIALLib.pipeline.nnunet.finetuning import Finetuned, finetune
+from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.pretraining import Pretrained, pretrain
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
 from LMIALLib.study.annotations import NewAnnotation
 from LMIALLib.study.store import Study
-from LMIALLib.study.truth import write_truth
+from LMIALLib.study.truth import read_truth, write_truth
+from LMIALLib.worker.transport import SubprocessTransport
 
+MISSING = "nnunetv2 is not installed: pip install '.[nnunet]'"
 STACK = (10, 40, 44)
 SUBJECTS = {"a1": "a", "a2": "a", "b1": "b", "c1": "c", "d1": "d", "e1": "e"}
 """Case to subject; the study sets the fifth subject aside."""
@@ -70,8 +76,6 @@ def say(study: Study, case: str, truth: np.ndarray, *, failed: tuple[int, ...] =
 
 def read_like_truth(study: Study, case: str, number: int) -> None:
     """A reader answers one slice as the truth has it."""
-    from LMIALLib.study.truth import read_truth
-
     truth = read_truth(study, case)
     assert truth is not None
     mask = np.moveaxis(truth, study.case(case).axis, 0)[number]
@@ -101,7 +105,7 @@ def study_folder(made_study: Path, tmp_path: Path) -> Path:
 def nnunet() -> None:
     """Skips where the extra is not installed."""
     if importlib.util.find_spec("nnunetv2") is None:
-        pytest.skip("nnunetv2 is not installed: pip install '.[nnunet]'")
+        pytest.skip(MISSING)
 
 
 @pytest.fixture
@@ -126,3 +130,67 @@ def reader() -> Callable[[Study, str, int], None]:
 def pair_maker() -> Callable[..., tuple[Pair, np.ndarray]]:
     """``tiny_pair``."""
     return tiny_pair
+
+
+@pytest.fixture(scope="session")
+def pretrained_study(made_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pretrained]:
+    """The study after a pretraining that nothing disturbed. Never change it: ask for ``pretrained_folder``."""
+    if importlib.util.find_spec("nnunetv2") is None:
+        pytest.skip(MISSING)
+    folder = Path(shutil.copytree(made_study, tmp_path_factory.mktemp("pretrained") / "study"))
+    with Study.open(folder, reader="setup") as study:
+        return folder, pretrain(study, "tests", settings=TINY)
+
+
+@pytest.fixture
+def pretrained_folder(pretrained_study: tuple[Path, Pretrained], tmp_path: Path) -> Path:
+    """A copy of the pretrained study that a test may change."""
+    return Path(shutil.copytree(pretrained_study[0], tmp_path / "study"))
+
+
+@pytest.fixture(scope="session")
+def finetuned_study(
+    pretrained_study: tuple[Path, Pretrained], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Finetuned]:
+    """The study after a fine-tuning on three slices of five cases. Never change it: ask for ``finetuned_folder``."""
+    folder = Path(shutil.copytree(pretrained_study[0], tmp_path_factory.mktemp("finetuned") / "study"))
+    with Study.open(folder, reader="setup") as study:
+        for case in ("a1", "b1", "c1", "d1", "e1"):
+            for number in (3, 4, 5):
+                read_like_truth(study, case, number)
+        return folder, finetune(study, settings=TINY)
+
+
+@pytest.fixture
+def finetuned_folder(finetuned_study: tuple[Path, Finetuned], tmp_path: Path) -> Path:
+    """A copy of the fine-tuned study that a test may change."""
+    return Path(shutil.copytree(finetuned_study[0], tmp_path / "study"))
+
+
+@pytest.fixture
+def transports(monkeypatch: pytest.MonkeyPatch) -> list[SubprocessTransport]:
+    """The processes that nnU-Net was started in, as they come."""
+    started: list[SubprocessTransport] = []
+
+    class Remembered(SubprocessTransport):
+        def start(self, study_folder: Path) -> None:
+            super().start(study_folder)
+            started.append(self)
+
+    monkeypatch.setattr(running, "SubprocessTransport", Remembered)
+    return started
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Work]:
+    """A function that gives this process nnU-Net's environment for a study, for what needs no process of its own."""
+
+    def of(study_folder: Path) -> Work:
+        work = Work.pretraining(study_folder)
+        for name, value in work.environment().items():
+            monkeypatch.setenv(name, value)
+        for folder in ("raw", "pre", "res"):
+            (work.root / folder).mkdir(parents=True, exist_ok=True)
+        return work
+
+    return of
