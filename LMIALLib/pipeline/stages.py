@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.loop.learning import HEARTBEAT
+from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.state import PipelineState, key_of
 from LMIALLib.study.maps import read_map
@@ -86,11 +89,12 @@ def run_pipeline(
 
     Returns whether the last stage is finished. Raises what a stage raises; whatever was finished stays finished.
     """
-    chosen = list(stages or STAGES)
+    chosen = list(STAGES if stages is None else stages)
     if only is not None:
-        chosen = [stage for stage in chosen if stage.name == only]
-        if not chosen:
-            raise WrongUse(f"there is no stage {only!r}.", f"There are {', '.join(s.name for s in stages or STAGES)}.")
+        names = [stage.name for stage in chosen]
+        if only not in names:
+            raise WrongUse(f"there is no stage {only!r}.", f"There are {', '.join(names)}.")
+        chosen = [chosen[names.index(only)]]
     _check(study, settings)
     state = PipelineState(settings, (PipelineState.read(study) or PipelineState(settings)).stages)
     state.write(study)
@@ -214,11 +218,11 @@ def _core_set_depends(work: Work) -> dict[str, Any]:
 
 
 def _choose(work: Work) -> Done:
-    from LMIALLib.pipeline.core_set import core_set
-
     study, settings = work.study, work.settings
     if all(len(study.current(case.name)) == case.n_slices for case in study.cases()):
         return Done("Every slice is annotated already, so nothing is chosen.", {"chosen": []})
+    from LMIALLib.pipeline.core_set import core_set
+
     found = core_set(
         study,
         budget=settings.budget,
@@ -282,7 +286,21 @@ def _finetune(work: Work) -> Done:
         cancelled=work.cancelled,
     )
     said = f"{done.model} learned from {done.read} read slices, {done.folds} folds. {done.reason}"
-    return Done(f"{said} Further queries: lmial rank STUDY --strategy bald" if done.adopted else said, asdict(done))
+    if done.adopted:
+        _ask_by_disagreement(work)
+        said += " The queue goes by the disagreement of its folds now."
+    return Done(said, asdict(done))
+
+
+def _ask_by_disagreement(work: Work) -> None:
+    """Rank the open slices with the new model, as every face shows them, by the mutual information of its folds."""
+    from LMIALLib.loop.session import LoopSettings, Session
+
+    session = Session(work.study, settings=LoopSettings(strategy="bald", seed=work.settings.seed, train=False))
+    try:
+        session.learning.wait(session.learning.request_ranking())
+    finally:
+        session.close()
 
 
 def _lesions_depends(work: Work) -> dict[str, Any]:
@@ -293,15 +311,25 @@ def _lesions_depends(work: Work) -> dict[str, Any]:
 def _lesions(work: Work) -> Done:
     from LMIALLib.study.lesions import case_lesions
 
-    model, counts = str(work.state.result("fine-tuning")["model"]), {}
-    cases = work.study.cases()
+    cases, total = work.study.cases(), 0
     for number, case in enumerate(cases):
         work.progress(number, len(cases), f"lesions of {case.name}")
-        found = case_lesions(work.study, case.name, read_map(work.study, model, case.name, "mean"), keep=True)
-        counts[case.name] = len(found.lesions)
-    return Done(
-        f"{sum(counts.values())} changed lesions in {len(cases)} cases: lmial lesions STUDY", {"lesions": counts}
-    )
+        total += len(case_lesions(work.study, case.name, _opinion(work, case.name), keep=True).lesions)
+    return Done(f"{total} changed lesions in {len(cases)} cases; see them: lmial lesions STUDY", {"lesions": total})
+
+
+def _opinion(work: Work, case: str) -> np.ndarray | None:
+    """Probability of change (k, j, i) where nobody read: nnU-Net's if it is in use, else the teacher's, NaN where it
+    said nothing."""
+    tuned = work.state.result("fine-tuning")
+    if tuned["adopted"]:
+        return read_map(work.study, str(tuned["model"]), case, "mean")
+    pseudo = read_pseudo(work.study, work.state.result("teacher")["teacher"], case)
+    if pseudo is None:
+        return None
+    probability = pseudo.probability.copy()
+    np.moveaxis(probability, work.study.case(case).axis, 0)[~pseudo.done] = np.nan
+    return probability
 
 
 STAGES = (

@@ -60,10 +60,15 @@ def channels(pair: Pair) -> np.ndarray:
 
 def stacked_grid(grid: Grid, axis: int) -> Grid:
     """The grid of a volume (k, j, i) whose array axis ``axis`` was moved to the front: the same points in space."""
-    order = [2 - other for other in (2, 1, 0) if other != axis] + [2 - axis]
-    size, spacing = ([values[one] for one in order] for values in (grid.size, grid.spacing))
-    direction = np.array(grid.direction).reshape(3, 3)[:, order]
-    return replace(grid, size=tuple(size), spacing=tuple(spacing), direction=tuple(direction.ravel().tolist()))
+    i, j, k = [2 - other for other in (2, 1, 0) if other != axis] + [2 - axis]
+    direction = np.array(grid.direction).reshape(3, 3)[:, [i, j, k]]
+    size, spacing = grid.size, grid.spacing
+    return replace(
+        grid,
+        size=(size[i], size[j], size[k]),
+        spacing=(spacing[i], spacing[j], spacing[k]),
+        direction=tuple(direction.ravel().tolist()),
+    )
 
 
 def write_dataset(

@@ -33,6 +33,8 @@ class LMIALTrainer(nnUNetTrainer):
         tell: hears (iterations done, in all, figures).
     """
 
+    current_epoch: int
+    _best_ema: Any
     seed = 0
     root: Path
     tell: Callable[..., None] = staticmethod(lambda done, total, **figures: None)
