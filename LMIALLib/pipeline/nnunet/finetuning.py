@@ -70,6 +70,8 @@ def finetune(
     Raises BadInput where nothing was pretrained or read, change was read in fewer than two subjects, and as
     ``pretrain`` does.
     """
+    if study.read_only:
+        raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
     settings = settings or NnunetSettings(learning_rate=FINETUNING_RATE)
     weights = pretrained_weights(study, settings.config)
     if not weights.is_file():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from LMIALLib.files import sha256_of
-from LMIALLib.pipeline.pseudo import pseudo_folder, read_pseudo
+from LMIALLib.pipeline.pseudo import RECORD, pseudo_folder, read_pseudo
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
@@ -58,13 +59,11 @@ class PseudoLabels:
 
     def key(self, case: Case) -> str | None:
         """The digests of the stored opinions, or None where the teacher said nothing of any slice."""
-        pseudo = read_pseudo(self.study, self.teacher, case.name)
-        if pseudo is None or not pseudo.done.any():
-            return None
         folder = pseudo_folder(self.study, self.teacher, case.name)
-        digests = [sha256_of(folder / f"{name}.nrrd") for name in ("probability", "confidence")]
-        done = ",".join(str(number) for number in np.flatnonzero(pseudo.done))
-        return f"{self.teacher} {self.above} {' '.join(digests)} {done}"
+        if not (folder / RECORD).is_file() or not json.loads((folder / RECORD).read_text(encoding="utf-8"))["done"]:
+            return None
+        digests = [sha256_of(folder / name) for name in (RECORD, "probability.nrrd", "confidence.nrrd")]
+        return f"{self.teacher} {self.above} {' '.join(digests)}"
 
     def labels(self, case: Case) -> CaseLabels:
         """Change where the probability is 0.5 or more; slices that the teacher failed on or left out are ignored."""

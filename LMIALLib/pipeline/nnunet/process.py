@@ -38,7 +38,8 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
     from LMIALLib.pipeline.nnunet.training import train
 
     device, results = torch.device(chosen_device(request["device"])), []
-    workers = int(request["workers"]) if device.type != "cpu" else 0
+    at_once = min(int(request["workers"]), os.cpu_count() or 1)
+    feeding = at_once if device.type != "cpu" else 0  # on a CPU they would take the cores that train
     for step in request["steps"]:
         work = _work(study_folder, step["data"])
         what = step["do"]
@@ -62,7 +63,7 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
                 step["of_training"],
                 weights=weights,
                 device=device,
-                workers=workers,
+                workers=feeding,
                 progress=progress,
             )
             results.append(done)
@@ -84,6 +85,7 @@ def main(arguments: list[str]) -> int:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no event
     request = decode(sys.stdin.buffer.readline())
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the worker; read when torch is imported
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(5)

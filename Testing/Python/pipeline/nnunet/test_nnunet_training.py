@@ -135,6 +135,11 @@ def test_a_pickle_that_was_exchanged_is_refused_and_never_read(
         with pytest.raises(BadInput, match=f"{file.name} is not the file that nnU-Net wrote"):
             go_on(weights)
         file.write_bytes(original)
+    forged = work.preprocessed / "lmial_2d" / "c0000.pkl"
+    forged.write_bytes(pickle.dumps(Bomb(mark)))
+    note(work.root, [forged])
+    with pytest.raises(BadInput, match=r"c0000\.pkl is not the file that nnU-Net wrote"):
+        go_on(None)
     assert not mark.exists()
 
 
