@@ -23,6 +23,7 @@ from LMIALLib.study.annotations import NewAnnotation
 from LMIALLib.study.store import Study
 from LMIALLib.study.truth import read_truth, write_truth
 from LMIALLib.worker.transport import SubprocessTransport
+from Testing.conftest import leave_out
 
 MISSING = "nnunetv2 is not installed: pip install '.[nnunet]'"
 STACK = (10, 40, 44)
@@ -105,7 +106,7 @@ def study_folder(made_study: Path, tmp_path: Path) -> Path:
 def nnunet() -> None:
     """Skips where the extra is not installed."""
     if importlib.util.find_spec("nnunetv2") is None:
-        pytest.skip(MISSING)
+        leave_out(MISSING)
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def pair_maker() -> Callable[..., tuple[Pair, np.ndarray]]:
 def pretrained_study(made_study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pretrained]:
     """The study after a pretraining that nothing disturbed. Never change it: ask for ``pretrained_folder``."""
     if importlib.util.find_spec("nnunetv2") is None:
-        pytest.skip(MISSING)
+        leave_out(MISSING)
     folder = Path(shutil.copytree(made_study, tmp_path_factory.mktemp("pretrained") / "study"))
     with Study.open(folder, reader="setup") as study:
         return folder, pretrain(study, "tests", settings=TINY)
