@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -84,7 +85,7 @@ def write_dataset(
 
     Args:
         study: an open study.
-        work: where to; what came of another data set of that name is removed first.
+        work: where to; what came of another data set of that name goes, once the new one proved usable.
         source: labels; cases without any are left out.
         split: makes the splits that nnU-Net is given.
 
@@ -95,24 +96,34 @@ def write_dataset(
     whole = [VERSION, [(case.name, case.subject, case.split, case.digest, keys[case.name]) for case in chosen]]
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
     record = read_record(work.raw)
+    place = work.raw
     if record is None or record["key"] != key:
-        for folder in (work.raw, work.preprocessed, work.results):
-            (folder / RECORD).unlink(missing_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
+        place = work.raw.with_name(f".new-{work.number}")
+        shutil.rmtree(place, ignore_errors=True)
         with disk_errors("writing the data set of nnU-Net"):
-            record = _written(study, work, source, chosen, key, progress, cancelled)
+            record = _written(study, place, source, chosen, key, progress, cancelled)
     members = tuple(Member(**{name: one[name] for name in Member.__annotations__}) for one in record["cases"])
     if not members:
         raise _nothing(record["left_out"])
     splits = split(members)
-    with written_whole(work.raw / "splits_final.json") as temporary:
+    with written_whole(place / "splits_final.json") as temporary:
         temporary.write_text(json.dumps(splits, indent=1), encoding="utf-8")
+    if place != work.raw:
+        _put_in_place(work, place)
     return Dataset(key, members, tuple(splits), record["left_out"])
+
+
+def _put_in_place(work: Work, place: Path) -> None:
+    """Let a data set that can be used take the place of the one before, whose plan and trainings go."""
+    for folder in (work.preprocessed, work.results, work.raw):
+        (folder / RECORD).unlink(missing_ok=True)  # without it a folder counts as not made
+        shutil.rmtree(folder, ignore_errors=True)
+    os.replace(place, work.raw)
 
 
 def _written(
     study: Study,
-    work: Work,
+    place: Path,
     source: LabelSource,
     chosen: Sequence[Case],
     key: str,
@@ -120,7 +131,7 @@ def _written(
     cancelled: Callable[[], bool],
 ) -> dict[str, Any]:
     for folder in ("imagesTr", "labelsTr"):
-        (work.raw / folder).mkdir(parents=True, exist_ok=True)
+        (place / folder).mkdir(parents=True)
     cases, left_out = [], {}
     for number, case in enumerate(chosen):
         if cancelled():
@@ -132,14 +143,14 @@ def _written(
             continue
         labels = source.labels(case)
         member = Member(f"c{number:04d}", case.name, case.subject, case.split, bool((labels.values == CHANGE).any()))
-        _write_case(work.raw, member.id, pair, labels)
+        _write_case(place, member.id, pair, labels)
         marked = set(labels.read) | set(labels.pseudo)
         ignored = [k for k in range(case.n_slices) if k not in marked]
         told = {"read": list(labels.read), "pseudo": list(labels.pseudo), "ignored": ignored}
         cases.append({**asdict(member), "pair": case.digest, **told})
-    _write_json(work.raw, cases)
+    _write_json(place, cases)
     record = {"key": key, "cases": cases, "left_out": left_out}
-    write_record(work.raw, record)
+    write_record(place, record)
     return record
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput, WrongUse
@@ -16,6 +17,7 @@ from LMIALLib.pipeline.nnunet.pretraining import pretrain, pretrained_weights
 from LMIALLib.pipeline.nnunet.process import NO_MEMORY, _told, run_steps
 from LMIALLib.pipeline.nnunet.running import check_installed, sentence
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
+from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
 from LMIALLib.study.annotations import NewAnnotation
 from LMIALLib.study.store import Study
 
@@ -74,6 +76,38 @@ def test_a_study_without_pseudo_labels_is_refused_before_anything_runs(
     with Study.open(study_folder, reader="tests") as study, pytest.raises(BadInput, match="no case has labels"):
         pretrain(study, "nobody", settings=tiny)
     assert not Work.pretraining(study_folder).preprocessed.exists()
+
+
+def test_a_data_set_that_cannot_be_used_takes_nothing_away(
+    study_folder: Path, tiny: NnunetSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from LMIALLib.pipeline.nnunet import pretraining
+    from LMIALLib.pipeline.nnunet.places import read_record
+
+    class Ran(Exception):
+        pass
+
+    def ran(*words: object, **options: object) -> None:
+        raise Ran
+
+    monkeypatch.setattr(pretraining, "run", ran)
+    work = Work.pretraining(study_folder)
+    with Study.open(study_folder, reader="tests") as study:
+        with pytest.raises(Ran):
+            pretrain(study, "tests", settings=tiny)
+        weights = pretrained_weights(study, "2d")
+        weights.parent.mkdir(parents=True)
+        weights.write_bytes(b"days of work")
+        before = read_record(work.raw)
+        silent = Pseudo(
+            *(np.zeros(study.case("c1").grid.shape, np.float32) for _ in range(2)), np.ones(10, bool), {}, {}
+        )
+        write_pseudo(study, "silent", "c1", silent)
+        write_pseudo(study, "silent", "d1", silent)
+        for teacher, words in (("nobody", "no case has labels"), ("silent", "no change in any subject")):
+            with pytest.raises(BadInput, match=words):
+                pretrain(study, teacher, settings=tiny)
+        assert weights.read_bytes() == b"days of work" and read_record(work.raw) == before
 
 
 @pytest.mark.parametrize("wrong", [{"config": "4d"}, {"epochs": 0}, {"folds": 1}, {"workers": -1}])

@@ -15,7 +15,9 @@ import pytest
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.settings import PipelineSettings
-from LMIALLib.pipeline.stages import STAGES, Answer, Done, Stage, Work, run_pipeline
+from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
+from LMIALLib.pipeline.stage_table import STAGES
+from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.study.annotations import NewAnnotation
 from LMIALLib.study.store import Study
@@ -63,7 +65,8 @@ def test_a_kill_in_a_stage_costs_that_stage_alone(study_folder: Path) -> None:
         from pathlib import Path
         from LMIALLib.pipeline.nnunet import running
         from LMIALLib.pipeline.settings import PipelineSettings
-        from LMIALLib.pipeline.stages import Done, Stage, run_pipeline
+        from LMIALLib.pipeline.stage import Done, Stage
+        from LMIALLib.pipeline.stages import run_pipeline
         from LMIALLib.study.store import Study
 
         running.check_installed = lambda: None
