@@ -6,6 +6,7 @@ Everything in it can be made again. Names are short, because nnU-Net nests deep 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Work:
             "nnUNet_preprocessed": str(self.root / "pre"),
             "nnUNet_results": str(self.root / "res"),
             "nnUNet_n_proc_DA": "1",
-            "nnUNet_def_n_proc": "1",
+            "nnUNet_def_n_proc": str(os.cpu_count() or 1),
             "nnUNet_compile": "f",
         }
 

@@ -19,8 +19,7 @@ class NnunetSettings:
     Args:
         config: "2d" (slice by slice) or "3d_fullres".
         epochs: of one training; nnU-Net's own number is 1000, which is days on a GPU.
-        iterations: batches in an epoch; nnU-Net's own number.
-        validation: batches on the subjects held out, after each epoch.
+        iterations: batches in an epoch; nnU-Net's own number. A tenth as many on subjects held out follow.
         folds: trainings that make the ensemble of the fine-tuning, fewer where there are fewer subjects.
         learning_rate: at the first epoch; nnU-Net's is 0.01.
         seed: of weights, batches and augmentation; on a CPU with no worker the same seed gives the same weights.
@@ -32,7 +31,6 @@ class NnunetSettings:
     config: str = "3d_fullres"
     epochs: int = 250
     iterations: int = 250
-    validation: int = 25
     folds: int = 5
     learning_rate: float = 1e-2
     seed: int = 0
@@ -46,7 +44,6 @@ class NnunetSettings:
         for name, value, least in (
             ("epochs", self.epochs, 1),
             ("iterations", self.iterations, 1),
-            ("validation", self.validation, 1),
             ("folds", self.folds, 2),
             ("seed", self.seed, 0),
             ("workers", self.workers, 0),
@@ -61,5 +58,5 @@ class NnunetSettings:
     @property
     def of_training(self) -> dict[str, Any]:
         """What a finished or half-finished training depends on, beside its data and plan; JSON-ready."""
-        names = ("epochs", "iterations", "validation", "learning_rate", "seed")
+        names = ("epochs", "iterations", "learning_rate", "seed")
         return {name: getattr(self, name) for name in names}

@@ -88,6 +88,6 @@ def _trainer(work: Work, config: str, fold: int, of_training: dict[str, Any], de
     trainer.seed = int(of_training["seed"])
     trainer.num_epochs = int(of_training["epochs"])
     trainer.num_iterations_per_epoch = int(of_training["iterations"])
-    trainer.num_val_iterations_per_epoch = int(of_training["validation"])
+    trainer.num_val_iterations_per_epoch = max(1, int(of_training["iterations"]) // 10)
     trainer.initial_lr = float(of_training["learning_rate"])
     return trainer

@@ -61,7 +61,7 @@ def test_nnunet_learns_from_pseudo_labels_and_its_loss_falls(pretrained_study: t
 def test_three_dimensions_are_planned_and_trained_as_well(
     study_folder: Path, tiny: NnunetSettings, nnunet: None, environment: Callable
 ) -> None:
-    settings = replace(tiny, config="3d_fullres", epochs=1, iterations=2, validation=1)
+    settings = replace(tiny, config="3d_fullres", epochs=1, iterations=2)
     work = environment(study_folder)
     with Study.open(study_folder, reader="tests") as study:
         source = PseudoLabels(study, "tests")
