@@ -84,12 +84,17 @@ class LMIALTrainer(nnUNetTrainer):
         self._tell()
 
     def save_checkpoint(self, filename: str) -> None:
-        """nnU-Net's checkpoint, whole or not at all, known by its digest, and without numpy objects in it."""
+        """nnU-Net's checkpoint, whole or not at all, known by its digest, and without numpy objects in it.
+
+        The one of the best epoch is not written: nothing here reads it.
+        """
+        file = Path(filename)
+        if file.name == "checkpoint_best.pth":
+            return
         logged = self.logger.local_logger.my_fantastic_logging
         for values in logged.values():
             values[:] = [_plain(value) for value in values]
         self._best_ema = _plain(self._best_ema)
-        file = Path(filename)
         temporary = file.with_name(f".{file.name}")
         super().save_checkpoint(str(temporary))
         put_in_place(self.root, temporary, file)
