@@ -112,14 +112,14 @@ class Predictor:
         )
 
     def probabilities(self, pair: Pair) -> Sequence[np.ndarray]:
-        """Probability of change by each network, float32 (slices, rows, columns)."""
-        image = channels(pair)
+        """Probability of change by each network, float32 (slices, rows, columns), 0 outside the brain region."""
+        image, inside = channels(pair), pair.stack(pair.mask)
         spacing = [pair.slice_spacing, *pair.in_plane_spacing]
         found = []
         for weights in self._folds:
             self._predictor.list_of_parameters = [weights]
             _, by_class = self._predictor.predict_single_npy_array(image, {"spacing": spacing}, None, None, True)
-            found.append(np.asarray(by_class[1], dtype=np.float32))
+            found.append(np.where(inside, by_class[1], 0.0).astype(np.float32))
         return found
 
 
@@ -162,7 +162,7 @@ def predict(
             if pair.mask.any():
                 probabilities = predictor.probabilities(pair)
                 for probability in probabilities:
-                    sums.add(np.where(sums.mask, probability, 0.0).astype(np.float32))
+                    sums.add(probability)
                 judged = _judged(study, work, by_name.get(case.name), ensemble.told["splits"], probabilities, teacher)
             maps = {name: pair.unstack(getattr(sums, name)) for name in _MAPS}
             write_maps(study, model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
