@@ -80,19 +80,15 @@ def pipeline(
     from LMIALLib.pipeline.state import PipelineState
 
     if reader not in (None, "truth"):
-        raise WrongUse(
-            f"--reader {reader} is unknown; a simulated one is called truth.", "A person: lmial annotate STUDY"
-        )
+        raise WrongUse(f"--reader {reader} is unknown; the simulated one is called truth.")
     given = {**nnunet_options(locals()), "opinions_above": above}
     given |= {"teacher": teacher, "budget": budget, "embedding": embedding, "distance": distance}
     told: list[dict[str, str]] = []
     with study_at(study, read_only=False) as opened, sentences("pipeline") as follow:
         before = PipelineState.read(opened)
         if before is not None and before.stages and not (resume or stage):
-            raise WrongUse(
-                f"the pipeline of {study} was begun before.", "Go on: --resume. One stage anew: --stage NAME."
-            )
-        settings = (before.settings if before else PipelineSettings()).changed(given)
+            raise WrongUse(f"the pipeline of {study} was begun before.", "Go on: --resume. One stage: --stage NAME.")
+        settings = (before.settings if before and before.stages else PipelineSettings()).changed(given)
 
         def say(name: str, sentence: str) -> None:
             words = sentence.replace("STUDY", quote(str(study)))

@@ -45,15 +45,8 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
         what = step["do"]
         if what == "plan":
             plans_of = _work(study_folder, step["plans_of"]) if step["plans_of"] else None
-            told = plan(
-                work,
-                step["config"],
-                tiny=step["tiny"],
-                plans_of=plans_of,
-                workers=int(request["workers"]),
-                progress=progress,
-            )
-            results.append(told)
+            options = {"tiny": step["tiny"], "workers": at_once}
+            results.append(plan(work, step["config"], plans_of=plans_of, progress=progress, **options))
         elif what == "train":
             weights = Path(step["weights"]) if step["weights"] else None
             done = train(
