@@ -25,8 +25,9 @@ $(BIN)/.installed: pyproject.toml | check-python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[browser]"
 	@touch $@
 
+# nnU-Net's dependencies would otherwise bring another torch
 $(BIN)/.installed-test: $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]" "$(TORCH)"
 	@touch $@
 
 install: $(BIN)/.installed

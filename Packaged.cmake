@@ -185,6 +185,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/messages.py
   LMIALLib/worker/process.py
   LMIALLib/worker/progress.py
+  LMIALLib/worker/stored_evidence.py
   LMIALLib/worker/study_cases.py
   LMIALLib/worker/training_job.py
   LMIALLib/worker/transport.py

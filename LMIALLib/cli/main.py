@@ -14,6 +14,8 @@ from LMIALLib.cli import (
     importing,
     lesions,
     making,
+    nnunet,
+    pipeline,
     reading,
     simulating,
     strategies,
@@ -54,6 +56,8 @@ cohorts.register(app)
 simulating.register(app)
 teaching.register(app)
 core_set.register(app)
+nnunet.register(app)
+pipeline.register(app)
 
 
 def main() -> None:

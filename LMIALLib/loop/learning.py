@@ -18,6 +18,7 @@ from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
 from LMIALLib.study.labels import UNREAD
+from LMIALLib.study.models import goes_by_stored_maps
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
@@ -115,6 +116,11 @@ class Learning:
         in_use = self.study.model_in_use()
         if in_use is None:
             raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+        if goes_by_stored_maps(in_use.id):
+            raise WrongUse(
+                f"The model in use, {in_use.id}, does not learn between answers.",
+                "It learns from all of them at once: lmial pipeline STUDY --stage fine-tuning",
+            )
         self._train_again = False
         self.training = self.worker.submit(
             "finetune",
@@ -128,7 +134,13 @@ class Learning:
         )
 
     def train_when_possible(self) -> None:
-        """``request_training`` after a save: what was saved stays saved, so a failure is told in ``trouble`` only."""
+        """``request_training`` after a save: what was saved stays saved, so a failure is told in ``trouble`` only.
+
+        Nothing is trained where the model in use goes by stored maps.
+        """
+        in_use = self.study.model_in_use()
+        if in_use is not None and goes_by_stored_maps(in_use.id):
+            return
         try:
             self.request_training()
             self.trouble = ""

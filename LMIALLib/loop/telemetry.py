@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
+from LMIALLib.study.models import goes_by_stored_maps
 from LMIALLib.study.store import Study
 
 COMMITTEE = 5
@@ -14,7 +15,11 @@ def committee_of(study: Study) -> list[str]:
     in_use = study.model_in_use()
     if in_use is None:
         return []
-    others = [model.id for model in reversed(study.models()) if model.adopted and model.id != in_use.id]
+    others = [
+        model.id
+        for model in reversed(study.models())
+        if model.adopted and model.id != in_use.id and not goes_by_stored_maps(model.id)
+    ]
     return [in_use.id, *others][:COMMITTEE]
 
 

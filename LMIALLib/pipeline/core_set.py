@@ -30,6 +30,7 @@ from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.queries.pool import CaseScores
 from LMIALLib.queries.ranking import Query, Ranking, rank, score_case
 from LMIALLib.queries.strategies import strategy
+from LMIALLib.study.models import goes_by_stored_maps
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 
@@ -207,12 +208,15 @@ def _scored(
 
 
 def _checked(study: Study) -> Model:
-    """The model in use, once the study is one that a core-set can be chosen from."""
+    """The newest model in use that looks at slices itself, once a core-set can be chosen from the study."""
     if study.read_only:
         raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
     if not study.cases():
         raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
     model = study.model_in_use()
+    if model is not None and goes_by_stored_maps(model.id):
+        own = [one for one in study.models() if one.adopted and not goes_by_stored_maps(one.id)]
+        model = own[-1] if own else None
     if model is None:
         raise LMIALError("This study has no model.", "See: lmial check STUDY.")
     return model

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import disk_errors
+from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.study.names import checked_file_name
 from LMIALLib.study.store import Study
+
+RECORD = "made_by.json"
+"""Beside the maps: the conditions under which they were made, and a digest of each."""
 
 
 def map_folder(study: Study, model: str, case: str) -> Path:
@@ -37,7 +40,7 @@ def suggested_map(study: Study, case: str) -> np.ndarray | None:
 
 
 def write_maps(study: Study, model: str, case: str, maps: Mapping[str, np.ndarray], made_by: Mapping[str, Any]) -> None:
-    """Write maps (k, j, i) on the pair's grid, and beside them ``made_by.json``: conditions and a digest of each."""
+    """Write maps (k, j, i) on the pair's grid, and beside them their record."""
     from LMIALLib.pairs.storage import write_nrrd
 
     folder, grid = map_folder(study, model, case), study.case(case).grid
@@ -49,5 +52,31 @@ def write_maps(study: Study, model: str, case: str, maps: Mapping[str, np.ndarra
             digests[measure] = hashlib.sha256(values.tobytes()).hexdigest()
             with written_whole(folder / f"{checked_file_name(measure, 'measure')}.nrrd") as temporary:
                 write_nrrd(temporary, values, grid)
-        with written_whole(folder / "made_by.json") as temporary:
+        with written_whole(folder / RECORD) as temporary:
             temporary.write_text(json.dumps({**made_by, "sha256": digests}, indent=1), encoding="utf-8")
+
+
+def add_map(study: Study, model: str, case: str, measure: str, volume: np.ndarray) -> None:
+    """Write one more map (k, j, i) beside those that ``write_maps`` left, whose record stays and names it as well."""
+    from LMIALLib.pairs.storage import write_nrrd
+
+    made_by = read_made_by(study, model, case)
+    assert made_by is not None  # its maps were just read
+    folder, values = map_folder(study, model, case), np.ascontiguousarray(volume, dtype=np.float32)
+    with disk_errors(f"writing the maps of {case}"):
+        with written_whole(folder / f"{checked_file_name(measure, 'measure')}.nrrd") as temporary:
+            write_nrrd(temporary, values, study.case(case).grid)
+        made_by["sha256"][measure] = hashlib.sha256(values.tobytes()).hexdigest()
+        with written_whole(folder / RECORD) as temporary:
+            temporary.write_text(json.dumps(made_by, indent=1), encoding="utf-8")
+
+
+def read_made_by(study: Study, model: str, case: str) -> dict[str, Any] | None:
+    """Under which conditions the maps of a model and case were made, or None where they were not, or were deleted."""
+    file = map_folder(study, model, case) / RECORD
+    if not file.is_file():
+        return None
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise BadInput(f"{file} is broken.", f"Delete the folder {file.parent}; its maps can be made again.") from error

@@ -15,6 +15,14 @@ from LMIALLib.study.clock import now
 from LMIALLib.study.names import LONGEST_MODEL_ID, checked_file_name
 from LMIALLib.study.targets import Targets
 
+STORED = "nnunet-"
+"""How ids begin of models that the worker cannot run: another process made their maps, which a ranking reads."""
+
+
+def goes_by_stored_maps(id: str) -> bool:  # noqa: A002 - the word of the house
+    """Whether a model is known to the worker by its stored maps alone."""
+    return id.startswith(STORED)
+
 
 @dataclass(frozen=True)
 class Model:

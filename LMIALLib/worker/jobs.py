@@ -7,7 +7,7 @@ it will record. Torch is imported only by the jobs that need it, so that ``prepa
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,10 @@ from LMIALLib.worker.training_job import finetune_job
 if TYPE_CHECKING:
     from LMIALLib.network.prediction import Prediction
     from LMIALLib.pairs.pair import Pair
+    from LMIALLib.queries.pool import CaseMaps
+    from LMIALLib.queries.strategies import Strategy
     from LMIALLib.study.store import Study
+    from LMIALLib.worker.study_cases import StudyCases
 
 PASSES = 10
 """Stochastic passes of strategies that need them (T of the published comparisons)."""
@@ -86,36 +89,21 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
     passes, threads, device, count, random_share, spacing_mm, batch, write_maps; for strategies that need them committee
     (ids of models, the one in use first), annotations_upto (answers that a score may be learned from), reading_time
     (base, per_mm). Returns the ranking, the scores of every slice, and the conditions under which they were computed.
+    A model that goes by stored maps is not computed: its maps are read.
     """
-    from LMIALLib.network.evidence import case_evidence
     from LMIALLib.queries.ranking import rank, score_case, uncertainty_map
-    from LMIALLib.queries.reading_time import ReadingTime
     from LMIALLib.queries.strategies import strategy as strategy_named
-    from LMIALLib.study.maps import write_maps
+    from LMIALLib.study.maps import add_map, write_maps
+    from LMIALLib.study.models import goes_by_stored_maps
     from LMIALLib.study.store import Study
     from LMIALLib.worker.study_cases import StudyCases
 
     chosen = strategy_named(request["strategy"])
-    told: dict[str, Any] = {}
-    if "members" in chosen.needs:
-        told["committee"] = list(dict.fromkeys([request["model"], *request.get("committee", ())]))
-    if "seconds" in chosen.needs:
-        told["reading_time"] = request.get("reading_time") or asdict(ReadingTime())
+    stored = goes_by_stored_maps(request["model"])
     scored, pairs, conditions = [], {}, {}
     with Study.open(study_folder, read_only=True) as study:
-        loaded = [_network(study, model) for model in told.get("committee", [request["model"]])]
-        digests = [info.digest for _, info in loaded]
-        if "committee" in told:
-            told["committee_digests"] = digests
         cases = StudyCases(study, request, with_targets="loss-prediction" in chosen.needs)
-        evidence = case_evidence(
-            [network for network, _ in loaded],
-            cases,
-            chosen.needs,
-            passes=int(request.get("passes") or PASSES),
-            reading_time=ReadingTime(**told["reading_time"]) if "reading_time" in told else None,
-            **_options(request, progress),
-        )
+        told, evidence = _evidence(study, request, chosen, cases, progress)
         for position, wanted in enumerate(request["cases"]):
             progress("rank", position, len(request["cases"]), case=wanted["name"])
             maps, prediction = next(evidence)
@@ -123,9 +111,13 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
             conditions = _conditions(prediction)
             pair = cases[position].pair
             pairs[wanted["name"]] = {"number": wanted["pair"], "digest": pair.digest()}
-            if request.get("write_maps", True):
-                shown = {"mean": prediction.mean, chosen.name: uncertainty_map(maps, chosen)}
-                on_grid = {name: pair.unstack(stack) for name, stack in shown.items()}
+            if not request.get("write_maps", True):
+                continue
+            shown = pair.unstack(uncertainty_map(maps, chosen))
+            if stored:
+                add_map(study, request["model"], wanted["name"], chosen.name, shown)
+            else:
+                on_grid = {"mean": pair.unstack(prediction.mean), chosen.name: shown}
                 write_maps(study, request["model"], wanted["name"], on_grid, conditions)
     options: dict[str, Any] = {
         key: request[key] for key in ("count", "random_share", "spacing_mm", "batch") if key in request
@@ -135,9 +127,42 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
     conditions |= {"pairs": pairs, "model": request["model"], "strategy": chosen.name, "seed": int(request["seed"])}
     return {
         "ranking": ranking.to_dict(),
-        "conditions": conditions | told | {"model_digest": digests[0]},
+        "conditions": conditions | told,
         "annotations_upto": int(request.get("annotations_upto", 0)),
     }
+
+
+def _evidence(
+    study: Study, request: dict[str, Any], chosen: Strategy, cases: StudyCases, progress: Progress
+) -> tuple[dict[str, Any], Iterator[tuple[CaseMaps, Prediction]]]:
+    """What the ranking goes by, case by case, and what its conditions tell of models and reading time."""
+    from LMIALLib.network.evidence import case_evidence
+    from LMIALLib.queries.reading_time import ReadingTime
+    from LMIALLib.study.models import goes_by_stored_maps
+    from LMIALLib.worker.stored_evidence import stored_evidence
+
+    told: dict[str, Any] = {}
+    if "seconds" in chosen.needs:
+        told["reading_time"] = request.get("reading_time") or asdict(ReadingTime())
+    reading_time = ReadingTime(**told["reading_time"]) if "reading_time" in told else None
+    if goes_by_stored_maps(request["model"]):
+        told["model_digest"] = study.model(request["model"]).digest
+        return told, stored_evidence(study, request["model"], cases, chosen.needs, reading_time=reading_time)
+    if "members" in chosen.needs:
+        told["committee"] = list(dict.fromkeys([request["model"], *request.get("committee", ())]))
+    loaded = [_network(study, model) for model in told.get("committee", [request["model"]])]
+    digests = [info.digest for _, info in loaded]
+    if "committee" in told:
+        told["committee_digests"] = digests
+    evidence = case_evidence(
+        [network for network, _ in loaded],
+        cases,
+        chosen.needs,
+        passes=int(request.get("passes") or PASSES),
+        reading_time=reading_time,
+        **_options(request, progress),
+    )
+    return told | {"model_digest": digests[0]}, evidence
 
 
 def export_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:

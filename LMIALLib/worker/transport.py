@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -44,26 +46,36 @@ def worker_python() -> str:
 
 
 class SubprocessTransport:
-    """The worker as a child process of plain Python, read by two daemon threads."""
+    """The worker as a child process of plain Python, read by two daemon threads.
 
-    def __init__(self) -> None:
+    Args:
+        module: what is run, with the study's folder as its argument.
+        environment: variables that the process has beside those of this one.
+        alone: with a process group of its own, which ends with it: for work that starts processes itself.
+    """
+
+    def __init__(
+        self, module: str = "LMIALLib.worker", environment: Mapping[str, str] | None = None, *, alone: bool = False
+    ) -> None:
+        self._module, self._environment, self._alone = module, dict(environment or {}), alone
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._errors: deque[str] = deque(maxlen=40)
         self._readers: list[threading.Thread] = []
 
     def start(self, study_folder: Path) -> None:
-        """Start ``python -m LMIALLib.worker``; the package is found wherever this process found it."""
+        """Start ``python -m`` with the module; the package is found wherever this process found it."""
         package_parent = str(Path(__file__).resolve().parents[2])
         # PYTHONSAFEPATH: a file of the current folder must never be imported in place of a module
         environment = dict(os.environ, PYTHONIOENCODING="utf-8", PYTHONUNBUFFERED="1", PYTHONSAFEPATH="1")
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
-            [worker_python(), "-m", "LMIALLib.worker", str(study_folder)],
+            [worker_python(), "-m", self._module, str(study_folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=environment | self._environment,
+            start_new_session=self._alone,
         )
         assert self._process.stdout and self._process.stderr
         self._readers = [
@@ -104,6 +116,10 @@ class SubprocessTransport:
         """Standard error's last lines."""
         return list(self._errors)
 
+    def pid(self) -> int | None:
+        """Number of the process, None where none runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
     def close(self, seconds: float) -> None:
         """Close standard input, wait, then kill."""
         if self._process is None:
@@ -116,4 +132,7 @@ class SubprocessTransport:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._alone and hasattr(os, "killpg"):
+            with contextlib.suppress(OSError):  # usually nobody is left
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process = None

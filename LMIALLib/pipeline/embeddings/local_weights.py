@@ -8,6 +8,7 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.files import sha256_of
+from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """Endings of files that can run code when they are loaded."""
@@ -15,6 +16,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 def quiet_transformers() -> Any:
     """The package ``transformers``, without its bars and remarks. Raises WrongUse where it is not installed."""
+    hide_broken_torchvision()
     try:
         import transformers
     except ImportError as error:

@@ -1,0 +1,117 @@
+"""The two nnU-Net stages of the pipeline as commands of their own, and the options that they share with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from shlex import quote
+from typing import Annotated, Any
+
+import typer
+
+from LMIALLib.cli.console import ERR, OUT, document, guarded
+from LMIALLib.cli.opening import study_at
+from LMIALLib.cli.studies import Json, StudyFolder
+
+Config = Annotated[str | None, typer.Option("--config", metavar="2d|3d_fullres", help="What nnU-Net sees at once.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Of each training; 250.")]
+Iterations = Annotated[int | None, typer.Option("--iterations", metavar="N", help="Batches in an epoch; 250.")]
+Folds = Annotated[int | None, typer.Option("--folds", metavar="N", help="Trainings of the ensemble; 5.")]
+Device = Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda", help="Where to compute.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Processes that prepare cases, and batches for a GPU; 4.")
+]
+Tiny = Annotated[bool | None, typer.Option("--tiny", help="Shrink patch and network, to try things on.")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="S", help="Of everything that is drawn.")]
+Above = Annotated[
+    float | None,
+    typer.Option("--opinions-above", metavar="C", help="Learn also from pseudo-labels at least so confident, 0 to 1."),
+]
+Teacher = Annotated[str, typer.Option("--teacher", metavar="ID", help="Whose pseudo-labels; a folder in STUDY/pseudo.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    group = typer.Typer(no_args_is_help=True, help="Train nnU-Net on a study.")
+    group.command()(guarded(pretrain))
+    group.command()(guarded(finetune))
+    app.add_typer(group, name="nnunet")
+
+
+def pretrain(
+    study: StudyFolder,
+    teacher: Teacher,
+    above: Above = None,
+    config: Config = None,
+    epochs: Epochs = None,
+    iterations: Iterations = None,
+    seed: Seed = None,
+    device: Device = None,
+    workers: Workers = None,
+    tiny: Tiny = None,
+    as_json: Json = False,
+) -> None:
+    """Let nnU-Net plan itself for a study and learn from a teacher's pseudo-labels; repeated it goes on."""
+    from LMIALLib.pipeline.nnunet.pretraining import pretrain as run
+    from LMIALLib.pipeline.settings import PipelineSettings
+
+    settings = PipelineSettings().changed(nnunet_options(locals()))
+    with study_at(study, read_only=False) as opened, sentences("pretraining") as follow:
+        done = run(opened, teacher, settings=settings.pretraining, above=above or 0.0, progress=follow)
+    if as_json:
+        document(asdict(done))
+        return
+    OUT.print(f"Learned from {done.cases[0]} cases, {done.cases[1]} held out: {done.plan}", markup=False)
+    OUT.print(f"Loss {done.losses[0]:.3f} to {done.losses[-1]:.3f} in {len(done.losses)} epochs.")
+    OUT.print(f"Next: lmial annotate {quote(str(study))}")
+
+
+def finetune(
+    study: StudyFolder,
+    teacher: Teacher,
+    above: Above = None,
+    config: Config = None,
+    epochs: Epochs = None,
+    iterations: Iterations = None,
+    folds: Folds = None,
+    seed: Seed = None,
+    device: Device = None,
+    workers: Workers = None,
+    tiny: Tiny = None,
+    as_json: Json = False,
+) -> None:
+    """Fine-tune the pretrained nnU-Net on what was read; its folds together are a model of the study."""
+    from LMIALLib.pipeline.nnunet.finetuning import finetune as run
+    from LMIALLib.pipeline.settings import PipelineSettings
+
+    settings = PipelineSettings().changed(nnunet_options(locals()))
+    with study_at(study, read_only=False) as opened, sentences("fine-tuning") as follow:
+        done = run(opened, teacher=teacher, opinions_above=above, settings=settings.finetuning, progress=follow)
+    if as_json:
+        document(asdict(done))
+        return
+    OUT.print(f"{done.model}: {done.folds} folds, {done.read} read slices. {done.reason}", markup=False)
+    if done.adopted:
+        OUT.print(f"Next: lmial rank {quote(str(study))} --strategy bald")
+
+
+def nnunet_options(given: dict[str, Any]) -> dict[str, Any]:
+    """The options of a command that shape nnU-Net; None where one was not given."""
+    names = ("config", "epochs", "iterations", "folds", "seed", "device", "workers", "tiny")
+    return {name: given.get(name) for name in names}
+
+
+@contextmanager
+def sentences(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on stderr for (done, total, sentence); nothing is drawn where stderr is not a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}")
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+        task = bar.add_task(title, total=1.0, note="")
+
+        def follow(done: int, total: int, sentence: str) -> None:
+            bar.update(task, completed=done, total=max(total, 1), note=sentence)
+
+        yield follow

@@ -1,0 +1,129 @@
+"""The command pipeline: from nothing but scans to an nnU-Net that learned from a few answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from LMIALLib.cli.console import OUT, document, guarded
+from LMIALLib.cli.nnunet import (
+    Above,
+    Config,
+    Device,
+    Epochs,
+    Folds,
+    Iterations,
+    Seed,
+    Tiny,
+    Workers,
+    nnunet_options,
+    sentences,
+)
+from LMIALLib.cli.opening import study_at
+from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.errors import BadInput, WrongUse
+
+if TYPE_CHECKING:
+    from LMIALLib.study.store import Study
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands."""
+    app.command()(guarded(pipeline))
+
+
+def pipeline(
+    study: StudyFolder,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            "--teacher", metavar="default|sam:FOLDER|nninteractive:FOLDER|onnx:FILE", help="Who labels first; default."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="N|SHARE", help="Slices that a person reads: 40, or 5%.")
+    ] = None,
+    embedding: Annotated[
+        str | None,
+        typer.Option("--embedding", metavar="bundled|mae|dinov2:FOLDER", help="What tells slices apart; bundled."),
+    ] = None,
+    distance: Annotated[
+        str | None, typer.Option("--distance", metavar="cosine|euclidean", help="How far two slices are apart; cosine.")
+    ] = None,
+    stage: Annotated[
+        str | None, typer.Option("--stage", metavar="NAME", help="Only this stage, also where it is finished.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where it stopped; options not given stay as they were.")
+    ] = False,
+    reader: Annotated[
+        str | None,
+        typer.Option("--reader", metavar="truth", help="Let a simulated reader answer from the stored truth."),
+    ] = None,
+    above: Above = None,
+    config: Config = None,
+    epochs: Epochs = None,
+    iterations: Iterations = None,
+    folds: Folds = None,
+    seed: Seed = None,
+    device: Device = None,
+    workers: Workers = None,
+    tiny: Tiny = None,
+    as_json: Json = False,
+) -> None:
+    """Teacher, nnU-Net, core-set, reading, fine-tuning, lesions: whatever of it is not finished, in this order."""
+    from LMIALLib.pipeline.settings import PipelineSettings
+    from LMIALLib.pipeline.stages import run_pipeline
+    from LMIALLib.pipeline.state import PipelineState
+
+    if reader not in (None, "truth"):
+        raise WrongUse(f"--reader {reader} is unknown; the simulated one is called truth.")
+    given = {**nnunet_options(locals()), "opinions_above": above}
+    given |= {"teacher": teacher, "budget": budget, "embedding": embedding, "distance": distance}
+    told: list[dict[str, str]] = []
+    with study_at(study, read_only=False) as opened, sentences("pipeline") as follow:
+        before = PipelineState.read(opened)
+        if before is not None and before.stages and not (resume or stage):
+            raise WrongUse(f"the pipeline of {study} was begun before.", "Go on: --resume. One stage: --stage NAME.")
+        settings = (before.settings if before and before.stages else PipelineSettings()).changed(given)
+
+        def say(name: str, sentence: str) -> None:
+            words = sentence.replace("STUDY", quote(str(study)))
+            told.append({"stage": name, "sentence": words})
+            if not as_json:
+                OUT.print(f"{name}: {words}", markup=False)
+
+        finished = run_pipeline(
+            opened, settings, only=stage, answer=_from_truth if reader else None, say=say, progress=follow
+        )
+    if as_json:
+        document({"finished": finished, "stages": told})
+
+
+def _from_truth(study: Study, waiting: Sequence[tuple[str, int]]) -> None:
+    """Answer slices from the truth that is stored with their cases, through the session that a person uses."""
+    import numpy as np
+
+    from LMIALLib.evaluation.simulated_reader import ExactReader
+    from LMIALLib.loop.session import LoopSettings, Session
+    from LMIALLib.study.labels import UNREAD
+    from LMIALLib.study.truth import read_truth
+
+    stacks = {}
+    for name in sorted({case for case, _ in waiting}):
+        truth = read_truth(study, name)
+        if truth is None:
+            raise BadInput(f"{name} has no stored truth to answer from.", "Read it yourself: lmial annotate STUDY")
+        # what the truth does not cover is no change for a reader who knows nothing else
+        stacks[name] = np.moveaxis(np.where(truth == UNREAD, 0, truth), study.case(name).axis, 0)
+    session = Session(study, reader="simulated reader", settings=LoopSettings(train=False))
+    reader, wanted = ExactReader(stacks), set(waiting)
+    try:
+        for query in session.queue():
+            if (query.case, query.slice) in wanted:
+                reader.answer(session, query)
+    finally:
+        session.close()

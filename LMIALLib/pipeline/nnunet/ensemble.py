@@ -1,0 +1,229 @@
+"""The folds of a training as one file without pickles, and what they say of every case of a study together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from LMIALLib.errors import BadInput
+from LMIALLib.files import sha256_of, written_whole
+from LMIALLib.network.device import library_versions, processor_name
+from LMIALLib.network.several import Several
+from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.storage import read_nrrd
+from LMIALLib.pipeline.nnunet.dataset import channels
+from LMIALLib.pipeline.nnunet.digests import check
+from LMIALLib.pipeline.nnunet.labels import IGNORE
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, Work, read_record
+from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
+from LMIALLib.pipeline.pseudo import read_pseudo
+from LMIALLib.study.maps import read_made_by, write_maps
+from LMIALLib.study.store import Study
+from LMIALLib.worker.progress import Progress
+
+FORMAT = "nnunet-ensemble-1"
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks of one plan.
+
+    Args:
+        folds: state of each network, by name of its tensor.
+        told: plans, dataset, splits, config, mirrored (axes that prediction may mirror), same (names of one tensor).
+    """
+
+    folds: tuple[dict[str, torch.Tensor], ...]
+    told: dict[str, Any]
+
+
+def gather(work: Work, config: str, folds: int) -> str:
+    """Write the final weights of all folds into ``ensemble.safetensors``. Returns its SHA-256."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, torch.Tensor] = {}
+    same: dict[str, str] = {}
+    mirrored = None
+    for fold in range(folds):
+        file = work.fold(config, fold) / FINAL
+        check(work.root, [file])
+        stored = torch.load(file, map_location="cpu", weights_only=True)
+        first: dict[tuple[int, torch.Size], str] = {}  # the decoder names the encoder's tensors a second time
+        for name, value in stored["network_weights"].items():
+            known = first.setdefault((value.data_ptr(), value.shape), name)
+            if known == name:
+                tensors[f"{fold}/{name}"] = value.contiguous()
+            else:
+                same[name] = known
+        mirrored = stored["inference_allowed_mirroring_axes"]
+    read = {name: json.loads((work.preprocessed / file).read_text(encoding="utf-8")) for name, file in _TOLD.items()}
+    told = {**read, "config": config, "mirrored": list(mirrored or ()), "same": same}
+    with written_whole(work.root / ENSEMBLE) as temporary:
+        save_file(tensors, str(temporary), metadata={"format": FORMAT, "told": json.dumps(told, sort_keys=True)})
+    return sha256_of(work.root / ENSEMBLE)
+
+
+_TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": "splits_final.json"}
+
+
+def read_ensemble(path: Path) -> Ensemble:
+    """The inverse of ``gather``. Raises BadInput for another file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise BadInput(f"{path} holds no nnU-Net ensemble.")
+            folds: dict[int, dict[str, torch.Tensor]] = {}
+            for key in file.keys():  # noqa: SIM118 - no mapping
+                fold, _, name = key.partition("/")
+                folds.setdefault(int(fold), {})[name] = file.get_tensor(key)
+    except (OSError, SafetensorError) as error:
+        raise BadInput(f"{path} is missing or broken.", "Restore the study from a backup.") from error
+    told = json.loads(metadata["told"])
+    for tensors in folds.values():
+        tensors.update({name: tensors[known] for name, known in told["same"].items()})
+    return Ensemble(tuple(folds[fold] for fold in sorted(folds)), told)
+
+
+class Predictor:
+    """Predicts with each network of an ensemble, as nnU-Net does: sliding window, mirrored."""
+
+    def __init__(self, ensemble: Ensemble, device: torch.device) -> None:
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+        told, self._folds = ensemble.told, ensemble.folds
+        plans = PlansManager(told["plans"])
+        configuration = plans.get_configuration(told["config"])
+        heads = plans.get_label_manager(told["dataset"]).num_segmentation_heads
+        inputs = len(told["dataset"]["channel_names"])
+        network = LMIALTrainer.build_network_architecture(plans, configuration, inputs, heads, False)
+        self._predictor = nnUNetPredictor(device=device, allow_tqdm=False)
+        self._predictor.manual_initialization(
+            network, plans, configuration, None, told["dataset"], LMIALTrainer.__name__, tuple(told["mirrored"])
+        )
+
+    def probabilities(self, pair: Pair) -> Sequence[np.ndarray]:
+        """Probability of change by each network, float32 (slices, rows, columns), 0 outside the brain region."""
+        image, inside = channels(pair), pair.stack(pair.mask)
+        spacing = [pair.slice_spacing, *pair.in_plane_spacing]
+        found = []
+        for weights in self._folds:
+            self._predictor.list_of_parameters = [weights]
+            _, by_class = self._predictor.predict_single_npy_array(image, {"spacing": spacing}, None, None, True)
+            found.append(np.where(inside, by_class[1], 0.0).astype(np.float32))
+        return found
+
+
+def predict(
+    study_folder: Path,
+    work: Work,
+    model: str,
+    *,
+    teacher: str | None,
+    device: torch.device,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write the maps of an ensemble for every case, and judge each fold on the read slices that it never saw.
+
+    The maps: ``mean``, and over the folds ``expected_entropy``, ``variance`` and ``vote_entropy``, as every uncertainty
+    takes them. Cases that have them already are left alone.
+
+    Args:
+        model: the id that the ensemble will have in the study.
+        teacher: whose pseudo-labels are judged on the same slices, or None.
+
+    Returns Dice on read slices of held-out subjects, of the folds and of the teacher; None where nothing was marked.
+    """
+    ensemble = read_ensemble(work.root / ENSEMBLE)
+    predictor = Predictor(ensemble, device)
+    record = read_record(work.raw)
+    assert record is not None  # its writer says so
+    by_name = {one["case"]: one for one in record["cases"]}
+    held_out = {"folds": np.zeros(3), "teacher": np.zeros(3)}
+    with Study.open(study_folder, read_only=True) as study:
+        cases = study.cases()
+        for number, case in enumerate(cases):
+            progress("predict", number, len(cases), case=case.name)
+            known = read_made_by(study, model, case.name)
+            if known is not None:
+                _add(held_out, known["held_out"])
+                continue
+            pair = study.load_pair(case.name)
+            sums, judged = Several(pair.stack(pair.mask)), {}
+            if pair.mask.any():
+                probabilities = predictor.probabilities(pair)
+                for probability in probabilities:
+                    sums.add(probability)
+                judged = _judged(study, work, by_name.get(case.name), ensemble.told["splits"], probabilities, teacher)
+            maps = {name: pair.unstack(getattr(sums, name)) for name in _MAPS}
+            write_maps(study, model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
+            _add(held_out, judged)
+    return {"dice_held_out": _dice(held_out["folds"]), "dice_teacher": _dice(held_out["teacher"])}
+
+
+_MAPS = ("mean", "expected_entropy", "variance", "vote_entropy")
+
+
+def _judged(
+    study: Study,
+    work: Work,
+    told: dict[str, Any] | None,
+    splits: Sequence[dict[str, list[str]]],
+    probabilities: Sequence[np.ndarray],
+    teacher: str | None,
+) -> dict[str, list[int]]:
+    """Overlap, predicted and marked pixels on the read slices of a case that a fold (the first) did not learn from."""
+    if told is None or not told["read"]:
+        return {}
+    fold = next((k for k, split in enumerate(splits) if told["id"] not in split["train"]), None)
+    if fold is None:
+        return {}
+    read = told["read"]
+    labels = read_nrrd(work.raw / "labelsTr" / f"{told['id']}.nrrd")[0][read]
+    pseudo = read_pseudo(study, teacher, told["case"]) if teacher else None
+    found = {"folds": _counts(probabilities[fold][read], labels)}
+    if pseudo is not None:
+        axis = study.case(told["case"]).axis
+        found["teacher"] = _counts(np.moveaxis(pseudo.probability, axis, 0)[read], labels)
+    return found
+
+
+def _counts(probability: np.ndarray, labels: np.ndarray) -> list[int]:
+    predicted, marked = (probability >= 0.5) & (labels != IGNORE), labels == 1
+    return [int((predicted & marked).sum()), int(predicted.sum()), int(marked.sum())]
+
+
+def _add(held_out: dict[str, np.ndarray], judged: dict[str, list[int]]) -> None:
+    for name, counts in judged.items():
+        held_out[name] += counts
+
+
+def _dice(counts: np.ndarray) -> float | None:
+    overlap, predicted, marked = counts
+    return float(2 * overlap / (predicted + marked)) if marked else None
+
+
+def _conditions(ensemble: Ensemble, device: torch.device) -> dict[str, Any]:
+    """Everything that must be the same for the same bits, as `network.prediction` tells it."""
+    import importlib.metadata
+
+    return {
+        "device": str(device),
+        "dtype": "float32",
+        "threads": torch.get_num_threads(),
+        "batch": 1,
+        "passes": len(ensemble.folds),
+        "seed": 0,
+        "cpu": processor_name(),
+        "versions": {**library_versions(), "nnunetv2": importlib.metadata.version("nnunetv2")},
+        "notes": [],
+    }

@@ -1,0 +1,109 @@
+"""What nnU-Net learns from: a teacher's pseudo-labels, or what readers said; everything else is its ignore label."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from LMIALLib.files import sha256_of
+from LMIALLib.pipeline.pseudo import RECORD, pseudo_folder, read_pseudo
+from LMIALLib.study.cases import Case
+from LMIALLib.study.labels import UNREAD
+from LMIALLib.study.store import Study
+from LMIALLib.study.targets import slice_target
+
+CHANGE, IGNORE = 1, 2
+"""Values of an nnU-Net label beside 0 = no change; its ignore label must be the highest."""
+
+
+@dataclass(frozen=True)
+class CaseLabels:
+    """Labels of one case.
+
+    Args:
+        values: uint8 (slices, rows, columns) along the pair's slice axis; 0 no change, 1 change, 2 ignored.
+        read: slices that a person read.
+        pseudo: slices whose label is a teacher's opinion alone.
+    """
+
+    values: np.ndarray
+    read: tuple[int, ...] = ()
+    pseudo: tuple[int, ...] = ()
+
+
+class LabelSource(Protocol):
+    """Where the labels of a data set come from."""
+
+    def key(self, case: Case) -> str | None:
+        """What the labels of a case depend on, or None where it has none."""
+
+    def labels(self, case: Case) -> CaseLabels:
+        """The labels of a case that has a key."""
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """A teacher's opinions.
+
+    Args:
+        study, teacher: whose opinions, see `pipeline.pseudo`.
+        above: pixels whose confidence is lower are ignored, 0 to 1.
+    """
+
+    study: Study
+    teacher: str
+    above: float = 0.0
+
+    def key(self, case: Case) -> str | None:
+        """The digests of the stored opinions, or None where the teacher said nothing of any slice."""
+        folder = pseudo_folder(self.study, self.teacher, case.name)
+        if not (folder / RECORD).is_file() or not json.loads((folder / RECORD).read_text(encoding="utf-8"))["done"]:
+            return None
+        digests = [sha256_of(folder / name) for name in (RECORD, "probability.nrrd", "confidence.nrrd")]
+        return f"{self.teacher} {self.above} {' '.join(digests)}"
+
+    def labels(self, case: Case) -> CaseLabels:
+        """Change where the probability is 0.5 or more; slices that the teacher failed on or left out are ignored."""
+        pseudo = read_pseudo(self.study, self.teacher, case.name)
+        assert pseudo is not None  # its key said so
+        probability, confidence = (np.moveaxis(v, case.axis, 0) for v in (pseudo.probability, pseudo.confidence))
+        known = (confidence >= self.above) & pseudo.done[:, None, None]
+        values = np.where(known, probability >= 0.5, IGNORE).astype(np.uint8)
+        return CaseLabels(values, pseudo=tuple(int(k) for k in np.flatnonzero(known.any(axis=(1, 2)))))
+
+
+@dataclass(frozen=True)
+class ReadLabels:
+    """What readers said, and where wanted a teacher's confident opinions on slices that nobody read.
+
+    Args:
+        study: whose answers.
+        upto: highest annotation id that counts.
+        opinions: pseudo-labels for unread slices, or None.
+    """
+
+    study: Study
+    upto: int
+    opinions: PseudoLabels | None = None
+
+    def key(self, case: Case) -> str | None:
+        """The annotations (and opinions) of a case; None where nothing of it was read and there are no opinions."""
+        read = sorted(answer.id for answer in self.study.current(case.name, upto=self.upto).values())
+        opinions = self.opinions.key(case) if self.opinions and case.split == "train" else None
+        return f"read {read} covering {case.covered}, {opinions}" if read or opinions else None
+
+    def labels(self, case: Case) -> CaseLabels:
+        """Answers as training targets; equivocal spots and classes that the case does not cover are ignored."""
+        stack = np.full((case.n_slices, *case.slice_shape), IGNORE, np.uint8)
+        pseudo: tuple[int, ...] = ()
+        answers = self.study.current(case.name, upto=self.upto)
+        if self.opinions and case.split == "train" and self.opinions.key(case):
+            opinions = self.opinions.labels(case)
+            stack, pseudo = opinions.values, tuple(k for k in opinions.pseudo if k not in answers)
+        for number, answer in answers.items():
+            target = slice_target(answer, case)
+            stack[number] = np.where(target == UNREAD, IGNORE, target)
+        return CaseLabels(stack, read=tuple(sorted(answers)), pseudo=pseudo)

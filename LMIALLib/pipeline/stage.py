@@ -1,0 +1,53 @@
+"""What a stage of the pipeline is: its inputs, its work, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from LMIALLib.pipeline.settings import PipelineSettings
+from LMIALLib.pipeline.state import PipelineState
+from LMIALLib.study.store import Study
+
+Progress = Callable[[int, int, str], None]
+Chosen = Sequence[tuple[str, int]]
+"""Slices: case and number, 0-based."""
+Answer = Callable[[Study, Chosen], None]
+"""Answers slices in place of a person, where the truth is known."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a stage says of itself.
+
+    Args:
+        sentence: for a person.
+        result: JSON-ready, for the stages that follow.
+        finished: False where a person has to do something before the pipeline can go on.
+    """
+
+    sentence: str
+    result: dict[str, Any]
+    finished: bool = True
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage works with: an open study, the settings, what came before, and who hears and decides."""
+
+    study: Study
+    settings: PipelineSettings
+    state: PipelineState
+    progress: Progress
+    cancelled: Callable[[], bool]
+    answer: Answer | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its name, what its result depends on (JSON-ready), and the work."""
+
+    name: str
+    depends: Callable[[Work], dict[str, Any]]
+    run: Callable[[Work], Done]

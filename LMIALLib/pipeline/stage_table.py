@@ -1,0 +1,195 @@
+"""The six stages: from nothing but scans to an nnU-Net that learned from a few answers, and to a list of lesions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from LMIALLib.pipeline.pseudo import read_pseudo
+from LMIALLib.pipeline.stage import Chosen, Done, Stage, Work
+from LMIALLib.pipeline.state import key_of
+from LMIALLib.study.maps import read_map
+from LMIALLib.study.store import Study
+
+
+def _pairs(work: Work) -> dict[str, str]:
+    return {case.name: case.digest for case in work.study.cases()}
+
+
+def _teacher_depends(work: Work) -> dict[str, Any]:
+    return {"teacher": work.settings.teacher, "pairs": _pairs(work)}
+
+
+def _teach(work: Work) -> Done:
+    from LMIALLib.pipeline.teachers.choosing import teacher_named
+    from LMIALLib.pipeline.teachers.teaching import teach
+    from LMIALLib.worker.progress import Cancelled
+
+    teacher = teacher_named(work.settings.teacher, device=work.settings.nnunet.device)
+    taught = teach(work.study, teacher, existing="keep", progress=work.progress, cancelled=work.cancelled)
+    if taught.cancelled:
+        raise Cancelled
+    judged, failed = sum(one.judged for one in taught.cases), sum(len(one.failed) for one in taught.cases)
+    said = f"{taught.teacher} judged {judged} slices of {len(taught.cases)} cases"
+    return Done(f"{said}, and failed on {failed}." if failed else f"{said}.", {"teacher": taught.teacher})
+
+
+def _pretraining_depends(work: Work) -> dict[str, Any]:
+    from LMIALLib.pipeline.nnunet.labels import PseudoLabels
+
+    teacher = work.state.result("teacher")["teacher"]
+    labels = PseudoLabels(work.study, teacher)
+    settings = work.settings.pretraining
+    return {
+        "labels": {case.name: labels.key(case) for case in work.study.cases()},
+        "pairs": _pairs(work),
+        "nnunet": {"config": settings.config, "tiny": settings.tiny, **settings.of_training},
+    }
+
+
+def _pretrain(work: Work) -> Done:
+    from LMIALLib.pipeline.nnunet.pretraining import pretrain
+
+    teacher = work.state.result("teacher")["teacher"]
+    done = pretrain(
+        work.study, teacher, settings=work.settings.pretraining, progress=work.progress, cancelled=work.cancelled
+    )
+    return Done(
+        f"nnU-Net learned from the pseudo-labels of {done.cases[0]} cases, {done.cases[1]} held out: loss "
+        f"{done.losses[0]:.3f} to {done.losses[-1]:.3f} in {len(done.losses)} epochs.",
+        asdict(done),
+    )
+
+
+def _core_set_depends(work: Work) -> dict[str, Any]:
+    settings = work.settings
+    told = {name: getattr(settings, name) for name in ("budget", "embedding", "distance", "seed")}
+    return {**told, "teacher": work.state.result("teacher")["teacher"], "pairs": _pairs(work)}
+
+
+def _choose(work: Work) -> Done:
+    study, settings = work.study, work.settings
+    if all(len(study.current(case.name)) == case.n_slices for case in study.cases()):
+        return Done("Every slice is annotated already, so nothing is chosen.", {"chosen": []})
+    from LMIALLib.pipeline.core_set import core_set
+
+    found = core_set(
+        study,
+        budget=settings.budget,
+        embedding=settings.embedding,
+        distance=settings.distance,
+        seed=settings.seed,
+        teacher=work.state.result("teacher")["teacher"],
+        device=settings.nnunet.device,
+        progress=work.progress,
+        cancelled=work.cancelled,
+    )
+    chosen = [[query.case, query.slice] for query in found.queries]
+    said = f"{len(chosen)} of {found.slices} slices are chosen for a reader; see {found.report.name} in the study."
+    return Done(" ".join([said, *found.notes]), {"chosen": chosen})
+
+
+def _reading_depends(work: Work) -> dict[str, Any]:
+    return {"chosen": work.state.result("core-set")["chosen"]}
+
+
+def _read(work: Work) -> Done:
+    chosen = [(str(case), int(number)) for case, number in work.state.result("core-set")["chosen"]]
+    waiting = _unread(work.study, chosen)
+    if waiting and work.answer is not None:
+        work.answer(work.study, waiting)
+        waiting = _unread(work.study, chosen)
+    if waiting:
+        return Done(
+            f"{len(waiting)} of {len(chosen)} chosen slices wait for a reader: lmial annotate STUDY. "
+            "Then go on: lmial pipeline STUDY --resume",
+            {},
+            finished=False,
+        )
+    return Done(f"All {len(chosen)} chosen slices are read.", {})
+
+
+def _unread(study: Study, chosen: Chosen) -> list[tuple[str, int]]:
+    answered = {case.name: study.current(case.name).keys() for case in study.cases()}
+    return [(case, number) for case, number in chosen if case in answered and number not in answered[case]]
+
+
+def _finetuning_depends(work: Work) -> dict[str, Any]:
+    settings = work.settings.finetuning
+    return {
+        "pretraining": key_of(work.state.result("pretraining")),
+        "answers": work.study.highest_annotation(),
+        "opinions_above": work.settings.opinions_above,
+        "nnunet": {"config": settings.config, "folds": settings.folds, **settings.of_training},
+    }
+
+
+def _finetune(work: Work) -> Done:
+    from LMIALLib.pipeline.nnunet.finetuning import finetune
+
+    done = finetune(
+        work.study,
+        teacher=work.state.result("teacher")["teacher"],
+        opinions_above=work.settings.opinions_above,
+        settings=work.settings.finetuning,
+        progress=work.progress,
+        cancelled=work.cancelled,
+    )
+    said = f"{done.model} learned from {done.read} read slices, {done.folds} folds. {done.reason}"
+    if done.adopted:
+        _ask_by_disagreement(work)
+        said += " The queue goes by the disagreement of its folds now."
+    return Done(said, asdict(done))
+
+
+def _ask_by_disagreement(work: Work) -> None:
+    """Rank the open slices with the new model, as every face shows them, by the mutual information of its folds."""
+    from LMIALLib.loop.session import LoopSettings, Session
+
+    session = Session(work.study, settings=LoopSettings(strategy="bald", seed=work.settings.seed, train=False))
+    try:
+        session.learning.wait(session.learning.request_ranking())
+    finally:
+        session.close()
+
+
+def _lesions_depends(work: Work) -> dict[str, Any]:
+    model = work.state.result("fine-tuning")["model"]
+    return {"model": model, "answers": work.study.highest_annotation(), "pairs": _pairs(work)}
+
+
+def _lesions(work: Work) -> Done:
+    from LMIALLib.study.lesions import case_lesions
+
+    cases, total = work.study.cases(), 0
+    for number, case in enumerate(cases):
+        work.progress(number, len(cases), f"lesions of {case.name}")
+        total += len(case_lesions(work.study, case.name, _opinion(work, case.name), keep=True).lesions)
+    return Done(f"{total} changed lesions in {len(cases)} cases; see them: lmial lesions STUDY", {"lesions": total})
+
+
+def _opinion(work: Work, case: str) -> np.ndarray | None:
+    """Probability of change (k, j, i) where nobody read: nnU-Net's if it is in use, else the teacher's, NaN where it
+    said nothing."""
+    tuned = work.state.result("fine-tuning")
+    if tuned["adopted"]:
+        return read_map(work.study, str(tuned["model"]), case, "mean")
+    pseudo = read_pseudo(work.study, work.state.result("teacher")["teacher"], case)
+    if pseudo is None:
+        return None
+    probability = pseudo.probability.copy()
+    np.moveaxis(probability, work.study.case(case).axis, 0)[~pseudo.done] = np.nan
+    return probability
+
+
+STAGES = (
+    Stage("teacher", _teacher_depends, _teach),
+    Stage("pretraining", _pretraining_depends, _pretrain),
+    Stage("core-set", _core_set_depends, _choose),
+    Stage("reading", _reading_depends, _read),
+    Stage("fine-tuning", _finetuning_depends, _finetune),
+    Stage("lesions", _lesions_depends, _lesions),
+)
+"""In their order."""

@@ -1,0 +1,99 @@
+"""Fine-tuned folds as a model of a study: maps, disagreement, rankings, and what such a model cannot do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.loop.replay import replay
+from LMIALLib.loop.session import LoopSettings, Session
+from LMIALLib.pipeline.nnunet.finetuning import Finetuned
+from LMIALLib.queries.measures import binary_entropy
+from LMIALLib.queries.ranking import Ranking
+from LMIALLib.study.maps import map_folder, read_made_by, read_map
+from LMIALLib.study.store import Study
+from LMIALLib.worker.stored_evidence import stored_evidence
+from LMIALLib.worker.study_cases import StudyCases
+
+
+def ranked(study: Study, strategy: str) -> Ranking:
+    session = Session(study, reader="tests", settings=LoopSettings(strategy=strategy, train=False))
+    try:
+        session.learning.wait(session.learning.request_ranking())
+    finally:
+        session.close()
+    stored = study.latest_ranking()
+    assert stored is not None
+    return Ranking.from_dict(stored.ranking)
+
+
+def test_the_folds_are_a_model_whose_mean_finds_change_and_whose_disagreement_is_an_uncertainty(
+    finetuned_study: tuple[Path, Finetuned],
+) -> None:
+    folder, done = finetuned_study
+    with Study.open(folder, read_only=True) as study:
+        model = study.model(done.model)
+        assert model.report["folds"] == 2 and model.report["read"] == 15
+        assert done.adopted and study.model_in_use() == model
+        assert not study.check()
+        for case in study.cases():
+            mean, expected, variance, votes = (
+                read_map(study, model.id, case.name, name)
+                for name in ("mean", "expected_entropy", "variance", "vote_entropy")
+            )
+            assert mean is not None and expected is not None and variance is not None and votes is not None
+            inside = study.load_pair(case.name).mask
+            assert (mean[~inside] == 0).all() and mean.min() >= 0 and mean.max() <= 1
+            assert (variance >= 0).all() and variance.max() > 1e-4
+            assert (binary_entropy(mean)[inside] - expected[inside]).min() > -1e-5
+            assert np.isclose(votes[..., None], [0, np.log(2)], atol=1e-6).any(axis=-1).all()
+    assert done.dice_held_out is not None and done.dice_held_out > 0.5
+
+
+def test_a_further_batch_of_queries_is_driven_by_their_disagreement(finetuned_folder: Path) -> None:
+    with Study.open(finetuned_folder, reader="tests") as study:
+        model = study.model_in_use()
+        assert model is not None
+        ranking = ranked(study, "bald")
+        for case in study.cases():
+            gain = read_map(study, model.id, case.name, "bald")
+            assert gain is not None
+            totals = np.moveaxis(gain, case.axis, 0).sum(axis=(1, 2), dtype=np.float64)
+            assert np.corrcoef(totals, ranking.scores[case.name])[0, 1] > 0.99 or np.ptp(totals) == 0
+            answered = study.current(case.name).keys()
+            assert not any(query.slice in answered for query in ranking.queries if query.case == case.name)
+            made_by = read_made_by(study, model.id, case.name)
+            assert made_by is not None and {"mean", "bald", "variance"} <= made_by["sha256"].keys()
+        session = Session(study, reader="tests", settings=LoopSettings(train=False))
+        query = session.next()
+        assert query is not None and session.opinion() is not None
+        stored = study.latest_ranking()
+        assert stored is not None and replay(session, stored).identical
+        session.close()
+
+
+def test_what_stored_maps_cannot_answer_is_refused_with_a_sentence(finetuned_folder: Path) -> None:
+    with Study.open(finetuned_folder, read_only=True) as study:
+        model = study.model_in_use()
+        assert model is not None
+        request = {"cases": [{"name": "c1", "pair": 1, "answered": [], "skipped": []}]}
+        cases = StudyCases(study, request, with_targets=False)
+        with pytest.raises(WrongUse, match="known by its maps alone, and this strategy needs features"):
+            next(stored_evidence(study, model.id, cases, {"features"}))
+        (map_folder(study, model.id, "c1") / "variance.nrrd").unlink()
+        with pytest.raises(BadInput, match=r"maps of c1 by nnunet-2d-\w+ are missing"):
+            next(stored_evidence(study, model.id, cases, {"passes"}))
+
+
+def test_it_does_not_learn_between_answers_and_saving_goes_on(finetuned_folder: Path) -> None:
+    with Study.open(finetuned_folder, reader="tests") as study:
+        session = Session(study, reader="tests", settings=LoopSettings())
+        with pytest.raises(WrongUse, match="does not learn between answers"):
+            session.learning.request_training()
+        session.choose("a2", 4)
+        session.nothing_here()
+        assert 4 in study.current("a2") and session.learning.trouble == "" and session.learning.training is None
+        session.close()

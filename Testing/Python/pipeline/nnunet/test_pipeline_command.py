@@ -1,0 +1,66 @@
+"""``lmial pipeline`` from nothing but scans to lesions, with a kill in between: real teacher, core-set and nnU-Net."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from LMIALLib.loop.studies import add_first_model
+from LMIALLib.pipeline.nnunet.places import LATEST, Work
+from LMIALLib.resources import resource
+from LMIALLib.study.store import Study
+
+TINY = ("--budget", "20", "--config", "2d", "--tiny", "--epochs", "3", "--iterations", "5", "--folds", "2")
+HERE = ("--workers", "0", "--device", "cpu")
+
+
+def lmial(*words: str, study: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "LMIALLib", "pipeline", str(study), *words, "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def said(process: subprocess.Popen[str]) -> dict[str, str]:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return {one["stage"]: one["sentence"] for one in json.loads(out)["stages"]}
+
+
+def test_from_scans_to_lesions_with_a_kill_and_a_reader_in_between(study_folder: Path, nnunet: None) -> None:
+    for module in ("teachers", "core_set"):
+        if importlib.util.find_spec(f"LMIALLib.pipeline.{module}") is None:
+            pytest.skip(f"LMIALLib.pipeline.{module} is not there yet")
+    with Study.open(study_folder, reader="tests") as study:
+        add_first_model(study, resource("Weights", "change.safetensors"))
+    checkpoint = Work.pretraining(study_folder).fold("2d", 0) / LATEST
+    killed = lmial(*TINY, *HERE, study=study_folder)
+    while not checkpoint.exists() and killed.poll() is None:
+        time.sleep(0.01)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    state = json.loads((study_folder / "pipeline.json").read_text())
+    assert state["stages"].keys() == {"teacher"}
+
+    waiting = said(lmial("--resume", study=study_folder))
+    assert waiting["teacher"].startswith("finished before")
+    assert "3 epochs" in waiting["pretraining"] and waiting["reading"].startswith("20 of 20 chosen slices wait")
+    refused = lmial(study=study_folder)
+    assert "was begun before" in refused.communicate()[1] and refused.returncode == 2
+
+    done = said(lmial("--resume", "--reader", "truth", study=study_folder))
+    assert done["pretraining"].startswith("finished before") and done["core-set"].startswith("finished before")
+    assert done["reading"] == "All 20 chosen slices are read."
+    assert "learned from 20 read slices, 2 folds" in done["fine-tuning"]
+    assert "changed lesions in 6 cases" in done["lesions"]
+    with Study.open(study_folder, read_only=True) as study:
+        assert not study.check()
+        assert sum(len(study.current(case.name)) for case in study.cases()) == 20
+        losses = json.loads((study_folder / "pipeline.json").read_text())["stages"]["pretraining"]["result"]["losses"]
+        assert len(losses) == 3 and losses[-1] < losses[0]

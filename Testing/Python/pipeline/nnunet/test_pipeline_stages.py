@@ -1,0 +1,174 @@
+"""The frame of the pipeline: finished stages stay finished, a kill costs one stage, bad input costs nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.pipeline.nnunet import running
+from LMIALLib.pipeline.settings import PipelineSettings
+from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
+from LMIALLib.pipeline.stage_table import STAGES
+from LMIALLib.pipeline.stages import run_pipeline
+from LMIALLib.pipeline.state import PipelineState
+from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.store import Study
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of these tests runs nnU-Net."""
+    monkeypatch.setattr(running, "check_installed", lambda: None)
+
+
+def counted(name: str, ran: list[str], depends: Callable[[Work], dict] = lambda work: {}) -> Stage:
+    def run(work: Work) -> Done:
+        ran.append(name)
+        return Done(f"{name} is done.", {"by": name})
+
+    return Stage(name, depends, run)
+
+
+def test_a_finished_stage_runs_again_only_when_what_it_depends_on_changes(study_folder: Path) -> None:
+    ran: list[str] = []
+    stages = [
+        counted("first", ran),
+        counted("second", ran, lambda work: {"budget": work.settings.budget}),
+        counted("third", ran, lambda work: {"answers": work.study.highest_annotation()}),
+    ]
+    with Study.open(study_folder, reader="tests") as study:
+        assert run_pipeline(study, PipelineSettings(), stages=stages)
+        assert run_pipeline(study, PipelineSettings(), stages=stages)
+        assert ran == ["first", "second", "third"]
+        run_pipeline(study, PipelineSettings(budget="7"), stages=stages)
+        study.save_annotation(NewAnnotation("c1", 4, "nothing", reader="tests"))
+        run_pipeline(study, PipelineSettings(budget="7"), stages=stages)
+        assert ran[3:] == ["second", "third"]
+        run_pipeline(study, PipelineSettings(budget="7"), stages=stages, only="first")
+        assert ran[5:] == ["first"]
+        state = PipelineState.read(study)
+    assert state is not None and state.settings.budget == "7" and state.result("second") == {"by": "second"}
+
+
+def test_a_kill_in_a_stage_costs_that_stage_alone(study_folder: Path) -> None:
+    program = textwrap.dedent(
+        """
+        import os, signal, sys
+        from pathlib import Path
+        from LMIALLib.pipeline.nnunet import running
+        from LMIALLib.pipeline.settings import PipelineSettings
+        from LMIALLib.pipeline.stage import Done, Stage
+        from LMIALLib.pipeline.stages import run_pipeline
+        from LMIALLib.study.store import Study
+
+        running.check_installed = lambda: None
+        folder, marks = Path(sys.argv[1]), Path(sys.argv[2])
+
+        def stage(name, deadly=False):
+            def run(work):
+                with open(marks / name, "a") as file:
+                    file.write("x")
+                if deadly and (marks / name).stat().st_size == 1:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return Done("done", {})
+            return Stage(name, lambda work: {}, run)
+
+        with Study.open(folder, reader="tests") as study:
+            run_pipeline(study, PipelineSettings(), stages=[stage("one"), stage("two", True), stage("three")])
+        """
+    )
+    marks = study_folder.parent / "marks"
+    marks.mkdir()
+    command = [sys.executable, "-c", program, str(study_folder), str(marks)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert json.loads((study_folder / "pipeline.json").read_text())["stages"].keys() == {"one"}
+    assert subprocess.run(command, check=False).returncode == 0
+    assert {mark.name: mark.stat().st_size for mark in marks.iterdir()} == {"one": 1, "two": 2, "three": 1}
+
+
+def test_the_pipeline_waits_for_a_reader_and_goes_on_when_all_chosen_slices_are_read(
+    study_folder: Path, reader: Callable
+) -> None:
+    heard: list[tuple[str, str]] = []
+    ran: list[str] = []
+    chosen = Stage("core-set", lambda work: {}, lambda work: Done("chosen", {"chosen": [["c1", 4], ["d1", 5]]}))
+    reading = next(stage for stage in STAGES if stage.name == "reading")
+    stages = [chosen, reading, counted("after", ran)]
+    with Study.open(study_folder, reader="tests") as study:
+
+        def go_on(answer: Answer | None = None) -> bool:
+            say = lambda stage, sentence: heard.append((stage, sentence))  # noqa: E731 - shorter so
+            return run_pipeline(study, PipelineSettings(), stages=stages, say=say, answer=answer)
+
+        assert not go_on() and not ran
+        assert heard[-1][1].startswith("2 of 2 chosen slices wait for a reader: lmial annotate STUDY")
+        reader(study, "c1", 4)
+        assert not go_on() and heard[-1][1].startswith("1 of 2")
+        assert go_on(lambda study, waiting: [reader(study, case, number) for case, number in waiting])
+    assert ran == ["after"] and heard[-2][1] == "All 2 chosen slices are read."
+
+
+def test_where_every_slice_is_annotated_nothing_is_chosen_and_nobody_is_waited_for(study_folder: Path) -> None:
+    ran: list[str] = []
+    teacher = Stage("teacher", lambda work: {}, lambda work: Done("taught", {"teacher": "tests"}))
+    named = {stage.name: stage for stage in STAGES}
+    heard: list[tuple[str, str]] = []
+    with Study.open(study_folder, reader="tests") as study:
+        for case in study.cases():
+            for number in range(case.n_slices):
+                study.save_annotation(NewAnnotation(case.name, number, "nothing", reader="tests"))
+        stages = [teacher, named["core-set"], named["reading"], counted("after", ran)]
+        assert run_pipeline(study, PipelineSettings(), stages=stages, say=lambda *said: heard.append(said))
+    assert heard[1] == ("core-set", "Every slice is annotated already, so nothing is chosen.") and ran == ["after"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"), [("0%", "asks for no slice"), ("100%", "takes in the whole study"), ("many", "neither")]
+)
+def test_an_impossible_budget_is_refused_before_any_stage_runs(study_folder: Path, budget: str, words: str) -> None:
+    ran: list[str] = []
+    with Study.open(study_folder, reader="tests") as study, pytest.raises(BadInput, match=words):
+        run_pipeline(study, PipelineSettings(budget=budget), stages=[counted("first", ran)])
+    assert not ran and not (study_folder / "pipeline.json").exists()
+
+
+def test_a_study_of_one_subject_is_refused_before_any_stage_runs(study_folder: Path) -> None:
+    ran: list[str] = []
+    with Study.open(study_folder, reader="tests") as study:
+        for case in ("b1", "c1", "d1", "e1"):
+            study.remove_case(case)
+        with pytest.raises(BadInput, match="this study has one"):
+            run_pipeline(study, PipelineSettings(), stages=[counted("first", ran)])
+    assert not ran
+
+
+def test_a_stage_whose_forerunner_is_missing_names_it(study_folder: Path) -> None:
+    with Study.open(study_folder, reader="tests") as study:
+        with pytest.raises(BadInput, match="stage teacher of this study's pipeline is not finished"):
+            run_pipeline(study, PipelineSettings(), only="pretraining")
+        with pytest.raises(WrongUse, match="no stage 'nonsense'"):
+            run_pipeline(study, PipelineSettings(), only="nonsense")
+
+
+def test_a_broken_state_is_told_and_can_be_removed_without_loss(study_folder: Path) -> None:
+    (study_folder / "pipeline.json").write_text("{")
+    with Study.open(study_folder, reader="tests") as study:
+        with pytest.raises(BadInput, match=r"pipeline\.json is broken"):
+            run_pipeline(study, PipelineSettings(), stages=[])
+        (study_folder / "pipeline.json").unlink()
+        assert run_pipeline(study, PipelineSettings(), stages=[])
+
+
+def test_settings_survive_the_file_and_only_what_is_given_changes() -> None:
+    settings = PipelineSettings(budget="12").changed({"epochs": 7, "config": "2d", "seed": 4, "budget": None})
+    assert PipelineSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    assert settings.budget == "12" and settings.pretraining.epochs == 7 and settings.finetuning.seed == 4
+    assert settings.finetuning.learning_rate < settings.pretraining.learning_rate
