@@ -25,6 +25,7 @@ class Table:
         widget.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         widget.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         widget.verticalHeader().setVisible(False)
+        widget.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         widget.horizontalHeader().setStretchLastSection(True)
 
     def tell(self, rows: list[tuple[str, ...]], here: int = -1) -> None:

@@ -195,7 +195,13 @@ class FaceTest(unittest.TestCase):
         self.need_network()
         self.assertTrue(wait_for(lambda: self.desk.queue, 600), self.face.panel.sentences)
         self.assertEqual(self.ui.queueTable.rowCount, min(len(self.desk.queue), 12))
-        self.photograph("ranked")
+        self.assertTrue(wait_for(lambda: self.ui.objectTable.rowCount, 10))
+        sections = self.ui.querySection, self.ui.editSection
+        for one in sections:
+            one.collapsed = True
+        self.photograph("queue-and-lesions")
+        for one in sections:
+            one.collapsed = False
 
     def test_04_next_moves_every_view(self):
         here = self.need_slice()
@@ -311,12 +317,6 @@ class FaceTest(unittest.TestCase):
         known = self.desk.objects()
         self.ui.objectTable.cellClicked(0, 0)
         self.assertEqual(self.desk.open.navigation.slice, known[0].largest_slice)
-        sections = self.ui.querySection, self.ui.editSection
-        for one in sections:
-            one.collapsed = True
-        self.photograph("queue-and-lesions")
-        for one in sections:
-            one.collapsed = False
         self.ui.returnButton.click()
 
     def test_12b_registered_again_the_slice_and_the_answers_stay(self):
