@@ -159,7 +159,8 @@ def _write_lesions(study: Study, case: Case, request: ExportRequest, path: Path)
     kind = np.uint16 if found.volume.max(initial=0) < np.iinfo(np.uint16).max else np.uint32
     unread = int(np.iinfo(kind).max) if request.unread else 0
     about = _about(study, case, replace(request, unread=unread))
-    array = np.where((found.volume == 0) & ~found.reviewed, unread, found.volume).astype(kind)
+    array = found.volume.astype(kind)
+    array[(found.volume == 0) & ~found.reviewed] = unread
     _write_image(array, case, path, about)
     return about
 

@@ -38,7 +38,7 @@ def test_the_layout_makes_three_views_of_one_group_and_leaves_the_others(place: 
     node.SetViewArrangement(LAYOUT)
     views = {name: place.scene.GetSingletonNode(tag, "vtkMRMLSliceNode") for name, tag in TAGS.items()}
     assert all(view is not None and view.GetViewGroup() == GROUP for view in views.values())
-    assert views["follow_up"].GetLayoutLabel() == "CURRENT"
+    assert views["follow_up"].GetLayoutLabel() == "C"
     assert layout_xml().index("LMIALBaseline") < layout_xml().index("LMIALFollowUp")
     assert layout_xml(prior_left=False).index("LMIALBaseline") > layout_xml(prior_left=False).index("LMIALFollowUp")
     assert group is None or red.GetViewGroup() == group

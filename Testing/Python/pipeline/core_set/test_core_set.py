@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("transformers")
-from conftest import TINY, head, put
-
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.evaluation.case_views import case_views
 from LMIALLib.loop.learning import LoopSettings
@@ -27,6 +25,7 @@ from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
 from LMIALLib.study.annotations import NewAnnotation
 from LMIALLib.study.maps import read_map
 from LMIALLib.study.store import Study
+from Testing.Python.pipeline.core_set.conftest import TINY, head, put
 
 
 def choose(study: Study, **options: object) -> CoreSet:

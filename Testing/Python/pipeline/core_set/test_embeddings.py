@@ -14,7 +14,6 @@ import pytest
 
 pytest.importorskip("transformers")
 import torch
-from conftest import TINY, head
 from safetensors.torch import load_file, save_file
 
 from LMIALLib.errors import BadInput, WrongUse
@@ -25,6 +24,7 @@ from LMIALLib.pipeline.embeddings.masked_autoencoder import CHECKPOINT, MaskedEn
 from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
 from LMIALLib.pipeline.embeddings.slice_images import slice_images
 from LMIALLib.study.store import Study
+from Testing.Python.pipeline.core_set.conftest import TINY, head
 
 IMAGES = np.random.default_rng(0).normal(size=(10, 3, 32, 32)).astype(np.float16)
 
@@ -109,7 +109,7 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 
 def test_a_study_trains_once_and_again_only_when_its_pairs_change(make_study: Callable[..., Study]) -> None:
-    from conftest import put
+    from Testing.Python.pipeline.core_set.conftest import put
 
     study = make_study(2)
     steps: list[str] = []

@@ -7,7 +7,6 @@ import io
 
 import numpy as np
 import pytest
-from conftest import head
 from PIL import Image
 
 from LMIALLib.pairs.geometry import Grid
@@ -15,6 +14,7 @@ from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline import map_2d
 from LMIALLib.pipeline.map_2d import Embedded, coordinates
 from LMIALLib.pipeline.thumbnails import HEIGHT, Thumbnails
+from Testing.Python.pipeline.core_set.conftest import head
 
 
 def embedded(vectors: np.ndarray, case: str = "a") -> Embedded:
