@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("transformers")
-from conftest import TINY, head, put
+from small_studies import TINY, head, put
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.evaluation.case_views import case_views

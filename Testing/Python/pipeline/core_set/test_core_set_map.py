@@ -7,8 +7,8 @@ import io
 
 import numpy as np
 import pytest
-from conftest import head
 from PIL import Image
+from small_studies import head
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair

@@ -14,8 +14,8 @@ import pytest
 
 pytest.importorskip("transformers")
 import torch
-from conftest import TINY, head
 from safetensors.torch import load_file, save_file
+from small_studies import TINY, head
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.network.training import Stopped
@@ -130,7 +130,7 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 
 def test_a_study_trains_once_and_again_only_when_its_pairs_change(make_study: Callable[..., Study]) -> None:
-    from conftest import put
+    from small_studies import put
 
     study = make_study(2)
     steps: list[str] = []
