@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from shlex import quote
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import typer
 from LMIALLib.cli.console import ERR, OUT, document, guarded
 from LMIALLib.cli.opening import study_at
 from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.errors import WrongUse
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +42,10 @@ def core_set(
         str | None,
         typer.Option("--teacher", metavar="NAME", help="Whose pseudo-labels are suggested, where there are several."),
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="N", min=1, help="Steps that the masked autoencoder is trained for."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of everything that is drawn.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +53,13 @@ def core_set(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads slow a shared machine down
     from LMIALLib.pipeline.core_set import core_set as choose
     from LMIALLib.pipeline.core_set import describe
+    from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining
 
+    if steps is not None and embedding != "mae":
+        raise WrongUse("--steps is for the masked autoencoder only.", "Give --embedding mae as well.")
+    masked = MaskedTraining(seed=seed)
+    if steps is not None:
+        masked = replace(masked, steps=steps)
     with study_at(study, read_only=False) as opened, sentences("core-set") as follow:
         found = choose(
             opened,
@@ -56,6 +68,7 @@ def core_set(
             distance=distance,
             teacher=teacher,
             seed=seed,
+            masked=masked,
             progress=follow,
         )
     if as_json:

@@ -61,7 +61,7 @@ class MaskedTraining:
     decoder_layers: int = 2
     decoder_heads: int = 4
     masked: float = 0.75
-    steps: int = 800
+    steps: int = 2000
     batch: int = 32
     rate: float = 2e-4
     weight_decay: float = 0.05

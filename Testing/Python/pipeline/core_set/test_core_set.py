@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("transformers")
+from small_studies import TINY, head, put
+
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.evaluation.case_views import case_views
 from LMIALLib.loop.learning import LoopSettings
@@ -25,7 +27,6 @@ from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
 from LMIALLib.study.annotations import NewAnnotation
 from LMIALLib.study.maps import read_map
 from LMIALLib.study.store import Study
-from Testing.Python.pipeline.core_set.conftest import TINY, head, put
 
 
 def choose(study: Study, **options: object) -> CoreSet:

@@ -44,6 +44,14 @@ def test_the_queue_is_made_and_status_and_rankings_know_it(folder: Path) -> None
     assert len(found["queries"]) == 3 and found["ranking"] == 3 and found["distance"] == "cosine"
 
 
+def test_a_masked_autoencoder_is_trained_and_no_pickle_is_left(folder: Path) -> None:
+    done = lmial("core-set", folder, "--budget", 3, "--embedding", "mae", "--steps", 2)
+    assert done.returncode == 0, done.stderr
+    there = {file.name for file in (folder / "embeddings" / "mae").iterdir()}
+    assert there == {"config.json", "model.safetensors", "run.json", "case0", "case1"}
+    assert {file.suffix for file in (folder / "embeddings").rglob("*") if file.is_file()} == {".json", ".safetensors"}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -52,6 +60,7 @@ def test_the_queue_is_made_and_status_and_rankings_know_it(folder: Path) -> None
         (["--budget", "a few"], 3, "neither a share nor a count"),
         (["--embedding", "dinov2:nowhere"], 3, "does not exist"),
         (["--embedding", "clip"], 2, "no embedding 'clip'"),
+        (["--steps", "5"], 2, "--embedding mae"),
         (["--distance", "far"], 2, "no distance 'far'"),
         (["--teacher", "sam"], 3, "no pseudo-labels"),
     ],

@@ -8,13 +8,13 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from small_studies import head
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline import map_2d
 from LMIALLib.pipeline.map_2d import Embedded, coordinates
 from LMIALLib.pipeline.thumbnails import HEIGHT, Thumbnails
-from Testing.Python.pipeline.core_set.conftest import head
 
 
 def embedded(vectors: np.ndarray, case: str = "a") -> Embedded:

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("transformers")
 import torch
 from safetensors.torch import load_file, save_file
+from small_studies import TINY, head
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.network.training import Stopped
@@ -24,7 +25,6 @@ from LMIALLib.pipeline.embeddings.masked_autoencoder import CHECKPOINT, MaskedEn
 from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
 from LMIALLib.pipeline.embeddings.slice_images import slice_images
 from LMIALLib.study.store import Study
-from Testing.Python.pipeline.core_set.conftest import TINY, head
 
 IMAGES = np.random.default_rng(0).normal(size=(10, 3, 32, 32)).astype(np.float16)
 
@@ -101,6 +101,27 @@ def test_a_stopped_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(train
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
 
 
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_to_the_same_weights(
+    trained: Path, tmp_path: Path
+) -> None:
+    def killed(done: int, total: int, sentence: str) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_masked(IMAGES, TINY, tmp_path, about={}, progress=killed)
+    assert len(train_masked(IMAGES, TINY, tmp_path, about={})) == 4, "from the checkpoint after two steps"
+    whole, resumed = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        train_masked(IMAGES, TINY, tmp_path, about={"pairs": "these"}, cancelled=lambda: True)
+    with pytest.raises(BadInput, match="other settings"):
+        train_masked(IMAGES, TINY, tmp_path, about={"pairs": "those"})
+
+
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     rows = np.linspace(-1, 1, 32, dtype=np.float32)
     waves = [np.sin(k * rows)[None, :, None] * np.cos(k * rows)[None, None] * np.ones((3, 1, 1)) for k in range(1, 4)]
@@ -109,7 +130,7 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 
 def test_a_study_trains_once_and_again_only_when_its_pairs_change(make_study: Callable[..., Study]) -> None:
-    from Testing.Python.pipeline.core_set.conftest import put
+    from small_studies import put
 
     study = make_study(2)
     steps: list[str] = []
