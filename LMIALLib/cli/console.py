@@ -107,3 +107,18 @@ def progress_of(title: str) -> Iterator[Callable[[Job], None]]:
             bar.update(task, completed=min(share, 1.0), note=" ".join([str(event.get("stage", "")), *figures]))
 
         yield follow
+
+
+@contextmanager
+def sentences(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on stderr for (done, total, sentence); nothing is drawn where stderr is not a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+        task = bar.add_task(title, total=1.0, note="")
+
+        def follow(done: int, total: int, sentence: str) -> None:
+            bar.update(task, completed=done, total=max(total, 1), note=sentence)
+
+        yield follow

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from shlex import quote
 from typing import Annotated
 
 import typer
 
-from LMIALLib.cli.console import ERR, OUT, document, guarded
+from LMIALLib.cli.console import OUT, document, guarded, sentences
 from LMIALLib.cli.opening import study_at
 from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import WrongUse
@@ -83,18 +81,3 @@ def core_set(
     )
     OUT.print(f"Map:   {found.report}")
     OUT.print(f"Read them: lmial annotate {quote(str(study))}")
-
-
-@contextmanager
-def sentences(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on stderr for (done, total, sentence); nothing is drawn where stderr is not a terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
-        task = bar.add_task(title, total=1.0, note="")
-
-        def follow(done: int, total: int, sentence: str) -> None:
-            bar.update(task, completed=done, total=max(total, 1), note=sentence)
-
-        yield follow

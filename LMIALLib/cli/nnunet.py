@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
-from LMIALLib.cli.console import ERR, OUT, document, guarded
+from LMIALLib.cli.console import OUT, document, guarded, sentences
 from LMIALLib.cli.opening import study_at
 from LMIALLib.cli.studies import Json, StudyFolder
 
@@ -100,18 +98,3 @@ def nnunet_options(given: dict[str, Any]) -> dict[str, Any]:
     """The options of a command that shape nnU-Net; None where one was not given."""
     names = ("config", "epochs", "iterations", "folds", "seed", "device", "workers", "tiny")
     return {name: given.get(name) for name in names}
-
-
-@contextmanager
-def sentences(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on stderr for (done, total, sentence); nothing is drawn where stderr is not a terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}")
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
-        task = bar.add_task(title, total=1.0, note="")
-
-        def follow(done: int, total: int, sentence: str) -> None:
-            bar.update(task, completed=done, total=max(total, 1), note=sentence)
-
-        yield follow

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from LMIALLib.cli.console import OUT, document, guarded
+from LMIALLib.cli.console import OUT, document, guarded, sentences
 from LMIALLib.cli.nnunet import (
     Above,
     Config,
@@ -20,7 +20,6 @@ from LMIALLib.cli.nnunet import (
     Tiny,
     Workers,
     nnunet_options,
-    sentences,
 )
 from LMIALLib.cli.opening import study_at
 from LMIALLib.cli.studies import Json, StudyFolder

@@ -47,6 +47,6 @@ done
 
 # screening: every strategy on the validation brains (this came first; the default was chosen from it)
 compare --out "$out/screen-phantom" --part validation --seeds 4 --strategies "$every" \
-    --start "$weights" --steps 400 --query 71 --rounds 3
+    --start "$weights" --steps 200 --query 71 --rounds 3
 compare --out "$out/screen-scratch" --part validation --seeds 4 --strategies "$every" \
     --start scratch --steps 300 --initial 21 --query 64 --rounds 3
