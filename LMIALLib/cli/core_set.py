@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from LMIALLib.cli.console import OUT, document, guarded, sentences
+from LMIALLib.cli.console import ERR, OUT, document, guarded, sentences
 from LMIALLib.cli.opening import study_at
 from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import WrongUse
