@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -182,7 +183,8 @@ class Panel:
         self.ui.returnButton.setEnabled(bool(look["away"]))
 
     def notice(self, kind: str, sentence: str) -> None:
-        """Show a sentence for a while."""
+        """Show a sentence for a while; advice about the command line means nothing here and is left out."""
+        sentence = " ".join(part for part in re.split(r"(?<=[.?!]) ", sentence) if "lmial " not in part)
         if kind == "good":  # one thing that went well is enough to know of
             self._notices = [one for one in self._notices if one[0] != "good"]
         self._notices = [*self._notices, (kind, sentence, time.monotonic() + SECONDS[kind])][-4:]

@@ -60,7 +60,7 @@ def close_case(scene: Any, case: str) -> None:
             parts.append(node.GetStorageNode())
         scene.RemoveNode(node)  # first: whoever still shows it, a legend or a table, asks for its display nodes
         for part in reversed(parts):
-            if part is not None:
+            if part is not None and part.GetScene() is not None:  # Slicer may have taken it out with its node
                 scene.RemoveNode(part)
 
 

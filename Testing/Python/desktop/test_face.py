@@ -286,3 +286,8 @@ def test_a_worker_that_died_is_told_and_can_be_started_again(at: At, study_folde
     assert at.ui.deadBar.visible
     at.face.restart()
     assert not at.ui.deadBar.visible and not at.desk.session.learning.ranking.over
+
+
+def test_advice_about_the_command_line_is_left_out(at: At) -> None:
+    at.face.panel.notice("error", "This is no study: it has no study.sqlite. Make one with: lmial new")
+    assert at.face.panel.sentences == ["This is no study: it has no study.sqlite."]
