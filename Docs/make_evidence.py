@@ -47,7 +47,8 @@ def main(folder: Path) -> None:
         "SETTING": _setting(found),
         "SCREENING": _screening(found),
         "CONFIRMATION": "\n".join(_confirmation(found, f"confirm-{start}", words) for start, words in STARTS.items()),
-        "NOISY": _confirmation(found, "confirm-noisy", "noisy reader, weights pretrained on phantoms only"),
+        "NOISY": _confirmation(found, "confirm-noisy", "noisy reader, weights pretrained on phantoms only")
+        + _confirmation(found, "confirm-noisy-scratch", "noisy reader, from scratch"),
         "SPACING": _choices(found, [f"spacing-{mm}" for mm in (0, 6, 12, 24)], "spacing-12"),
         "BATCH": _choices(found, ["batch-27", "spacing-12", "batch-107"], "spacing-12"),
         "PAIRS": "\n".join(_pair(found, f"pair-{name}", name) for name in ("patient01", "patient12")),

@@ -27,6 +27,9 @@ compare --out "$out/confirm-scratch" --part test --first-seed 100 --seeds 12 --s
 compare --out "$out/confirm-noisy" --part test --first-seed 100 --seeds 12 \
     --strategies default,foreground-random-prediction,random --reader noisy \
     --start "$weights" --steps 400 --query 53 --rounds 4
+compare --out "$out/confirm-noisy-scratch" --part test --first-seed 100 --seeds 8 \
+    --strategies default,foreground-random-prediction --reader noisy \
+    --start scratch --steps 300 --initial 21 --query 48 --rounds 4
 
 # distance between queries of a round, and slices asked for in a round
 choose() { compare --part validation --seeds 6 --strategies default --start "$weights" --steps 400 "$@"; }
