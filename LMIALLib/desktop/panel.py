@@ -184,11 +184,15 @@ class Panel:
 
     def notice(self, kind: str, sentence: str) -> None:
         """Show a sentence for a while; advice about the command line means nothing here and is left out."""
+        import qt
+
         sentence = " ".join(part for part in re.split(r"(?<=[.?!]) ", sentence) if "lmial " not in part)
         if kind == "good":  # one thing that went well is enough to know of
             self._notices = [one for one in self._notices if one[0] != "good"]
-        self._notices = [*self._notices, (kind, sentence, time.monotonic() + SECONDS[kind])][-4:]
+        others = [one for one in self._notices if one[1] != sentence]
+        self._notices = [*others, (kind, sentence, time.monotonic() + SECONDS[kind])][-4:]
         self._tell_notices()
+        qt.QTimer.singleShot(int(1000 * SECONDS[kind]) + 200, self.forget_notices)
 
     def forget_notices(self) -> None:
         """Take away what stood long enough."""

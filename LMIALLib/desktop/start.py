@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation
 from LMIALLib.loop.preparing import Preparing
 from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.study.database import DATABASE
-from LMIALLib.study.names import portable_name
 
 POLL = 50
 """Milliseconds between two steps of preparing."""
@@ -121,7 +121,9 @@ class Start:
         )
         desk = self.face.desk
         study = desk.session.study if desk is not None and self._is_open(folder) else None
-        case = str(self.ui.caseEdit.text).strip() or portable_name(follow_up.GetName(), "case")
+        taken = {one.name for one in study.cases()} if study is not None else set()
+        free = next(name for name in (f"case{number}" for number in count(1)) if name not in taken)
+        case = str(self.ui.caseEdit.text).strip() or free  # never the volume's name: it may be a patient's
         try:
             self.preparing = Preparing(
                 folder, study, case, request.to_dict(), subject=subject or None, before=inputs.steps(),

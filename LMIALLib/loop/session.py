@@ -22,6 +22,9 @@ from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 
+NOBODY_YET = "reader not named yet"
+"""Whose drafts are that were drawn before anybody said who reads."""
+
 
 @dataclass
 class Presented:
@@ -209,7 +212,9 @@ class Session:
         """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet. ``number`` is another slice
         of the same case that was drawn on as well."""
         here = self._presented()
-        self.study.save_draft(here.case, here.slice if number is None else number, mask, self.reader)
+        # a draft is no answer: it is kept also while nobody has said who reads
+        reader = self.reader or NOBODY_YET
+        self.study.save_draft(here.case, here.slice if number is None else number, mask, reader)
 
     def _elapsed(self, here: Presented) -> float | None:
         return None if here.since is None else self._clock() - here.since

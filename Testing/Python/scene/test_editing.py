@@ -206,3 +206,14 @@ def test_a_case_registered_again_is_shown_anew_with_what_was_drawn(
     assert np.array_equal(desk.open.drawing.mask, mask) and mask.any()
     assert desk.open.images.pair.registration["kind"] == "rigid"
     assert any(told.startswith("Registered again (rigid).") for _, told in desk.notices)
+
+
+def test_what_is_drawn_before_anybody_is_named_is_a_draft_all_the_same(
+    study_folder: Path, desk_at: Callable[[Path], Sitting]
+) -> None:
+    desk = desk_at(study_folder)
+    here, _ = desk.at_hand
+    desk.session.reader = ""
+    desk.paint()
+    desk.drawn()
+    assert desk.session.study.draft(here.case, here.slice) is not None
