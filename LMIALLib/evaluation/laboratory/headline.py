@@ -77,11 +77,12 @@ def _against_baseline(summary: Summary) -> str:
         return f"With one seed nobody can tell whether anything beats {what} ({baseline})."
     better = [comparison.first for comparison in found if comparison.verdict == "better"]
     worse = [comparison.first for comparison in found if comparison.verdict == "worse"]
-    how = (
-        "after Holm's correction"
-        if any(comparison.p_holm is not None for comparison in found)
-        else f"by uncorrected intervals, as fewer than {SEEDS_FOR_P} seeds allow no test"
-    )
+    if any(comparison.p_holm is not None for comparison in found):
+        how = "after Holm's correction"
+    elif summary.seeds < SEEDS_FOR_P:
+        how = f"by uncorrected intervals, as fewer than {SEEDS_FOR_P} seeds allow no test"
+    else:
+        how = "by uncorrected intervals, as only the comparison named beforehand was made"
     ties = len(found) - len(better) - len(worse)
     rest = f"{ties} tied with it, {len(worse)} worse"
     if not better:
