@@ -23,9 +23,11 @@ set(LMIAL_SCRIPTS
   LMIALLib/desktop/actions.py
   LMIALLib/desktop/dependencies.py
   LMIALLib/desktop/dicom_seg.py
+  LMIALLib/desktop/dress.py
   LMIALLib/desktop/editor.py
   LMIALLib/desktop/exports.py
   LMIALLib/desktop/face.py
+  LMIALLib/desktop/following.py
   LMIALLib/desktop/inputs.py
   LMIALLib/desktop/load_pair.py
   LMIALLib/desktop/panel.py

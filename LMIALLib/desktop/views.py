@@ -71,6 +71,14 @@ class SliceView:
             actor.SetInput(word)
         self._widget.sliceView().scheduleRender()
 
+    def wipe(self) -> None:
+        """Show nothing, and take the texts away."""
+        renderer = self._widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
+        for actor in self._actors:
+            renderer.RemoveViewProp(actor)
+        self._words, self._actors = (), []
+        self.show(None)
+
     def refresh(self) -> None:
         """Draw again what is shown."""
         self._widget.sliceView().scheduleRender()

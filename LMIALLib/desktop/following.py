@@ -1,0 +1,212 @@
+"""One study on the screen of desktop Slicer and what happens there by itself: the worker, the views, Slicer's saves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from LMIALLib.desktop.dress import Dress
+from LMIALLib.desktop.editor import Editor
+from LMIALLib.desktop.panel import Panel
+from LMIALLib.desktop.timing import entry
+from LMIALLib.desktop.views import SliceView
+from LMIALLib.errors import LMIALError
+from LMIALLib.scene.editing import EditorDesk
+from LMIALLib.scene.shown import listed, shown
+from LMIALLib.worker.client import DIED, Job
+
+TICK, WATCH, SETTLE, LIST = 200, 2000, 300, 400
+"""Milliseconds between two looks at the worker, at who holds the study, after the last stroke until it is kept, and
+after the last change until the lesions are listed anew."""
+
+
+class Following:
+    """Keeps widgets and views at what stands; nothing in it must survive.
+
+    Args:
+        panel, editor: the widgets.
+    """
+
+    def __init__(self, panel: Panel, editor: Editor) -> None:
+        import qt
+
+        self.desk: EditorDesk | None = None
+        self.exporting: tuple[Job, Path] | None = None
+        self.panel, self.editor = panel, editor
+        self._views: dict[str, SliceView] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._dress = Dress(editor, self.segmentation_changed)
+        self._ours = False
+        self._unsettled = False
+        self._stand: Any = None
+        self._locked: bool | None = None
+        self._dead = ""
+        self._tick_timer, self._watch_timer, self._settle_timer, self._list_timer = (qt.QTimer() for _ in range(4))
+        for timer, every, call in (
+            (self._tick_timer, TICK, self.tick),
+            (self._watch_timer, WATCH, self.look_around),
+            (self._settle_timer, SETTLE, self.settle),
+            (self._list_timer, LIST, self.list_lesions),
+        ):
+            timer.setInterval(every)
+            timer.connect("timeout()", call)
+        self._settle_timer.setSingleShot(True)
+        self._list_timer.setSingleShot(True)
+
+    @contextmanager
+    def _by_us(self) -> Iterator[None]:
+        """What changes in here was not drawn or scrolled by the reader."""
+        before, self._ours = self._ours, True
+        try:
+            yield
+        finally:
+            self._ours = before
+
+    def _rest(self) -> None:
+        """Stop following: the study is about to close."""
+        for timer in (self._tick_timer, self._watch_timer, self._settle_timer, self._list_timer):
+            timer.stop()
+
+    @entry
+    def tick(self) -> None:
+        """Take in what the worker said."""
+        from slicer.i18n import tr as _
+
+        if self.desk is None:
+            return
+        desk, events = self.desk, []
+        with self._by_us():
+            desk.guarded(lambda: events.extend(desk.tick()))
+        for job, event in events:
+            if event == "failed" and job.error is not None and job.error.sentence == DIED:
+                self._dead = job.do
+            if self.exporting is not None and job is self.exporting[0] and job.over:
+                if job.state == "done":
+                    desk.say("good", _("Exported to {folder}.").format(folder=self.exporting[1]))
+                self.exporting = None
+        stand = desk.stand()
+        if stand != self._stand or any(event != "progress" for _, event in events):
+            self._stand = stand
+            self._show()
+        elif events or desk.notices:
+            self.panel.tell_quickly(desk)
+        self.panel.forget_notices()
+
+    @entry
+    def look_around(self) -> None:
+        """Notice that another session took the study, or what it did."""
+        if self.desk is None:
+            return
+        before = self.desk.watching
+        self.desk.guarded(self.desk.look_around)
+        if before or self.desk.watching != before:
+            self._show()
+
+    def segmentation_changed(self, *_: Any) -> None:
+        """Something was drawn: kept when the hand rests."""
+        if not self._ours:
+            self._unsettled = True
+            self._settle_timer.start()
+
+    @entry
+    def settle(self) -> None:
+        """Keep what was drawn since."""
+        if self.desk is None or not self._unsettled:
+            return
+        self._unsettled = False
+        self._settle_timer.stop()
+        with self._by_us():
+            self.desk.guarded(self.desk.drawn)
+        self._show()
+
+    @entry
+    def view_changed(self, name: str) -> None:
+        """A view was scrolled, zoomed or resized."""
+        if self.desk is None or name not in self._views:
+            return
+        size = self._views[name].size
+        if size != self._sizes[name]:
+            self._sizes[name] = size
+            import qt
+
+            qt.QTimer.singleShot(0, self.resized)
+        elif not self._ours:
+            self.desk.view_moved(name)
+            self.panel.tell_place(self.desk)
+
+    @entry
+    def list_lesions(self) -> None:
+        """List the changed lesions, when the hand rests: finding them anew takes a moment."""
+        if self.desk is not None:
+            self.panel.tell_lesions(listed(self.desk))
+
+    @entry
+    def resized(self) -> None:
+        """The views have other sizes."""
+        if self.desk is not None:
+            self.desk.size_changed()
+
+    @entry
+    def file_saved(self, properties: Any) -> None:
+        """Slicer wrote a node to a file: where it is our label, the slice at hand is saved."""
+        if self.desk is None:
+            return
+        self.settle()
+        with self._by_us():
+            written = {name: str(value) for name, value in dict(properties).items()}
+            self.desk.saved_by_slicer(written.get("nodeID", ""), written.get("fileName", ""))
+        self._show()
+
+    @entry
+    def scene_changed(self) -> None:
+        """A scene was loaded into ours: copies of our nodes that it held go, our views look where they did."""
+        if self.desk is None:
+            return
+        desk = self.desk
+        self.settle()
+        with self._by_us():
+            desk.scene_loaded()
+            desk.size_changed()
+        self._show()
+
+    def unexpected(self, error: Exception) -> None:
+        """What nobody foresaw: to the log for those who can read it, one sentence for the reader."""
+        from slicer.i18n import tr as _
+
+        if isinstance(error, LMIALError):
+            sentence = str(error)[0].upper() + str(error)[1:]
+        else:
+            logging.getLogger("LMIAL").error("unexpected", exc_info=error)
+            sentence = _("This should not have happened ({kind}). What was saved is kept.").format(
+                kind=type(error).__name__
+            )
+        self.panel.notice("error", sentence)
+
+    def _show(self) -> None:
+        """Tell the widgets what stands, and dress a case that has just come."""
+        desk = self.desk
+        if desk is None:
+            return
+        with self._by_us():
+            self._dress.fit(desk, self._views)
+        values = shown(desk)
+        self.panel.tell(desk, values, self._dead)
+        self._write_on_views(values["look"])
+        self._dress.show_legends(self.panel.legends, overlay=values["tools"]["visible"])
+        self._list_timer.start()
+        locked = desk.watching or desk.session.current is None
+        if locked != self._locked:
+            self._locked = locked
+            self.editor.widget.setReadOnly(locked)
+
+    def _write_on_views(self, look: dict[str, Any]) -> None:
+        from slicer.i18n import tr as _
+
+        left, right, top, bottom = look.get("letters", ("", "", "", ""))
+        current = _("PRIOR under the brush") if look.get("swapped") else _("CURRENT")
+        titles = {"baseline": _("PRIOR"), "follow_up": current, "difference": _("DIFFERENCE")}
+        for name, view in self._views.items():
+            view.write(titles[name], (left, right, top, bottom))
