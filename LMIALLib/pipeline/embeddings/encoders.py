@@ -11,11 +11,12 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.embeddings.dinov2 import MODEL_TYPE, WHAT, Dinov2Encoder
-from LMIALLib.pipeline.embeddings.local_weights import folder_digest, weights_files
+from LMIALLib.pipeline.embeddings.local_weights import weights_files
 from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedEncoder, MaskedTraining, Progress
 from LMIALLib.pipeline.embeddings.slice_images import slice_images
 from LMIALLib.pipeline.embeddings.stored import read_embedding, write_embedding
 from LMIALLib.pipeline.embeddings.trained_here import NAME, trained_on_study
+from LMIALLib.pipeline.weight_files import files_digest
 from LMIALLib.study.store import Study
 
 BUNDLED = "bundled"
@@ -67,10 +68,10 @@ def encoder_for(
     if embedding == "mae":
         folder = trained_on_study(study, masked, progress=progress, cancelled=cancelled)
         encoder = MaskedEncoder(folder, masked.device)
-        return SliceEncoder(NAME, folder_digest([folder / "model.safetensors"]), encoder.size, encoder)
+        return SliceEncoder(NAME, files_digest([folder / "model.safetensors"]), encoder.size, encoder)
     folder = _folder(embedding)
     other = Dinov2Encoder(folder, masked.device)
-    return SliceEncoder("dinov2", folder_digest(weights_files(folder, MODEL_TYPE, WHAT)), other.size, other)
+    return SliceEncoder("dinov2", files_digest(weights_files(folder, MODEL_TYPE, WHAT)), other.size, other)
 
 
 def case_embedding(study: Study, case: str, pair: Pair, encoder: SliceEncoder) -> np.ndarray:

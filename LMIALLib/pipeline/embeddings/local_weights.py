@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, WrongUse
-from LMIALLib.files import sha256_of
 from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
-
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-"""Endings of files that can run code when they are loaded."""
+from LMIALLib.pipeline.weight_files import pickles_in
 
 
 def quiet_transformers() -> Any:
@@ -51,7 +48,7 @@ def weights_files(folder: Path, model_type: str, what: str) -> list[Path]:
     files = sorted(folder.glob("*.safetensors"))
     if files:
         return files
-    if pickles := sorted(file.name for file in folder.iterdir() if file.suffix in PICKLES):
+    if pickles := pickles_in(folder):
         raise BadInput(
             f"the folder {folder} holds its weights only as a pickle ({pickles[0]}), which can run code when loaded.",
             "Take the same model in the safetensors format.",
@@ -77,11 +74,3 @@ def load_local(model_class: Any, folder: Path, model_type: str, what: str, **con
         first = sorted(str(key) for key in wrong)[0]
         raise BadInput(f"the weights in {folder} are incomplete: {len(wrong)} parts are missing, first {first}.")
     return model.eval()
-
-
-def folder_digest(files: list[Path]) -> str:
-    """One digest for a model of several files: that of the only one, or of the digests of all in order."""
-    import hashlib
-
-    digests = [sha256_of(file) for file in files]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()

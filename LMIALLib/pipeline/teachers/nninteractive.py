@@ -27,7 +27,7 @@ from LMIALLib.pipeline.teachers.prompts import (
 )
 from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, cpu_threads
 from LMIALLib.pipeline.teachers.visits import Seen, change_at_prompts
-from LMIALLib.pipeline.teachers.weight_files import teacher_id
+from LMIALLib.pipeline.weight_files import teacher_id
 
 MOST = 40
 """Components of a pair that are asked about, those with the largest excess first; bounds the time of a pair."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pipeline.teachers.teacher import told
-from LMIALLib.pipeline.teachers.weight_files import existing_folder, files_digest, json_in
+from LMIALLib.pipeline.weight_files import existing_folder, files_digest, json_in
 
 WHAT = "nnInteractive"
 CHECKPOINT = "checkpoint_final.pth"

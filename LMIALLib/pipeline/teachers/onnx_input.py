@@ -22,7 +22,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pipeline.teachers.weight_files import json_in
+from LMIALLib.pipeline.weight_files import json_in
 
 CHANNELS = ("baseline", "follow_up", "difference")
 SCALINGS = ("robust", "unit")

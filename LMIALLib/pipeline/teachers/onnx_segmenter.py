@@ -13,7 +13,7 @@ from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.teachers.onnx_input import OnnxInput
 from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, margin, told
-from LMIALLib.pipeline.teachers.weight_files import files_digest, is_pickle, teacher_id
+from LMIALLib.pipeline.weight_files import files_digest, is_pickle, teacher_id
 
 BLANK = (64, 64)
 """Slice that a model of any size is tried on when it is loaded."""

@@ -25,7 +25,7 @@ from LMIALLib.pipeline.teachers.prompts import (
 from LMIALLib.pipeline.teachers.sam_folder import LoadedSam, load_sam
 from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, cpu_threads
 from LMIALLib.pipeline.teachers.visits import Seen, change_at_prompts
-from LMIALLib.pipeline.teachers.weight_files import teacher_id
+from LMIALLib.pipeline.weight_files import teacher_id
 
 if TYPE_CHECKING:
     from torch import Tensor

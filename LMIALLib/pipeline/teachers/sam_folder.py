@@ -10,7 +10,7 @@ from typing import Any
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
 from LMIALLib.pipeline.teachers.teacher import told
-from LMIALLib.pipeline.teachers.weight_files import existing_folder, files_digest, json_in, pickles_in
+from LMIALLib.pipeline.weight_files import existing_folder, files_digest, json_in, pickles_in
 
 WHAT = "a SAM"
 ARCHITECTURES = ("sam", "sam_hq", "sam2", "sam2_video", "sam3_tracker")

@@ -20,7 +20,7 @@ from LMIALLib.cohorts.phantom import (
 )
 from LMIALLib.pairs.geometry import Grid
 
-sitk = pytest.importorskip("SimpleITK")
+sitk = pytest.importorskip("SimpleITK", reason="SimpleITK is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def test_only_counted_voxels_are_judged() -> None:
 
 
 def test_hausdorff_is_what_monai_computes() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed")
     from monai.metrics import compute_hausdorff_distance
 
     rng = np.random.default_rng(3)

@@ -23,7 +23,7 @@ from LMIALLib.evaluation.laboratory.records import Chosen, read_chosen
 
 @pytest.fixture(scope="module")
 def report() -> object:
-    pytest.importorskip("plotly")
+    pytest.importorskip("plotly", reason="the extra [laboratory] is not installed")
     from LMIALLib.evaluation.laboratory import report
 
     return report

@@ -33,7 +33,7 @@ def make_study(tmp_path: Path) -> Callable[..., Study]:
 @pytest.fixture(scope="session")
 def dinov2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DINOv2 of two layers with random weights, saved as transformers saves it."""
-    pytest.importorskip("transformers")
+    pytest.importorskip("transformers", reason="the extra [teachers] is not installed")
     from LMIALLib.pipeline.embeddings.local_weights import quiet_transformers
 
     transformers = quiet_transformers()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", reason="the extra [teachers] is not installed")
 from small_studies import TINY, head, put
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", reason="the extra [teachers] is not installed")
 
 from LMIALLib.study.store import Study
 

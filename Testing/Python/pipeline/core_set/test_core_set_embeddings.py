@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", reason="the extra [teachers] is not installed")
 import torch
 from safetensors.torch import load_file, save_file
 from small_studies import TINY, head

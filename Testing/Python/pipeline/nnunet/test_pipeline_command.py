@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -10,8 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-
-import pytest
 
 from LMIALLib.loop.studies import add_first_model
 from LMIALLib.pipeline.nnunet.places import LATEST, Work
@@ -34,9 +31,6 @@ def said(process: subprocess.Popen[str]) -> dict[str, str]:
 
 
 def test_from_scans_to_lesions_with_a_kill_and_a_reader_in_between(study_folder: Path, nnunet: None) -> None:
-    for module in ("teachers", "core_set"):
-        if importlib.util.find_spec(f"LMIALLib.pipeline.{module}") is None:
-            pytest.skip(f"LMIALLib.pipeline.{module} is not there yet")
     with Study.open(study_folder, reader="tests") as study:
         add_first_model(study, resource("Weights", "change.safetensors"))
     checkpoint = Work.pretraining(study_folder).fold("2d", 0) / LATEST
