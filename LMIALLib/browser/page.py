@@ -26,7 +26,7 @@ from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.exporting import KINDS
 from LMIALLib.loop.session import Session
-from LMIALLib.scene.shown import fixed, listed, quick, shown
+from LMIALLib.scene.shown import fixed, listed, quick, shown, training_of
 from LMIALLib.study.names import checked_person
 
 STATIC = Path(__file__).parent / "static"
@@ -270,4 +270,4 @@ class Page:
             self._push()
         elif events or self.desk.notices or any(one[3] < now for one in self._notices):
             self._push(quickly=True)
-            self.server.state.training = shown(self.desk)["training"]
+            self.server.state.training = training_of(self.desk)

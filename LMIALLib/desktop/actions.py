@@ -14,6 +14,9 @@ NEED_CASE = (
 )  # fmt: skip
 """Actions that mean nothing while no case is on the screen."""
 
+PUT_AWAY = ("next", "cross", "back", "choose", "look_at", "skip", "take_back", "register")
+"""Actions that would put away what is drawn and could not be kept."""
+
 Cursor = Callable[[], tuple[str, float, float] | None]
 
 
@@ -47,7 +50,6 @@ def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None
         "nothing_here": lambda sure=False: desk.answer("nothing_here", sure=sure),
         "equivocal": lambda: desk.answer("equivocal"),
         "skip": lambda: desk.answer("skip"),
-        "unask": lambda: setattr(desk, "asking", ""),
         "next": desk.next,
         "cross": lambda: desk.next(crossed=True),
         "back": desk.back,
@@ -65,6 +67,7 @@ def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None
         "show": desk.show,
         "always": desk.show_always,
         "opacity": opacity,
+        "legends": desk.redraw,
         "accept": desk.accept,
         "class": change_class,
         "others": desk.edit_others,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.desktop import editor
-from LMIALLib.desktop.actions import NEED_CASE, NEED_READER, actions_of
+from LMIALLib.desktop.actions import NEED_CASE, NEED_READER, PUT_AWAY, actions_of
 from LMIALLib.desktop.editor import Editor
 from LMIALLib.desktop.following import Following
 from LMIALLib.desktop.panel import Panel
@@ -15,12 +15,11 @@ from LMIALLib.desktop.shortcuts import Keys
 from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport, end_all
 from LMIALLib.desktop.views import Layout, cursor
-from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.errors import BadInput
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.scene.case_scene import close_case
 from LMIALLib.scene.editing import EditorDesk
-from LMIALLib.study.names import checked_person
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 
@@ -36,7 +35,7 @@ class Face(Following):
     def __init__(self, ui: Any, *, train: Callable[[], bool]) -> None:
         import slicer
 
-        self._train = train
+        self.train = train
         self._watched: list[tuple[Any, int]] = []
         self._actions: dict[str, Callable[..., None]] = {}
         self.keys = Keys(self.act)
@@ -56,7 +55,7 @@ class Face(Following):
         import slicer
 
         self.close()
-        train = self._train()
+        train = self.train()
 
         def opening(take_over: bool) -> Session:
             study = Study.open(folder, reader=reader, take_over=take_over)
@@ -109,8 +108,10 @@ class Face(Following):
         self._rest()
         try:
             with self._by_us():
-                desk.guarded(desk.drawn)
-                desk.close()
+                try:
+                    desk.guarded(desk.drawn)
+                finally:
+                    desk.close()
                 for node, tag in self._watched:
                     node.RemoveObserver(tag)
                 self.editor.rest()
@@ -171,7 +172,8 @@ class Face(Following):
             return
         if name in NEED_READER and not desk.watching and not self._known_reader():
             return
-        self.settle()
+        if not self.settle() and name in PUT_AWAY:
+            return
         with self._by_us():
             desk.guarded(lambda: self._actions[name](*values))
             if desk.asking and self.panel.sure(_("Voxels are drawn on this slice. Does it hold nothing all the same?")):
@@ -182,17 +184,11 @@ class Face(Following):
         self._show()
 
     def _known_reader(self) -> bool:
-        """Take the reader's name from its field; where it cannot be one, ask for it there."""
-        assert self.desk is not None
-        session = self.desk.session
-        if self.panel.reader == session.reader != "":
-            return True
-        try:
-            session.reader = checked_person(self.panel.reader, "reader")
-            return True
-        except LMIALError:
+        """Whether it is known who reads; asks for it where the name is written where it is not."""
+        if not self._take_reader():
             self.panel.ask_reader()
             return False
+        return True
 
     @entry
     def restart(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from LMIALLib.desktop.views import SliceView
 from LMIALLib.errors import LMIALError
 from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.scene.shown import listed, shown
+from LMIALLib.study.names import checked_person
 from LMIALLib.worker.client import DIED, Job
 
 TICK, WATCH, SETTLE, LIST = 200, 2000, 300, 400
@@ -112,15 +113,15 @@ class Following:
             self._settle_timer.start()
 
     @entry
-    def settle(self) -> None:
-        """Keep what was drawn since."""
+    def settle(self) -> bool:
+        """Keep what was drawn since; whether nothing is left that could not be kept."""
         if self.desk is None or not self._unsettled:
-            return
-        self._unsettled = False
+            return True
         self._settle_timer.stop()
         with self._by_us():
-            self.desk.guarded(self.desk.drawn)
+            self._unsettled = not self.desk.guarded(self.desk.drawn)
         self._show()
+        return not self._unsettled
 
     @entry
     def view_changed(self, name: str) -> None:
@@ -155,10 +156,20 @@ class Following:
         if self.desk is None:
             return
         self.settle()
+        self._take_reader()
         with self._by_us():
             written = {name: str(value) for name, value in dict(properties).items()}
             self.desk.saved_by_slicer(written.get("nodeID", ""), written.get("fileName", ""))
         self._show()
+
+    def _take_reader(self) -> bool:
+        """Take the reader's name from its field; whether there is one."""
+        assert self.desk is not None
+        session = self.desk.session
+        if self.panel.reader != session.reader:
+            with suppress(LMIALError):
+                session.reader = checked_person(self.panel.reader, "reader")
+        return bool(self.panel.reader) and self.panel.reader == session.reader
 
     @entry
     def scene_changed(self) -> None:

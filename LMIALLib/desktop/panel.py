@@ -14,7 +14,7 @@ from LMIALLib.desktop.strip import make_strip
 from LMIALLib.desktop.tables import Table
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.scene.desk import Desk
-from LMIALLib.scene.shown import quick
+from LMIALLib.scene.shown import look_of, training_of
 
 BUTTONS = {
     "saveButton": "save", "nothingButton": "nothing_here", "equivocalButton": "equivocal", "skipButton": "skip",
@@ -58,6 +58,7 @@ class Panel:
         ui.showButton.connect("pressed()", lambda: act("show", True))
         ui.showButton.connect("released()", lambda: act("show", False))
         ui.alwaysCheck.connect("toggled(bool)", lambda on: act("always", on))
+        ui.legendCheck.connect("toggled(bool)", lambda _on: act("legends"))
         ui.othersCheck.connect("toggled(bool)", lambda on: act("others", on))
         ui.opacitySlider.connect("valueChanged(double)", lambda value: act("opacity", value))
         ui.caseBox.connect("activated(int)", lambda number: act("look_at", self._cases[number]))
@@ -171,14 +172,12 @@ class Panel:
 
     def tell_quickly(self, desk: Desk) -> None:
         """Show progress and sentences."""
-        from LMIALLib.scene.shown import shown
-
-        self._tell_training(shown(desk)["training"])
+        self._tell_training(training_of(desk))
         self._take_notices(desk)
 
     def tell_place(self, desk: Desk) -> None:
         """Show where the views are."""
-        look = quick(desk)["look"]
+        look = look_of(desk)
         self.strip.tell({"bars": self.strip.bars, "label": ""}, look["slice"] - 1 if look["main"] else -1)
         self.ui.returnButton.setEnabled(bool(look["away"]))
 

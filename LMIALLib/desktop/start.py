@@ -70,8 +70,11 @@ class Start:
 
     @entry
     def close(self) -> None:
-        """Close the study."""
-        self.face.close()
+        """Close the study; where what is drawn cannot be kept, only when the reader says so."""
+        from slicer.i18n import tr as _
+
+        if self.face.settle() or self.face.panel.sure(_("What is drawn cannot be kept. Close the study all the same?")):
+            self.face.close()
 
     @entry
     def prepare(self) -> None:
@@ -166,7 +169,8 @@ class Start:
         registration = (preparing.result or {}).get("registration", {})
         if self._is_open(self._folder):
             self.face.act("look_at", preparing.case)
-            self.face.act("rank")
+            if self.face.train():  # else what ranking needs was declined
+                self.face.act("rank")
         else:
             self.face.open(self._folder, self.face.panel.reader, self.face.panel.prior_left)
         if registration.get("alarm"):

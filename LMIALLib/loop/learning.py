@@ -173,8 +173,14 @@ class Learning:
             self._last_beat = time.monotonic()
             self.study.heartbeat()
         events = self.worker.poll(timeout)
-        for job, event in events:
-            self._record(job, event)
+        first: Exception | None = None
+        for job, event in events:  # each is recorded, whatever became of the others
+            try:
+                self._record(job, event)
+            except (LMIALError, OSError) as error:
+                first = first or error
+        if first is not None:
+            raise first
         return events
 
     def wait(self, job: Job, *, watch: Callable[[Job], None] | None = None) -> dict[str, Any]:

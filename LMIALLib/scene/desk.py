@@ -87,10 +87,12 @@ class Desk(Painting):
 
     def close(self) -> None:
         """Keep what is drawn as a draft, end the worker, give the study back."""
-        if self.open is not None and self.session.current is not None and not self.watching:
-            with suppress(LMIALError):
-                self._keep_draft()
-        self._end_session()
+        try:
+            if self.open is not None and self.session.current is not None and not self.watching:
+                with suppress(LMIALError):
+                    self._keep_draft()
+        finally:
+            self._end_session()
 
     # Slices under the reader's hand ------------------------------------------------------------------------------
 
@@ -245,7 +247,8 @@ class Desk(Painting):
         self.say("warning" if report["alarm"] else "good", told)
         if self.open is None or self.open.case != case:
             return
-        number, here = self.open.navigation.slice, self.session.current
+        navigation, here = self.open.navigation, self.session.current
+        number = navigation.slice if navigation.current == 0 else None
         if here is not None:
             self._keep_draft()
         self._put_away()
@@ -253,7 +256,8 @@ class Desk(Painting):
             self._present(here.query)
         else:
             self.look_at(case)
-        self.go_to(number)
+        if number is not None:
+            self.go_to(number)
 
     def cancel_training(self) -> None:
         """Stop the running training; it is not begun again by itself."""
@@ -278,12 +282,14 @@ class Desk(Painting):
         states = [job.state for job in (*jobs, self.session.learning.registering) if job]
         return self.watching, len(self.queue), len(self.answers), states, self.open and self.open.case
 
-    def guarded(self, action: Callable[[], None]) -> None:
-        """Run an action of the reader; whatever goes wrong becomes a sentence."""
+    def guarded(self, action: Callable[[], None]) -> bool:
+        """Run an action of the reader; whatever goes wrong becomes a sentence. Returns whether it went well."""
         try:
             action()
+            return True
         except SessionTakenOver as error:
             self.lost(error.sentence[0].upper() + error.sentence[1:])
         except LMIALError as error:
             sentence = str(error)
             self.say("error", sentence[0].upper() + sentence[1:])
+        return False

@@ -13,7 +13,7 @@ reader finds in Slicer, saves and exports is the label.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -85,7 +85,8 @@ class EditedDrawing:
         self.label, _ = add_segmentation(scene, grid, "label", classes, case)
         self.label.GetDisplayNode().SetVisibility(False)  # it would be drawn twice
         self.slice: int | None = None
-        self._shown = self._labelled = self.stack()
+        self._shown = self.stack()
+        self._labelled = self._shown.copy()
 
     @property
     def mask(self) -> np.ndarray:
@@ -108,14 +109,20 @@ class EditedDrawing:
         made belongs to the class that it was split from, else to the first."""
         return self._read(self.node)
 
-    def take_elsewhere(self) -> dict[int, np.ndarray]:
-        """Slices other than the open one that the editor changed since they were shown or taken: number to mask. From
-        now on they count as shown."""
+    def take_elsewhere(self, keep: Callable[[int, np.ndarray], None] = lambda *_: None) -> dict[int, np.ndarray]:
+        """Slices other than the open one that the editor changed since they were shown or taken: number to mask.
+
+        Each is handed to ``keep`` and counts as shown once that went well; where it raises, the rest waits to be taken.
+        """
         now = self._drawn()
-        changed = np.flatnonzero((now != self._shown).any(axis=(1, 2)))
-        self._shown = now
         self._copy_to_label(now)
-        return {int(number): now[number].copy() for number in changed if number != self.slice}
+        taken = {}
+        for number in map(int, np.flatnonzero((now != self._shown).any(axis=(1, 2)))):
+            if number != self.slice:
+                taken[number] = now[number].copy()
+                keep(number, taken[number])
+            self._shown[number] = now[number]
+        return taken
 
     def restrain(self) -> bool:
         """Put every slice but the open one back as it was shown; call it after whatever the editor did, unless the

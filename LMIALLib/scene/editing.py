@@ -63,8 +63,7 @@ class EditorDesk(Desk):
         if self.open is None or self.watching:
             return
         if self.others and self.session.current is not None:
-            for number, mask in self._edited.take_elsewhere().items():
-                self._keep(number, mask)
+            self._edited.take_elsewhere(self._keep)
         else:
             self._edited.restrain()
         self._keep_draft()

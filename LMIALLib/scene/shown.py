@@ -31,10 +31,10 @@ def shown(desk: Desk) -> dict[str, Any]:
         "queue": [_queued(desk, one) for one in desk.queue[:QUEUE]],
         "waiting": len(desk.queue),
         "strip": _strip(desk),
-        "look": _look(desk),
+        "look": look_of(desk),
         "tools": _tools(desk),
         "lesions": _lesions(desk),
-        "training": _training(desk),
+        "training": training_of(desk),
         "advice": desk.session.stop_advice().sentence,
     }
 
@@ -46,7 +46,7 @@ def listed(desk: Desk) -> list[dict[str, Any]]:
 
 def quick(desk: Desk) -> dict[str, Any]:
     """The part of ``shown`` that scrolling, zooming and painting can change."""
-    return {"look": _look(desk), "tools": _tools(desk), "lesions": _lesions(desk)}
+    return {"look": look_of(desk), "tools": _tools(desk), "lesions": _lesions(desk)}
 
 
 def _banner(desk: Desk) -> dict[str, Any]:
@@ -158,7 +158,8 @@ def _strip(desk: Desk) -> dict[str, Any]:
     return {"bars": bars, "label": f"Score of each slice of {case}; {len(desk.answers)} of {count} read"}
 
 
-def _look(desk: Desk) -> dict[str, Any]:
+def look_of(desk: Desk) -> dict[str, Any]:
+    """Where the views are."""
     if desk.open is None:
         return {"ready": False}
     navigation, here, tools = desk.open.navigation, desk.session.current, desk.tools
@@ -234,7 +235,7 @@ def _object(lesion: Lesion) -> dict[str, Any]:
     }
 
 
-def _training(desk: Desk) -> dict[str, Any]:
+def training_of(desk: Desk) -> dict[str, Any]:
     """The running registration, training or ranking, else nothing; 100 % is never shown before it is done."""
     learning, in_use = desk.session.learning, desk.session.study.model_in_use()
     shown = {"on": False, "what": "", "share": 0, "round": in_use.round if in_use else 0}

@@ -291,3 +291,22 @@ def test_a_worker_that_died_is_told_and_can_be_started_again(at: At, study_folde
 def test_advice_about_the_command_line_is_left_out(at: At) -> None:
     at.face.panel.notice("error", "This is no study: it has no study.sqlite. Make one with: lmial new")
     assert at.face.panel.sentences == ["This is no study: it has no study.sqlite."]
+
+
+def test_what_could_not_be_kept_is_not_put_away(at: At, study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from LMIALLib.errors import BadInput
+
+    at.face.open(study_folder, "anna")
+    here = 10
+    at.face.act("choose", here)
+    at.face._unsettled = True
+
+    def full() -> None:
+        raise BadInput("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(at.desk, "drawn", full)
+        at.face.act("choose", here + 1)
+        assert at.desk.session.current.slice == here and "The disk is full." in at.face.panel.sentences
+    at.face.act("choose", here + 1)
+    assert at.desk.session.current.slice == here + 1

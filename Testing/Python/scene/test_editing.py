@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -217,3 +218,23 @@ def test_what_is_drawn_before_anybody_is_named_is_a_draft_all_the_same(
     desk.paint()
     desk.drawn()
     assert desk.session.study.draft(here.case, here.slice) is not None
+
+
+def test_neighbours_that_could_not_be_kept_are_tried_again(
+    study_folder: Path, desk_at: Callable[[Path], Sitting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from LMIALLib.errors import BadInput
+
+    desk = desk_at(study_folder)
+    here, _ = desk.at_hand
+    desk.edit_others(True)
+    desk.paint([here.slice + 1, here.slice + 2])
+
+    def full(*_: Any, **__: Any) -> None:
+        raise BadInput("the disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.session.study, "save_draft", full)
+        assert not desk.guarded(desk.drawn)
+    assert desk.guarded(desk.drawn)
+    assert [one.slice for one in desk.session.study.drafts(here.case)] == [here.slice + 1, here.slice + 2]
