@@ -18,7 +18,7 @@ from LMIALLib.study.store import Study
 
 def lmial(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "LMIALLib", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ}, check=False)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, env={**os.environ}, check=False)
 
 
 @pytest.fixture

@@ -245,5 +245,7 @@ def test_nothing_here_needs_torchvision(dinov2_folder: Path) -> None:
         "from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedEncoder\n"
         f"print(Dinov2Encoder(Path({str(dinov2_folder)!r}), 'cpu')(np.zeros((1, 3, 42, 42), np.float32)).shape)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
     assert done.stdout.strip() == "(1, 96)", done.stderr

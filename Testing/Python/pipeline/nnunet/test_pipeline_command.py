@@ -21,7 +21,7 @@ HERE = ("--workers", "0", "--device", "cpu")
 
 def lmial(*words: str, study: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "LMIALLib", "pipeline", str(study), *words, "--json"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
 def said(process: subprocess.Popen[str]) -> dict[str, str]:

@@ -23,7 +23,9 @@ def folder(tmp_path: Path) -> Path:
 
 def teach(study: Path, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "LMIALLib", "teach", str(study), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=dict(os.environ))
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", timeout=120, check=False, env=dict(os.environ)
+    )
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *fragments: str) -> None:

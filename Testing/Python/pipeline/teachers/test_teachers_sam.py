@@ -264,5 +264,7 @@ def test_a_torchvision_that_cannot_be_imported_breaks_nothing(saved: Path, tmp_p
         "from LMIALLib.pipeline.teachers.sam import sam_teacher\n"
         f"print(len(list(sam_teacher(Path({str(saved)!r}), 'cpu', 1).judged(small_pair(), [1, 2], lambda: None))))\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
     assert done.stdout.strip() == "2", done.stderr[-500:]
