@@ -54,7 +54,7 @@ def described(strategy: Strategy) -> dict[str, object]:
 
 def table(strategies: list[Strategy]) -> str:
     """A Markdown document: one row a strategy, with name, needs, formula, source and summary."""
-    from LMIALLib.queries.registry import NOTATION
+    from LMIALLib.queries.registry import LEFT_OUT, NOTATION, SPACING
     from LMIALLib.queries.strategies import DEFAULT_STRATEGY
 
     lines = [
@@ -71,4 +71,6 @@ def table(strategies: list[Strategy]) -> str:
         formula = strategy.formula.replace("|", "\\|")
         needs = ", ".join(sorted(strategy.needs)) or "-"
         lines.append(f"| {strategy.name} | {needs} | `{formula}` | {strategy.source} | {strategy.summary} |")
+    lines += ["", SPACING, "", "## Not here, and why", "", "| strategy | reason |", "|---|---|"]
+    lines += [f"| {name} | {reason} |" for name, reason in LEFT_OUT]
     return "\n".join(lines) + "\n"

@@ -18,6 +18,21 @@ NOTATION = (
     "chosen."
 )
 """What the symbols in `Strategy.formula` mean."""
+SPACING = (
+    "Queries of one round and case keep a distance (12 mm unless `--spacing` says otherwise) where a strategy goes by "
+    "scores or distances; draws by lot (`random`, `foreground-random-*`) keep none. So a difference from them is score "
+    "and distance together."
+)
+"""What is asked of all choices beside their formula."""
+LEFT_OUT = (
+    ("first, last", "an order of file names says nothing of slices; `random` is the baseline"),
+    ("CDAL", "k-center on class distributions; with two classes that is the mean p of a slice, one number"),
+    ("DeepFool", "the smallest perturbation that flips a pixel; for two classes `margin` ranks pixels the same way"),
+    ("Fisher information", "needs the inverse of a gradient covariance of the pool; `badge` stands for gradients"),
+    ("TOD", "the change of a prediction since an earlier model; `committee-variance` measures it over snapshots"),
+    ("DPP", "sampling by determinants; `typiclust`, `probcover` and `k-means` stand for diversity"),
+)
+"""Strategies that the literature names and that are not here, each with the reason."""
 
 _STOCHASTIC = "Kirsch et al., arXiv 2106.12059"
 
