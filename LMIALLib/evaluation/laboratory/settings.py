@@ -105,9 +105,13 @@ class SimulationSettings:
         return range(self.first_seed, self.first_seed + self.seeds)
 
     def resolved(self, pool: int) -> SimulationSettings:
-        """The same with numbers of slices for a pool of so many."""
+        """The same with numbers of slices for a pool of so many. WrongUse where the first draw takes all of them."""
         share = max(1, round(SHARE * pool))
         initial = self.initial if self.initial is not None else (share if self.start == "scratch" else 0)
+        if initial >= pool:
+            raise WrongUse(
+                f"The first {initial} slices leave nothing to choose: the pool has {pool}.", "Lower --initial."
+            )
         return replace(self, initial=initial, query=self.query or share)
 
     @property
