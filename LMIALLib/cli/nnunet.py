@@ -20,7 +20,10 @@ Device = Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda",
 Workers = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Processes that prepare cases, and batches for a GPU; 4.")
 ]
-Tiny = Annotated[bool | None, typer.Option("--tiny", help="Shrink patch and network, to try things on.")]
+Size = Annotated[
+    str | None,
+    typer.Option("--size", metavar="full|small|tiny", help="Of the network; small: without a GPU; tiny: to try."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="S", help="Of everything that is drawn.")]
 Above = Annotated[
     float | None,
@@ -47,7 +50,7 @@ def pretrain(
     seed: Seed = None,
     device: Device = None,
     workers: Workers = None,
-    tiny: Tiny = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Let nnU-Net plan itself for a study and learn from a teacher's pseudo-labels; repeated it goes on."""
@@ -76,7 +79,7 @@ def finetune(
     seed: Seed = None,
     device: Device = None,
     workers: Workers = None,
-    tiny: Tiny = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune the pretrained nnU-Net on what was read; its folds together are a model of the study."""
@@ -96,5 +99,5 @@ def finetune(
 
 def nnunet_options(given: dict[str, Any]) -> dict[str, Any]:
     """The options of a command that shape nnU-Net; None where one was not given."""
-    names = ("config", "epochs", "iterations", "folds", "seed", "device", "workers", "tiny")
+    names = ("config", "epochs", "iterations", "folds", "seed", "device", "workers", "size")
     return {name: given.get(name) for name in names}

@@ -17,7 +17,7 @@ from LMIALLib.cli.nnunet import (
     Folds,
     Iterations,
     Seed,
-    Tiny,
+    Size,
     Workers,
     nnunet_options,
 )
@@ -70,7 +70,7 @@ def pipeline(
     seed: Seed = None,
     device: Device = None,
     workers: Workers = None,
-    tiny: Tiny = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Teacher, nnU-Net, core-set, reading, fine-tuning, lesions: whatever of it is not finished, in this order."""

@@ -45,7 +45,7 @@ def _pretraining_depends(work: Work) -> dict[str, Any]:
     return {
         "labels": {case.name: labels.key(case) for case in work.study.cases()},
         "pairs": _pairs(work),
-        "nnunet": {"config": settings.config, "tiny": settings.tiny, **settings.of_training},
+        "nnunet": {"config": settings.config, "size": settings.size, **settings.of_training},
     }
 
 

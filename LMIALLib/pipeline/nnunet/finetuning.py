@@ -112,7 +112,7 @@ def finetune(
 def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str | None) -> dict[str, Any]:
     common = {"data": "fine", "config": settings.config}
     folds = len(dataset.splits)
-    plan = {**common, "do": "plan", "tiny": settings.tiny, "plans_of": "pre"}
+    plan = {**common, "do": "plan", "size": settings.size, "plans_of": "pre"}
     training = {**common, "do": "train", "of_training": settings.of_training, "weights": weights}
     prefix = f"{STORED}{settings.config[:2]}-"
     predict = {**common, "do": "predict", "folds": folds, "teacher": teacher, "prefix": prefix}

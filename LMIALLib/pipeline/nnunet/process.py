@@ -45,7 +45,7 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
         what = step["do"]
         if what == "plan":
             plans_of = _work(study_folder, step["plans_of"]) if step["plans_of"] else None
-            options = {"tiny": step["tiny"], "workers": at_once}
+            options = {"size": step["size"], "workers": at_once}
             results.append(plan(work, step["config"], plans_of=plans_of, progress=progress, **options))
         elif what == "train":
             weights = Path(step["weights"]) if step["weights"] else None

@@ -15,7 +15,7 @@ from LMIALLib.pipeline.nnunet.places import LATEST, Work
 from LMIALLib.resources import resource
 from LMIALLib.study.store import Study
 
-TINY = ("--budget", "20", "--config", "2d", "--tiny", "--epochs", "3", "--iterations", "5", "--folds", "2")
+TINY = ("--budget", "20", "--config", "2d", "--size", "tiny", "--epochs", "3", "--iterations", "5", "--folds", "2")
 HERE = ("--workers", "0", "--device", "cpu")
 
 
