@@ -1,6 +1,6 @@
 """How many labels the pipeline saves: a teacher alone, nnU-Net on its opinions, then with a few read slices, then all.
 
-    python Testing/Benchmarks/pipeline_evidence.py OUT [--seeds 3] [--config 2d] [--size small] [--device cpu] ...
+    python Testing/Benchmarks/pipeline_evidence.py OUT [--pool cohort|real] [--seeds 3] [--device cpu] ...
 
 Needs nnunetv2 and the open-ms scans (LMIAL_DATA, by default ../shared/data). Everything is made in OUT, and a run that
 was stopped goes on when it is repeated. Made once: a cohort of synthetic change on real backgrounds without patient01
@@ -9,10 +9,11 @@ brains, and the two real pairs); a teacher that saw phantoms and no scan of any 
 saw a scan or a label of that patient. For each seed nnU-Net learns from the teacher's opinions (stage 2 of the
 pipeline), and from there, fold by fold (stage 5), from what an exact reader says of 2 % and 5 % of the slices as the
 core-set chooses them (stage 3), of as many slices drawn by lot, and of all. `scratch` reads all slices and never
-saw an opinion, in as many steps as both stages have together.
+saw an opinion, in as many steps as both stages have together. With `--pool real` both real pairs are the study that is
+read, in two folds, and each is judged by the fold that saw no label of it.
 
 Dice: mean over the cases of a group; F1: of all lesions of a group over 10 mm3, as `lesion_counts` says. Prints
-Markdown tables and writes OUT/pipeline.json.
+Markdown tables and writes OUT/pipeline.json or OUT/real.json.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import numpy as np
 import torch
 
 from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.errors import BadInput
 from LMIALLib.evaluation.lesions import lesion_counts
 from LMIALLib.evaluation.metrics import dice
 from LMIALLib.files import written_whole
@@ -91,11 +93,13 @@ def prepare(out: Path, root: Path) -> None:
         if not table.exists():
             write_table(cohort, parts, table)
         lmial("import", out / study, table, "--layout", "csv")
-    lmial("import", out / "judged", root, "--layout", "open-ms", "--subjects", ",".join(REAL))
-    with Study.open(out / "pool", reader="benchmark") as study:
-        if all(model.report.get("from") != weights.name for model in study.models()):
-            add_first_model(study, weights)  # what embeds the slices saw no person either
-        teach(study, teacher_from(weights), existing="keep")
+    for study in ("judged", "real"):
+        lmial("import", out / study, root, "--layout", "open-ms", "--subjects", ",".join(REAL))
+    for folder in ("pool", "real"):
+        with Study.open(out / folder, reader="benchmark") as opened:
+            if all(model.report.get("from") != weights.name for model in opened.models()):
+                add_first_model(opened, weights)  # what embeds the slices saw no person either
+            teach(opened, teacher_from(weights), existing="keep")
 
 
 def write_table(cohort: Path, parts: Collection[str], table: Path) -> None:
@@ -157,8 +161,23 @@ def slices_of(study: Study, arm: str, seed: int) -> Slices:
     return frozenset(open_[index] for index in drawn)
 
 
-def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrained: bool) -> tuple[Predictor, float]:
-    """Stage 5 without the maps of the pool: one training a fold. Returns the ensemble and its last loss."""
+@dataclass(frozen=True)
+class Judge:
+    """An ensemble, and by case the fold that may judge it; all folds together judge a case that none of them had."""
+
+    predictor: Predictor
+    fold_of: dict[str, int]
+    loss: float
+
+    def probability(self, case: Case, pair: Pair) -> np.ndarray:
+        """Of change, (slices, rows, columns)."""
+        by_fold = self.predictor.probabilities(pair)
+        fold = self.fold_of.get(case.name)
+        return np.asarray(np.mean(by_fold, axis=0) if fold is None else by_fold[fold])
+
+
+def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrained: bool) -> Judge:
+    """Stage 5 without the maps of the pool: one training a fold."""
     work = Work.finetuning(study.folder)
     dataset = write_dataset(
         study,
@@ -168,14 +187,21 @@ def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrai
         progress=said,
         cancelled=lambda: False,
     )
-    common = {"data": "fine", "config": settings.config}
+    common: dict[str, Any] = {"data": "fine", "config": settings.config}
     weights = str(pretrained_weights(study, settings.config)) if pretrained else None
     training = {**common, "do": "train", "of_training": settings.of_training, "weights": weights}
     steps = [{**common, "do": "plan", "size": settings.size, "plans_of": "pre"}]
     steps += [{**training, "fold": fold} for fold in range(len(dataset.splits))]
     request = {"device": settings.device, "workers": settings.workers, "steps": steps}
     _, *trained = run(study.folder, request, progress=said, cancelled=lambda: False)
-    return ensemble(work, settings, len(dataset.splits)), float(np.mean([one["losses"][-1] for one in trained]))
+    fold_of = {
+        member.case: fold
+        for fold, split in enumerate(dataset.splits)
+        for member in dataset.members
+        if member.id not in split["train"]
+    }
+    loss = float(np.mean([one["losses"][-1] for one in trained]))
+    return Judge(ensemble(work, settings, len(dataset.splits)), fold_of, loss)
 
 
 def ensemble(work: Work, settings: NnunetSettings, folds: int) -> Predictor:
@@ -199,16 +225,16 @@ def figures(probability: np.ndarray, pair: Pair, truth: np.ndarray) -> dict[str,
     return {"dice": dice(called, true), **lesions}
 
 
-def judge(judged: Study, predictor: Predictor | None, weights: Path) -> dict[str, Any]:
-    """Figures of every case; without a predictor of the teacher."""
+def judge(judged: Study, judging: Judge | None, weights: Path) -> dict[str, Any]:
+    """Figures of every case, of the teacher where ``judging`` is None."""
     found = {}
     for case in judged.cases():
         pair, truth = judged.load_pair(case.name), read_truth(judged, case.name)
         assert truth is not None  # the cohort and both pairs have one
-        if predictor is None:
+        if judging is None:
             probability = predict(load_weights(weights)[0], pair, threads=1).mean
         else:
-            probability = np.mean(predictor.probabilities(pair), axis=0)
+            probability = judging.probability(case, pair)
         found[case.name] = figures(probability, pair, truth)
     return found
 
@@ -220,12 +246,15 @@ def one_arm(study: Study, judged: Study, arm: str, seed: int, settings: NnunetSe
         return {"slices": 0, "cases": judge(judged, None, weights)}
     done = pretrain(study, "phantoms", settings=settings, progress=said)  # of this seed; done before, it is found again
     if arm == "pseudo":
-        predictor = ensemble(Work.pretraining(study.folder), settings, 1)
-        return {"slices": 0, "losses": [done.losses[0], done.losses[-1]], "cases": judge(judged, predictor, weights)}
+        alone = Judge(ensemble(Work.pretraining(study.folder), settings, 1), {}, done.losses[-1])
+        return {"slices": 0, "loss": alone.loss, "cases": judge(judged, alone, weights)}
     chosen = slices_of(study, arm, seed)
     scratch = replace(settings, folds=tuned.folds, epochs=settings.epochs + tuned.epochs)
-    predictor, loss = finetuned(study, chosen, scratch if arm == "scratch" else tuned, pretrained=arm != "scratch")
-    return {"slices": len(chosen), "losses": [None, loss], "cases": judge(judged, predictor, weights)}
+    try:
+        judging = finetuned(study, chosen, scratch if arm == "scratch" else tuned, pretrained=arm != "scratch")
+    except BadInput as refused:  # too few slices for two folds
+        return {"slices": len(chosen), "refused": refused.sentence}
+    return {"slices": len(chosen), "loss": judging.loss, "cases": judge(judged, judging, weights)}
 
 
 def groups(out: Path, judged: Iterable[str]) -> dict[str, list[str]]:
@@ -240,7 +269,10 @@ def groups(out: Path, judged: Iterable[str]) -> dict[str, list[str]]:
 
 
 def tables(out: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """One Markdown table a group: arms, mean over seeds and their range."""
+    """One Markdown table a group: arms, mean over seeds and each of them."""
+    for refused in (row for row in rows if "refused" in row):
+        print(f"{TOLD[refused['arm']]}, seed {refused['seed']}: {refused['refused']}")
+    rows = [row for row in rows if "cases" in row]
     for group, cases in groups(out, rows[0]["cases"]).items():
         print(f"\n**{group}** ({len(cases)} pairs)\n" if len(cases) > 1 else f"\n**{group}**\n")
         print("| | slices | lesion Dice | by seed | of all slices' | lesion-wise F1 |\n|---|---:|---:|---|---:|---:|")
@@ -276,6 +308,7 @@ def main() -> None:
     """Whatever is missing, seed by seed; then the tables of what is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--pool", choices=("cohort", "real"), default="cohort")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--config", default="2d")
@@ -292,10 +325,14 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     prepare(given.out, root)
     same = {name: getattr(given, name) for name in ("config", "size", "iterations", "folds", "device", "workers")}
-    file = given.out / "pipeline.json"
+    file = given.out / ("pipeline.json" if given.pool == "cohort" else "real.json")
     rows = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    os.environ.update(Work.pretraining(given.out / "pool").environment())
-    with Study.open(given.out / "pool", reader="benchmark") as study, Study.open(given.out / "judged") as judged:
+    pool, judging = ("pool", "judged") if given.pool == "cohort" else ("real", "real")
+    os.environ.update(Work.pretraining(given.out / pool).environment())
+    with (
+        Study.open(given.out / pool, reader="benchmark") as study,
+        Study.open(given.out / judging, read_only=True) as judged,
+    ):
         for seed in range(given.seeds):
             before = NnunetSettings(**same, seed=seed, epochs=given.epochs[0])
             after = NnunetSettings(**same, seed=seed, epochs=given.epochs[1], learning_rate=FINETUNING_RATE)
