@@ -25,7 +25,7 @@ from LMIALLib.pipeline.embeddings.encoders import (
 from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining, Progress
 from LMIALLib.pipeline.map_2d import Embedded
 from LMIALLib.pipeline.seen import Seeing
-from LMIALLib.pipeline.spread import most_a_subject, spread
+from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.queries.pool import CaseScores
 from LMIALLib.queries.ranking import Query, Ranking, rank, score_case
@@ -87,7 +87,9 @@ def core_set(
     """Choose the slices that a reader is asked for, store them as the study's queue, and draw their map.
 
     k-center, greedily (Sener and Savarese, arXiv 1708.00489): each next slice is the one farthest from all annotated
-    and chosen ones. Slices without brain, or with hardly any, are left out. Of each subject at most
+    and chosen ones, first among slices with signs of change (see `signs_of_change`; by the teacher, else the model in
+    use), as foreground-aware draws do (nnActive, arXiv 2511.19183). Slices without brain, or with hardly any, are left
+    out. Of each subject at most
     ceil(budget / subjects) + 1 slices are chosen while another subject has an open one (see `spread`). As in any queue
     of LMIAL, one slice in six is drawn by lot and shown without suggestion, two chosen in one batch of six keep 12 mm
     distance, and subjects set aside for validation are asked for by lot only.
@@ -122,7 +124,7 @@ def core_set(
     encoder = encoder_for(study, embedding, masked=masked, progress=progress, cancelled=cancelled)
     plain = strategy(STRATEGIES[distance])
     seeing = Seeing(study, model, plain, device)
-    scored, silent = _scored(study, seeing, encoder, teacher, plain, progress, cancelled)
+    scored, signs, silent = _scored(study, seeing, encoder, teacher, plain, progress, cancelled)
     _check_open(study, scored)
     subject_of = {case.name: case.subject for case in cases}
     aside = [case.name for case in cases if case.split == "validation"]
@@ -130,7 +132,7 @@ def core_set(
     most = most_a_subject(count, subjects)
     ranking = rank(
         scored,
-        replace(plain, choice=spread(plain.choice, subject_of, most)),
+        replace(plain, choice=spread(plain.choice, subject_of, most, signs)),
         seed=seed,
         random_share=random_share,
         spacing_mm=LoopSettings.spacing_mm,
@@ -145,6 +147,7 @@ def core_set(
         "encoder": encoder.digest if encoder else seeing.digest,
         "distance": distance,
         "most_a_subject": most,
+        "sign": SIGN,
         **({"masked_autoencoder": asdict(masked)} if embedding == "mae" else {}),
     }
     conditions = {
@@ -187,9 +190,11 @@ def _scored(
     plain: Strategy,
     progress: Progress,
     cancelled: Callable[[], bool],
-) -> tuple[list[CaseScores], dict[str, list[int]]]:
-    """Every case with the vectors that tell its slices apart, and the slices of each that the teacher left out."""
+) -> tuple[list[CaseScores], dict[str, np.ndarray], dict[str, list[int]]]:
+    """Every case with the vectors that tell its slices apart, which slices show signs of change, and the slices of each
+    that the teacher left out."""
     scored: list[CaseScores] = []
+    signs: dict[str, np.ndarray] = {}
     silent: dict[str, list[int]] = {}
     cases = study.cases()
     for number, case in enumerate(cases):
@@ -202,9 +207,10 @@ def _scored(
             maps, silent[case.name] = suggested(study, teacher, maps, pair, plain)
         if encoder is not None:
             maps = replace(maps, features=case_embedding(study, case.name, pair, encoder))
+        signs[case.name] = signs_of_change(maps.mean)
         scored.append(score_case(maps, plain))
     progress(len(cases), len(cases), "choosing")
-    return scored, silent
+    return scored, signs, silent
 
 
 def _checked(study: Study) -> Model:
