@@ -1,6 +1,6 @@
 """How many labels the pipeline saves: a teacher alone, nnU-Net on its opinions, then with a few read slices, then all.
 
-    python Testing/Benchmarks/pipeline_evidence.py OUT [--pool cohort|real] [--seeds 3] [--device cpu] ...
+    python Testing/Benchmarks/pipeline_evidence.py OUT [--pool cohort|real] [--seeds 0 1 2] [--device cpu] ...
 
 Needs nnunetv2 and the open-ms scans (LMIAL_DATA, by default ../shared/data). Everything is made in OUT, and a run that
 was stopped goes on when it is repeated. Made once: a cohort of synthetic change on real backgrounds without patient01
@@ -28,6 +28,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ from LMIALLib.loop.studies import add_first_model
 from LMIALLib.network.prediction import predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pipeline import spread
 from LMIALLib.pipeline.core_set import core_set
 from LMIALLib.pipeline.nnunet.dataset import write_dataset
 from LMIALLib.pipeline.nnunet.ensemble import Predictor, gather, read_ensemble
@@ -61,13 +63,14 @@ HERE = Path(__file__).parent
 REAL = ("patient01", "patient12")
 SUBJECTS = 30
 OVER_MM3 = 10.0
-ARMS = ("teacher", "pseudo", "core-set 2%", "core-set 5%", "random 5%", "all", "scratch")
+ARMS = ("teacher", "pseudo", "core-set 2%", "core-set 5%", "random 5%", "k-center 5%", "all", "scratch")
 TOLD = {
     "teacher": "teacher alone",
     "pseudo": "nnU-Net on its pseudo-labels",
     "core-set 2%": "+ 2 % of the slices, core-set",
     "core-set 5%": "+ 5 %, core-set",
     "random 5%": "+ 5 %, by lot",
+    "k-center 5%": "+ 5 %, k-center without regard to signs of change",
     "all": "+ every slice",
     "scratch": "every slice, without pseudo-labels",
 }
@@ -148,8 +151,10 @@ class TruthOnSlices:
 
 def slices_of(study: Study, arm: str, seed: int) -> Slices:
     """The slices that are read in an arm."""
-    if arm.startswith("core-set"):
-        found = core_set(study, budget=arm.split()[1], seed=seed, device="cpu")
+    if arm.startswith(("core-set", "k-center")):
+        sign = spread.SIGN if arm.startswith("core-set") else 0.0
+        with mock.patch.object(spread, "SIGN", sign):
+            found = core_set(study, budget=arm.split()[1], seed=seed, device="cpu")
         return frozenset((query.case, query.slice) for query in found.queries)
     every = [(case.name, number) for case in study.cases() for number in range(case.n_slices)]
     if not arm.startswith("random"):
@@ -309,11 +314,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--pool", choices=("cohort", "real"), default="cohort")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=(0, 1, 2))
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--config", default="2d")
     parser.add_argument("--size", default="small")
-    parser.add_argument("--epochs", type=int, nargs=2, default=(10, 10), metavar=("PRE", "FINE"))
+    parser.add_argument("--epochs", type=int, nargs=2, default=(20, 20), metavar=("PRE", "FINE"))
     parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--device", default="cpu")
@@ -333,7 +338,7 @@ def main() -> None:
         Study.open(given.out / pool, reader="benchmark") as study,
         Study.open(given.out / judging, read_only=True) as judged,
     ):
-        for seed in range(given.seeds):
+        for seed in given.seeds:
             before = NnunetSettings(**same, seed=seed, epochs=given.epochs[0])
             after = NnunetSettings(**same, seed=seed, epochs=given.epochs[1], learning_rate=FINETUNING_RATE)
             for arm in given.arms:
