@@ -31,7 +31,7 @@ class PipelineState:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """The state of the study in a folder, or None where its pipeline never began. Raises BadInput for a broken file."""
+        """The state of a study, or None where its pipeline never began. Raises BadInput where the file is broken."""
         file = folder / FILE
         if not file.is_file():
             return None
