@@ -208,15 +208,14 @@ def _scored(
 
 
 def _checked(study: Study) -> Model:
-    """The newest model in use that looks at slices itself, once a core-set can be chosen from the study."""
+    """The last model in use that looks at slices itself, once a core-set can be chosen from the study."""
     if study.read_only:
         raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
     if not study.cases():
         raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
     model = study.model_in_use()
-    if model is not None and goes_by_stored_maps(model.id):
-        own = [one for one in study.models() if one.adopted and not goes_by_stored_maps(one.id)]
-        model = own[-1] if own else None
+    while model is not None and goes_by_stored_maps(model.id):
+        model = study.model(model.parent) if model.parent else None  # the one that was in use before it
     if model is None:
         raise LMIALError("This study has no model.", "See: lmial check STUDY.")
     return model

@@ -17,6 +17,8 @@ from LMIALLib.study.store import Study
 
 RECORD = "made_by.json"
 """Beside the maps: the conditions under which they were made, and a digest of each."""
+STORED_MAPS = ("mean", "expected_entropy", "variance", "vote_entropy")
+"""What must lie there of a model that goes by stored maps."""
 
 
 def map_folder(study: Study, model: str, case: str) -> Path:

@@ -23,10 +23,9 @@ from LMIALLib.pipeline.nnunet.labels import IGNORE
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, Work, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
-from LMIALLib.study.maps import has_maps, read_made_by, write_maps
+from LMIALLib.study.maps import STORED_MAPS, has_maps, read_made_by, write_maps
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Progress
-from LMIALLib.worker.stored_evidence import MAPS
 
 FORMAT = "nnunet-ensemble-1"
 
@@ -155,7 +154,7 @@ def predict(
         for number, case in enumerate(cases):
             progress("predict", number, len(cases), case=case.name)
             known = read_made_by(study, model, case.name)
-            if known is not None and has_maps(study, model, case.name, MAPS):
+            if known is not None and has_maps(study, model, case.name, STORED_MAPS):
                 _add(held_out, known["held_out"])
                 continue
             pair = study.load_pair(case.name)
@@ -165,7 +164,7 @@ def predict(
                 for probability in probabilities:
                     sums.add(probability)
                 judged = _judged(study, work, by_name.get(case.name), ensemble.told["splits"], probabilities, teacher)
-            maps = {name: pair.unstack(getattr(sums, name)) for name in MAPS}
+            maps = {name: pair.unstack(getattr(sums, name)) for name in STORED_MAPS}
             write_maps(study, model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
             _add(held_out, judged)
     return {"dice_held_out": _dice(held_out["folds"]), "dice_teacher": _dice(held_out["teacher"])}

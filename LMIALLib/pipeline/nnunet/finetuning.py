@@ -18,10 +18,9 @@ from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.running import Progress, run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
-from LMIALLib.study.maps import has_maps
+from LMIALLib.study.maps import STORED_MAPS, has_maps
 from LMIALLib.study.models import STORED
 from LMIALLib.study.store import Study
-from LMIALLib.worker.stored_evidence import MAPS
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ def _trained(study: Study) -> tuple[str, Finetuned] | None:
 
 
 def _has_maps(study: Study, done: Finetuned) -> bool:
-    return all(has_maps(study, done.model, case.name, MAPS) for case in study.cases())
+    return all(has_maps(study, done.model, case.name, STORED_MAPS) for case in study.cases())
 
 
 def _is_model(study: Study, done: Finetuned) -> bool:
@@ -188,18 +187,18 @@ def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: 
     return {"device": settings.device, "workers": settings.workers, "steps": steps}
 
 
-ADOPTED = "It is in use"
+ADOPTED = "Taken into use"
 
 
 def _judgement(judged: dict[str, Any]) -> str:
     """Whether the ensemble is taken into use, told as a sentence."""
     ours, theirs = judged["dice_held_out"], judged["dice_teacher"]
     if ours is None:
-        return "It is not in use: no change was read in a subject that a fold had not seen, so there is no evidence."
+        return "Not taken into use: no change was read in a subject that a fold had not seen, so there is no evidence."
     where = "on read slices of subjects held out"
     if theirs is None:
         return f"{ADOPTED}: Dice {ours:.3f} {where}."
-    said = "It is not in use" if ours < theirs else ADOPTED
+    said = "Not taken into use" if ours < theirs else ADOPTED
     return f"{said}: Dice {ours:.3f} {where}, that of the pseudo-labels {theirs:.3f}."
 
 
@@ -208,8 +207,10 @@ def _as_it_stands(study: Study, done: Finetuned) -> Finetuned:
     in_use = study.model_in_use()
     if in_use is not None and in_use.id == done.model:
         return replace(done, adopted=True)
-    reason = done.reason if not done.adopted else f"It was in use before; now {in_use.id if in_use else 'none'} is."
-    return replace(done, adopted=False, reason=reason)
+    if not done.adopted:
+        return done
+    other = in_use.id if in_use is not None else "none"
+    return replace(done, adopted=False, reason=f"It was taken into use before; {other} is in use now.")
 
 
 def _store(study: Study, done: Finetuned) -> Finetuned:
