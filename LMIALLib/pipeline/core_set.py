@@ -109,11 +109,8 @@ def core_set(
     no brain, or nothing left to annotate, and for a budget, teacher or folder that cannot be used; WrongUse for unknown
     words.
     """
-    if distance not in STRATEGIES:
-        raise WrongUse(f"There is no distance {distance!r}.", f"Use {' or '.join(STRATEGIES)}.")
+    check_asked(embedding, distance)
     model = _checked(study)
-    plotly_library()  # told before the work, not after it
-    checked_embedding(embedding)
     cases = study.cases()
     total = sum(case.n_slices for case in cases)
     count = slices_of(budget, total)
@@ -177,6 +174,14 @@ def core_set(
     with disk_errors("writing the map of the core-set"), written_whole(done.report) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return replace(done, ranking=number)
+
+
+def check_asked(embedding: str, distance: str) -> None:
+    """Refuse before any work what a core-set cannot be asked for, and a missing package. Raises as ``core_set``."""
+    if distance not in STRATEGIES:
+        raise WrongUse(f"There is no distance {distance!r}.", f"Use {' or '.join(STRATEGIES)}.")
+    checked_embedding(embedding)
+    plotly_library()
 
 
 def _scored(

@@ -6,7 +6,8 @@ on by itself where it was stopped, so that a kill costs minutes whenever it come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from LMIALLib.errors import BadInput, WrongUse
@@ -14,7 +15,7 @@ from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Progress, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
-from LMIALLib.pipeline.state import PipelineState
+from LMIALLib.pipeline.state import FILE, PipelineState
 from LMIALLib.pipeline.writing import Writing
 from LMIALLib.study.store import Study
 
@@ -58,7 +59,7 @@ def run_pipeline(
             raise WrongUse(f"there is no stage {only!r}.", f"There are {', '.join(names)}.")
         chosen = [chosen[names.index(only)]]
     with Study.open(folder, read_only=True) as study:
-        _check(study, settings)
+        _check(study, settings, [stage.name for stage in chosen])
     hold = Writing(folder, reader=reader, waiting=waiting, cancelled=cancelled)
 
     def told(done: int, total: int, sentence: str) -> None:
@@ -70,10 +71,11 @@ def run_pipeline(
         return cancelled()
 
     with alone(folder):
-        state = PipelineState(settings, (PipelineState.read(folder) or PipelineState(settings)).stages)
+        before = PipelineState.read(folder)
+        state = PipelineState(settings, before.stages if before else {})
         state.write(folder)
         for stage in chosen:
-            with Study.open(folder, read_only=True) as study:
+            with Study.open(folder, read_only=True) as study, _refused(before, state, folder):
                 work = Work(study, settings, state, told, stopped, answer, hold.study)
                 depends = stage.depends(work)
                 if only is None and state.finished(stage.name, depends):
@@ -88,7 +90,20 @@ def run_pipeline(
     return True
 
 
-def _check(study: Study, settings: PipelineSettings) -> None:
+@contextmanager
+def _refused(before: PipelineState | None, state: PipelineState, folder: Path) -> Iterator[None]:
+    """Forget settings that are refused before anything was done with them, so that going on asks for the former."""
+    try:
+        yield
+    except (BadInput, WrongUse):
+        if before is not None and state.stages == before.stages:
+            before.write(folder)
+        elif not state.stages:
+            (folder / FILE).unlink()
+        raise
+
+
+def _check(study: Study, settings: PipelineSettings, stages: Sequence[str]) -> None:
     """Refuse before hours of work what can be known before."""
     from LMIALLib.pipeline.budget import slices_of
     from LMIALLib.pipeline.nnunet.running import check_installed
@@ -103,3 +118,7 @@ def _check(study: Study, settings: PipelineSettings) -> None:
         )
     slices_of(settings.budget, sum(case.n_slices for case in cases))
     check_installed()
+    if "core-set" in stages:
+        from LMIALLib.pipeline.core_set import check_asked
+
+        check_asked(settings.embedding, settings.distance)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
@@ -136,6 +136,36 @@ def test_an_impossible_budget_is_refused_before_any_stage_runs(study_folder: Pat
     with pytest.raises(BadInput, match=words):
         run_pipeline(study_folder, PipelineSettings(budget=budget), stages=[counted("first", ran)])
     assert not ran and not (study_folder / "pipeline.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"embedding": "astrology"}, "no embedding 'astrology'"),
+        ({"distance": "far"}, "no distance 'far'"),
+        ({"embedding": "dinov2:/nowhere"}, "does not exist"),
+    ],
+)
+def test_a_core_set_that_cannot_be_chosen_is_refused_before_hours_of_training(
+    study_folder: Path, wrong: dict[str, str], words: str
+) -> None:
+    ran: list[str] = []
+    with pytest.raises(LMIALError, match=words):
+        run_pipeline(study_folder, PipelineSettings(**wrong), stages=[counted("first", ran), *STAGES[2:]])
+    assert not ran and not (study_folder / "pipeline.json").exists()
+
+
+def test_settings_that_are_refused_are_not_those_of_the_next_run(study_folder: Path) -> None:
+    fails = next(stage for stage in STAGES if stage.name == "teacher")
+    with pytest.raises(WrongUse, match="teacher 'martians' is unknown"):
+        run_pipeline(study_folder, PipelineSettings(teacher="martians"), stages=[fails])
+    assert PipelineState.read(study_folder) is None
+    run_pipeline(study_folder, PipelineSettings(), stages=[counted("first", [])])
+    for wrong, words in (("martians", "is unknown"), ("sam:/nowhere", "/nowhere .* does not exist")):
+        with pytest.raises(LMIALError, match=words):
+            run_pipeline(study_folder, PipelineSettings(teacher=wrong), stages=[counted("first", []), fails])
+        state = PipelineState.read(study_folder)
+        assert state is not None and state.settings.teacher == "default" and state.stages.keys() == {"first"}
 
 
 def test_a_study_of_one_subject_is_refused_before_any_stage_runs(study_folder: Path) -> None:
