@@ -42,6 +42,10 @@ STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}
 """Distance to the strategy that goes by it."""
 
 
+class NothingToChoose(BadInput):
+    """Every slice that could be asked for is annotated."""
+
+
 @dataclass(frozen=True)
 class CoreSet:
     """What was chosen.
@@ -227,11 +231,13 @@ def _checked(study: Study) -> Model:
 
 
 def _check_open(study: Study, scored: list[CaseScores]) -> None:
-    """Raise BadInput where no slice is left to choose."""
+    """Raise BadInput where no slice can be chosen, NothingToChoose where none is left."""
     if not any(scores.eligible.any() for scores in scored):
         raise BadInput(f"no slice of {study.folder} holds brain, so there is nothing to choose.")
     if all(set(np.flatnonzero(scores.eligible)) <= scores.answered for scores in scored):
-        raise BadInput(f"every slice of {study.folder} that holds brain is annotated; there is nothing to choose.")
+        raise NothingToChoose(
+            f"every slice of {study.folder} that holds brain is annotated; there is nothing to choose."
+        )
 
 
 def _notes(ranking: Ranking, count: int, subjects: int) -> tuple[str, ...]:

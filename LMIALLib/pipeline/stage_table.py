@@ -73,20 +73,23 @@ def _choose(work: Work) -> Done:
     settings = work.settings
     if all(len(work.study.current(case.name)) == case.n_slices for case in work.study.cases()):
         return Done("Every slice is annotated already, so nothing is chosen.", {"chosen": []})
-    from LMIALLib.pipeline.core_set import core_set
+    from LMIALLib.pipeline.core_set import NothingToChoose, core_set
 
-    with work.writing() as study:
-        found = core_set(
-            study,
-            budget=settings.budget,
-            embedding=settings.embedding,
-            distance=settings.distance,
-            seed=settings.seed,
-            teacher=work.state.result("teacher")["teacher"],
-            device=settings.nnunet.device,
-            progress=work.progress,
-            cancelled=work.cancelled,
-        )
+    try:
+        with work.writing() as study:
+            found = core_set(
+                study,
+                budget=settings.budget,
+                embedding=settings.embedding,
+                distance=settings.distance,
+                seed=settings.seed,
+                teacher=work.state.result("teacher")["teacher"],
+                device=settings.nnunet.device,
+                progress=work.progress,
+                cancelled=work.cancelled,
+            )
+    except NothingToChoose:
+        return Done("Every slice that holds brain is annotated already, so nothing is chosen.", {"chosen": []})
     chosen = [[query.case, query.slice] for query in found.queries]
     said = f"{len(chosen)} of {found.slices} slices are chosen for a reader; see {found.report.name} in the study."
     return Done(" ".join([said, *found.notes]), {"chosen": chosen})
@@ -110,7 +113,7 @@ def _read(work: Work) -> Done:
             {},
             finished=False,
         )
-    return Done(f"All {len(chosen)} chosen slices are read.", {})
+    return Done(f"All {len(chosen)} chosen slices are read." if chosen else "Nothing was chosen to be read.", {})
 
 
 def _unread(study: Study, chosen: Chosen) -> list[tuple[str, int]]:

@@ -10,15 +10,18 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.loop.studies import add_first_model
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
 from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.state import PipelineState
+from LMIALLib.resources import resource
 from LMIALLib.study.annotations import NewAnnotation
 from LMIALLib.study.store import Study
 
@@ -126,6 +129,24 @@ def test_where_every_slice_is_annotated_nothing_is_chosen_and_nobody_is_waited_f
     stages = [teacher, named["core-set"], named["reading"], counted("after", ran)]
     assert run_pipeline(study_folder, PipelineSettings(), stages=stages, say=lambda *said: heard.append(said))
     assert heard[1] == ("core-set", "Every slice is annotated already, so nothing is chosen.") and ran == ["after"]
+    assert heard[2] == ("reading", "Nothing was chosen to be read.")
+
+
+def test_where_every_slice_with_brain_is_annotated_nothing_is_chosen_either(study_folder: Path) -> None:
+    heard: list[tuple[str, str]] = []
+    teacher = Stage("teacher", lambda work: {}, lambda work: Done("taught", {"teacher": "tests"}))
+    core_set = next(stage for stage in STAGES if stage.name == "core-set")
+    with Study.open(study_folder, reader="tests") as study:
+        add_first_model(study, resource("Weights", "change.safetensors"))
+        for case in study.cases():
+            brain = np.moveaxis(study.load_pair(case.name).mask, case.axis, 0).any(axis=(1, 2))
+            assert not brain.all()
+            for number in np.flatnonzero(brain):
+                study.save_annotation(NewAnnotation(case.name, int(number), "nothing", reader="tests"))
+    assert run_pipeline(
+        study_folder, PipelineSettings(), stages=[teacher, core_set], say=lambda *said: heard.append(said)
+    )
+    assert heard[1] == ("core-set", "Every slice that holds brain is annotated already, so nothing is chosen.")
 
 
 @pytest.mark.parametrize(
