@@ -51,8 +51,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, what its result depends on (JSON-ready), and the work."""
+    """One stage: its name, what its result depends on (JSON-ready), the work, and whether what a finished one left is
+    still there where another stage will need it."""
 
     name: str
     depends: Callable[[Work], dict[str, Any]]
     run: Callable[[Work], Done]
+    there: Callable[[Work], bool] = lambda work: True

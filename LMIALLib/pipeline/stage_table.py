@@ -63,6 +63,14 @@ def _pretrain(work: Work) -> Done:
     )
 
 
+def _pretraining_there(work: Work) -> bool:
+    """The work folder may be removed at any time: then it is done again once there is something new to learn."""
+    from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
+
+    weights = pretrained_weights(work.study, work.settings.pretraining.config)
+    return weights.is_file() or work.state.finished("fine-tuning", _finetuning_depends(work))
+
+
 def _core_set_depends(work: Work) -> dict[str, Any]:
     settings = work.settings
     told = {name: getattr(settings, name) for name in ("budget", "embedding", "distance", "seed")}
@@ -197,7 +205,7 @@ def _opinion(work: Work, case: str) -> np.ndarray | None:
 
 STAGES = (
     Stage("teacher", _teacher_depends, _teach),
-    Stage("pretraining", _pretraining_depends, _pretrain),
+    Stage("pretraining", _pretraining_depends, _pretrain, _pretraining_there),
     Stage("core-set", _core_set_depends, _choose),
     Stage("reading", _reading_depends, _read),
     Stage("fine-tuning", _finetuning_depends, _finetune),

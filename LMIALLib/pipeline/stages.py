@@ -78,7 +78,7 @@ def run_pipeline(
             with Study.open(folder, read_only=True) as study, _refused(before, state, folder):
                 work = Work(study, settings, state, told, stopped, answer, hold.study)
                 depends = stage.depends(work)
-                if only is None and state.finished(stage.name, depends):
+                if only is None and state.finished(stage.name, depends) and stage.there(work):
                     say(stage.name, f"finished before: {state.stages[stage.name]['sentence']}")
                     continue
                 done = stage.run(work)

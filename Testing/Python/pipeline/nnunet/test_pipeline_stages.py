@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.loop.studies import add_first_model
 from LMIALLib.pipeline.nnunet import running
+from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
@@ -59,6 +61,35 @@ def test_a_finished_stage_runs_again_only_when_what_it_depends_on_changes(study_
     assert ran[5:] == ["first"]
     state = PipelineState.read(study_folder)
     assert state is not None and state.settings.budget == "7" and state.result("second") == {"by": "second"}
+
+
+def test_a_work_folder_that_was_removed_is_made_again_only_where_there_is_something_new_to_learn(
+    study_folder: Path,
+) -> None:
+    pretraining, tuning = STAGES[1], STAGES[4]
+    ran: list[str] = []
+    learned = replace(pretraining, run=lambda work: Done(str(ran.append("pretraining")), {"losses": [1.0]}))
+    tuned = replace(tuning, run=lambda work: Done(str(ran.append("fine-tuning")), {}))
+    taught = Stage("teacher", lambda work: {}, lambda work: Done("taught", {"teacher": "tests"}))
+    settings = PipelineSettings()
+    with Study.open(study_folder, read_only=True) as study:
+        weights = pretrained_weights(study, settings.nnunet.config)
+
+    def go_on() -> list[str]:
+        ran.clear()
+        run_pipeline(study_folder, settings, stages=[taught, learned, tuned])
+        return list(ran)
+
+    assert go_on() == ["pretraining", "fine-tuning"]
+    assert go_on() == [], "all is learned"
+    with Study.open(study_folder, reader="tests") as study:
+        study.save_annotation(NewAnnotation("c1", 4, "nothing", reader="tests"))
+    assert go_on() == ["pretraining", "fine-tuning"]
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    with Study.open(study_folder, reader="tests") as study:
+        study.save_annotation(NewAnnotation("c1", 5, "nothing", reader="tests"))
+    assert go_on() == ["fine-tuning"]
 
 
 def test_a_kill_in_a_stage_costs_that_stage_alone(study_folder: Path) -> None:
