@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,7 @@ def core_set(
     study: Study,
     *,
     budget: str,
+    writing: Callable[[], AbstractContextManager[Study]] | None = None,
     embedding: str = BUNDLED,
     distance: str = "cosine",
     seed: int = 0,
@@ -97,8 +99,10 @@ def core_set(
     distance, and subjects set aside for validation are asked for by lot only.
 
     Args:
-        study: open for writing.
+        study: an open study; while slices are compared it is only read.
         budget: of new slices, see `slices_of`.
+        writing: opens the study for writing when the choice is stored, see `pipeline.writing`; None: the study itself
+            can be written.
         embedding: "bundled" (features of the model in use), "mae" (trained on the study first), "dinov2:FOLDER".
         distance: "cosine" or "euclidean".
         seed: of ties, lots, and the masked autoencoder.
@@ -114,7 +118,9 @@ def core_set(
     words.
     """
     check_asked(embedding, distance)
-    model = _checked(study)
+    if writing is None and study.read_only:
+        raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
+    model, upto = _checked(study), study.highest_annotation()
     cases = study.cases()
     total = sum(case.n_slices for case in cases)
     count = slices_of(budget, total)
@@ -158,7 +164,7 @@ def core_set(
         "core_set": chosen,
         **({"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": silent} if teacher else {}),
     }
-    stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, study.highest_annotation())
+    stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, upto)
     done = CoreSet(
         ranking=0,
         queries=ranking.queries,
@@ -174,7 +180,8 @@ def core_set(
     )
     progress(len(cases), len(cases), "drawing the map")
     page = core_set_page(study, done, [_embedded(one, subject_of[one.case]) for one in scored], seed=seed)
-    number = study.store_ranking(stored)
+    with writing() if writing else nullcontext(study) as written:
+        number = written.store_ranking(stored)
     with disk_errors("writing the map of the core-set"), written_whole(done.report) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return replace(done, ranking=number)
@@ -218,8 +225,6 @@ def _scored(
 
 def _checked(study: Study) -> Model:
     """The last model in use that looks at slices itself, once a core-set can be chosen from the study."""
-    if study.read_only:
-        raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
     if not study.cases():
         raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
     model = study.model_in_use()

@@ -84,18 +84,18 @@ def _choose(work: Work) -> Done:
     from LMIALLib.pipeline.core_set import NothingToChoose, core_set
 
     try:
-        with work.writing() as study:
-            found = core_set(
-                study,
-                budget=settings.budget,
-                embedding=settings.embedding,
-                distance=settings.distance,
-                seed=settings.seed,
-                teacher=work.state.result("teacher")["teacher"],
-                device=settings.nnunet.device,
-                progress=work.progress,
-                cancelled=work.cancelled,
-            )
+        found = core_set(
+            work.study,
+            writing=work.writing,
+            budget=settings.budget,
+            embedding=settings.embedding,
+            distance=settings.distance,
+            seed=settings.seed,
+            teacher=work.state.result("teacher")["teacher"],
+            device=settings.nnunet.device,
+            progress=work.progress,
+            cancelled=work.cancelled,
+        )
     except NothingToChoose:
         return Done("Every slice that holds brain is annotated already, so nothing is chosen.", {"chosen": []})
     chosen = [[query.case, query.slice] for query in found.queries]
