@@ -43,6 +43,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/files.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
+  LMIALLib/loop/choosing_model.py
   LMIALLib/loop/exporting.py
   LMIALLib/loop/importing.py
   LMIALLib/loop/learning.py

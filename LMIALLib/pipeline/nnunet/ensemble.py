@@ -23,7 +23,7 @@ from LMIALLib.pipeline.nnunet.labels import IGNORE
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, Work, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
-from LMIALLib.study.maps import read_made_by, write_maps
+from LMIALLib.study.maps import STORED_MAPS, has_maps, read_made_by, write_maps
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Progress
 
@@ -154,7 +154,7 @@ def predict(
         for number, case in enumerate(cases):
             progress("predict", number, len(cases), case=case.name)
             known = read_made_by(study, model, case.name)
-            if known is not None:
+            if known is not None and has_maps(study, model, case.name, STORED_MAPS):
                 _add(held_out, known["held_out"])
                 continue
             pair = study.load_pair(case.name)
@@ -164,13 +164,10 @@ def predict(
                 for probability in probabilities:
                     sums.add(probability)
                 judged = _judged(study, work, by_name.get(case.name), ensemble.told["splits"], probabilities, teacher)
-            maps = {name: pair.unstack(getattr(sums, name)) for name in _MAPS}
+            maps = {name: pair.unstack(getattr(sums, name)) for name in STORED_MAPS}
             write_maps(study, model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
             _add(held_out, judged)
     return {"dice_held_out": _dice(held_out["folds"]), "dice_teacher": _dice(held_out["teacher"])}
-
-
-_MAPS = ("mean", "expected_entropy", "variance", "vote_entropy")
 
 
 def _judged(
