@@ -45,9 +45,9 @@ from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline import spread
 from LMIALLib.pipeline.core_set import core_set
 from LMIALLib.pipeline.nnunet.dataset import write_dataset
-from LMIALLib.pipeline.nnunet.ensemble import Predictor, gather, read_ensemble
+from LMIALLib.pipeline.nnunet.ensemble import Predictor, best_kept, mixed, trained_folds
 from LMIALLib.pipeline.nnunet.labels import IGNORE, CaseLabels
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, Work
+from LMIALLib.pipeline.nnunet.places import Work
 from LMIALLib.pipeline.nnunet.pretraining import pretrain, pretrained_weights
 from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
@@ -173,6 +173,7 @@ class Judge:
     predictor: Predictor
     fold_of: dict[str, int]
     loss: float
+    kept: float = 0.0
 
     def probability(self, case: Case, pair: Pair) -> np.ndarray:
         """Of change, (slices, rows, columns)."""
@@ -206,13 +207,11 @@ def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrai
         if member.id not in split["train"]
     }
     loss = float(np.mean([one["losses"][-1] for one in trained]))
-    return Judge(ensemble(work, settings, len(dataset.splits)), fold_of, loss)
-
-
-def ensemble(work: Work, settings: NnunetSettings, folds: int) -> Predictor:
-    """What the last trainings of a data set left."""
-    gather(work, settings.config, folds)
-    return Predictor(read_ensemble(work.root / ENSEMBLE), torch.device(settings.device))
+    folds, start = trained_folds(work, settings.config, len(dataset.splits), Path(weights) if weights else None)
+    device, kept = torch.device(settings.device), 0.0
+    if start:
+        kept = best_kept(study, work, folds, start, device=device, progress=lambda *told, **figures: None)
+    return Judge(Predictor(mixed(folds, start, kept), device), fold_of, loss, kept)
 
 
 def said(done: int, total: int, sentence: str) -> None:
@@ -251,7 +250,8 @@ def one_arm(study: Study, judged: Study, arm: str, seed: int, settings: NnunetSe
         return {"slices": 0, "cases": judge(judged, None, weights)}
     done = pretrain(study, "phantoms", settings=settings, progress=said)  # of this seed; done before, it is found again
     if arm == "pseudo":
-        alone = Judge(ensemble(Work.pretraining(study.folder), settings, 1), {}, done.losses[-1])
+        pretrained, _ = trained_folds(Work.pretraining(study.folder), settings.config, 1)
+        alone = Judge(Predictor(mixed(pretrained, {}, 0.0), torch.device(settings.device)), {}, done.losses[-1])
         return {"slices": 0, "loss": alone.loss, "cases": judge(judged, alone, weights)}
     chosen = slices_of(study, arm, seed)
     scratch = replace(settings, folds=tuned.folds, epochs=settings.epochs + tuned.epochs)
@@ -259,7 +259,7 @@ def one_arm(study: Study, judged: Study, arm: str, seed: int, settings: NnunetSe
         judging = finetuned(study, chosen, scratch if arm == "scratch" else tuned, pretrained=arm != "scratch")
     except BadInput as refused:  # too few slices for two folds
         return {"slices": len(chosen), "refused": refused.sentence}
-    return {"slices": len(chosen), "loss": judging.loss, "cases": judge(judged, judging, weights)}
+    return {"slices": len(chosen), "loss": judging.loss, "kept": judging.kept, "cases": judge(judged, judging, weights)}
 
 
 def groups(out: Path, judged: Iterable[str]) -> dict[str, list[str]]:

@@ -33,6 +33,7 @@ class Finetuned:
         upto: highest id of an answer that it learned from; later ones it does not know.
         read: slices that a person had read by then, in all cases together.
         folds: trainings of the ensemble.
+        kept: share of the pretrained weights that is kept in it, see ``ensemble.best_kept``.
         dice_held_out: Dice of each fold on read slices of the subjects that it never saw, pooled; None without change.
         dice_teacher: Dice of the teacher's pseudo-labels on the same slices; None where there are none.
         left_out: case to the sentence why it was not used.
@@ -47,6 +48,7 @@ class Finetuned:
     upto: int
     read: int
     folds: int
+    kept: float
     dice_held_out: float | None
     dice_teacher: float | None
     left_out: dict[str, str]
@@ -140,6 +142,7 @@ def _finetuned(
         upto=upto,
         read=read,
         folds=len(dataset.splits),
+        kept=judged["kept"],
         dice_held_out=judged["dice_held_out"],
         dice_teacher=judged["dice_teacher"],
         left_out=dataset.left_out,
@@ -182,7 +185,7 @@ def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: 
     plan = {**common, "do": "plan", "size": settings.size, "plans_of": "pre"}
     training = {**common, "do": "train", "of_training": settings.of_training, "weights": weights}
     prefix = f"{STORED}{settings.config[:2]}-"
-    predict = {**common, "do": "predict", "folds": folds, "teacher": teacher, "prefix": prefix}
+    predict = {**common, "do": "predict", "folds": folds, "weights": weights, "teacher": teacher, "prefix": prefix}
     steps = [plan, *({**training, "fold": fold} for fold in range(folds)), predict]
     return {"device": settings.device, "workers": settings.workers, "steps": steps}
 

@@ -33,7 +33,7 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport
 
-SHORT = ("--config", "2d", "--tiny", "--epochs", "2", "--iterations", "2", "--folds", "2")
+SHORT = ("--config", "2d", "--size", "tiny", "--epochs", "2", "--iterations", "2", "--folds", "2")
 HERE = ("--workers", "0", "--device", "cpu")
 
 
