@@ -91,7 +91,7 @@ def store(work: Work, ensemble: Ensemble) -> str:
     }
     told = json.dumps(ensemble.told, sort_keys=True)
     with written_whole(work.root / ENSEMBLE) as temporary:
-        save_file(tensors, str(temporary), metadata={"format": FORMAT, "told": told})
+        save_file(tensors, str(temporary), metadata={FORMAT: told})  # several have no order
     return sha256_of(work.root / ENSEMBLE)
 
 
@@ -105,7 +105,7 @@ def read_ensemble(path: Path) -> Ensemble:
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if FORMAT not in metadata:
                 raise BadInput(f"{path} holds no nnU-Net ensemble.")
             folds: dict[int, dict[str, torch.Tensor]] = {}
             for key in file.keys():  # noqa: SIM118 - no mapping
@@ -113,7 +113,7 @@ def read_ensemble(path: Path) -> Ensemble:
                 folds.setdefault(int(fold), {})[name] = file.get_tensor(key)
     except (OSError, SafetensorError) as error:
         raise BadInput(f"{path} is missing or broken.", "Restore the study from a backup.") from error
-    told = json.loads(metadata["told"])
+    told = json.loads(metadata[FORMAT])
     for tensors in folds.values():
         tensors.update({name: tensors[known] for name, known in told["same"].items()})
     return Ensemble(tuple(folds[fold] for fold in sorted(folds)), told)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from LMIALLib.loop.choosing_model import take_into_use
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.pipeline.nnunet.finetuning import Finetuned, finetune
+from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.queries.measures import binary_entropy
@@ -123,6 +127,35 @@ def test_maps_that_were_lost_are_made_again_without_training_again(
         after = read_map(study, model.id, "c1", "variance")
         assert before is not None and after is not None and np.allclose(after, before, atol=1e-6)
         assert take_into_use(study, model.id) == model
+
+
+def test_folds_that_forgot_go_back_and_a_start_that_knew_nothing_is_left(
+    finetuned_folder: Path, finetuned_study: tuple[Path, Finetuned], environment: Callable
+) -> None:
+    environment(finetuned_folder)
+    import torch
+
+    from LMIALLib.pipeline.nnunet.ensemble import Ensemble, best_kept, mixed, trained_folds
+
+    work = Work.finetuning(finetuned_folder)
+    with Study.open(finetuned_folder, read_only=True) as study:
+        trained, start = trained_folds(work, "2d", 2, pretrained_weights(study, "2d"))
+        noise = torch.Generator().manual_seed(0)
+
+        def shuffled(state: dict[str, Any]) -> dict[str, Any]:
+            order = {name: torch.randperm(value.numel(), generator=noise) for name, value in state.items()}
+            return {name: value.flatten()[order[name]].reshape(value.shape) for name, value in state.items()}
+
+        forgot = Ensemble(tuple(map(shuffled, trained.folds)), trained.told)
+        told: dict[str, Any] = {"device": torch.device("cpu"), "progress": lambda *told, **figures: None}
+        assert best_kept(study, work, forgot, start, **told) == 0.75, "as far back as there is"
+        assert best_kept(study, work, trained, shuffled(start), **told) < 0.5
+        half = mixed(trained, start, 0.5)
+        for name, value in half.folds[1].items():
+            own = trained.folds[1][half.told["same"].get(name, name)]
+            assert torch.allclose(value, (own + start[name]) / 2, atol=1e-6)
+        stored = study.model(finetuned_study[1].model).report
+    assert stored["kept"] in (0.0, 0.25, 0.5, 0.75)
 
 
 def test_it_does_not_learn_between_answers_and_saving_goes_on(finetuned_folder: Path) -> None:
