@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Do slices that nobody read help, or a start that learned without labels? From nothing: Testing/Benchmarks/companions.sh OUT
+# About an hour and a half on one core; every step goes on where it was stopped. Then: python Docs/make_companions.py OUT
+set -euo pipefail
+out=$(realpath -m "${1:?a folder for everything that is made}")
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-.venv/bin/python}
+export OMP_NUM_THREADS=1
+mkdir -p "$out"
+lmial() { "$python" -m LMIALLib "$@"; }
+cohort=$out/cohort
+far=$out/inverted
+weights=$out/phantom.safetensors
+
+[ -e "$cohort" ] || lmial cohort make "$cohort" --subjects 36 --seed 0 --flavour real
+[ -e "$weights" ] || LMIAL_DATA=/nowhere lmial pretrain Testing/Benchmarks/evidence-phantom.json --out "$weights"
+[ -e "$far/cohort.json" ] || "$python" Testing/Benchmarks/inverted_cohort.py "$cohort" "$far"
+
+compare() { # PLACE NAME OPTIONS...
+    local place=$1 name=$2
+    shift 2
+    lmial simulate "$place" --out "$out/$name" --recipe plain --workers 1 --resume --part test --steps 300 \
+        --initial 21 --query 64 --rounds 3 --first-seed 200 "$@"
+}
+
+# slices nobody read, and a masked start, on FLAIR brains; each against none at the same seeds
+compare "$cohort" none --seeds 8 --strategies default
+compare "$cohort" mean-teacher --seeds 8 --strategies default --semi mean-teacher
+compare "$cohort" pseudo --seeds 8 --strategies default --semi pseudo
+compare "$cohort" mae --seeds 8 --strategies default --start mae
+
+# far from what the pretrained weights saw
+compare "$far" far-scratch --seeds 6 --strategies default
+compare "$far" far-mae --seeds 6 --strategies default --start mae
+compare "$far" far-phantom --seeds 6 --strategies default --start "$weights"
