@@ -51,8 +51,8 @@ class Companion:
 
 
 COMPANIONS = {
-    "pseudo": Companion("pseudo", weight=0.5, begin=0.5, rise=0.2, noise=0.0),
-    "mean-teacher": Companion("mean-teacher", weight=20.0),
+    "pseudo": Companion("pseudo", weight=0.2, begin=0.5, rise=0.2, noise=0.0),
+    "mean-teacher": Companion("mean-teacher", weight=5.0),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ COMMITTEE = 3
 PASSES = 10
 """Stochastic passes of strategies that need them (T of the published comparisons)."""
 SLICES_AT_ONCE = 16
+MASKED_RATE = 4e-3
+"""Highest learning rate from a masked start: half of that from scratch."""
 _MASKED: dict[tuple[Any, ...], ChangeNetwork] = {}
 """Masked starts that this process has made."""
 
@@ -111,6 +113,8 @@ class Learner:
         if self.settings.recipe == "product":
             return self._as_product(begin, labels, pool, seed)
         recipe = LabRecipe(steps=self.settings.steps, threads=self.settings.threads)
+        if self.settings.start == "mae":
+            recipe = replace(recipe, rate=MASKED_RATE)
         every = {(case, int(k)) for case, flags in pool.items() for k in np.flatnonzero(flags)}
         return train(
             begin,
