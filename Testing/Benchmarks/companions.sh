@@ -23,13 +23,16 @@ compare() { # PLACE NAME OPTIONS...
         --initial 21 --query 64 --rounds 3 --first-seed 200 "$@"
 }
 
-# slices nobody read, and a masked start, on FLAIR brains; each against none at the same seeds
-compare "$cohort" none --seeds 8 --strategies default
-compare "$cohort" mean-teacher --seeds 8 --strategies default --semi mean-teacher
-compare "$cohort" pseudo --seeds 8 --strategies default --semi pseudo
-compare "$cohort" mae --seeds 8 --strategies default --start mae
+# slices nobody read; each against none at the same seeds
+for semi in none mean-teacher pseudo; do
+    compare "$cohort" $semi --seeds 8 --strategies default --semi $semi
+done
+for semi in none mean-teacher pseudo; do
+    compare "$cohort" phantom-$semi --seeds 6 --strategies default --start "$weights" --semi $semi
+done
 
-# far from what the pretrained weights saw
+# a start that learned without labels, far from what the pretrained weights saw, and on FLAIR brains
 compare "$far" far-scratch --seeds 6 --strategies default
 compare "$far" far-mae --seeds 6 --strategies default --start mae
 compare "$far" far-phantom --seeds 6 --strategies default --start "$weights"
+compare "$cohort" mae --seeds 6 --strategies default --start mae
