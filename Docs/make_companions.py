@@ -20,7 +20,7 @@ from LMIALLib.evaluation.laboratory.summary import Summary, summarise
 
 DOCUMENT = Path(__file__).resolve().parent / "companions.md"
 GROUPS = {
-    "SCRATCH": ("none", "pseudo", "mean-teacher", "mae", "longer"),
+    "SCRATCH": ("none", "pseudo", "mean-teacher", "mae"),
     "PHANTOM": ("phantom-none", "phantom-pseudo", "phantom-mean-teacher"),
     "FAR": ("far-scratch", "far-mae", "far-phantom"),
 }
