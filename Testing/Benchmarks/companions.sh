@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Do slices that nobody read help, or a start that learned without labels? From nothing: Testing/Benchmarks/companions.sh OUT
-# About an hour and a half on one core; every step goes on where it was stopped. Then: python Docs/make_companions.py OUT
+# About an hour and a half on one core (three times that where it is shared); every step goes on where it was stopped. Then: python Docs/make_companions.py OUT
 set -euo pipefail
 out=$(realpath -m "${1:?a folder for everything that is made}")
 cd "$(dirname "$0")/../.."
@@ -9,12 +9,10 @@ export OMP_NUM_THREADS=1
 mkdir -p "$out"
 lmial() { "$python" -m LMIALLib "$@"; }
 cohort=$out/cohort
-far=$out/inverted
 weights=$out/phantom.safetensors
 
 [ -e "$cohort" ] || lmial cohort make "$cohort" --subjects 36 --seed 0 --flavour real
 [ -e "$weights" ] || LMIAL_DATA=/nowhere lmial pretrain Testing/Benchmarks/evidence-phantom.json --out "$weights"
-[ -e "$far/cohort.json" ] || "$python" Testing/Benchmarks/inverted_cohort.py "$cohort" "$far"
 
 compare() { # PLACE NAME OPTIONS...
     local place=$1 name=$2
@@ -32,7 +30,9 @@ for semi in none mean-teacher pseudo; do
 done
 
 # a start that learned without labels, far from what the pretrained weights saw, and on FLAIR brains
-compare "$far" far-scratch --seeds 6 --strategies default
-compare "$far" far-mae --seeds 6 --strategies default --start mae
-compare "$far" far-phantom --seeds 6 --strategies default --start "$weights"
+inverted() { [ -e "$out/$1" ] || "$python" Testing/Benchmarks/inverted_cases.py "$out/none" "$out/$1" "${@:2}"; }
+inverted far-scratch
+inverted far-mae start=mae
+compare "$cohort" far-scratch --seeds 5 --strategies default
+compare "$cohort" far-mae --seeds 5 --strategies default --start mae
 compare "$cohort" mae --seeds 6 --strategies default --start mae
