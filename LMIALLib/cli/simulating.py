@@ -45,14 +45,8 @@ def simulate(
     ] = "fresh",
     start: Annotated[
         str | None,
-        typer.Option(
-            "--start", metavar="scratch|mae|bundled|FILE", help="A cohort from scratch, a study bundled weights."
-        ),
+        typer.Option("--start", metavar="scratch|bundled|FILE", help="A cohort from scratch, a study bundled weights."),
     ] = None,
-    semi: Annotated[
-        str,
-        typer.Option("--semi", metavar="none|pseudo|mean-teacher", help="What unread slices add; plain recipe only."),
-    ] = "none",
     recipe: Annotated[
         str | None,
         typer.Option("--recipe", metavar="plain|product", help="How a model learns; product: as in a study."),
@@ -87,7 +81,7 @@ def simulate(
     ] = False,
 ) -> None:
     """Compare query strategies where the truth is known: a simulated reader answers, and models learn from it."""
-    from LMIALLib.evaluation.laboratory.settings import BLANK, SimulationSettings
+    from LMIALLib.evaluation.laboratory.settings import SimulationSettings
     from LMIALLib.evaluation.laboratory.simulation import Where
     from LMIALLib.evaluation.laboratory.simulation import simulate as run
 
@@ -95,7 +89,7 @@ def simulate(
         raise WrongUse(f"--judge {judge} is unknown; use subjects or slices.")
     of_cohort = (source / "cohort.json").is_file()
     begin = start or ("scratch" if of_cohort else "bundled")
-    learning = recipe or ("plain" if of_cohort or begin in BLANK else "product")
+    learning = recipe or ("plain" if of_cohort or begin == "scratch" else "product")
     settings = SimulationSettings(
         strategies=tuple(name.strip() for name in strategies.split(",") if name.strip()),
         seeds=seeds,
@@ -104,9 +98,8 @@ def simulate(
         query=query,
         rounds=rounds,
         training=training,
-        start=begin if begin in (*BLANK, "bundled") else str(Path(begin).absolute()),
+        start=begin if begin in ("scratch", "bundled") else str(Path(begin).absolute()),
         recipe=learning,
-        semi=semi,
         steps=steps or (30 if learning == "product" else 200),
         reader=reader,
         judged=part,

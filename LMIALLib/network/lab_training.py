@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from LMIALLib.network.architecture import Architecture, ChangeNetwork
 from LMIALLib.network.device import reproducible
 from LMIALLib.network.losses import IGNORED, change_loss
 from LMIALLib.network.slices import LARGEST_INTENSITY, neighbours_of, network_shape, pair_stacks, resized
-from LMIALLib.network.unread_slices import COMPANIONS, UnreadSlices, stacked
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
 
@@ -156,15 +155,7 @@ def _labelled(slices: Slices, labels: Labels) -> _Labelled:
 
 
 def train(
-    network: ChangeNetwork,
-    slices: Slices,
-    labels: Labels,
-    recipe: LabRecipe,
-    seed: Sequence[int],
-    *,
-    known: bool,
-    semi: str = "none",
-    unread: Collection[tuple[str, int]] = (),
+    network: ChangeNetwork, slices: Slices, labels: Labels, recipe: LabRecipe, seed: Sequence[int], *, known: bool
 ) -> ChangeNetwork:
     """Train a copy of a network on labelled slices and return the running average of its weights, evaluation mode.
 
@@ -175,33 +166,21 @@ def train(
         recipe: see `LabRecipe`.
         seed: of crops, flips and dropout.
         known: whether the start knows something already, which asks for a lower learning rate.
-        semi: how slices that nobody read take part, a name in ``unread_slices.COMPANIONS``, or "none".
-        unread: (case, slice) of those.
 
     Raises ValueError without labels.
     """
     if not labels:
         raise ValueError("training needs at least one labelled slice")
-    others = None
-    if semi != "none" and unread:
-        places = [slices.place(case, number) for case, number in sorted(unread)]
-        others = UnreadSlices(slices, places, COMPANIONS[semi], recipe.crop, seed)
     with reproducible(recipe.threads):
-        return _trained(copy.deepcopy(network).train(), _labelled(slices, labels), slices, recipe, seed, known, others)
+        return _trained(copy.deepcopy(network).train(), _labelled(slices, labels), slices, recipe, seed, known)
 
 
 def _trained(
-    network: ChangeNetwork,
-    labelled: _Labelled,
-    slices: Slices,
-    recipe: LabRecipe,
-    seed: Sequence[int],
-    known: bool,
-    others: UnreadSlices | None,
+    network: ChangeNetwork, labelled: _Labelled, slices: Slices, recipe: LabRecipe, seed: Sequence[int], known: bool
 ) -> ChangeNetwork:
     random = np.random.default_rng([*seed, 0x6C616273])
     torch.manual_seed(int(random.integers(2**31)))
-    averaged = copy.deepcopy(network).eval()
+    averaged = copy.deepcopy(network)
     ours, theirs = (
         [value for value in n.state_dict().values() if value.dtype.is_floating_point] for n in (averaged, network)
     )
@@ -216,19 +195,13 @@ def _trained(
         for group in optimiser.param_groups:
             group["lr"] = highest * _rate(step, recipe.steps)
         inputs, target, counted = _batch(labelled, slices, recipe, random)
-        extra = None if others is None else others.lesson(step, recipe.steps, averaged)
-        if extra is None:
-            loss = loss_of(network(inputs), target, counted)
-        else:
-            both = torch.cat((inputs, extra.inputs)).contiguous(memory_format=torch.channels_last)
-            found = network(both)  # one pass, so that normalisation sees both kinds of crops
-            loss = loss_of(found[: len(inputs)], target, counted) + extra.loss(found[len(inputs) :])
+        loss = loss_of(network(inputs), target, counted)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         torch._foreach_lerp_(ours, theirs, 1.0 - min(recipe.average, (1 + step) / (10 + step)))
-    return averaged
+    return averaged.eval()
 
 
 def _rate(step: int, steps: int) -> float:
@@ -259,8 +232,11 @@ def _batch(
         visits.append(slices.visits[around][:, :, window[0], window[1]].flip(flipped))
         targets.append(labelled.target[index][window].flip(flipped))
         counts.append(labelled.counted[index][window].flip(flipped))
+    both = torch.stack(visits).float()
+    baseline, follow_up = both[:, :, 0], both[:, :, 1]
+    inputs = torch.cat((baseline, follow_up, follow_up - baseline), dim=1)
     return (
-        stacked(torch.stack(visits).float()),
+        inputs.contiguous(memory_format=torch.channels_last),
         torch.stack(targets)[:, None],
         torch.stack(counts)[:, None],
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.evaluation.laboratory.settings import BLANK, SimulationSettings
+from LMIALLib.evaluation.laboratory.settings import SimulationSettings
 from LMIALLib.evaluation.laboratory.subjects import Subject
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.resources import resource
@@ -24,15 +24,11 @@ COMMITTEE = 3
 PASSES = 10
 """Stochastic passes of strategies that need them (T of the published comparisons)."""
 SLICES_AT_ONCE = 16
-MASKED_RATE = 4e-3
-"""Highest learning rate from a masked start: half of that from scratch."""
-_MASKED: dict[tuple[Any, ...], ChangeNetwork] = {}
-"""Masked starts that this process has made."""
 
 
 def start_weights(start: str) -> Path | None:
-    """The weights file that a word means; None for a start that makes its own. Raises BadInput where there is none."""
-    if start in BLANK:
+    """The weights file that a word means; None for a start from scratch. Raises BadInput where there is none."""
+    if start == "scratch":
         return None
     path = resource("Weights", "change.safetensors") if start == "bundled" else Path(start)
     if not path.is_file():
@@ -60,8 +56,6 @@ class Learner:
         from LMIALLib.network.lab_training import new_network
         from LMIALLib.network.weights import load_weights
 
-        if self.settings.start == "mae":
-            return self._masked_start(seed)
         path = start_weights(self.settings.start)
         if path is None:
             return new_network(seed, self.settings.widths, [s.pair for s in self.subjects.values()])
@@ -70,62 +64,24 @@ class Learner:
             raise BadInput(f"{path}: these are other weights than those that the simulation began with.")
         return network
 
-    def _masked_start(self, seed: int) -> ChangeNetwork:
-        """What a masked autoencoder learns from the pool's cases; whoever is judged is left out."""
-        import tempfile
-
-        from LMIALLib.network.masked_start import MaskedStart, train_masked_start
-        from LMIALLib.network.weights import load_weights
-
-        digests = tuple(sorted(s.pair.digest() for s in self.subjects.values()))
-        key = (digests, self.settings.widths, self.settings.threads, seed)
-        if key not in _MASKED:
-            pairs = {name: subject.pair for name, subject in self.subjects.items() if subject.part == "train"}
-            settings = MaskedStart(
-                widths=self.settings.widths, batch=16, crop=48, block=8, seed=seed, threads=self.settings.threads
-            )
-            with tempfile.TemporaryDirectory(prefix="lmial-") as folder:
-                path = Path(folder) / "start.safetensors"
-                train_masked_start(pairs, settings, path)
-                _MASKED[key] = load_weights(path)[0]
-        return _MASKED[key]
-
     def trained(
-        self,
-        begin: ChangeNetwork,
-        labels: Labels,
-        pool: Mapping[str, np.ndarray],
-        seed: Sequence[int],
-        *,
-        known: bool,
+        self, begin: ChangeNetwork, labels: Labels, cases: Collection[str], seed: Sequence[int], *, known: bool
     ) -> ChangeNetwork:
         """The model that comes out of what was read.
 
         Args:
             begin: to train from.
             labels: everything that was read.
-            pool: case name to bool (n,), slices that may be asked for; those that were not read are unread.
+            cases: cases of the pool.
             seed: of the run and the round.
             known: whether ``begin`` has learned something.
         """
         from LMIALLib.network.lab_training import LabRecipe, train
 
         if self.settings.recipe == "product":
-            return self._as_product(begin, labels, pool, seed)
+            return self._as_product(begin, labels, cases, seed)
         recipe = LabRecipe(steps=self.settings.steps, threads=self.settings.threads)
-        if self.settings.start == "mae":
-            recipe = replace(recipe, rate=MASKED_RATE)
-        every = {(case, int(k)) for case, flags in pool.items() for k in np.flatnonzero(flags)}
-        return train(
-            begin,
-            self._slices_of(begin, pool, recipe.crop),
-            labels,
-            recipe,
-            seed,
-            known=known,
-            semi=self.settings.semi,
-            unread=every - set(labels),
-        )
+        return train(begin, self._slices_of(begin, cases, recipe.crop), labels, recipe, seed, known=known)
 
     def _slices_of(self, network: ChangeNetwork, cases: Collection[str], least: int) -> Slices:
         from LMIALLib.network.lab_training import Slices

@@ -148,7 +148,7 @@ class _Simulation:
         begin = self._begin(run)
         model = begin
         if run.labels:
-            known = run.learned or not self.settings.blank
+            known = run.learned or self.settings.start != "scratch"
             model = self.learner.trained(begin, run.labels, run.track.pool, (self.job.seed, number), known=known)
         run.learned = bool(run.labels) and self.settings.training == "warm"
         run.models = [model, *run.models][:COMMITTEE]
@@ -212,7 +212,7 @@ class _Simulation:
         """The models of the last rounds that learned from labels; too few are filled up with others, trained alike from
         further seeds."""
         learned = run.models[: number - 1]
-        known = not self.settings.blank
+        known = self.settings.start != "scratch"
         others = [self.job.seed + OTHER_SEED * k for k in range(1, COMMITTEE + 1 - len(learned))]
         extra = [
             self.learner.trained(self.learner.start(seed), run.labels, run.track.pool, (seed, number), known=known)

@@ -16,9 +16,6 @@ TRAININGS = ("fresh", "warm")
 READERS = ("exact", "noisy")
 RECIPES = ("plain", "product")
 JUDGED = ("test", "validation")
-SEMI = ("none", "pseudo", "mean-teacher")
-BLANK = ("scratch", "mae")
-"""Starts that know nothing of change."""
 SHARE = 0.02
 """Share of the pool that is asked for in a round, where no number is given."""
 
@@ -35,12 +32,9 @@ class SimulationSettings:
         query: slices asked for in a round; None: 2 % of the pool, at least one.
         rounds: rounds of queries.
         training: "fresh" (each round from the start weights) or "warm" (from the model of the round before).
-        start: "scratch", "mae" (a masked autoencoder on the pool's own slices, see ``network.masked_start``), "bundled"
-            or a weights file.
+        start: "scratch", "bundled" or a weights file.
         start_digest: of the weights; empty for scratch.
         recipe: "plain" (see ``network.lab_training``) or "product" (fine-tuning and adoption as in a study).
-        semi: how slices of the pool that nobody read take part in the plain recipe: "none", "pseudo" or "mean-teacher",
-            see ``network.unread_slices``.
         steps: optimiser steps of every training, whatever was labelled.
         reader: "exact" or "noisy".
         judged: part of a cohort that models are judged on: "test", or "validation" while something is still chosen.
@@ -60,7 +54,6 @@ class SimulationSettings:
     start: str = "scratch"
     start_digest: str = ""
     recipe: str = "plain"
-    semi: str = "none"
     steps: int = 200
     reader: str = "exact"
     judged: str = "test"
@@ -83,7 +76,6 @@ class SimulationSettings:
             ("reader", self.reader, READERS),
             ("recipe", self.recipe, RECIPES),
             ("part", self.judged, JUDGED),
-            ("semi", self.semi, SEMI),
         ):
             if value not in known:
                 raise WrongUse(f"The {word} {value!r} is unknown.", f"Use {' or '.join(known)}.")
@@ -104,15 +96,8 @@ class SimulationSettings:
             raise WrongUse(f"The spacing is {self.spacing_mm:g} mm; expected 0 or more.")
         if len(self.widths) < 2 or not all(1 <= width <= 4096 for width in self.widths):
             raise WrongUse(f"The widths {self.widths} make no network.", "Give two or more: 16,32,48,64")
-        if self.recipe == "product" and self.blank:
+        if self.recipe == "product" and self.start == "scratch":
             raise WrongUse("The product's recipe starts from weights.", "Give --start bundled or a weights file.")
-        if self.recipe == "product" and self.semi != "none":
-            raise WrongUse(f"The product's recipe knows no --semi {self.semi}.", "Use --recipe plain.")
-
-    @property
-    def blank(self) -> bool:
-        """Whether the start knows nothing of change."""
-        return self.start in BLANK
 
     @property
     def all_seeds(self) -> range:
@@ -122,7 +107,7 @@ class SimulationSettings:
     def resolved(self, pool: int) -> SimulationSettings:
         """The same with numbers of slices for a pool of so many. WrongUse where the first draw takes all of them."""
         share = max(1, round(SHARE * pool))
-        initial = self.initial if self.initial is not None else (share if self.blank else 0)
+        initial = self.initial if self.initial is not None else (share if self.start == "scratch" else 0)
         if initial >= pool:
             raise WrongUse(
                 f"The first {initial} slices leave nothing to choose: the pool has {pool}.", "Lower --initial."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import LMIALLib
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput
 from LMIALLib.evaluation.laboratory.cluster import check_scheduler, computed, connected
 from LMIALLib.evaluation.laboratory.learning import COMMITTEE, PASSES, start_weights
 from LMIALLib.evaluation.laboratory.readers import SECONDS_A_CASE
@@ -153,10 +153,6 @@ def _planned(
     """All jobs of the simulation, after writing the exact configuration."""
     subjects = [load_subject(out / "cases" / f"{source.name}.npz") for source in sources]
     tracks = tracks_of(kind, subjects, settings.judged)
-    if settings.start == "mae" and kind == "study":
-        raise WrongUse(
-            "A masked start would see the slices that judge it.", "Use --judge subjects, or another --start."
-        )
     settings = settings.resolved(tracks[0].size)
     digests = {subject.name: subject.digest() for subject in subjects}
     described = [
@@ -218,10 +214,8 @@ def _recipe(settings: SimulationSettings) -> dict[str, Any]:
 
         return asdict(FinetuneSettings(steps=settings.steps, threads=settings.threads))
     from LMIALLib.network.lab_training import LabRecipe
-    from LMIALLib.network.unread_slices import COMPANIONS
 
-    companion = asdict(COMPANIONS[settings.semi]) if settings.semi != "none" else None
-    return asdict(LabRecipe(steps=settings.steps, threads=settings.threads)) | {"companion": companion}
+    return asdict(LabRecipe(steps=settings.steps, threads=settings.threads))
 
 
 def _key(decisive: Mapping[str, Any], cases: str, strategy: str, seed: int) -> str:
