@@ -73,7 +73,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/learned_scores.py
   LMIALLib/network/lessons.py
   LMIALLib/network/losses.py
-  LMIALLib/network/masked_start.py
   LMIALLib/network/origin.py
   LMIALLib/network/prediction.py
   LMIALLib/network/pretrain_config.py
