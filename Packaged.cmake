@@ -43,6 +43,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/files.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
+  LMIALLib/loop/choosing_model.py
   LMIALLib/loop/exporting.py
   LMIALLib/loop/importing.py
   LMIALLib/loop/learning.py
@@ -72,7 +73,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/learned_scores.py
   LMIALLib/network/lessons.py
   LMIALLib/network/losses.py
-  LMIALLib/network/masked_start.py
   LMIALLib/network/origin.py
   LMIALLib/network/prediction.py
   LMIALLib/network/pretrain_config.py

@@ -14,6 +14,7 @@ from LMIALLib.cli import (
     importing,
     lesions,
     making,
+    models,
     nnunet,
     pipeline,
     reading,
@@ -49,6 +50,7 @@ studies.register(app)
 importing.register(app)
 annotate.register(app)
 reading.register(app)
+models.register(app)
 lesions.register(app)
 strategies.register(app)
 making.register(app)

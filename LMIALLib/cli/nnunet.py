@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
-from LMIALLib.cli.console import OUT, document, guarded, sentences
-from LMIALLib.cli.opening import study_at
+from LMIALLib.cli.console import ERR, OUT, document, guarded, sentences
+from LMIALLib.cli.opening import COMMAND, study_at
 from LMIALLib.cli.studies import Json, StudyFolder
 
 Config = Annotated[str | None, typer.Option("--config", metavar="2d|3d_fullres", help="What nnU-Net sees at once.")]
@@ -20,7 +22,10 @@ Device = Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda",
 Workers = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Processes that prepare cases, and batches for a GPU; 4.")
 ]
-Tiny = Annotated[bool | None, typer.Option("--tiny", help="Shrink patch and network, to try things on.")]
+Size = Annotated[
+    str | None,
+    typer.Option("--size", metavar="full|small|tiny", help="Of the network; small: without a GPU; tiny: to try."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="S", help="Of everything that is drawn.")]
 Above = Annotated[
     float | None,
@@ -47,15 +52,16 @@ def pretrain(
     seed: Seed = None,
     device: Device = None,
     workers: Workers = None,
-    tiny: Tiny = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Let nnU-Net plan itself for a study and learn from a teacher's pseudo-labels; repeated it goes on."""
+    from LMIALLib.pipeline.alone import alone
     from LMIALLib.pipeline.nnunet.pretraining import pretrain as run
     from LMIALLib.pipeline.settings import PipelineSettings
 
     settings = PipelineSettings().changed(nnunet_options(locals()))
-    with study_at(study, read_only=False) as opened, sentences("pretraining") as follow:
+    with study_at(study) as opened, alone(study), sentences("pretraining") as follow:
         done = run(opened, teacher, settings=settings.pretraining, above=above or 0.0, progress=follow)
     if as_json:
         document(asdict(done))
@@ -76,16 +82,26 @@ def finetune(
     seed: Seed = None,
     device: Device = None,
     workers: Workers = None,
-    tiny: Tiny = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Fine-tune the pretrained nnU-Net on what was read; its folds together are a model of the study."""
+    from LMIALLib.pipeline.alone import alone
     from LMIALLib.pipeline.nnunet.finetuning import finetune as run
     from LMIALLib.pipeline.settings import PipelineSettings
+    from LMIALLib.pipeline.writing import Writing
 
     settings = PipelineSettings().changed(nnunet_options(locals()))
-    with study_at(study, read_only=False) as opened, sentences("fine-tuning") as follow:
-        done = run(opened, teacher=teacher, opinions_above=above, settings=settings.finetuning, progress=follow)
+    hold = Writing(study, reader=COMMAND, waiting=waits_for(study))
+    with study_at(study) as opened, alone(study), sentences("fine-tuning") as follow:
+        done = run(
+            opened,
+            writing=hold.study,
+            teacher=teacher,
+            opinions_above=above,
+            settings=settings.finetuning,
+            progress=follow,
+        )
     if as_json:
         document(asdict(done))
         return
@@ -94,7 +110,12 @@ def finetune(
         OUT.print(f"Next: lmial rank {quote(str(study))} --strategy bald")
 
 
+def waits_for(study: Path) -> Callable[[str], None]:
+    """Tells on standard error, whatever is printed at the end, that a result waits for somebody to leave the study."""
+    return lambda sentence: ERR.print(sentence.replace("STUDY", quote(str(study))), markup=False)
+
+
 def nnunet_options(given: dict[str, Any]) -> dict[str, Any]:
     """The options of a command that shape nnU-Net; None where one was not given."""
-    names = ("config", "epochs", "iterations", "folds", "seed", "device", "workers", "tiny")
+    names = ("config", "epochs", "iterations", "folds", "seed", "device", "workers", "size")
     return {name: given.get(name) for name in names}

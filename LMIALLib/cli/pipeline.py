@@ -17,11 +17,12 @@ from LMIALLib.cli.nnunet import (
     Folds,
     Iterations,
     Seed,
-    Tiny,
+    Size,
     Workers,
     nnunet_options,
+    waits_for,
 )
-from LMIALLib.cli.opening import study_at
+from LMIALLib.cli.opening import COMMAND
 from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import BadInput, WrongUse
 
@@ -70,7 +71,7 @@ def pipeline(
     seed: Seed = None,
     device: Device = None,
     workers: Workers = None,
-    tiny: Tiny = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Teacher, nnU-Net, core-set, reading, fine-tuning, lesions: whatever of it is not finished, in this order."""
@@ -83,20 +84,27 @@ def pipeline(
     given = {**nnunet_options(locals()), "opinions_above": above}
     given |= {"teacher": teacher, "budget": budget, "embedding": embedding, "distance": distance}
     told: list[dict[str, str]] = []
-    with study_at(study, read_only=False) as opened, sentences("pipeline") as follow:
-        before = PipelineState.read(opened)
-        if before is not None and before.stages and not (resume or stage):
-            raise WrongUse(f"the pipeline of {study} was begun before.", "Go on: --resume. One stage: --stage NAME.")
-        settings = (before.settings if before and before.stages else PipelineSettings()).changed(given)
+    before = PipelineState.read(study)
+    if before is not None and before.stages and not (resume or stage):
+        raise WrongUse(f"the pipeline of {study} was begun before.", "Go on: --resume. One stage: --stage NAME.")
+    settings = (before.settings if before and before.stages else PipelineSettings()).changed(given)
 
-        def say(name: str, sentence: str) -> None:
-            words = sentence.replace("STUDY", quote(str(study)))
-            told.append({"stage": name, "sentence": words})
-            if not as_json:
-                OUT.print(f"{name}: {words}", markup=False)
+    def say(name: str, sentence: str) -> None:
+        words = sentence.replace("STUDY", quote(str(study)))
+        told.append({"stage": name, "sentence": words})
+        if not as_json:
+            OUT.print(f"{name}: {words}", markup=False)
 
+    with sentences("pipeline") as follow:
         finished = run_pipeline(
-            opened, settings, only=stage, answer=_from_truth if reader else None, say=say, progress=follow
+            study,
+            settings,
+            reader=COMMAND,
+            only=stage,
+            answer=_from_truth if reader else None,
+            say=say,
+            waiting=waits_for(study),
+            progress=follow,
         )
     if as_json:
         document({"finished": finished, "stages": told})

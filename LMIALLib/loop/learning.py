@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
-from LMIALLib.loop.queue import core_set_waits
+from LMIALLib.loop.queue import core_set_waits, of_another_model
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
@@ -266,10 +266,8 @@ class Learning:
         Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
         uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
         """
-        if what in ("suggestion", "uncertainty") and not self.study.read_only:
-            stored, in_use = self.study.latest_ranking(), self.study.model_in_use()
-            stale = stored is None or in_use is None or stored.conditions["model"] != in_use.id
-            if stale and not core_set_waits(self.study):
-                self.wait(self.request_ranking())
+        needs_maps = what in ("suggestion", "uncertainty") and not self.study.read_only
+        if needs_maps and of_another_model(self.study) and not core_set_waits(self.study):
+            self.wait(self.request_ranking())
         result = self.wait(self.request_export(out, what=what, **options))
         return [Path(file) for file in result["files"]]

@@ -37,6 +37,12 @@ def queue_of(study: Study, batch: int) -> list[Query]:
     return waiting(there, answered, skipped, batch)
 
 
+def of_another_model(study: Study) -> bool:
+    """Whether nothing is ranked yet, or not by the model that is in use now, as after going back to an earlier one."""
+    stored, in_use = study.latest_ranking(), study.model_in_use()
+    return stored is None or in_use is None or stored.conditions["model"] != in_use.id
+
+
 def core_set_waits(study: Study) -> bool:
     """Whether the newest ranking is a core-set of which a slice waits that was neither answered nor skipped.
 

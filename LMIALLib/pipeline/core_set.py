@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from LMIALLib.pipeline.embeddings.encoders import (
 from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining, Progress
 from LMIALLib.pipeline.map_2d import Embedded
 from LMIALLib.pipeline.seen import Seeing
-from LMIALLib.pipeline.spread import most_a_subject, spread
+from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.queries.pool import CaseScores
 from LMIALLib.queries.ranking import Query, Ranking, rank, score_case
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 
 STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}
 """Distance to the strategy that goes by it."""
+
+
+class NothingToChoose(BadInput):
+    """Every slice that could be asked for is annotated."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ def core_set(
     study: Study,
     *,
     budget: str,
+    writing: Callable[[], AbstractContextManager[Study]] | None = None,
     embedding: str = BUNDLED,
     distance: str = "cosine",
     seed: int = 0,
@@ -87,14 +93,18 @@ def core_set(
     """Choose the slices that a reader is asked for, store them as the study's queue, and draw their map.
 
     k-center, greedily (Sener and Savarese, arXiv 1708.00489): each next slice is the one farthest from all annotated
-    and chosen ones. Slices without brain, or with hardly any, are left out. Of each subject at most
+    and chosen ones, first among slices with signs of change (see `signs_of_change`; by the teacher, else the model in
+    use), as foreground-aware draws do (nnActive, arXiv 2511.19183). Slices without brain, or with hardly any, are left
+    out. Of each subject at most
     ceil(budget / subjects) + 1 slices are chosen while another subject has an open one (see `spread`). As in any queue
     of LMIAL, one slice in six is drawn by lot and shown without suggestion, two chosen in one batch of six keep 12 mm
     distance, and subjects set aside for validation are asked for by lot only.
 
     Args:
-        study: open for writing.
+        study: an open study; while slices are compared it is only read.
         budget: of new slices, see `slices_of`.
+        writing: opens the study for writing when the choice is stored, see `pipeline.writing`; None: the study itself
+            can be written.
         embedding: "bundled" (features of the model in use), "mae" (trained on the study first), "dinov2:FOLDER".
         distance: "cosine" or "euclidean".
         seed: of ties, lots, and the masked autoencoder.
@@ -109,11 +119,10 @@ def core_set(
     no brain, or nothing left to annotate, and for a budget, teacher or folder that cannot be used; WrongUse for unknown
     words.
     """
-    if distance not in STRATEGIES:
-        raise WrongUse(f"There is no distance {distance!r}.", f"Use {' or '.join(STRATEGIES)}.")
-    model = _checked(study)
-    plotly_library()  # told before the work, not after it
-    checked_embedding(embedding)
+    check_asked(embedding, distance)
+    if writing is None and study.read_only:
+        raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
+    model, upto = _checked(study), study.highest_annotation()
     cases = study.cases()
     total = sum(case.n_slices for case in cases)
     count = slices_of(budget, total)
@@ -122,7 +131,7 @@ def core_set(
     encoder = encoder_for(study, embedding, masked=masked, progress=progress, cancelled=cancelled)
     plain = strategy(STRATEGIES[distance])
     seeing = Seeing(study, model, plain, device)
-    scored, silent = _scored(study, seeing, encoder, teacher, plain, progress, cancelled)
+    scored, signs, silent = _scored(study, seeing, encoder, teacher, plain, progress, cancelled)
     _check_open(study, scored)
     subject_of = {case.name: case.subject for case in cases}
     aside = [case.name for case in cases if case.split == "validation"]
@@ -130,7 +139,7 @@ def core_set(
     most = most_a_subject(count, subjects)
     ranking = rank(
         scored,
-        replace(plain, choice=spread(plain.choice, subject_of, most)),
+        replace(plain, choice=spread(plain.choice, subject_of, most, signs)),
         seed=seed,
         random_share=random_share,
         spacing_mm=LoopSettings.spacing_mm,
@@ -145,6 +154,7 @@ def core_set(
         "encoder": encoder.digest if encoder else seeing.digest,
         "distance": distance,
         "most_a_subject": most,
+        "sign": SIGN,
         **({"masked_autoencoder": asdict(masked)} if embedding == "mae" else {}),
     }
     conditions = {
@@ -157,7 +167,7 @@ def core_set(
         "core_set": chosen,
         **({"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": silent} if teacher else {}),
     }
-    stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, study.highest_annotation())
+    stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, upto)
     done = CoreSet(
         ranking=0,
         queries=ranking.queries,
@@ -173,10 +183,19 @@ def core_set(
     )
     progress(len(cases), len(cases), "drawing the map")
     page = core_set_page(study, done, [_embedded(one, subject_of[one.case]) for one in scored], seed=seed)
-    number = study.store_ranking(stored)
+    with writing() if writing else nullcontext(study) as written:
+        number = written.store_ranking(stored)
     with disk_errors("writing the map of the core-set"), written_whole(done.report) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return replace(done, ranking=number)
+
+
+def check_asked(embedding: str, distance: str) -> None:
+    """Refuse before any work what a core-set cannot be asked for, and a missing package. Raises as ``core_set``."""
+    if distance not in STRATEGIES:
+        raise WrongUse(f"There is no distance {distance!r}.", f"Use {' or '.join(STRATEGIES)}.")
+    checked_embedding(embedding)
+    plotly_library()
 
 
 def _scored(
@@ -187,9 +206,11 @@ def _scored(
     plain: Strategy,
     progress: Progress,
     cancelled: Callable[[], bool],
-) -> tuple[list[CaseScores], dict[str, list[int]]]:
-    """Every case with the vectors that tell its slices apart, and the slices of each that the teacher left out."""
+) -> tuple[list[CaseScores], dict[str, np.ndarray], dict[str, list[int]]]:
+    """Every case with the vectors that tell its slices apart, which slices show signs of change, and the slices of each
+    that the teacher left out."""
     scored: list[CaseScores] = []
+    signs: dict[str, np.ndarray] = {}
     silent: dict[str, list[int]] = {}
     cases = study.cases()
     for number, case in enumerate(cases):
@@ -202,32 +223,32 @@ def _scored(
             maps, silent[case.name] = suggested(study, teacher, maps, pair, plain)
         if encoder is not None:
             maps = replace(maps, features=case_embedding(study, case.name, pair, encoder))
+        signs[case.name] = signs_of_change(maps.mean)
         scored.append(score_case(maps, plain))
     progress(len(cases), len(cases), "choosing")
-    return scored, silent
+    return scored, signs, silent
 
 
 def _checked(study: Study) -> Model:
-    """The newest model in use that looks at slices itself, once a core-set can be chosen from the study."""
-    if study.read_only:
-        raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
+    """The last model in use that looks at slices itself, once a core-set can be chosen from the study."""
     if not study.cases():
         raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
     model = study.model_in_use()
-    if model is not None and goes_by_stored_maps(model.id):
-        own = [one for one in study.models() if one.adopted and not goes_by_stored_maps(one.id)]
-        model = own[-1] if own else None
+    while model is not None and goes_by_stored_maps(model.id):
+        model = study.model(model.parent) if model.parent else None  # the one that was in use before it
     if model is None:
         raise LMIALError("This study has no model.", "See: lmial check STUDY.")
     return model
 
 
 def _check_open(study: Study, scored: list[CaseScores]) -> None:
-    """Raise BadInput where no slice is left to choose."""
+    """Raise BadInput where no slice can be chosen, NothingToChoose where none is left."""
     if not any(scores.eligible.any() for scores in scored):
         raise BadInput(f"no slice of {study.folder} holds brain, so there is nothing to choose.")
     if all(set(np.flatnonzero(scores.eligible)) <= scores.answered for scores in scored):
-        raise BadInput(f"every slice of {study.folder} that holds brain is annotated; there is nothing to choose.")
+        raise NothingToChoose(
+            f"every slice of {study.folder} that holds brain is annotated; there is nothing to choose."
+        )
 
 
 def _notes(ranking: Ranking, count: int, subjects: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Work:
-    """What a stage works with: an open study, the settings, what came before, and who hears and decides."""
+    """What a stage works with: a study to read, the settings, what came before, and who hears and decides.
+
+    ``writing`` opens the study for writing, when there is something to store in it, and waits for whoever holds it.
+    """
 
     study: Study
     settings: PipelineSettings
@@ -42,12 +46,15 @@ class Work:
     progress: Progress
     cancelled: Callable[[], bool]
     answer: Answer | None
+    writing: Callable[[], AbstractContextManager[Study]]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, what its result depends on (JSON-ready), and the work."""
+    """One stage: its name, what its result depends on (JSON-ready), the work, and whether what a finished one left is
+    still there where another stage will need it."""
 
     name: str
     depends: Callable[[Work], dict[str, Any]]
     run: Callable[[Work], Done]
+    there: Callable[[Work], bool] = lambda work: True

@@ -45,7 +45,7 @@ def _pretraining_depends(work: Work) -> dict[str, Any]:
     return {
         "labels": {case.name: labels.key(case) for case in work.study.cases()},
         "pairs": _pairs(work),
-        "nnunet": {"config": settings.config, "tiny": settings.tiny, **settings.of_training},
+        "nnunet": {"config": settings.config, "size": settings.size, **settings.of_training},
     }
 
 
@@ -63,6 +63,14 @@ def _pretrain(work: Work) -> Done:
     )
 
 
+def _pretraining_there(work: Work) -> bool:
+    """The work folder may be removed at any time: then it is done again once there is something new to learn."""
+    from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
+
+    weights = pretrained_weights(work.study, work.settings.pretraining.config)
+    return weights.is_file() or work.state.finished("fine-tuning", _finetuning_depends(work))
+
+
 def _core_set_depends(work: Work) -> dict[str, Any]:
     settings = work.settings
     told = {name: getattr(settings, name) for name in ("budget", "embedding", "distance", "seed")}
@@ -70,22 +78,26 @@ def _core_set_depends(work: Work) -> dict[str, Any]:
 
 
 def _choose(work: Work) -> Done:
-    study, settings = work.study, work.settings
-    if all(len(study.current(case.name)) == case.n_slices for case in study.cases()):
+    settings = work.settings
+    if all(len(work.study.current(case.name)) == case.n_slices for case in work.study.cases()):
         return Done("Every slice is annotated already, so nothing is chosen.", {"chosen": []})
-    from LMIALLib.pipeline.core_set import core_set
+    from LMIALLib.pipeline.core_set import NothingToChoose, core_set
 
-    found = core_set(
-        study,
-        budget=settings.budget,
-        embedding=settings.embedding,
-        distance=settings.distance,
-        seed=settings.seed,
-        teacher=work.state.result("teacher")["teacher"],
-        device=settings.nnunet.device,
-        progress=work.progress,
-        cancelled=work.cancelled,
-    )
+    try:
+        found = core_set(
+            work.study,
+            writing=work.writing,
+            budget=settings.budget,
+            embedding=settings.embedding,
+            distance=settings.distance,
+            seed=settings.seed,
+            teacher=work.state.result("teacher")["teacher"],
+            device=settings.nnunet.device,
+            progress=work.progress,
+            cancelled=work.cancelled,
+        )
+    except NothingToChoose:
+        return Done("Every slice that holds brain is annotated already, so nothing is chosen.", {"chosen": []})
     chosen = [[query.case, query.slice] for query in found.queries]
     said = f"{len(chosen)} of {found.slices} slices are chosen for a reader; see {found.report.name} in the study."
     return Done(" ".join([said, *found.notes]), {"chosen": chosen})
@@ -99,7 +111,8 @@ def _read(work: Work) -> Done:
     chosen = [(str(case), int(number)) for case, number in work.state.result("core-set")["chosen"]]
     waiting = _unread(work.study, chosen)
     if waiting and work.answer is not None:
-        work.answer(work.study, waiting)
+        with work.writing() as study:
+            work.answer(study, waiting)
         waiting = _unread(work.study, chosen)
     if waiting:
         return Done(
@@ -108,7 +121,7 @@ def _read(work: Work) -> Done:
             {},
             finished=False,
         )
-    return Done(f"All {len(chosen)} chosen slices are read.", {})
+    return Done(f"All {len(chosen)} chosen slices are read." if chosen else "Nothing was chosen to be read.", {})
 
 
 def _unread(study: Study, chosen: Chosen) -> list[tuple[str, int]]:
@@ -131,6 +144,7 @@ def _finetune(work: Work) -> Done:
 
     done = finetune(
         work.study,
+        writing=work.writing,
         teacher=work.state.result("teacher")["teacher"],
         opinions_above=work.settings.opinions_above,
         settings=work.settings.finetuning,
@@ -139,16 +153,19 @@ def _finetune(work: Work) -> Done:
     )
     said = f"{done.model} learned from {done.read} read slices, {done.folds} folds. {done.reason}"
     if done.adopted:
-        _ask_by_disagreement(work)
+        with work.writing() as study:
+            _ask_by_disagreement(study, work.settings.seed)
         said += " The queue goes by the disagreement of its folds now."
+    if work.study.highest_annotation() > done.upto:
+        said += " What was answered meanwhile is not in it yet; learn from that as well: lmial pipeline STUDY --resume"
     return Done(said, asdict(done))
 
 
-def _ask_by_disagreement(work: Work) -> None:
+def _ask_by_disagreement(study: Study, seed: int) -> None:
     """Rank the open slices with the new model, as every face shows them, by the mutual information of its folds."""
     from LMIALLib.loop.session import LoopSettings, Session
 
-    session = Session(work.study, settings=LoopSettings(strategy="bald", seed=work.settings.seed, train=False))
+    session = Session(study, settings=LoopSettings(strategy="bald", seed=seed, train=False))
     try:
         session.learning.wait(session.learning.request_ranking())
     finally:
@@ -156,26 +173,28 @@ def _ask_by_disagreement(work: Work) -> None:
 
 
 def _lesions_depends(work: Work) -> dict[str, Any]:
-    model = work.state.result("fine-tuning")["model"]
-    return {"model": model, "answers": work.study.highest_annotation(), "pairs": _pairs(work)}
+    in_use = work.study.model_in_use()
+    models = {"model": work.state.result("fine-tuning")["model"], "in use": in_use.id if in_use else None}
+    return {**models, "answers": work.study.highest_annotation(), "pairs": _pairs(work)}
 
 
 def _lesions(work: Work) -> Done:
     from LMIALLib.study.lesions import case_lesions
 
     cases, total = work.study.cases(), 0
-    for number, case in enumerate(cases):
-        work.progress(number, len(cases), f"lesions of {case.name}")
-        total += len(case_lesions(work.study, case.name, _opinion(work, case.name), keep=True).lesions)
+    with work.writing() as study:
+        for number, case in enumerate(cases):
+            work.progress(number, len(cases), f"lesions of {case.name}")
+            total += len(case_lesions(study, case.name, _opinion(work, case.name), keep=True).lesions)
     return Done(f"{total} changed lesions in {len(cases)} cases; see them: lmial lesions STUDY", {"lesions": total})
 
 
 def _opinion(work: Work, case: str) -> np.ndarray | None:
     """Probability of change (k, j, i) where nobody read: nnU-Net's if it is in use, else the teacher's, NaN where it
     said nothing."""
-    tuned = work.state.result("fine-tuning")
-    if tuned["adopted"]:
-        return read_map(work.study, str(tuned["model"]), case, "mean")
+    tuned, in_use = str(work.state.result("fine-tuning")["model"]), work.study.model_in_use()
+    if in_use is not None and in_use.id == tuned:
+        return read_map(work.study, tuned, case, "mean")
     pseudo = read_pseudo(work.study, work.state.result("teacher")["teacher"], case)
     if pseudo is None:
         return None
@@ -186,7 +205,7 @@ def _opinion(work: Work, case: str) -> np.ndarray | None:
 
 STAGES = (
     Stage("teacher", _teacher_depends, _teach),
-    Stage("pretraining", _pretraining_depends, _pretrain),
+    Stage("pretraining", _pretraining_depends, _pretrain, _pretraining_there),
     Stage("core-set", _core_set_depends, _choose),
     Stage("reading", _reading_depends, _read),
     Stage("fine-tuning", _finetuning_depends, _finetune),

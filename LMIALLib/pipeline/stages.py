@@ -6,38 +6,47 @@ on by itself where it was stopped, so that a kill costs minutes whenever it come
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from LMIALLib.errors import BadInput, WrongUse
-from LMIALLib.loop.learning import HEARTBEAT
+from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Progress, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
-from LMIALLib.pipeline.state import PipelineState
+from LMIALLib.pipeline.state import FILE, PipelineState
+from LMIALLib.pipeline.writing import Writing
 from LMIALLib.study.store import Study
 
 
 def run_pipeline(
-    study: Study,
+    folder: Path,
     settings: PipelineSettings,
     *,
+    reader: str = "",
     only: str | None = None,
     stages: Sequence[Stage] | None = None,
     answer: Answer | None = None,
     say: Callable[[str, str], None] = lambda stage, sentence: None,
+    waiting: Callable[[str], None] = lambda sentence: None,
     progress: Progress = lambda done, total, sentence: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Run the stages that are not finished, in their order, until a person has to read.
 
+    The study is held only while something is stored in it, so that a person can annotate while nnU-Net trains; what is
+    answered meanwhile makes the stages that learn from answers unfinished again. No second pipeline works beside it.
+
     Args:
-        study: open for writing; it is kept as ours meanwhile.
+        folder: of the study.
         settings: of all stages.
+        reader: under which name the study is held.
         only: run this stage alone, also where it is finished.
         stages: for tests; by default `STAGES`.
         answer: answers the chosen slices; None: a person does.
         say: hears the stage and a sentence at its end.
+        waiting: hears a sentence when a result waits for somebody to leave the study.
         progress: hears (done, total, sentence) now and then.
         cancelled: asked now and then; then the stage raises Cancelled.
 
@@ -49,32 +58,56 @@ def run_pipeline(
         if only not in names:
             raise WrongUse(f"there is no stage {only!r}.", f"There are {', '.join(names)}.")
         chosen = [chosen[names.index(only)]]
-    _check(study, settings)
-    state = PipelineState(settings, (PipelineState.read(study) or PipelineState(settings)).stages)
-    state.write(study)
-    alive = _Alive(study, cancelled)
-    for stage in chosen:
-        work = Work(study, settings, state, alive.heard(progress), alive.cancelled, answer)
-        depends = stage.depends(work)
-        if only is None and state.finished(stage.name, depends):
-            say(stage.name, f"finished before: {state.stages[stage.name]['sentence']}")
-            continue
-        done = stage.run(work)
-        say(stage.name, done.sentence)
-        if not done.finished:
-            return False
-        state = state.with_stage(stage.name, depends, done.sentence, done.result)
-        state.write(study)
+    with Study.open(folder, read_only=True) as study:
+        _check(study, settings, [stage.name for stage in chosen])
+    hold = Writing(folder, reader=reader, waiting=waiting, cancelled=cancelled)
+
+    def told(done: int, total: int, sentence: str) -> None:
+        hold.alive()
+        progress(done, total, sentence)
+
+    def stopped() -> bool:
+        hold.alive()
+        return cancelled()
+
+    with alone(folder):
+        before = PipelineState.read(folder)
+        state = PipelineState(settings, before.stages if before else {})
+        state.write(folder)
+        for stage in chosen:
+            with Study.open(folder, read_only=True) as study, _refused(before, state, folder):
+                work = Work(study, settings, state, told, stopped, answer, hold.study)
+                depends = stage.depends(work)
+                if only is None and state.finished(stage.name, depends) and stage.there(work):
+                    say(stage.name, f"finished before: {state.stages[stage.name]['sentence']}")
+                    continue
+                done = stage.run(work)
+            say(stage.name, done.sentence)
+            if not done.finished:
+                return False
+            state = state.with_stage(stage.name, depends, done.sentence, done.result)
+            state.write(folder)
     return True
 
 
-def _check(study: Study, settings: PipelineSettings) -> None:
+@contextmanager
+def _refused(before: PipelineState | None, state: PipelineState, folder: Path) -> Iterator[None]:
+    """Forget settings that are refused before anything was done with them, so that going on asks for the former."""
+    try:
+        yield
+    except (BadInput, WrongUse):
+        if before is not None and state.stages == before.stages:
+            before.write(folder)
+        elif not state.stages:
+            (folder / FILE).unlink()
+        raise
+
+
+def _check(study: Study, settings: PipelineSettings, stages: Sequence[str]) -> None:
     """Refuse before hours of work what can be known before."""
     from LMIALLib.pipeline.budget import slices_of
     from LMIALLib.pipeline.nnunet.running import check_installed
 
-    if study.read_only:
-        raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
     cases = study.cases()
     if not cases:
         raise BadInput(f"{study.folder} has no case.", "Add one: lmial add STUDY, or a data set: lmial import")
@@ -85,29 +118,7 @@ def _check(study: Study, settings: PipelineSettings) -> None:
         )
     slices_of(settings.budget, sum(case.n_slices for case in cases))
     check_installed()
+    if "core-set" in stages:
+        from LMIALLib.pipeline.core_set import check_asked
 
-
-class _Alive:
-    """Says now and then, while a stage works, that this session lives."""
-
-    def __init__(self, study: Study, cancelled: Callable[[], bool]) -> None:
-        self._study, self._cancelled, self._last = study, cancelled, time.monotonic()
-
-    def cancelled(self) -> bool:
-        """Whether to stop."""
-        self._beat()
-        return self._cancelled()
-
-    def heard(self, progress: Progress) -> Progress:
-        """The same progress, with a sign of life."""
-
-        def told(done: int, total: int, sentence: str) -> None:
-            self._beat()
-            progress(done, total, sentence)
-
-        return told
-
-    def _beat(self) -> None:
-        if time.monotonic() - self._last > HEARTBEAT:
-            self._last = time.monotonic()
-            self._study.heartbeat()
+        check_asked(settings.embedding, settings.distance)

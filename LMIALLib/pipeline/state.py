@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.study.clock import now
-from LMIALLib.study.store import Study
 
 FILE = "pipeline.json"
 FORMAT = 1
@@ -30,9 +30,9 @@ class PipelineState:
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, study: Study) -> Self | None:
+    def read(cls, folder: Path) -> Self | None:
         """The state of a study, or None where its pipeline never began. Raises BadInput where the file is broken."""
-        file = study.folder / FILE
+        file = folder / FILE
         if not file.is_file():
             return None
         try:
@@ -45,10 +45,10 @@ class PipelineState:
                 f"{file} is broken.", "Remove it: finished trainings and labels are found again by themselves."
             ) from error
 
-    def write(self, study: Study) -> None:
+    def write(self, folder: Path) -> None:
         """Put it on the disk, whole."""
         told = {"format": FORMAT, "settings": self.settings.to_dict(), "stages": self.stages}
-        with disk_errors("writing the state of the pipeline"), written_whole(study.folder / FILE) as temporary:
+        with disk_errors("writing the state of the pipeline"), written_whole(folder / FILE) as temporary:
             temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
 
     def result(self, stage: str) -> dict[str, Any]:

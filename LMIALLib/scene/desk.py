@@ -11,6 +11,7 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.loop.news import what_changed
+from LMIALLib.loop.queue import of_another_model
 from LMIALLib.queries.ranking import Query
 from LMIALLib.scene.painting import Painting
 from LMIALLib.study.lease import SessionTakenOver
@@ -22,10 +23,11 @@ class Desk(Painting):
     # Opening ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Show the first query, or the first case while nothing is ranked; ranks where nothing was ranked yet."""
+        """Show the first query, or the first case while nothing is ranked; ranks where the model in use did not yet."""
         self.refresh()
         stored = self.session.study.latest_ranking()
-        due = stored is None or (stored.is_core_set and not self.queue)
+        core_set = stored is not None and stored.is_core_set
+        due = not self.queue if core_set else of_another_model(self.session.study)
         if due and not self.watching and self.session.study.cases():
             self.rank()
         if self.queue and not self.watching:

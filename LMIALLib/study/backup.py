@@ -5,22 +5,31 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import zipfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.study.database import DATABASE, readable_errors
 from LMIALLib.study.lesion_numbers import NUMBERS
+from LMIALLib.study.models import goes_by_stored_maps
 from LMIALLib.study.rankings import Rankings
+
+OPINIONS = "pseudo"
+"""Where the opinions of teachers lie, hours of work each."""
+OF_THE_PIPELINE = ("pipeline.json", "core-set.html")
+"""What it has done and which slices it chose."""
 
 
 class Backups(Rankings):
     """Copying a study while it is in use."""
 
     def backup(self, file: Path) -> Path:
-        """Write the study into ``file`` (.zip), whole or not at all; without ``maps/``, which can be computed again.
+        """Write the study into ``file`` (.zip), whole or not at all.
 
+        Left out is what can be made again: maps of models that the worker runs, embeddings, and ``nnunet/``, whose
+        pickles mean nothing elsewhere. Opinions of teachers, and maps of models that another process made, are in it.
         The database is copied at one moment, then exactly the files that this copy names. Works on a read-only study.
         Raises BadInput when ``file`` exists, its folder does not, the disk is full, or a stored file is missing.
         """
@@ -58,7 +67,35 @@ class Backups(Rankings):
                     archive.write(self.folder / path, path)
                 except FileNotFoundError as error:
                     raise BadInput(f"the study's file {path} is missing; no backup was made.", "Check it.") from error
+            for opinion in self._opinions():
+                _write_opinion(archive, opinion, opinion.relative_to(self.folder).as_posix())
+            for name in OF_THE_PIPELINE:
+                with suppress(FileNotFoundError):
+                    archive.write(self.folder / name, name)
         with zipfile.ZipFile(temporary) as archive:
             broken = archive.testzip()
         if broken:
             raise BadInput(f"the backup could not be read back ({broken}); no backup was made.", "Check the disk.")
+
+    def _opinions(self) -> Iterator[Path]:
+        """Folders of opinions that only this study has: each holds volumes and, once it is whole, their record."""
+        of_the_worker = {row["id"] for row in self._rows("SELECT id FROM models") if not goes_by_stored_maps(row["id"])}
+        for place in (OPINIONS, "maps"):
+            root = self.folder / place
+            folders = {record.parent for record in root.rglob("*.json")}
+            yield from sorted(one for one in folders if one.relative_to(root).parts[0] not in of_the_worker)
+
+
+def _write_opinion(archive: zipfile.ZipFile, folder: Path, inside: str) -> None:
+    """The volumes of a folder and then their record, without which they do not count.
+
+    The record stays away where the opinion was made anew meanwhile: it might speak of other volumes.
+    """
+    records = {file.name: file.read_bytes() for file in sorted(folder.glob("*.json")) if file.is_file()}
+    for volume in sorted(folder.glob("[!.]*.nrrd")):
+        with suppress(FileNotFoundError):
+            archive.write(volume, f"{inside}/{volume.name}")
+    for name, record in records.items():
+        with suppress(FileNotFoundError):
+            if (folder / name).read_bytes() == record:
+                archive.writestr(f"{inside}/{name}", record)

@@ -16,6 +16,9 @@ from LMIALLib.study.processes import process_started
 HEARTBEAT_SECONDS = 120.0
 """A session of another machine whose last heartbeat is older than this is taken for dead."""
 
+HELD = "it is being annotated by"
+"""How a session that may only look begins to say that another one holds the study."""
+
 
 class SessionTakenOver(BadInput):
     """Another session took this study over: nothing more can be saved from here; what was acknowledged is kept."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from LMIALLib.study.store import Study
 
 RECORD = "made_by.json"
 """Beside the maps: the conditions under which they were made, and a digest of each."""
+STORED_MAPS = ("mean", "expected_entropy", "variance", "vote_entropy")
+"""What must lie there of a model that goes by stored maps."""
 
 
 def map_folder(study: Study, model: str, case: str) -> Path:
@@ -37,6 +39,12 @@ def suggested_map(study: Study, case: str) -> np.ndarray | None:
     """Mean probability of change that the newest ranking saw, float32 (k, j, i), or None where there is none."""
     stored = study.latest_ranking()
     return read_map(study, stored.suggested_by, case, "mean") if stored is not None else None
+
+
+def has_maps(study: Study, model: str, case: str, measures: Collection[str]) -> bool:
+    """Whether these maps of a model lie there for the newest pair of a case, with their record."""
+    folder = map_folder(study, model, case)
+    return all((folder / name).is_file() for name in (RECORD, *(f"{measure}.nrrd" for measure in measures)))
 
 
 def write_maps(study: Study, model: str, case: str, maps: Mapping[str, np.ndarray], made_by: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from LMIALLib.study.checks import Checks
 from LMIALLib.study.clock import for_a_folder, now
 from LMIALLib.study.database import DATABASE, connect_to_read, connect_to_write, readable_errors
 from LMIALLib.study.labels import LabelSchema
-from LMIALLib.study.lease import Lease, held_lease, write_lease
+from LMIALLib.study.lease import HELD, Lease, held_lease, write_lease
 from LMIALLib.study.names import checked_person
 from LMIALLib.study.places import place_warning
 from LMIALLib.study.schema import make_tables
@@ -107,7 +107,7 @@ class Study(Checks, Backups, Overview):
             if held and held.alive and not take_over:
                 connection.execute("ROLLBACK")
                 connection.close()
-                reason = f"it is being annotated by {held.described}. Close that session first."
+                reason = f"{HELD} {held.described}. Close that session first."
                 return cls(folder, _reading(folder / DATABASE), lease=None, reason=reason)
             write_lease(connection, mine)
             connection.execute("COMMIT")

@@ -11,14 +11,13 @@ import numpy as np
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
-from LMIALLib.study.maps import read_made_by, read_map
+from LMIALLib.study.maps import STORED_MAPS, read_made_by, read_map
 from LMIALLib.study.store import Study
 
 if TYPE_CHECKING:
     from LMIALLib.network.evidence import CaseInput
     from LMIALLib.network.prediction import Prediction
 
-MAPS = ("mean", "expected_entropy", "variance", "vote_entropy")
 NEEDS = frozenset({"passes", "members", "seconds"})
 """What stored maps of an ensemble can answer: its members stand for passes as well."""
 
@@ -52,7 +51,7 @@ def stored_evidence(
         )
     for case in cases:
         made_by = read_made_by(study, model, case.name)
-        volumes = {name: read_map(study, model, case.name, name) for name in MAPS}
+        volumes = {name: read_map(study, model, case.name, name) for name in STORED_MAPS}
         if made_by is None or any(volume is None for volume in volumes.values()):
             raise BadInput(
                 f"the maps of {case.name} by {model} are missing.",

@@ -100,6 +100,22 @@ def test_a_new_ranking_never_moves_the_slice_or_the_maps_under_the_readers_hand(
     assert desk.session.current.ranking.number == 2
 
 
+def test_a_study_that_went_back_to_another_model_is_ranked_by_it_when_it_is_opened(
+    study_folder: Path, desk_at: Callable[..., BrushDesk]
+) -> None:
+    desk = desk_at(study_folder)
+    assert desk.session.learning.ranking is None, "what is in use has ranked already"
+    desk.close()
+    with Study.open(study_folder, reader="setup") as study:
+        first = study.model_in_use()
+        study.add_model(study.model_path(first.id), id="model-001", parent=first.id, round=1, adopted=True)
+    desk = desk_at(study_folder)
+    assert desk.session.current.ranking.conditions["model"] == first.id, "nobody waits for the new ranking"
+    while not desk.session.learning.ranking.over:
+        desk.tick()
+    assert desk.session.study.latest_ranking().conditions["model"] == "model-001"
+
+
 def test_maps_of_slices_drawn_by_lot_are_shown_only_after_the_answer(
     study_folder: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:

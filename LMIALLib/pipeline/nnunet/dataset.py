@@ -26,6 +26,8 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Cancelled
 
 CHANNELS = ("baseline", "follow_up", "difference")
+MOST_NAMED = 3
+"""Cases that cannot be used are named one by one up to here."""
 VERSION = 1
 """Of what is written; a higher one makes a data set anew."""
 
@@ -185,5 +187,11 @@ def _write_json(folder: Path, cases: Sequence[dict[str, Any]]) -> None:
 
 def _nothing(left_out: dict[str, str]) -> BadInput:
     if left_out:
-        return BadInput(f"no case can be used: {'; '.join(f'{case}: {why}' for case, why in left_out.items())}.")
+        named = [f"{case}: {why}" for case, why in left_out.items()]
+        more = [f"and {len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
+        told = "; ".join([*named[:MOST_NAMED], *more])
+        return BadInput(
+            f"no case can be used: {told}.",
+            "Say where the brain is: lmial add STUDY ... --mask FILE.",
+        )
     return BadInput("no case has labels to learn from.", "Let a teacher label the study, or read slices of it.")

@@ -23,7 +23,7 @@ from LMIALLib.pipeline.nnunet.labels import IGNORE
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, Work, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
-from LMIALLib.study.maps import read_made_by, write_maps
+from LMIALLib.study.maps import STORED_MAPS, has_maps, read_made_by, write_maps
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Progress
 
@@ -36,36 +36,62 @@ class Ensemble:
 
     Args:
         folds: state of each network, by name of its tensor.
-        told: plans, dataset, splits, config, mirrored (axes that prediction may mirror), same (names of one tensor).
+        told: plans, dataset, splits, config, mirrored (axes that prediction may mirror), same (names of one tensor),
+            kept (share of the weights that they started from).
     """
 
     folds: tuple[dict[str, torch.Tensor], ...]
     told: dict[str, Any]
 
 
-def gather(work: Work, config: str, folds: int) -> str:
-    """Write the final weights of all folds into ``ensemble.safetensors``. Returns its SHA-256."""
-    from safetensors.torch import save_file
-
-    tensors: dict[str, torch.Tensor] = {}
-    same: dict[str, str] = {}
-    mirrored = None
+def trained_folds(work: Work, config: str, folds: int, start: Path | None = None) -> tuple[Ensemble, dict[str, Any]]:
+    """The final weights of all folds, and those that they started from (empty without ``start``)."""
+    states, same, mirrored = [], {}, None
     for fold in range(folds):
-        file = work.fold(config, fold) / FINAL
-        check(work.root, [file])
-        stored = torch.load(file, map_location="cpu", weights_only=True)
+        stored = _checkpoint(work, work.fold(config, fold) / FINAL)
         first: dict[tuple[int, torch.Size], str] = {}  # the decoder names the encoder's tensors a second time
         for name, value in stored["network_weights"].items():
             known = first.setdefault((value.data_ptr(), value.shape), name)
-            if known == name:
-                tensors[f"{fold}/{name}"] = value.contiguous()
-            else:
+            if known != name:
                 same[name] = known
+        states.append({name: stored["network_weights"][name] for name in first.values()})
         mirrored = stored["inference_allowed_mirroring_axes"]
     read = {name: json.loads((work.preprocessed / file).read_text(encoding="utf-8")) for name, file in _TOLD.items()}
     told = {**read, "config": config, "mirrored": list(mirrored or ()), "same": same}
+    return Ensemble(tuple(states), told), _checkpoint(work, start)["network_weights"] if start else {}
+
+
+def _checkpoint(work: Work, file: Path) -> dict[str, Any]:
+    check(work.root, [file])
+    return dict(torch.load(file, map_location="cpu", weights_only=True))
+
+
+def mixed(ensemble: Ensemble, start: dict[str, torch.Tensor], kept: float) -> Ensemble:
+    """Every network the share ``kept`` of the way back to what it started from, in a straight line (Wortsman et al.,
+    arXiv 2109.01903, "WiSE-FT"); all names of its tensors."""
+    folds = []
+    for state in ensemble.folds:
+        ours = {
+            name: torch.lerp(value, start[name], kept) if kept and value.is_floating_point() else value
+            for name, value in state.items()
+        }
+        folds.append({**ours, **{name: ours[known] for name, known in ensemble.told["same"].items()}})
+    return Ensemble(tuple(folds), {**ensemble.told, "kept": kept})
+
+
+def store(work: Work, ensemble: Ensemble) -> str:
+    """Write an ensemble into ``ensemble.safetensors``. Returns its SHA-256."""
+    from safetensors.torch import save_file
+
+    tensors = {
+        f"{fold}/{name}": value.contiguous()
+        for fold, state in enumerate(ensemble.folds)
+        for name, value in state.items()
+        if name not in ensemble.told["same"]
+    }
+    told = json.dumps(ensemble.told, sort_keys=True)
     with written_whole(work.root / ENSEMBLE) as temporary:
-        save_file(tensors, str(temporary), metadata={"format": FORMAT, "told": json.dumps(told, sort_keys=True)})
+        save_file(tensors, str(temporary), metadata={FORMAT: told})  # several have no order
     return sha256_of(work.root / ENSEMBLE)
 
 
@@ -73,13 +99,13 @@ _TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": "splits_
 
 
 def read_ensemble(path: Path) -> Ensemble:
-    """The inverse of ``gather``. Raises BadInput for another file."""
+    """The inverse of ``store``. Raises BadInput for another file."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if FORMAT not in metadata:
                 raise BadInput(f"{path} holds no nnU-Net ensemble.")
             folds: dict[int, dict[str, torch.Tensor]] = {}
             for key in file.keys():  # noqa: SIM118 - no mapping
@@ -87,7 +113,7 @@ def read_ensemble(path: Path) -> Ensemble:
                 folds.setdefault(int(fold), {})[name] = file.get_tensor(key)
     except (OSError, SafetensorError) as error:
         raise BadInput(f"{path} is missing or broken.", "Restore the study from a backup.") from error
-    told = json.loads(metadata["told"])
+    told = json.loads(metadata[FORMAT])
     for tensors in folds.values():
         tensors.update({name: tensors[known] for name, known in told["same"].items()})
     return Ensemble(tuple(folds[fold] for fold in sorted(folds)), told)
@@ -113,14 +139,55 @@ class Predictor:
 
     def probabilities(self, pair: Pair) -> Sequence[np.ndarray]:
         """Probability of change by each network, float32 (slices, rows, columns), 0 outside the brain region."""
-        image, inside = channels(pair), pair.stack(pair.mask)
+        inside = pair.stack(pair.mask)
+        return [np.where(inside, found, 0.0).astype(np.float32) for found in self.by_fold(channels(pair), pair)]
+
+    def by_fold(self, image: np.ndarray, pair: Pair) -> list[np.ndarray]:
+        """The same of an image with the spacing of a pair, (channels, slices, rows, columns), outside the brain too."""
         spacing = [pair.slice_spacing, *pair.in_plane_spacing]
         found = []
         for weights in self._folds:
             self._predictor.list_of_parameters = [weights]
             _, by_class = self._predictor.predict_single_npy_array(image, {"spacing": spacing}, None, None, True)
-            found.append(np.where(inside, by_class[1], 0.0).astype(np.float32))
+            found.append(by_class[1])
         return found
+
+
+def best_kept(
+    study: Study,
+    work: Work,
+    trained: Ensemble,
+    start: dict[str, torch.Tensor],
+    *,
+    device: torch.device,
+    progress: Progress,
+) -> float:
+    """How much of the pretrained weights to keep: the share of ``KEPT`` with the best Dice on read slices of the
+    subjects that a fold never saw; of equal ones the largest.
+
+    A few slices make a network forget what it learned from many pseudo-labels, many slices do not.
+    """
+    counts = {kept: np.zeros(3) for kept in KEPT}
+    told = read_record(work.raw)
+    assert told is not None  # its writer says so
+    judging = [(one, fold) for one in told["cases"] if (fold := _held_out_by(one, trained.told["splits"])) is not None]
+    for number, (one, fold) in enumerate(judging):
+        progress("keep", number, len(judging), case=one["case"])
+        pair = study.load_pair(one["case"])
+        image, read = channels(pair), one["read"]
+        if trained.told["config"] == "2d":
+            image = image[:, read]
+        labels = read_nrrd(work.raw / "labelsTr" / f"{one['id']}.nrrd")[0][read]
+        for kept in KEPT:
+            alone = mixed(Ensemble((trained.folds[fold],), trained.told), start, kept)
+            found = Predictor(alone, device).by_fold(image, pair)[0]
+            found = found if trained.told["config"] == "2d" else found[read]
+            counts[kept] += _counts(np.where(pair.stack(pair.mask)[read], found, 0.0), labels)
+    return max(KEPT, key=lambda kept: (_dice(counts[kept]) or 0.0, kept))
+
+
+KEPT = (0.0, 0.25, 0.5, 0.75)
+"""Shares of the pretrained weights that are tried."""
 
 
 def predict(
@@ -154,7 +221,7 @@ def predict(
         for number, case in enumerate(cases):
             progress("predict", number, len(cases), case=case.name)
             known = read_made_by(study, model, case.name)
-            if known is not None:
+            if known is not None and has_maps(study, model, case.name, STORED_MAPS):
                 _add(held_out, known["held_out"])
                 continue
             pair = study.load_pair(case.name)
@@ -164,13 +231,10 @@ def predict(
                 for probability in probabilities:
                     sums.add(probability)
                 judged = _judged(study, work, by_name.get(case.name), ensemble.told["splits"], probabilities, teacher)
-            maps = {name: pair.unstack(getattr(sums, name)) for name in _MAPS}
+            maps = {name: pair.unstack(getattr(sums, name)) for name in STORED_MAPS}
             write_maps(study, model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
             _add(held_out, judged)
     return {"dice_held_out": _dice(held_out["folds"]), "dice_teacher": _dice(held_out["teacher"])}
-
-
-_MAPS = ("mean", "expected_entropy", "variance", "vote_entropy")
 
 
 def _judged(
@@ -182,10 +246,8 @@ def _judged(
     teacher: str | None,
 ) -> dict[str, list[int]]:
     """Overlap, predicted and marked pixels on the read slices of a case that a fold (the first) did not learn from."""
-    if told is None or not told["read"]:
-        return {}
-    fold = next((k for k, split in enumerate(splits) if told["id"] not in split["train"]), None)
-    if fold is None:
+    fold = _held_out_by(told, splits)
+    if told is None or fold is None:
         return {}
     read = told["read"]
     labels = read_nrrd(work.raw / "labelsTr" / f"{told['id']}.nrrd")[0][read]
@@ -195,6 +257,13 @@ def _judged(
         axis = study.case(told["case"]).axis
         found["teacher"] = _counts(np.moveaxis(pseudo.probability, axis, 0)[read], labels)
     return found
+
+
+def _held_out_by(told: dict[str, Any] | None, splits: Sequence[dict[str, list[str]]]) -> int | None:
+    """The first fold that did not learn from a case; None where there is none, or nothing of the case was read."""
+    if told is None or not told["read"]:
+        return None
+    return next((fold for fold, split in enumerate(splits) if told["id"] not in split["train"]), None)
 
 
 def _counts(probability: np.ndarray, labels: np.ndarray) -> list[int]:

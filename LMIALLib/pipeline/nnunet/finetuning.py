@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from LMIALLib.errors import BadInput
+from LMIALLib.files import sha256_of, written_whole
 from LMIALLib.pipeline.nnunet.dataset import Dataset, write_dataset
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels, ReadLabels
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, Work
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, TRAINED, Work
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.running import Progress, run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
+from LMIALLib.study.maps import STORED_MAPS, has_maps
 from LMIALLib.study.models import STORED
 from LMIALLib.study.store import Study
 
@@ -25,28 +30,37 @@ class Finetuned:
     Args:
         model: id of the ensemble in the study.
         adopted, reason: whether it is in use now, and the sentence why or why not.
-        read: slices that a person read, in all cases together.
+        upto: highest id of an answer that it learned from; later ones it does not know.
+        read: slices that a person had read by then, in all cases together.
         folds: trainings of the ensemble.
+        kept: share of the pretrained weights that is kept in it, see ``ensemble.best_kept``.
         dice_held_out: Dice of each fold on read slices of the subjects that it never saw, pooled; None without change.
         dice_teacher: Dice of the teacher's pseudo-labels on the same slices; None where there are none.
         left_out: case to the sentence why it was not used.
         losses: training loss by fold and epoch.
+        plan: what nnU-Net went by, see ``Pretrained``.
+        settings: see NnunetSettings.
     """
 
     model: str
     adopted: bool
     reason: str
+    upto: int
     read: int
     folds: int
+    kept: float
     dice_held_out: float | None
     dice_teacher: float | None
     left_out: dict[str, str]
     losses: tuple[tuple[float, ...], ...]
+    plan: dict[str, Any]
+    settings: dict[str, Any]
 
 
 def finetune(
     study: Study,
     *,
+    writing: Callable[[], AbstractContextManager[Study]] | None = None,
     teacher: str | None = None,
     opinions_above: float | None = None,
     settings: NnunetSettings | None = None,
@@ -57,10 +71,13 @@ def finetune(
 
     Its maps (mean, and over the folds expected entropy, variance and vote entropy) are written for every case, so that
     ``lmial rank`` and every face go by them. It is taken into use unless the teacher's pseudo-labels were better on the
-    read slices of held-out subjects. A run that was stopped goes on from the last checkpoint.
+    read slices of held-out subjects. A run that was stopped goes on from the last checkpoint; one that was stopped
+    after the training only stores, also where more was read since, and then learns from that.
 
     Args:
-        study: an open study that can be written.
+        study: an open study; while nnU-Net trains it is only read, so that a person can annotate.
+        writing: opens the study for writing when there is something to store, see `pipeline.writing`; None: the study
+            itself can be written.
         teacher: whose pseudo-labels it is held against, and may learn from.
         opinions_above: also learn from pseudo-labels of unread slices where the teacher is at least so confident;
             None: from what was read alone.
@@ -70,8 +87,13 @@ def finetune(
     Raises BadInput where nothing was pretrained or read, change was read in fewer than two subjects, and as
     ``pretrain`` does.
     """
-    if study.read_only:
+    if writing is None and study.read_only:
         raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
+    writing = writing or (lambda: nullcontext(study))
+    before = _trained(study)
+    if before is not None and not _is_model(study, before[1]):
+        with writing() as written:
+            _store(written, before[1])
     settings = settings or NnunetSettings(learning_rate=FINETUNING_RATE)
     weights = pretrained_weights(study, settings.config)
     if not weights.is_file():
@@ -91,54 +113,111 @@ def finetune(
         progress=progress,
         cancelled=cancelled,
     )
-    request = _request(dataset, settings, str(weights), teacher)
-    results = run(study.folder, request, progress=progress, cancelled=cancelled)
+    key = _key(dataset, settings, sha256_of(weights), teacher)
+    if before is not None and before[0] == key and _has_maps(study, before[1]):
+        done = replace(before[1], upto=upto)  # answers since then, as skips, teach nothing
+    else:
+        read = sum(len(study.current(case.name, upto=upto)) for case in study.cases())
+        request = _request(dataset, settings, str(weights), teacher)
+        results = run(study.folder, request, progress=progress, cancelled=cancelled)
+        done = _finetuned(dataset, results, settings, upto, read)
+        told = json.dumps({"key": key, "trained": asdict(done)}, indent=1)
+        with written_whole(Work.finetuning(study.folder).root / TRAINED) as temporary:
+            temporary.write_text(told, encoding="utf-8")
+    if _is_model(study, done):
+        return _as_it_stands(study, done)
+    with writing() as written:
+        return _store(written, done)
+
+
+def _finetuned(
+    dataset: Dataset, results: list[dict[str, Any]], settings: NnunetSettings, upto: int, read: int
+) -> Finetuned:
     trained, judged = results[1:-1], results[-1]
     reason = _judgement(judged)
-    done = Finetuned(
+    return Finetuned(
         model=judged["model"],
         adopted=reason.startswith(ADOPTED),
         reason=reason,
-        read=sum(len(study.current(case.name, upto=upto)) for case in study.cases()),
+        upto=upto,
+        read=read,
         folds=len(dataset.splits),
+        kept=judged["kept"],
         dice_held_out=judged["dice_held_out"],
         dice_teacher=judged["dice_teacher"],
         left_out=dataset.left_out,
         losses=tuple(tuple(one["losses"]) for one in trained),
+        plan=results[0],
+        settings=settings.to_dict(),
     )
-    return _stored(study, done, {"upto": upto, "settings": settings.to_dict(), "plan": results[0]})
+
+
+def _key(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str | None) -> str:
+    """SHA-256 over everything that an ensemble depends on."""
+    whole = [dataset.key, settings.to_dict(), weights, teacher]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def _trained(study: Study) -> tuple[str, Finetuned] | None:
+    """Key and result of the last training whose weights lie there, or None."""
+    root = Work.finetuning(study.folder).root
+    try:
+        told = json.loads((root / TRAINED).read_text(encoding="utf-8"))
+        losses = tuple(tuple(one) for one in told["trained"]["losses"])
+        done = Finetuned(**{**told["trained"], "losses": losses})
+        whole = done.model.endswith(sha256_of(root / ENSEMBLE)[:8])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (str(told["key"]), done) if whole else None
+
+
+def _has_maps(study: Study, done: Finetuned) -> bool:
+    return all(has_maps(study, done.model, case.name, STORED_MAPS) for case in study.cases())
+
+
+def _is_model(study: Study, done: Finetuned) -> bool:
+    return any(model.id == done.model for model in study.models())
 
 
 def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str | None) -> dict[str, Any]:
     common = {"data": "fine", "config": settings.config}
     folds = len(dataset.splits)
-    plan = {**common, "do": "plan", "tiny": settings.tiny, "plans_of": "pre"}
+    plan = {**common, "do": "plan", "size": settings.size, "plans_of": "pre"}
     training = {**common, "do": "train", "of_training": settings.of_training, "weights": weights}
     prefix = f"{STORED}{settings.config[:2]}-"
-    predict = {**common, "do": "predict", "folds": folds, "teacher": teacher, "prefix": prefix}
+    predict = {**common, "do": "predict", "folds": folds, "weights": weights, "teacher": teacher, "prefix": prefix}
     steps = [plan, *({**training, "fold": fold} for fold in range(folds)), predict]
     return {"device": settings.device, "workers": settings.workers, "steps": steps}
 
 
-ADOPTED = "It is in use"
+ADOPTED = "Taken into use"
 
 
 def _judgement(judged: dict[str, Any]) -> str:
     """Whether the ensemble is taken into use, told as a sentence."""
     ours, theirs = judged["dice_held_out"], judged["dice_teacher"]
     if ours is None:
-        return "It is not in use: no change was read in a subject that a fold had not seen, so there is no evidence."
+        return "Not taken into use: no change was read in a subject that a fold had not seen, so there is no evidence."
     where = "on read slices of subjects held out"
     if theirs is None:
         return f"{ADOPTED}: Dice {ours:.3f} {where}."
-    said = "It is not in use" if ours < theirs else ADOPTED
+    said = "Not taken into use" if ours < theirs else ADOPTED
     return f"{said}: Dice {ours:.3f} {where}, that of the pseudo-labels {theirs:.3f}."
 
 
-def _stored(study: Study, done: Finetuned, told: dict[str, Any]) -> Finetuned:
-    """Make the ensemble a model of the study, unless a run that was stopped at its very end has done so."""
-    if any(model.id == done.model for model in study.models()):
-        return replace(done, adopted=study.model(done.model).adopted)
+def _as_it_stands(study: Study, done: Finetuned) -> Finetuned:
+    """The same of an ensemble that is a model already; whoever went back to another one since is not overruled."""
+    in_use = study.model_in_use()
+    if in_use is not None and in_use.id == done.model:
+        return replace(done, adopted=True)
+    if not done.adopted:
+        return done
+    other = in_use.id if in_use is not None else "none"
+    return replace(done, adopted=False, reason=f"It was taken into use before; {other} is in use now.")
+
+
+def _store(study: Study, done: Finetuned) -> Finetuned:
+    """Make an ensemble a model of the study, in use where it was found worth it."""
     parent = study.model_in_use()
     study.add_model(
         Work.finetuning(study.folder).root / ENSEMBLE,
@@ -146,6 +225,6 @@ def _stored(study: Study, done: Finetuned, told: dict[str, Any]) -> Finetuned:
         parent=parent.id if parent else None,
         round=parent.round + 1 if parent else 0,
         adopted=done.adopted,
-        report={**asdict(done), **told, "reasons": [done.reason]},
+        report={**asdict(done), "reasons": [done.reason]},
     )
     return done

@@ -19,6 +19,8 @@ FINAL, LATEST = "checkpoint_final.pth", "checkpoint_latest.pth"
 """nnU-Net's names of its checkpoints."""
 ENSEMBLE = "ensemble.safetensors"
 """In the work folder: the weights of all folds of the last fine-tuning, without pickles."""
+TRAINED = "trained.json"
+"""Beside it: what is known of that fine-tuning, until the ensemble is a model of the study and after."""
 RECORD = "made_from.json"
 """In a folder that is whole: what it was made from. Without it the folder counts as not made."""
 

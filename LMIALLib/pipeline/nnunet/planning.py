@@ -7,6 +7,7 @@ import multiprocessing
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,21 +19,46 @@ from LMIALLib.pipeline.nnunet.digests import note, pickles_in
 from LMIALLib.pipeline.nnunet.places import PLANS, RECORD, Work, read_record, write_record
 from LMIALLib.worker.progress import Progress
 
-TINY_PATCH = {"2d": (32, 32), "3d_fullres": (8, 32, 32)}
 INTENSITIES = 1_000_000
-TINY_STAGES = 3
-TINY_WIDTHS = (8, 16, 16)
+FLAT_BATCH = 4
+"""Single slices take so many times the batch of blocks of slices."""
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """What is made smaller in a plan.
+
+    Args:
+        patch: slices, rows and columns that the network sees at once; a flat one sees one slice.
+        batch: patches in a step, ``FLAT_BATCH`` times as many of single slices.
+        widths: channels of each stage.
+        convolutions: in each stage.
+        finest: pixels in the plane are not smaller, mm.
+    """
+
+    patch: tuple[int, int, int]
+    batch: int
+    widths: tuple[int, ...]
+    convolutions: int
+    finest: float
+
+
+SHRUNK = {
+    "small": Shrunk((16, 96, 96), 2, (16, 32, 64, 64), 2, 1.5),
+    "tiny": Shrunk((8, 32, 32), 2, (8, 16, 16), 1, 0.0),
+}
+"""Size of a network to what is shrunk: a small one learns in tens of minutes on two cores, a tiny one only runs."""
 
 
 def plan(
-    work: Work, config: str, *, tiny: bool, plans_of: Work | None, workers: int, progress: Progress
+    work: Work, config: str, *, size: str, plans_of: Work | None, workers: int, progress: Progress
 ) -> dict[str, Any]:
     """Plan and preprocess a data set, unless it was done: fingerprint, ``lmial.json`` (the plan), preprocessed cases.
 
     Args:
         work: the data set, which lies in its raw folder.
         config: "2d" or "3d_fullres".
-        tiny: shrink patch and widths.
+        size: "full", or one of ``SHRUNK``.
         plans_of: another data set whose plan is taken over as it is, so that its weights fit.
         workers: processes that look at cases and prepare them; none: this one does.
 
@@ -42,7 +68,7 @@ def plan(
 
     raw = read_record(work.raw)
     assert raw is not None  # its writer says so
-    made_from = {"key": raw["key"], "config": config, "tiny": tiny, "plans_of": plans_of.name if plans_of else None}
+    made_from = {"key": raw["key"], "config": config, "size": size, "plans_of": plans_of.name if plans_of else None}
     record = read_record(work.preprocessed)
     if record is None or record["made_from"] != made_from:
         (work.preprocessed / RECORD).unlink(missing_ok=True)
@@ -57,7 +83,7 @@ def plan(
                 show_progress_bar=False,
             )
         progress("plan", 1, 3)
-        plans = _taken_over(plans_of, work) if plans_of else _planned(work, config, tiny)
+        plans = _taken_over(plans_of, work) if plans_of else _planned(work, config, size)
         if config not in plans["configurations"]:
             raise BadInput(
                 f"nnU-Net plans no configuration {config} for this study.", "Its slices are single images: --config 2d"
@@ -107,7 +133,7 @@ def _plans(work: Work) -> Path:
     return work.preprocessed / f"{PLANS}.json"
 
 
-def _planned(work: Work, config: str, tiny: bool) -> dict[str, Any]:
+def _planned(work: Work, config: str, size: str) -> dict[str, Any]:
     """nnU-Net's own plan with two changes: slices stay first, and intensities stay as LMIAL scaled and matched them.
 
     A z-score of each channel by itself would undo the matching of the visits and take the size away from a change.
@@ -121,26 +147,28 @@ def _planned(work: Work, config: str, tiny: bool) -> dict[str, Any]:
             channels = len(configuration["normalization_schemes"])
             configuration["normalization_schemes"] = ["NoNormalization"] * channels
             configuration["use_mask_for_norm"] = [False] * channels
-    if tiny and config in plans["configurations"]:
-        _shrink(plans["configurations"][config], config)
+    if size in SHRUNK and config in plans["configurations"]:
+        _shrink(plans["configurations"][config], SHRUNK[size], config)
     return plans
 
 
-def _shrink(configuration: dict[str, Any], config: str) -> None:
-    """Make patch, batch and network of a configuration as small as tests want them."""
-    configuration["patch_size"] = list(TINY_PATCH[config])
-    configuration["batch_size"] = 4 if config == "2d" else 2
-    network = configuration["architecture"]["arch_kwargs"]
-    flat = len(TINY_PATCH[config])
-    network["n_stages"] = TINY_STAGES
-    network["features_per_stage"] = list(TINY_WIDTHS)
-    network["kernel_sizes"] = [[3] * flat] * TINY_STAGES
-    strides = [[1] * flat] + [[2] * flat] * (TINY_STAGES - 1)
-    if flat == 3:
-        strides = [stride if stride[0] == 1 else [1, 2, 2] for stride in strides]
-    network["strides"] = strides
-    network["n_conv_per_stage"] = [1] * TINY_STAGES
-    network["n_conv_per_stage_decoder"] = [1] * (TINY_STAGES - 1)
+def _shrink(configuration: dict[str, Any], shrunk: Shrunk, config: str) -> None:
+    """Make patch, batch, resolution and network of a configuration smaller."""
+    flat = config == "2d"
+    configuration["patch_size"] = list(shrunk.patch[1:] if flat else shrunk.patch)
+    configuration["batch_size"] = shrunk.batch * (FLAT_BATCH if flat else 1)
+    spacing = configuration["spacing"]
+    configuration["spacing"] = [*spacing[:-2], *(max(side, shrunk.finest) for side in spacing[-2:])]
+    stages = len(shrunk.widths)
+    halved = [2, 2] if flat else [1, 2, 2]
+    configuration["architecture"]["arch_kwargs"] |= {
+        "n_stages": stages,
+        "features_per_stage": list(shrunk.widths),
+        "kernel_sizes": [[3] * len(halved)] * stages,
+        "strides": [[1] * len(halved)] + [halved] * (stages - 1),
+        "n_conv_per_stage": [shrunk.convolutions] * stages,
+        "n_conv_per_stage_decoder": [shrunk.convolutions] * (stages - 1),
+    }
 
 
 def _taken_over(source: Work, work: Work) -> dict[str, Any]:

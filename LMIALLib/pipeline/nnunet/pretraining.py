@@ -65,7 +65,7 @@ def pretrain(
         study, work, PseudoLabels(study, teacher, above), one_split, progress=progress, cancelled=cancelled
     )
     steps = [
-        {"do": "plan", "data": "pre", "config": settings.config, "tiny": settings.tiny, "plans_of": None},
+        {"do": "plan", "data": "pre", "config": settings.config, "size": settings.size, "plans_of": None},
         {
             "do": "train",
             "data": "pre",

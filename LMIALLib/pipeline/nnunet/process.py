@@ -33,9 +33,10 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
     import torch
 
     from LMIALLib.network.device import chosen_device
-    from LMIALLib.pipeline.nnunet.ensemble import gather, predict
+    from LMIALLib.pipeline.nnunet.ensemble import best_kept, mixed, predict, store, trained_folds
     from LMIALLib.pipeline.nnunet.planning import plan
     from LMIALLib.pipeline.nnunet.training import train
+    from LMIALLib.study.store import Study
 
     device, results = torch.device(chosen_device(request["device"])), []
     at_once = min(int(request["workers"]), os.cpu_count() or 1)
@@ -45,7 +46,7 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
         what = step["do"]
         if what == "plan":
             plans_of = _work(study_folder, step["plans_of"]) if step["plans_of"] else None
-            options = {"tiny": step["tiny"], "workers": at_once}
+            options = {"size": step["size"], "workers": at_once}
             results.append(plan(work, step["config"], plans_of=plans_of, progress=progress, **options))
         elif what == "train":
             weights = Path(step["weights"]) if step["weights"] else None
@@ -61,10 +62,13 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
             )
             results.append(done)
         elif what == "predict":
-            digest = gather(work, step["config"], step["folds"])
+            trained, start = trained_folds(work, step["config"], step["folds"], Path(step["weights"]))
+            with Study.open(study_folder, read_only=True) as study:
+                kept = best_kept(study, work, trained, start, device=device, progress=progress)
+            digest = store(work, mixed(trained, start, kept))
             model = f"{step['prefix']}{digest[:8]}"
             judged = predict(study_folder, work, model, teacher=step["teacher"], device=device, progress=progress)
-            results.append({"model": model, **judged})
+            results.append({"model": model, "kept": kept, **judged})
     return results
 
 

@@ -96,7 +96,13 @@ def sentence(message: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-_STAGES = {"fingerprint": "looking at the data", "plan": "planning", "preprocess": "preprocessing", "predict": "maps"}
+_STAGES = {
+    "fingerprint": "looking at the data",
+    "plan": "planning",
+    "preprocess": "preprocessing",
+    "keep": "how much of the pretrained weights to keep",
+    "predict": "maps",
+}
 _FIGURES = {"loss": "loss", "dice": "pseudo Dice"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from LMIALLib.errors import WrongUse
 
 CONFIGURATIONS = ("2d", "3d_fullres")
+SIZES = ("full", "small", "tiny")
 FINETUNING_RATE = 1e-3
 """Learning rate of a fine-tuning, a tenth of nnU-Net's own: what was pretrained shall bend, not break."""
 
@@ -25,7 +26,8 @@ class NnunetSettings:
         seed: of weights, batches and augmentation; on a CPU with no worker the same seed gives the same weights.
         device: "auto" or a torch device.
         workers: processes that prepare batches; none on a CPU, whose cores train.
-        tiny: shrink patch and widths of the plan, to try things on.
+        size: "full" is nnU-Net's own plan; "small" shrinks patch, widths and resolution for a machine without a GPU,
+            "tiny" patch and widths for trying things.
     """
 
     config: str = "3d_fullres"
@@ -36,11 +38,13 @@ class NnunetSettings:
     seed: int = 0
     device: str = "auto"
     workers: int = 4
-    tiny: bool = False
+    size: str = "full"
 
     def __post_init__(self) -> None:
         if self.config not in CONFIGURATIONS:
             raise WrongUse(f"the configuration {self.config!r} is unknown; use one of {', '.join(CONFIGURATIONS)}.")
+        if self.size not in SIZES:
+            raise WrongUse(f"the size {self.size!r} is unknown; use one of {', '.join(SIZES)}.")
         for name, value, least in (
             ("epochs", self.epochs, 1),
             ("iterations", self.iterations, 1),

@@ -65,7 +65,7 @@ def fold_splits(members: Sequence[Member], folds: int) -> list[Split]:
     if len(changed & set(training)) < 2:
         raise BadInput(
             "change was marked in fewer than two subjects that may be learned from, so folds cannot be made.",
-            "Read slices of more subjects: lmial annotate STUDY",
+            "Read slices of more subjects on which something changed: lmial annotate STUDY",
         )
     count = min(folds, len(training))
     return [

@@ -92,7 +92,7 @@ def _session_class() -> Any:
     except ImportError as error:
         raise WrongUse(
             f"nnInteractive as teacher needs the package nnInteractive 2, which cannot be imported ({told(error)}).",
-            "pip install 'lmial[nninteractive]', best into an environment of its own: it brings its own torch.",
+            "pip install 'lmial[nninteractive]' torch==<the version you have>, or pip may bring another torch.",
         ) from error
     return nnInteractiveInferenceSession
 

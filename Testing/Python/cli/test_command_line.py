@@ -41,7 +41,7 @@ def test_help_is_light_and_names_every_command() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     commands = "new add import rank show label finetune export status history replay check backup remove doctor demo"
-    commands += " pretrain cohort strategies core-set"
+    commands += " pretrain cohort strategies core-set models"
     assert [word for word in commands.split() if f" {word} " not in done.stdout] == []
 
 

@@ -90,6 +90,46 @@ def test_a_backup_unzips_into_the_same_study(full_study: Study, tmp_path: Path) 
         assert not (again.folder / "maps").exists()
 
 
+def opinion(folder: Path) -> None:
+    """Volumes and their record, as teachers and ensembles leave them; a temporary file of somebody who writes."""
+    folder.mkdir(parents=True)
+    for name in ("probability.nrrd", ".tmp-1234.nrrd", "pseudo.json"):
+        (folder / name).write_text(name)
+
+
+def test_a_backup_holds_opinions_that_cannot_be_had_again(full_study: Study, tmp_path: Path) -> None:
+    full_study.add_model(full_study.model_path("m0"), id="nnunet-2d-1234")
+    kept = ["pseudo/sam/a/pair-1", "maps/nnunet-2d-1234/a/pair-1", "maps/pseudo-sam/a/pair-1"]
+    left = ["maps/m0/a/pair-1", "nnunet/raw", "embeddings/mae"]
+    for folder in (*kept, *left):
+        opinion(full_study.folder / folder)
+    for name in ("pipeline.json", "core-set.html"):
+        (full_study.folder / name).write_text(name)
+    with zipfile.ZipFile(full_study.backup(tmp_path / "copy.zip")) as archive:
+        names = archive.namelist()
+        assert archive.read("pseudo/sam/a/pair-1/pseudo.json") == b"pseudo.json"
+    beside = {name for name in names if not name.startswith(("cases/", "models/", "study.sqlite"))}
+    files = {f"{folder}/{name}" for folder in kept for name in ("probability.nrrd", "pseudo.json")}
+    assert beside == files | {"pipeline.json", "core-set.html"}
+
+
+def test_a_backup_never_pairs_a_record_with_volumes_of_another_time(
+    full_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, write = full_study.folder / "pseudo" / "sam" / "a" / "pair-1", zipfile.ZipFile.write
+    opinion(place)
+
+    def made_anew_meanwhile(archive: zipfile.ZipFile, file: Path, *words: object) -> None:
+        write(archive, file, *words)
+        if Path(file).parent == place:
+            (place / "pseudo.json").write_text("more slices are done")
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", made_anew_meanwhile)
+    with zipfile.ZipFile(full_study.backup(tmp_path / "copy.zip")) as archive:
+        assert "pseudo/sam/a/pair-1/pseudo.json" not in archive.namelist()
+        assert "pseudo/sam/a/pair-1/probability.nrrd" in archive.namelist()
+
+
 def test_a_backup_holds_what_was_removed(full_study: Study, tmp_path: Path) -> None:
     kept = full_study.remove_case("a")
     with zipfile.ZipFile(full_study.backup(tmp_path / "copy.zip")) as archive:

@@ -7,9 +7,11 @@ import pytest
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.budget import slices_of
-from LMIALLib.pipeline.spread import most_a_subject, spread
+from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
 from LMIALLib.queries import choices
 from LMIALLib.queries.pool import CaseScores, gather
+
+EVERY = frozenset(("calm", "still", "wild"))
 
 
 @pytest.mark.parametrize(
@@ -36,8 +38,13 @@ def scores(case: str, features: np.ndarray) -> CaseScores:
     )
 
 
-def first_picks(most: int | None, count: int) -> list[str]:
-    """Cases of the first picks among one whose slices are all far apart and two whose slices are nearly alike."""
+def first_picks(
+    most: int | None, count: int, signed: frozenset[str] = frozenset(("calm", "still", "wild"))
+) -> list[str]:
+    """Cases of the first picks among one whose slices are all far apart and two whose slices are nearly alike.
+
+    In the cases of ``signed`` every slice shows signs of change, in others the first one alone.
+    """
     draw = np.random.default_rng(0)
     cases = [
         scores("wild", 10 * draw.normal(size=(12, 4)).astype(np.float32)),
@@ -46,7 +53,9 @@ def first_picks(most: int | None, count: int) -> list[str]:
     ]
     pool = gather(cases, 0)
     plain = choices.k_center
-    chooser = (plain if most is None else spread(plain, {one.case: one.case for one in cases}, most)).begin(pool, 0.0)
+    signs = {one.case: (np.arange(12) == 0) | (one.case in signed) for one in cases}
+    choice = plain if most is None else spread(plain, {one.case: one.case for one in cases}, most, signs)
+    chooser = choice.begin(pool, 0.0)
     picked = []
     while len(picked) < count and (index := chooser.following(())) is not None:
         chooser.take(index)
@@ -68,6 +77,19 @@ def test_the_limit_is_lifted_where_no_other_subject_has_an_open_slice() -> None:
 
 def test_below_the_limit_the_order_is_plain_k_center() -> None:
     assert first_picks(100, 30) == first_picks(None, 30)
+
+
+def test_slices_with_signs_of_change_come_first_then_the_others_and_none_is_lost() -> None:
+    picked = first_picks(12, 36, frozenset(("still",)))
+    assert picked[:14].count("still") == 12 and set(picked[:14]) == {"still", "calm", "wild"}
+    assert set(picked[14:23]) == {"wild"}, "k-center goes on as ever among the rest"
+    assert {name: picked.count(name) for name in picked} == {"wild": 12, "calm": 12, "still": 12}
+
+
+def test_a_sign_is_one_pixel_that_is_likely_enough() -> None:
+    probability = np.zeros((3, 4, 5), np.float32)
+    probability[1, 2, 3], probability[2] = SIGN, SIGN / 2
+    assert signs_of_change(probability).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize(("budget", "subjects", "most"), [(9, 3, 4), (10, 3, 5), (1, 20, 2), (5, 1, 6)])

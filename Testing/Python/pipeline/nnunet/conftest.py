@@ -30,7 +30,7 @@ STACK = (10, 40, 44)
 SUBJECTS = {"a1": "a", "a2": "a", "b1": "b", "c1": "c", "d1": "d", "e1": "e"}
 """Case to subject; the study sets the fifth subject aside."""
 TINY = NnunetSettings(
-    config="2d", epochs=4, iterations=5, folds=2, learning_rate=0.02, workers=0, device="cpu", tiny=True
+    config="2d", epochs=4, iterations=5, folds=2, learning_rate=0.02, workers=0, device="cpu", size="tiny"
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,23 @@ def test_a_study_without_pseudo_labels_is_refused_before_anything_runs(
     with Study.open(study_folder, reader="tests") as study, pytest.raises(BadInput, match="no case has labels"):
         pretrain(study, "nobody", settings=tiny)
     assert not Work.pretraining(study_folder).preprocessed.exists()
+
+
+def test_a_study_without_any_brain_is_refused_and_few_of_its_cases_are_named(
+    study_folder: Path, tiny: NnunetSettings, case_adder: Callable, pair_maker: Callable
+) -> None:
+    with Study.open(study_folder, reader="tests") as study:
+        for case in study.cases():
+            study.remove_case(case.name)
+        for number in range(5):
+            pair, _ = pair_maker(number)
+            case_adder(study, f"h{number}", f"subject{number}", replace(pair, mask=np.zeros_like(pair.mask)))
+            silent = np.zeros(pair.grid.shape, np.float32)
+            write_pseudo(study, "tests", f"h{number}", Pseudo(silent, silent, np.ones(pair.n_slices, bool), {}, {}))
+        with pytest.raises(BadInput) as refused:
+            pretrain(study, "tests", settings=tiny)
+    told = "no case can be used: " + "".join(f"h{k}: no brain was found in it; " for k in range(3)) + "and 2 more."
+    assert refused.value.sentence == told and "--mask" in refused.value.hint
 
 
 def test_a_data_set_that_cannot_be_used_takes_nothing_away(

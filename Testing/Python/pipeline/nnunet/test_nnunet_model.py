@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.loop.choosing_model import take_into_use
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import LoopSettings, Session
-from LMIALLib.pipeline.nnunet.finetuning import Finetuned
+from LMIALLib.pipeline.nnunet.finetuning import Finetuned, finetune
+from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
+from LMIALLib.pipeline.nnunet.settings import NnunetSettings
+from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.queries.measures import binary_entropy
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.study.maps import map_folder, read_made_by, read_map
 from LMIALLib.study.store import Study
 from LMIALLib.worker.stored_evidence import stored_evidence
 from LMIALLib.worker.study_cases import StudyCases
+from LMIALLib.worker.transport import SubprocessTransport
 
 
 def ranked(study: Study, strategy: str) -> Ranking:
@@ -86,6 +95,67 @@ def test_what_stored_maps_cannot_answer_is_refused_with_a_sentence(finetuned_fol
         (map_folder(study, model.id, "c1") / "variance.nrrd").unlink()
         with pytest.raises(BadInput, match=r"maps of c1 by nnunet-2d-\w+ are missing"):
             next(stored_evidence(study, model.id, cases, {"passes"}))
+
+
+def test_a_backup_brings_opinions_and_maps_that_no_worker_could_make_again(
+    finetuned_folder: Path, tmp_path: Path
+) -> None:
+    with Study.open(finetuned_folder, read_only=True) as study:
+        pseudo = read_pseudo(study, "tests", "a1")
+        with zipfile.ZipFile(study.backup(tmp_path / "copy.zip")) as archive:
+            archive.extractall(tmp_path / "restored")
+    assert pseudo is not None and not (tmp_path / "restored" / "nnunet").exists()
+    with Study.open(tmp_path / "restored", reader="tests") as again:
+        same = read_pseudo(again, "tests", "a1")
+        assert same is not None and (same.probability == pseudo.probability).all() and same.failed == pseudo.failed
+        in_use = again.model_in_use()
+        assert in_use is not None and ranked(again, "bald").queries and take_into_use(again, in_use.id) == in_use
+
+
+def test_maps_that_were_lost_are_made_again_without_training_again(
+    finetuned_folder: Path, tiny: NnunetSettings, transports: list[SubprocessTransport]
+) -> None:
+    with Study.open(finetuned_folder, reader="tests") as study:
+        model = study.model_in_use()
+        assert model is not None
+        before = read_map(study, model.id, "c1", "variance")
+        (map_folder(study, model.id, "c1") / "variance.nrrd").unlink()
+        with pytest.raises(BadInput, match="known by its maps alone, and those of c1 are missing"):
+            take_into_use(study, model.id)
+        done = finetune(study, settings=tiny)
+        assert done.model == model.id and done.adopted and len(transports) == 1
+        after = read_map(study, model.id, "c1", "variance")
+        assert before is not None and after is not None and np.allclose(after, before, atol=1e-6)
+        assert take_into_use(study, model.id) == model
+
+
+def test_folds_that_forgot_go_back_and_a_start_that_knew_nothing_is_left(
+    finetuned_folder: Path, finetuned_study: tuple[Path, Finetuned], environment: Callable
+) -> None:
+    environment(finetuned_folder)
+    import torch
+
+    from LMIALLib.pipeline.nnunet.ensemble import Ensemble, best_kept, mixed, trained_folds
+
+    work = Work.finetuning(finetuned_folder)
+    with Study.open(finetuned_folder, read_only=True) as study:
+        trained, start = trained_folds(work, "2d", 2, pretrained_weights(study, "2d"))
+        noise = torch.Generator().manual_seed(0)
+
+        def shuffled(state: dict[str, Any]) -> dict[str, Any]:
+            order = {name: torch.randperm(value.numel(), generator=noise) for name, value in state.items()}
+            return {name: value.flatten()[order[name]].reshape(value.shape) for name, value in state.items()}
+
+        forgot = Ensemble(tuple(map(shuffled, trained.folds)), trained.told)
+        told: dict[str, Any] = {"device": torch.device("cpu"), "progress": lambda *told, **figures: None}
+        assert best_kept(study, work, forgot, start, **told) == 0.75, "as far back as there is"
+        assert best_kept(study, work, trained, shuffled(start), **told) < 0.5
+        half = mixed(trained, start, 0.5)
+        for name, value in half.folds[1].items():
+            own = trained.folds[1][half.told["same"].get(name, name)]
+            assert torch.allclose(value, (own + start[name]) / 2, atol=1e-6)
+        stored = study.model(finetuned_study[1].model).report
+    assert stored["kept"] in (0.0, 0.25, 0.5, 0.75)
 
 
 def test_it_does_not_learn_between_answers_and_saving_goes_on(finetuned_folder: Path) -> None:

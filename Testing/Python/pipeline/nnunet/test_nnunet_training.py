@@ -58,8 +58,15 @@ def test_nnunet_learns_from_pseudo_labels_and_its_loss_falls(pretrained_study: t
     assert (folder / done.weights).is_file()
 
 
-def test_three_dimensions_are_planned_and_trained_as_well(
-    study_folder: Path, tiny: NnunetSettings, nnunet: None, environment: Callable
+@pytest.mark.parametrize(("size", "patch", "finest"), [("tiny", [8, 32, 32], 0.0), ("small", [16, 96, 96], 1.5)])
+def test_three_dimensions_are_planned_and_trained_in_every_size(
+    study_folder: Path,
+    tiny: NnunetSettings,
+    nnunet: None,
+    environment: Callable,
+    size: str,
+    patch: list[int],
+    finest: float,
 ) -> None:
     settings = replace(tiny, config="3d_fullres", epochs=1, iterations=2)
     work = environment(study_folder)
@@ -68,11 +75,11 @@ def test_three_dimensions_are_planned_and_trained_as_well(
         write_dataset(study, work, source, one_split, progress=lambda *told: None, cancelled=lambda: False)
     common = {"data": "pre", "config": settings.config}
     training = {"do": "train", "fold": 0, "of_training": settings.of_training, "weights": None}
-    steps = [{**common, "do": "plan", "tiny": True, "plans_of": None}, {**common, **training}]
+    steps = [{**common, "do": "plan", "size": size, "plans_of": None}, {**common, **training}]
     plan, trained = run_steps(
         study_folder, {"device": "cpu", "workers": 0, "steps": steps}, lambda *told, **figures: None
     )
-    assert plan["patch_size"] == [8, 32, 32] and len(trained["losses"]) == 1
+    assert plan["patch_size"] == patch and min(plan["spacing"][1:]) >= finest and len(trained["losses"]) == 1
 
 
 def test_a_training_that_was_cancelled_and_killed_goes_on_and_ends_as_one_that_was_not(

@@ -8,17 +8,22 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.loop.studies import add_first_model
 from LMIALLib.pipeline.nnunet import running
+from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
 from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.state import PipelineState
+from LMIALLib.resources import resource
 from LMIALLib.study.annotations import NewAnnotation
 from LMIALLib.study.store import Study
 
@@ -44,18 +49,47 @@ def test_a_finished_stage_runs_again_only_when_what_it_depends_on_changes(study_
         counted("second", ran, lambda work: {"budget": work.settings.budget}),
         counted("third", ran, lambda work: {"answers": work.study.highest_annotation()}),
     ]
+    assert run_pipeline(study_folder, PipelineSettings(), stages=stages)
+    assert run_pipeline(study_folder, PipelineSettings(), stages=stages)
+    assert ran == ["first", "second", "third"]
+    run_pipeline(study_folder, PipelineSettings(budget="7"), stages=stages)
     with Study.open(study_folder, reader="tests") as study:
-        assert run_pipeline(study, PipelineSettings(), stages=stages)
-        assert run_pipeline(study, PipelineSettings(), stages=stages)
-        assert ran == ["first", "second", "third"]
-        run_pipeline(study, PipelineSettings(budget="7"), stages=stages)
         study.save_annotation(NewAnnotation("c1", 4, "nothing", reader="tests"))
-        run_pipeline(study, PipelineSettings(budget="7"), stages=stages)
-        assert ran[3:] == ["second", "third"]
-        run_pipeline(study, PipelineSettings(budget="7"), stages=stages, only="first")
-        assert ran[5:] == ["first"]
-        state = PipelineState.read(study)
+    run_pipeline(study_folder, PipelineSettings(budget="7"), stages=stages)
+    assert ran[3:] == ["second", "third"]
+    run_pipeline(study_folder, PipelineSettings(budget="7"), stages=stages, only="first")
+    assert ran[5:] == ["first"]
+    state = PipelineState.read(study_folder)
     assert state is not None and state.settings.budget == "7" and state.result("second") == {"by": "second"}
+
+
+def test_a_work_folder_that_was_removed_is_made_again_only_where_there_is_something_new_to_learn(
+    study_folder: Path,
+) -> None:
+    pretraining, tuning = STAGES[1], STAGES[4]
+    ran: list[str] = []
+    learned = replace(pretraining, run=lambda work: Done(str(ran.append("pretraining")), {"losses": [1.0]}))
+    tuned = replace(tuning, run=lambda work: Done(str(ran.append("fine-tuning")), {}))
+    taught = Stage("teacher", lambda work: {}, lambda work: Done("taught", {"teacher": "tests"}))
+    settings = PipelineSettings()
+    with Study.open(study_folder, read_only=True) as study:
+        weights = pretrained_weights(study, settings.nnunet.config)
+
+    def go_on() -> list[str]:
+        ran.clear()
+        run_pipeline(study_folder, settings, stages=[taught, learned, tuned])
+        return list(ran)
+
+    assert go_on() == ["pretraining", "fine-tuning"]
+    assert go_on() == [], "all is learned"
+    with Study.open(study_folder, reader="tests") as study:
+        study.save_annotation(NewAnnotation("c1", 4, "nothing", reader="tests"))
+    assert go_on() == ["pretraining", "fine-tuning"]
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    with Study.open(study_folder, reader="tests") as study:
+        study.save_annotation(NewAnnotation("c1", 5, "nothing", reader="tests"))
+    assert go_on() == ["fine-tuning"]
 
 
 def test_a_kill_in_a_stage_costs_that_stage_alone(study_folder: Path) -> None:
@@ -67,7 +101,6 @@ def test_a_kill_in_a_stage_costs_that_stage_alone(study_folder: Path) -> None:
         from LMIALLib.pipeline.settings import PipelineSettings
         from LMIALLib.pipeline.stage import Done, Stage
         from LMIALLib.pipeline.stages import run_pipeline
-        from LMIALLib.study.store import Study
 
         running.check_installed = lambda: None
         folder, marks = Path(sys.argv[1]), Path(sys.argv[2])
@@ -81,8 +114,7 @@ def test_a_kill_in_a_stage_costs_that_stage_alone(study_folder: Path) -> None:
                 return Done("done", {})
             return Stage(name, lambda work: {}, run)
 
-        with Study.open(folder, reader="tests") as study:
-            run_pipeline(study, PipelineSettings(), stages=[stage("one"), stage("two", True), stage("three")])
+        run_pipeline(folder, PipelineSettings(), stages=[stage("one"), stage("two", True), stage("three")])
         """
     )
     marks = study_folder.parent / "marks"
@@ -102,17 +134,17 @@ def test_the_pipeline_waits_for_a_reader_and_goes_on_when_all_chosen_slices_are_
     chosen = Stage("core-set", lambda work: {}, lambda work: Done("chosen", {"chosen": [["c1", 4], ["d1", 5]]}))
     reading = next(stage for stage in STAGES if stage.name == "reading")
     stages = [chosen, reading, counted("after", ran)]
+
+    def go_on(answer: Answer | None = None) -> bool:
+        say = lambda stage, sentence: heard.append((stage, sentence))  # noqa: E731 - shorter so
+        return run_pipeline(study_folder, PipelineSettings(), stages=stages, say=say, answer=answer)
+
+    assert not go_on() and not ran
+    assert heard[-1][1].startswith("2 of 2 chosen slices wait for a reader: lmial annotate STUDY")
     with Study.open(study_folder, reader="tests") as study:
-
-        def go_on(answer: Answer | None = None) -> bool:
-            say = lambda stage, sentence: heard.append((stage, sentence))  # noqa: E731 - shorter so
-            return run_pipeline(study, PipelineSettings(), stages=stages, say=say, answer=answer)
-
-        assert not go_on() and not ran
-        assert heard[-1][1].startswith("2 of 2 chosen slices wait for a reader: lmial annotate STUDY")
         reader(study, "c1", 4)
-        assert not go_on() and heard[-1][1].startswith("1 of 2")
-        assert go_on(lambda study, waiting: [reader(study, case, number) for case, number in waiting])
+    assert not go_on() and heard[-1][1].startswith("1 of 2")
+    assert go_on(lambda study, waiting: [reader(study, case, number) for case, number in waiting])
     assert ran == ["after"] and heard[-2][1] == "All 2 chosen slices are read."
 
 
@@ -125,9 +157,27 @@ def test_where_every_slice_is_annotated_nothing_is_chosen_and_nobody_is_waited_f
         for case in study.cases():
             for number in range(case.n_slices):
                 study.save_annotation(NewAnnotation(case.name, number, "nothing", reader="tests"))
-        stages = [teacher, named["core-set"], named["reading"], counted("after", ran)]
-        assert run_pipeline(study, PipelineSettings(), stages=stages, say=lambda *said: heard.append(said))
+    stages = [teacher, named["core-set"], named["reading"], counted("after", ran)]
+    assert run_pipeline(study_folder, PipelineSettings(), stages=stages, say=lambda *said: heard.append(said))
     assert heard[1] == ("core-set", "Every slice is annotated already, so nothing is chosen.") and ran == ["after"]
+    assert heard[2] == ("reading", "Nothing was chosen to be read.")
+
+
+def test_where_every_slice_with_brain_is_annotated_nothing_is_chosen_either(study_folder: Path) -> None:
+    heard: list[tuple[str, str]] = []
+    teacher = Stage("teacher", lambda work: {}, lambda work: Done("taught", {"teacher": "tests"}))
+    core_set = next(stage for stage in STAGES if stage.name == "core-set")
+    with Study.open(study_folder, reader="tests") as study:
+        add_first_model(study, resource("Weights", "change.safetensors"))
+        for case in study.cases():
+            brain = np.moveaxis(study.load_pair(case.name).mask, case.axis, 0).any(axis=(1, 2))
+            assert not brain.all()
+            for number in np.flatnonzero(brain):
+                study.save_annotation(NewAnnotation(case.name, int(number), "nothing", reader="tests"))
+    assert run_pipeline(
+        study_folder, PipelineSettings(), stages=[teacher, core_set], say=lambda *said: heard.append(said)
+    )
+    assert heard[1] == ("core-set", "Every slice that holds brain is annotated already, so nothing is chosen.")
 
 
 @pytest.mark.parametrize(
@@ -135,9 +185,39 @@ def test_where_every_slice_is_annotated_nothing_is_chosen_and_nobody_is_waited_f
 )
 def test_an_impossible_budget_is_refused_before_any_stage_runs(study_folder: Path, budget: str, words: str) -> None:
     ran: list[str] = []
-    with Study.open(study_folder, reader="tests") as study, pytest.raises(BadInput, match=words):
-        run_pipeline(study, PipelineSettings(budget=budget), stages=[counted("first", ran)])
+    with pytest.raises(BadInput, match=words):
+        run_pipeline(study_folder, PipelineSettings(budget=budget), stages=[counted("first", ran)])
     assert not ran and not (study_folder / "pipeline.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"embedding": "astrology"}, "no embedding 'astrology'"),
+        ({"distance": "far"}, "no distance 'far'"),
+        ({"embedding": "dinov2:/nowhere"}, "does not exist"),
+    ],
+)
+def test_a_core_set_that_cannot_be_chosen_is_refused_before_hours_of_training(
+    study_folder: Path, wrong: dict[str, str], words: str
+) -> None:
+    ran: list[str] = []
+    with pytest.raises(LMIALError, match=words):
+        run_pipeline(study_folder, PipelineSettings(**wrong), stages=[counted("first", ran), *STAGES[2:]])
+    assert not ran and not (study_folder / "pipeline.json").exists()
+
+
+def test_settings_that_are_refused_are_not_those_of_the_next_run(study_folder: Path) -> None:
+    fails = next(stage for stage in STAGES if stage.name == "teacher")
+    with pytest.raises(WrongUse, match="teacher 'martians' is unknown"):
+        run_pipeline(study_folder, PipelineSettings(teacher="martians"), stages=[fails])
+    assert PipelineState.read(study_folder) is None
+    run_pipeline(study_folder, PipelineSettings(), stages=[counted("first", [])])
+    for wrong, words in (("martians", "is unknown"), ("sam:/nowhere", "/nowhere .* does not exist")):
+        with pytest.raises(LMIALError, match=words):
+            run_pipeline(study_folder, PipelineSettings(teacher=wrong), stages=[counted("first", []), fails])
+        state = PipelineState.read(study_folder)
+        assert state is not None and state.settings.teacher == "default" and state.stages.keys() == {"first"}
 
 
 def test_a_study_of_one_subject_is_refused_before_any_stage_runs(study_folder: Path) -> None:
@@ -145,26 +225,24 @@ def test_a_study_of_one_subject_is_refused_before_any_stage_runs(study_folder: P
     with Study.open(study_folder, reader="tests") as study:
         for case in ("b1", "c1", "d1", "e1"):
             study.remove_case(case)
-        with pytest.raises(BadInput, match="this study has one"):
-            run_pipeline(study, PipelineSettings(), stages=[counted("first", ran)])
+    with pytest.raises(BadInput, match="this study has one"):
+        run_pipeline(study_folder, PipelineSettings(), stages=[counted("first", ran)])
     assert not ran
 
 
 def test_a_stage_whose_forerunner_is_missing_names_it(study_folder: Path) -> None:
-    with Study.open(study_folder, reader="tests") as study:
-        with pytest.raises(BadInput, match="stage teacher of this study's pipeline is not finished"):
-            run_pipeline(study, PipelineSettings(), only="pretraining")
-        with pytest.raises(WrongUse, match="no stage 'nonsense'"):
-            run_pipeline(study, PipelineSettings(), only="nonsense")
+    with pytest.raises(BadInput, match="stage teacher of this study's pipeline is not finished"):
+        run_pipeline(study_folder, PipelineSettings(), only="pretraining")
+    with pytest.raises(WrongUse, match="no stage 'nonsense'"):
+        run_pipeline(study_folder, PipelineSettings(), only="nonsense")
 
 
 def test_a_broken_state_is_told_and_can_be_removed_without_loss(study_folder: Path) -> None:
     (study_folder / "pipeline.json").write_text("{")
-    with Study.open(study_folder, reader="tests") as study:
-        with pytest.raises(BadInput, match=r"pipeline\.json is broken"):
-            run_pipeline(study, PipelineSettings(), stages=[])
-        (study_folder / "pipeline.json").unlink()
-        assert run_pipeline(study, PipelineSettings(), stages=[])
+    with pytest.raises(BadInput, match=r"pipeline\.json is broken"):
+        run_pipeline(study_folder, PipelineSettings(), stages=[])
+    (study_folder / "pipeline.json").unlink()
+    assert run_pipeline(study_folder, PipelineSettings(), stages=[])
 
 
 def test_settings_survive_the_file_and_only_what_is_given_changes() -> None:

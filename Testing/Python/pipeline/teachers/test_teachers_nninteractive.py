@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,9 +135,8 @@ def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(what: str, fold
     assert sentence in refused.value.sentence and "\n" not in refused.value.sentence
 
 
-def test_where_the_package_is_missing_the_way_to_get_it_is_told(folder: Path) -> None:
-    if not installed():
-        pytest.skip("nnInteractive is installed")
+def test_where_the_package_is_missing_the_way_to_get_it_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nnInteractive.inference.inference_session", None)
     with pytest.raises(WrongUse, match="needs the package nnInteractive 2") as refused:
         nninteractive_teacher(folder, "cpu", 1)
     assert "pip install 'lmial[nninteractive]'" in refused.value.hint
