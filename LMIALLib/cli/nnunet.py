@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -13,6 +14,7 @@ import typer
 from LMIALLib.cli.console import ERR, OUT, document, guarded, sentences
 from LMIALLib.cli.opening import COMMAND, study_at
 from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.errors import LMIALError
 
 Config = Annotated[str | None, typer.Option("--config", metavar="2d|3d_fullres", help="What nnU-Net sees at once.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Of each training; 250.")]
@@ -108,6 +110,17 @@ def finetune(
     OUT.print(f"{done.model}: {done.folds} folds, {done.read} read slices. {done.reason}", markup=False)
     if done.adopted:
         OUT.print(f"Next: lmial rank {quote(str(study))} --strategy bald")
+
+
+@contextmanager
+def named(study: Path) -> Iterator[None]:
+    """Errors name the study where they say STUDY, so that what they advise can be copied."""
+    try:
+        yield
+    except LMIALError as error:
+        said = (error.sentence, error.hint)
+        error.sentence, error.hint = (words.replace("STUDY", quote(str(study))) for words in said)
+        raise
 
 
 def waits_for(study: Path) -> Callable[[str], None]:

@@ -19,6 +19,7 @@ from LMIALLib.cli.nnunet import (
     Seed,
     Size,
     Workers,
+    named,
     nnunet_options,
     waits_for,
 )
@@ -87,7 +88,8 @@ def pipeline(
     before = PipelineState.read(study)
     if before is not None and before.stages and not (resume or stage):
         raise WrongUse(f"the pipeline of {study} was begun before.", "Go on: --resume. One stage: --stage NAME.")
-    settings = (before.settings if before and before.stages else PipelineSettings()).changed(given)
+    going_on = before is not None and (before.stages or resume or stage)
+    settings = (before.settings if before is not None and going_on else PipelineSettings()).changed(given)
 
     def say(name: str, sentence: str) -> None:
         words = sentence.replace("STUDY", quote(str(study)))
@@ -95,7 +97,7 @@ def pipeline(
         if not as_json:
             OUT.print(f"{name}: {words}", markup=False)
 
-    with sentences("pipeline") as follow:
+    with sentences("pipeline") as follow, named(study):
         finished = run_pipeline(
             study,
             settings,

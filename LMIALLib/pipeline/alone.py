@@ -28,19 +28,26 @@ def alone(study_folder: Path) -> Iterator[None]:
     root = Work.pretraining(study_folder).root
     with disk_errors("making the work folder of nnU-Net"):
         root.mkdir(exist_ok=True)
-    with readable_errors(root), closing(sqlite3.connect(root / LOCK, timeout=0, isolation_level=None)) as lock:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            raise BadInput(
-                f"another pipeline works on {study_folder}: {_holder(root)}.",
-                "Wait for its end, or stop it; what it did is kept.",
-            ) from error
+    with readable_errors(root):
+        lock = sqlite3.connect(root / LOCK, timeout=0, isolation_level=None)
+    with closing(lock):
+        with readable_errors(root):
+            _take(lock, study_folder, root)
         with disk_errors("beginning the pipeline"), written_whole(root / HOLDER) as temporary:
             temporary.write_text(json.dumps({"held by": Lease.of_this_process("lmial").described}), encoding="utf-8")
         yield
+
+
+def _take(lock: sqlite3.Connection, study_folder: Path, root: Path) -> None:
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        raise BadInput(
+            f"another pipeline works on {study_folder}: {_holder(root)}.",
+            "Wait for its end, or stop it; what it did is kept.",
+        ) from error
 
 
 def _holder(root: Path) -> str:

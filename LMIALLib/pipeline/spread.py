@@ -67,8 +67,9 @@ class _Spread:
 
     def following(self, batch: Sequence[int]) -> int | None:
         everything = self._inner.open
-        hungry = everything & (self._given[self._subject] < self._most)
-        tiers = (hungry & self._signed, hungry, everything)
+        fresh = everything & ~self._inner.candidates.skipped
+        hungry = fresh & (self._given[self._subject] < self._most)
+        tiers = (hungry & self._signed, hungry, fresh)
         self._inner.open = next((tier for tier in tiers if tier.any()), everything)
         try:
             return self._inner.following(batch)

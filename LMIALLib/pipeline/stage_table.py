@@ -110,6 +110,8 @@ def _reading_depends(work: Work) -> dict[str, Any]:
 def _read(work: Work) -> Done:
     chosen = [(str(case), int(number)) for case, number in work.state.result("core-set")["chosen"]]
     waiting = _unread(work.study, chosen)
+    if waiting:
+        _ask_for_the_core_set(work)
     if waiting and work.answer is not None:
         with work.writing() as study:
             work.answer(study, waiting)
@@ -121,12 +123,32 @@ def _read(work: Work) -> Done:
             {},
             finished=False,
         )
-    return Done(f"All {len(chosen)} chosen slices are read." if chosen else "Nothing was chosen to be read.", {})
+    if not chosen:
+        return Done("Nothing was chosen to be read.", {})
+    skipped = sum(number in work.study.skipped(case) for case, number in chosen if case in _names(work.study))
+    said = f"{skipped} of {len(chosen)} chosen slices were skipped, the others are read."
+    return Done(said if skipped else f"All {len(chosen)} chosen slices are read.", {})
+
+
+def _ask_for_the_core_set(work: Work) -> None:
+    """Make the core-set the queue again where another ranking took its place before it was read."""
+    latest = work.study.latest_ranking()
+    if latest is None or latest.is_core_set:
+        return
+    chosen = next((one for one in reversed(work.study.rankings()) if one.is_core_set), None)
+    if chosen is not None:
+        with work.writing() as study:
+            study.store_ranking(chosen)
 
 
 def _unread(study: Study, chosen: Chosen) -> list[tuple[str, int]]:
-    answered = {case.name: study.current(case.name).keys() for case in study.cases()}
-    return [(case, number) for case, number in chosen if case in answered and number not in answered[case]]
+    """Chosen slices that were neither answered nor skipped, as the queue sees it, too."""
+    done = {name: study.current(name).keys() | study.skipped(name) for name in _names(study)}
+    return [(case, number) for case, number in chosen if case in done and number not in done[case]]
+
+
+def _names(study: Study) -> set[str]:
+    return {case.name for case in study.cases()}
 
 
 def _finetuning_depends(work: Work) -> dict[str, Any]:

@@ -116,9 +116,9 @@ def _check(study: Study, settings: PipelineSettings, stages: Sequence[str]) -> N
             "nnU-Net is held against subjects that it did not learn from, which takes two; this study has one.",
             "Annotate it as it is: lmial annotate STUDY",
         )
-    slices_of(settings.budget, sum(case.n_slices for case in cases))
     check_installed()
     if "core-set" in stages:
         from LMIALLib.pipeline.core_set import check_asked
 
+        slices_of(settings.budget, sum(case.n_slices for case in cases))
         check_asked(settings.embedding, settings.distance)

@@ -10,7 +10,8 @@ saw a scan or a label of that patient. For each seed nnU-Net learns from the tea
 pipeline), and from there, fold by fold (stage 5), from what an exact reader says of 2 % and 5 % of the slices as the
 core-set chooses them (stage 3), of as many slices drawn by lot, and of all. `scratch` reads all slices and never
 saw an opinion, in as many steps as both stages have together. With `--pool real` both real pairs are the study that is
-read, in two folds, and each is judged by the fold that saw no label of it.
+read, in two folds, and each is judged by the fold that saw no label of it. "Nothing kept" are the folds as they were
+trained, before they go part of the way back to the pretrained weights.
 
 Dice: mean over the cases of a group; F1: of all lesions of a group over 10 mm3, as `lesion_counts` says. Prints
 Markdown tables and writes OUT/pipeline.json or OUT/real.json.
@@ -74,6 +75,7 @@ TOLD = {
     "all": "+ every slice",
     "scratch": "every slice, without pseudo-labels",
 }
+WHOLE = ("all", "scratch")
 Slices = frozenset[tuple[str, int]]
 
 
@@ -182,8 +184,9 @@ class Judge:
         return np.asarray(np.mean(by_fold, axis=0) if fold is None else by_fold[fold])
 
 
-def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrained: bool) -> Judge:
-    """Stage 5 without the maps of the pool: one training a fold."""
+def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrained: bool) -> tuple[Judge, Judge]:
+    """Stage 5 without the maps of the pool: one training a fold. Returns the folds as they are used, and before they
+    went part of the way back to the pretrained weights."""
     work = Work.finetuning(study.folder)
     dataset = write_dataset(
         study,
@@ -211,7 +214,8 @@ def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrai
     device, kept = torch.device(settings.device), 0.0
     if start:
         kept = best_kept(study, work, folds, start, device=device, progress=lambda *told, **figures: None)
-    return Judge(Predictor(mixed(folds, start, kept), device), fold_of, loss, kept)
+    used, plain = (Judge(Predictor(mixed(folds, start, k), device), fold_of, loss, k) for k in (kept, 0.0))
+    return used, plain
 
 
 def said(done: int, total: int, sentence: str) -> None:
@@ -256,10 +260,13 @@ def one_arm(study: Study, judged: Study, arm: str, seed: int, settings: NnunetSe
     chosen = slices_of(study, arm, seed)
     scratch = replace(settings, folds=tuned.folds, epochs=settings.epochs + tuned.epochs)
     try:
-        judging = finetuned(study, chosen, scratch if arm == "scratch" else tuned, pretrained=arm != "scratch")
+        used, plain = finetuned(study, chosen, scratch if arm == "scratch" else tuned, pretrained=arm != "scratch")
     except BadInput as refused:  # too few slices for two folds
         return {"slices": len(chosen), "refused": refused.sentence}
-    return {"slices": len(chosen), "loss": judging.loss, "kept": judging.kept, "cases": judge(judged, judging, weights)}
+    found = {"slices": len(chosen), "loss": plain.loss, "plain": judge(judged, plain, weights)}
+    if arm in WHOLE:  # what the others are held against is nnU-Net's own fine-tuning
+        return {**found, "kept": 0.0, "cases": found["plain"]}
+    return {**found, "kept": used.kept, "cases": judge(judged, used, weights)}
 
 
 def groups(out: Path, judged: Iterable[str]) -> dict[str, list[str]]:
@@ -280,7 +287,8 @@ def tables(out: Path, rows: Sequence[dict[str, Any]]) -> None:
     rows = [row for row in rows if "cases" in row]
     for group, cases in groups(out, rows[0]["cases"]).items():
         print(f"\n**{group}** ({len(cases)} pairs)\n" if len(cases) > 1 else f"\n**{group}**\n")
-        print("| | slices | lesion Dice | by seed | of all slices' | lesion-wise F1 |\n|---|---:|---:|---|---:|---:|")
+        print("| | slices | lesion Dice | by seed | of all slices' | lesion-wise F1 | Dice, nothing kept |")
+        print("|---|---:|---:|---|---:|---:|---:|")
         full = mean_dice([row for row in rows if row["arm"] == "all"], cases)
         for arm in ARMS:
             found = [row for row in rows if row["arm"] == arm]
@@ -289,7 +297,10 @@ def tables(out: Path, rows: Sequence[dict[str, Any]]) -> None:
                 each = ", ".join(f"{value:.3f}" for value in by_seed)
                 share = f"{100 * np.mean(by_seed) / full:.0f} %" if full else ""
                 f1 = np.mean([f1_of(row, cases) for row in found])
-                print(f"| {TOLD[arm]} | {found[0]['slices']} | {np.mean(by_seed):.3f} | {each} | {share} | {f1:.3f} |")
+                plain = [row["plain"][case]["dice"] for row in found for case in cases if "plain" in row]
+                without = f"{np.mean(plain):.3f}" if plain and arm not in WHOLE else ""
+                told = f"| {TOLD[arm]} | {found[0]['slices']} | {np.mean(by_seed):.3f} | {each} | {share} | {f1:.3f} |"
+                print(f"{told} {without} |")
 
 
 def mean_dice(rows: Sequence[dict[str, Any]], cases: Sequence[str]) -> float | None:

@@ -215,7 +215,7 @@ def predict(
     record = read_record(work.raw)
     assert record is not None  # its writer says so
     by_name = {one["case"]: one for one in record["cases"]}
-    held_out = {"folds": np.zeros(3), "teacher": np.zeros(3)}
+    held_out = {name: np.zeros(3) for name in ("folds", "teacher", "beside")}
     with Study.open(study_folder, read_only=True) as study:
         cases = study.cases()
         for number, case in enumerate(cases):
@@ -234,7 +234,11 @@ def predict(
             maps = {name: pair.unstack(getattr(sums, name)) for name in STORED_MAPS}
             write_maps(study, model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
             _add(held_out, judged)
-    return {"dice_held_out": _dice(held_out["folds"]), "dice_teacher": _dice(held_out["teacher"])}
+    return {
+        "dice_held_out": _dice(held_out["folds"]),
+        "dice_teacher": _dice(held_out["teacher"]),
+        "dice_beside": _dice(held_out["beside"]),
+    }
 
 
 def _judged(
@@ -254,8 +258,10 @@ def _judged(
     pseudo = read_pseudo(study, teacher, told["case"]) if teacher else None
     found = {"folds": _counts(probabilities[fold][read], labels)}
     if pseudo is not None:
-        axis = study.case(told["case"]).axis
-        found["teacher"] = _counts(np.moveaxis(pseudo.probability, axis, 0)[read], labels)
+        said = pseudo.done[read]  # where a teacher failed it has no opinion, not that of no change
+        stack = np.moveaxis(pseudo.probability, study.case(told["case"]).axis, 0)[read]
+        found["teacher"] = _counts(stack[said], labels[said])
+        found["beside"] = _counts(probabilities[fold][read][said], labels[said])
     return found
 
 

@@ -196,6 +196,8 @@ ADOPTED = "Taken into use"
 def _judgement(judged: dict[str, Any]) -> str:
     """Whether the ensemble is taken into use, told as a sentence."""
     ours, theirs = judged["dice_held_out"], judged["dice_teacher"]
+    if theirs is not None:
+        ours = judged["dice_beside"]  # on the very slices of which the teacher said something
     if ours is None:
         return "Not taken into use: no change was read in a subject that a fold had not seen, so there is no evidence."
     where = "on read slices of subjects held out"

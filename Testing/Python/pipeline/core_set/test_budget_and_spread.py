@@ -30,12 +30,9 @@ def test_a_budget_of_nothing_of_everything_or_no_number_is_refused_with_one_sent
     assert refused.value.exit_code == 3 and refused.value.sentence.count(".") <= 2
 
 
-def scores(case: str, features: np.ndarray) -> CaseScores:
-    count = len(features)
-    nothing = frozenset[int]()
-    return CaseScores(
-        case, np.zeros(count), {}, np.zeros((count, 2), int), features, 1.0, nothing, nothing, np.ones(count, bool)
-    )
+def scores(case: str, features: np.ndarray, skipped: frozenset[int] = frozenset()) -> CaseScores:
+    count, none, all_ = len(features), frozenset[int](), np.ones(len(features), bool)
+    return CaseScores(case, np.zeros(count), {}, np.zeros((count, 2), int), features, 1.0, none, skipped, all_)
 
 
 def first_picks(
@@ -84,6 +81,18 @@ def test_slices_with_signs_of_change_come_first_then_the_others_and_none_is_lost
     assert picked[:14].count("still") == 12 and set(picked[:14]) == {"still", "calm", "wild"}
     assert set(picked[14:23]) == {"wild"}, "k-center goes on as ever among the rest"
     assert {name: picked.count(name) for name in picked} == {"wild": 12, "calm": 12, "still": 12}
+
+
+def test_a_skipped_slice_comes_after_all_others_also_where_it_alone_shows_signs() -> None:
+    features = np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32)
+    pool = gather([scores("one", features, frozenset((2,)))], 0)
+    signs = {"one": np.arange(6) == 2}
+    chooser = spread(choices.k_center, {"one": "one"}, 9, signs).begin(pool, 0.0)
+    picked = []
+    while (index := chooser.following(())) is not None:
+        chooser.take(index)
+        picked.append(int(pool.slice[index]))
+    assert sorted(picked) == list(range(6)) and picked[-1] == 2
 
 
 def test_a_sign_is_one_pixel_that_is_likely_enough() -> None:

@@ -25,6 +25,7 @@ from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.resources import resource
 from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 
 
@@ -148,6 +149,63 @@ def test_the_pipeline_waits_for_a_reader_and_goes_on_when_all_chosen_slices_are_
     assert ran == ["after"] and heard[-2][1] == "All 2 chosen slices are read."
 
 
+def test_a_skipped_slice_is_not_waited_for(study_folder: Path, reader: Callable) -> None:
+    heard: list[tuple[str, str]] = []
+    chosen = Stage("core-set", lambda work: {}, lambda work: Done("chosen", {"chosen": [["c1", 4], ["d1", 5]]}))
+    with Study.open(study_folder, reader="tests") as study:
+        reader(study, "c1", 4)
+        study.save_annotation(NewAnnotation("d1", 5, "skip", reader="tests"))
+    stages = [chosen, STAGES[3]]
+    assert run_pipeline(study_folder, PipelineSettings(), stages=stages, say=lambda *said: heard.append(said))
+    assert heard[-1] == ("reading", "1 of 2 chosen slices were skipped, the others are read.")
+
+
+def test_a_core_set_whose_place_another_ranking_took_is_the_queue_again(study_folder: Path) -> None:
+    def stored(study: Study, **conditions: object) -> None:
+        queries = [{"case": "c1", "slice": 4}] if conditions else []
+        told = {"strategy": "entropy", "seed": 0, "queries": queries}
+        study.store_ranking(StoredRanking(told, {"model": "m", **conditions}, {}, 0))
+
+    chosen = Stage("core-set", lambda work: {}, lambda work: Done("chosen", {"chosen": [["c1", 4]]}))
+    for rankings in (2, 3, 3):
+        if rankings == 2:
+            with Study.open(study_folder, reader="tests") as study:
+                stored(study, core_set={"count": 1})
+                stored(study)
+        assert not run_pipeline(study_folder, PipelineSettings(), stages=[chosen, STAGES[3]])
+        with Study.open(study_folder, read_only=True) as study:
+            latest = study.latest_ranking()
+            assert latest is not None and latest.is_core_set and latest.ranking["queries"][0]["case"] == "c1"
+            assert len(study.rankings()) == 3, "put back once, not at every look"
+
+
+def test_going_on_asks_for_the_same_also_where_the_first_stage_was_not_finished(
+    study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from LMIALLib.cli.main import app
+    from LMIALLib.pipeline import stages
+
+    asked: list[PipelineSettings] = []
+    monkeypatch.setattr(stages, "run_pipeline", lambda study, settings, **others: asked.append(settings) or False)
+    PipelineState(PipelineSettings(budget="12", teacher="sam:somewhere")).write(study_folder)
+    for words in (["--resume"], ["--stage", "teacher"], []):
+        assert CliRunner().invoke(app, ["pipeline", str(study_folder), *words]).exit_code == 0
+    assert [one.teacher for one in asked] == ["sam:somewhere", "sam:somewhere", "default"]
+    assert [one.budget for one in asked] == ["12", "12", "5%"]
+
+
+def test_advice_names_the_study(study_folder: Path) -> None:
+    from typer.testing import CliRunner
+
+    from LMIALLib.cli.main import app
+
+    told = CliRunner().invoke(app, ["pipeline", str(study_folder), "--stage", "lesions"])
+    words = "".join(told.output.split())
+    assert told.exit_code == 3 and "STUDY" not in words and f"lmialpipeline{study_folder}--stage" in words
+
+
 def test_where_every_slice_is_annotated_nothing_is_chosen_and_nobody_is_waited_for(study_folder: Path) -> None:
     ran: list[str] = []
     teacher = Stage("teacher", lambda work: {}, lambda work: Done("taught", {"teacher": "tests"}))
@@ -186,7 +244,7 @@ def test_where_every_slice_with_brain_is_annotated_nothing_is_chosen_either(stud
 def test_an_impossible_budget_is_refused_before_any_stage_runs(study_folder: Path, budget: str, words: str) -> None:
     ran: list[str] = []
     with pytest.raises(BadInput, match=words):
-        run_pipeline(study_folder, PipelineSettings(budget=budget), stages=[counted("first", ran)])
+        run_pipeline(study_folder, PipelineSettings(budget=budget), stages=[counted("first", ran), *STAGES[2:]])
     assert not ran and not (study_folder / "pipeline.json").exists()
 
 
