@@ -114,18 +114,22 @@ def finetune(
 
 @contextmanager
 def named(study: Path) -> Iterator[None]:
-    """Errors name the study where they say STUDY, so that what they advise can be copied."""
+    """Errors name the study where they say STUDY."""
     try:
         yield
     except LMIALError as error:
-        said = (error.sentence, error.hint)
-        error.sentence, error.hint = (words.replace("STUDY", quote(str(study))) for words in said)
+        error.sentence, error.hint = naming(error.sentence, study), naming(error.hint, study)
         raise
+
+
+def naming(sentence: str, study: Path) -> str:
+    """A sentence that says STUDY with the folder in its place, so that its command can be copied."""
+    return sentence.replace("STUDY", quote(str(study)))
 
 
 def waits_for(study: Path) -> Callable[[str], None]:
     """Tells on standard error, whatever is printed at the end, that a result waits for somebody to leave the study."""
-    return lambda sentence: ERR.print(sentence.replace("STUDY", quote(str(study))), markup=False)
+    return lambda sentence: ERR.print(naming(sentence, study), markup=False)
 
 
 def nnunet_options(given: dict[str, Any]) -> dict[str, Any]:

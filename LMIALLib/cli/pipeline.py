@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +19,7 @@ from LMIALLib.cli.nnunet import (
     Size,
     Workers,
     named,
+    naming,
     nnunet_options,
     waits_for,
 )
@@ -92,7 +92,7 @@ def pipeline(
     settings = (before.settings if before is not None and going_on else PipelineSettings()).changed(given)
 
     def say(name: str, sentence: str) -> None:
-        words = sentence.replace("STUDY", quote(str(study)))
+        words = naming(sentence, study)
         told.append({"stage": name, "sentence": words})
         if not as_json:
             OUT.print(f"{name}: {words}", markup=False)

@@ -125,7 +125,8 @@ def _read(work: Work) -> Done:
         )
     if not chosen:
         return Done("Nothing was chosen to be read.", {})
-    skipped = sum(number in work.study.skipped(case) for case, number in chosen if case in _names(work.study))
+    put_off = {name: work.study.skipped(name) for name in _names(work.study)}
+    skipped = sum(number in put_off.get(case, ()) for case, number in chosen)
     said = f"{skipped} of {len(chosen)} chosen slices were skipped, the others are read."
     return Done(said if skipped else f"All {len(chosen)} chosen slices are read.", {})
 

@@ -167,23 +167,28 @@ def best_kept(
 
     A few slices make a network forget what it learned from many pseudo-labels, many slices do not.
     """
-    counts = {kept: np.zeros(3) for kept in KEPT}
     told = read_record(work.raw)
     assert told is not None  # its writer says so
-    judging = [(one, fold) for one in told["cases"] if (fold := _held_out_by(one, trained.told["splits"])) is not None]
-    for number, (one, fold) in enumerate(judging):
-        progress("keep", number, len(judging), case=one["case"])
-        pair = study.load_pair(one["case"])
-        image, read = channels(pair), one["read"]
-        if trained.told["config"] == "2d":
-            image = image[:, read]
-        labels = read_nrrd(work.raw / "labelsTr" / f"{one['id']}.nrrd")[0][read]
-        for kept in KEPT:
-            alone = mixed(Ensemble((trained.folds[fold],), trained.told), start, kept)
-            found = Predictor(alone, device).by_fold(image, pair)[0]
-            found = found if trained.told["config"] == "2d" else found[read]
-            counts[kept] += _counts(np.where(pair.stack(pair.mask)[read], found, 0.0), labels)
-    return max(KEPT, key=lambda kept: (_dice(counts[kept]) or 0.0, kept))
+    splits, flat = trained.told["splits"], trained.told["config"] == "2d"
+    judging = [(fold, one) for one in told["cases"] if (fold := _held_out_by(one, splits)) is not None]
+    counts, done = np.zeros((len(KEPT), 3)), 0
+    for fold, state in enumerate(trained.folds):
+        alone = Ensemble((state,), trained.told)
+        shares = tuple(mixed(alone, start, kept).folds[0] for kept in KEPT)
+        predictor = Predictor(Ensemble(shares, trained.told), device)
+        for one in (one for by, one in judging if by == fold):
+            progress("keep", done, len(judging), case=one["case"])
+            done += 1
+            pair, read = study.load_pair(one["case"]), one["read"]
+            inside = pair.stack(pair.mask)[read]
+            if not inside.any():
+                continue  # nothing is predicted there, whatever is kept
+            labels = read_nrrd(work.raw / "labelsTr" / f"{one['id']}.nrrd")[0][read]
+            image = channels(pair)
+            for share, found in enumerate(predictor.by_fold(image[:, read] if flat else image, pair)):
+                counts[share] += _counts(np.where(inside, found if flat else found[read], 0.0), labels)
+    best = max(range(len(KEPT)), key=lambda share: (_dice(counts[share]) or 0.0, KEPT[share]))
+    return KEPT[best]
 
 
 KEPT = (0.0, 0.25, 0.5, 0.75)

@@ -158,6 +158,27 @@ def test_folds_that_forgot_go_back_and_a_start_that_knew_nothing_is_left(
     assert stored["kept"] in (0.0, 0.25, 0.5, 0.75)
 
 
+def test_read_slices_without_brain_say_nothing_of_what_to_keep(finetuned_folder: Path, environment: Callable) -> None:
+    environment(finetuned_folder)
+    import torch
+
+    from LMIALLib.pipeline.nnunet import ensemble
+    from LMIALLib.pipeline.nnunet.places import read_record, write_record
+
+    work = Work.finetuning(finetuned_folder)
+    with Study.open(finetuned_folder, read_only=True) as study:
+        told = read_record(work.raw)
+        assert told is not None
+        for one in told["cases"]:
+            pair = study.load_pair(one["case"])
+            one["read"] = [k for k, brain in enumerate(pair.stack(pair.mask)) if not brain.any()][:1]
+        assert any(one["read"] for one in told["cases"]), "the study has such slices"
+        write_record(work.raw, told)
+        trained, start = ensemble.trained_folds(work, "2d", 2, pretrained_weights(study, "2d"))
+        options: dict[str, Any] = {"device": torch.device("cpu"), "progress": lambda *told, **figures: None}
+        assert ensemble.best_kept(study, work, trained, start, **options) == max(ensemble.KEPT)
+
+
 def test_it_does_not_learn_between_answers_and_saving_goes_on(finetuned_folder: Path) -> None:
     with Study.open(finetuned_folder, reader="tests") as study:
         session = Session(study, reader="tests", settings=LoopSettings())
