@@ -85,6 +85,7 @@ def _heading(study: Study, found: CoreSet, seed: int) -> str:
         f"of {reached} of {there} subjects",
         f"at most {found.most_a_subject} chosen of a subject",
         f"k-center in {found.distance} distance, {encoder.get(found.embedding, 'DINOv2')}",
+        "slices with signs of change first",
         f"{by_lot} drawn by lot, to measure progress fairly",
         f"suggestions: {found.teacher or 'the model in use'}",
         f"seed {seed}",
