@@ -27,6 +27,7 @@ from LMIALLib.pairs.headers_text import (
     WORDS,
     Form,
     checked_field,
+    decimal,
     decimals,
     shown,
     wholes,
@@ -210,7 +211,7 @@ def _offset(path: Path, fields: dict[str, str], end: int) -> int:
 
 def _vectors(text: str) -> list[tuple[float, ...] | None]:
     words = re.findall(r"none|\([^)]*\)", text, flags=re.IGNORECASE)
-    return [None if word.lower() == "none" else tuple(float(v) for v in word[1:-1].split(",")) for word in words]
+    return [None if word.lower() == "none" else tuple(decimal(v) for v in word[1:-1].split(",")) for word in words]
 
 
 def _space_directions(path: Path, fields: dict[str, str], dimension: int) -> list[tuple[float, ...] | None] | None:
@@ -234,6 +235,8 @@ def _geometry(
     if axes is None:
         return _plain_geometry(path, fields, spatial)
     vectors = [vector for index in spatial if (vector := axes[index]) is not None]
+    if not vectors:
+        return (), None, (0.0, 0.0, 0.0)
     # Written out as ITK does it, so that the same file keeps the same digest.
     lengths = tuple(math.sqrt(sum(value * value for value in vector)) for vector in vectors)
     if len(vectors) != len(vectors[0]):

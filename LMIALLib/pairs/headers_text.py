@@ -76,6 +76,12 @@ def wholes(fields: dict[str, str], name: str) -> tuple[int, ...]:
     return tuple(int(word) for word in fields.get(name, "").split())
 
 
+def decimal(word: str) -> float:
+    """The number that a word of a checked field writes; smaller than 1e-100 is 0, on which ITK would print warnings."""
+    value = float(word)
+    return 0.0 if abs(value) < 1e-100 and value else value
+
+
 def decimals(fields: dict[str, str], name: str) -> tuple[float, ...]:
     """The numbers of a field that was checked; none where it is missing."""
-    return tuple(float(word) for word in fields.get(name, "").split())
+    return tuple(decimal(word) for word in fields.get(name, "").split())
