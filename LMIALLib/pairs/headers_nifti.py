@@ -85,7 +85,9 @@ def _nifti2(path: Path, raw: bytes, order: str, compressed: bool) -> Header:
 def _begin(path: Path, offset: float, least: int) -> int:
     """The byte of the first voxel. Within the header it cannot lie: ITK would take the header's end for voxels."""
     if not least <= offset < 1 << 62:
-        raise BadInput(f"{path}: its NIfTI header says that voxels begin at byte {offset:g}; the header ends at {least}.")
+        raise BadInput(
+            f"{path}: its NIfTI header says that voxels begin at byte {offset:g}; the header ends at {least}."
+        )
     return int(offset)
 
 
@@ -136,9 +138,7 @@ def _check_scaling(path: Path, scaling: tuple[float, ...]) -> None:
         )
 
 
-def _check_places(
-    path: Path, codes: tuple[int, ...], quaternion: tuple[float, ...], rows: tuple[float, ...]
-) -> None:
+def _check_places(path: Path, codes: tuple[int, ...], quaternion: tuple[float, ...], rows: tuple[float, ...]) -> None:
     """Refuse positions and turns that are no usable numbers, on which ITK would print warnings or read another grid.
 
     Args:
