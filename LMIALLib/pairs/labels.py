@@ -9,10 +9,15 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.itk import without_warnings
-from LMIALLib.pairs.reading import READERS, read_volume
+from LMIALLib.pairs.headers import Header, check_plane
+from LMIALLib.pairs.itk import read_nifti_with_itk, without_warnings
+from LMIALLib.pairs.reading import HEADERS, read_volume, suffix_of
+from LMIALLib.pairs.voxels import read_voxels
 
-PICTURES = (".png", ".tif", ".tiff", ".bmp")
+PICTURES = {".png": "PNGImageIO", ".tif": "TIFFImageIO", ".tiff": "TIFFImageIO", ".bmp": "BMPImageIO"}
+"""Endings of pictures, and ITK's reader for each: one that is named cannot be another one that the content asks for."""
+LARGEST_PICTURE = 1 << 26
+"""Pixels; a slice of a scan has a hundredth of it."""
 GRID_TOLERANCE_MM = 0.1
 NOT_READ = 255
 """What LMIAL's own label exports hold where nobody has read; never a lesion."""
@@ -29,9 +34,12 @@ def read_label_slice(path: Path, *, grid: Grid, axis: int, number: int, allowed:
     Raises BadInput for a file that cannot be read, another grid or shape, other values, or nothing marked.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"{path}: there is no such file.")
-    values = _plane(path) if _is_plane(path) else _slice_of_volume(path, grid, axis, number)
+    try:
+        if not path.is_file():
+            raise BadInput(f"{path}: there is no such file.")
+        values = _values(path, grid, axis, number)
+    except OSError as error:
+        raise BadInput(f"{path}: it cannot be read ({error.strerror or 'unknown reason'}).") from error
     shape = tuple(length for array_axis, length in enumerate(grid.shape) if array_axis != axis)
     if values.shape != shape:
         raise BadInput(f"{path}: its shape is {_times(values.shape)}, the slice's is {_times(shape)} (rows x columns).")
@@ -44,35 +52,50 @@ def read_label_slice(path: Path, *, grid: Grid, axis: int, number: int, allowed:
     return _schema_values(path, values, allowed)
 
 
-def _is_plane(path: Path) -> bool:
-    """Whether a file holds one plane. Reading the header also refuses data files that lie elsewhere."""
+def _values(path: Path, grid: Grid, axis: int, number: int) -> np.ndarray:
+    """What the file holds for the slice. Reading a header also refuses data files that lie elsewhere."""
     name = path.name.lower()
-    if name.endswith(PICTURES):
-        return True
+    picture = next((reader for ending, reader in PICTURES.items() if name.endswith(ending)), None)
+    if picture is not None:
+        return _picture(path, picture)
     if name.endswith(".seg.nrrd"):
         raise BadInput(
             f"{path}: it is a segmentation of several segments, and LMIAL cannot know which one is the label.",
             "Export the segment as a label map (in 3D Slicer: Segmentations, Export to files, NRRD).",
         )
-    suffix = next((s for s in sorted(READERS, key=len, reverse=True) if name.endswith(s)), None)
-    if suffix is None:
-        return False
-    size = READERS[suffix][1](path).size
-    return len(size) == 2 or all(length == 1 for length in size[2:])
+    suffix = suffix_of(path)
+    header = None if suffix is None else HEADERS[suffix](path)
+    if header is not None and all(length == 1 for length in header.size[2:]):
+        return _plane(path, header)
+    return _slice_of_volume(path, grid, axis, number)
 
 
-def _plane(path: Path) -> np.ndarray:
+def _plane(path: Path, header: Header) -> np.ndarray:
+    """A file in a format of volumes that holds one plane."""
+    import SimpleITK as sitk
+
+    check_plane(path, header)
+    by_itk = header.voxel is None
+    array = sitk.GetArrayFromImage(read_nifti_with_itk(path)) if by_itk else read_voxels(path, header)
+    return array.reshape(array.shape[-2:])
+
+
+def _picture(path: Path, imageio: str) -> np.ndarray:
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(imageio)
     reader.SetFileName(str(path))
     try:
         with without_warnings():
             reader.ReadImageInformation()
+            size = reader.GetSize()
             if reader.GetNumberOfComponents() != 1:
                 raise BadInput(f"{path}: a label has one value a pixel, this has {reader.GetNumberOfComponents()}.")
+            if any(length != 1 for length in size[2:]) or size[0] * size[1] > LARGEST_PICTURE:
+                raise BadInput(f"{path}: its size is {_times(size)}; a label is one picture of its slice.")
             image = reader.Execute()
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError, UnicodeError) as error:
         raise BadInput(f"{path}: it cannot be read as an image; it may be damaged.") from error
     array = sitk.GetArrayFromImage(image)
     return array.reshape(array.shape[-2:])
