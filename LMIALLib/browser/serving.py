@@ -122,8 +122,11 @@ def _cannot_listen(host: str, port: int, error: OSError) -> LMIALError:
 
 def _set_up_libraries() -> None:
     """Settings of the libraries below: no line of theirs reaches the terminal, unless LMIAL_DEBUG is set."""
+    from LMIALLib.browser.messages import LARGEST
+
     os.environ["WSLINK_READY_MSG"] = ""
     os.environ["WSLINK_WS_COMPRESS"] = "0"  # JPEG does not shrink any further
+    os.environ["TRAME_WS_MAX_MSG_SIZE"] = str(LARGEST)
     if os.environ.get("LMIAL_DEBUG"):
         return
     for name in ("wslink", "aiohttp", "asyncio", "trame", "trame_server", "trame_rca", "trame_client", "trame_slicer"):

@@ -95,8 +95,11 @@ class SocketPage:
     def send(self, data: bytes, opcode: int = 2) -> None:
         """One frame of the websocket, masked as a client must."""
         size = len(data)
-        length = bytes([128 | size]) if size < 126 else bytes([254]) + struct.pack(">H", size)
-        if size > 65535:
+        if size < 126:
+            length = bytes([128 | size])
+        elif size < 1 << 16:
+            length = bytes([254]) + struct.pack(">H", size)
+        else:
             length = bytes([255]) + struct.pack(">Q", size)
         self.socket.sendall(bytes([128 | opcode]) + length + bytes(4) + data)  # a mask of zeros changes nothing
 
