@@ -6,21 +6,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import sha256_of, written_whole
+from LMIALLib.json_data import Limits, parse_json, read_json, shaped
 from LMIALLib.network.device import library_versions, processor_name
 from LMIALLib.network.several import Several
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import read_nrrd
 from LMIALLib.pipeline.nnunet.dataset import channels
-from LMIALLib.pipeline.nnunet.digests import check
+from LMIALLib.pipeline.nnunet.digests import check, note
 from LMIALLib.pipeline.nnunet.labels import IGNORE
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, Work, read_record
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, SPLITS, Work, read_record
+from LMIALLib.pipeline.nnunet.plan_table import dataset_from, plan_from, splits_from
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.study.maps import STORED_MAPS, has_maps, read_made_by, write_maps
@@ -56,8 +58,9 @@ def trained_folds(work: Work, config: str, folds: int, start: Path | None = None
                 same[name] = known
         states.append({name: stored["network_weights"][name] for name in first.values()})
         mirrored = stored["inference_allowed_mirroring_axes"]
-    read = {name: json.loads((work.preprocessed / file).read_text(encoding="utf-8")) for name, file in _TOLD.items()}
+    read = {name: read_json(work.preprocessed / file, Any) for name, file in _TOLD.items()}
     told = {**read, "config": config, "mirrored": list(mirrored or ()), "same": same}
+    told = _told_from(told, str(work.preprocessed))
     return Ensemble(tuple(states), told), _checkpoint(work, start)["network_weights"] if start else {}
 
 
@@ -92,10 +95,11 @@ def store(work: Work, ensemble: Ensemble) -> str:
     told = json.dumps(ensemble.told, sort_keys=True)
     with written_whole(work.root / ENSEMBLE) as temporary:
         save_file(tensors, str(temporary), metadata={FORMAT: told})  # several have no order
+    note(work.root, [work.root / ENSEMBLE])
     return sha256_of(work.root / ENSEMBLE)
 
 
-_TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": "splits_final.json"}
+_TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": SPLITS}
 
 
 def read_ensemble(path: Path) -> Ensemble:
@@ -107,16 +111,49 @@ def read_ensemble(path: Path) -> Ensemble:
             metadata = file.metadata() or {}
             if FORMAT not in metadata:
                 raise BadInput(f"{path} holds no nnU-Net ensemble.")
-            folds: dict[int, dict[str, torch.Tensor]] = {}
+            told = _told_from(parse_json(metadata[FORMAT], dict[str, Any], str(path)), str(path))
+            folds: dict[str, dict[str, torch.Tensor]] = {}
             for key in file.keys():  # noqa: SIM118 - no mapping
                 fold, _, name = key.partition("/")
-                folds.setdefault(int(fold), {})[name] = file.get_tensor(key)
+                folds.setdefault(fold, {})[name] = file.get_tensor(key)
     except (OSError, SafetensorError) as error:
         raise BadInput(f"{path} is missing or broken.", "Restore the study from a backup.") from error
-    told = json.loads(metadata[FORMAT])
+    if sorted(folds) != sorted(str(fold) for fold in range(len(told["splits"]))):
+        raise BadInput(f"{path} does not hold one network for each of its {len(told['splits'])} splits.")
     for tensors in folds.values():
+        if not told["same"].keys().isdisjoint(tensors) or not tensors.keys() >= set(told["same"].values()):
+            raise BadInput(f"{path} does not hold the tensors that it names.")
         tensors.update({name: tensors[known] for name, known in told["same"].items()})
-    return Ensemble(tuple(folds[fold] for fold in sorted(folds)), told)
+    return Ensemble(tuple(folds[str(fold)] for fold in range(len(folds))), told)
+
+
+@dataclass(frozen=True)
+class _Told:
+    plans: dict[str, Any]
+    dataset: dict[str, Any]
+    splits: list[Any]
+    config: Literal["2d", "3d_fullres"]
+    mirrored: Annotated[list[Annotated[int, Limits(least=0, most=2)]], Limits(longest=3)]
+    same: dict[str, str]
+    kept: Annotated[float, Limits(least=0, most=1)] = 0.0
+
+
+def _told_from(found: dict[str, Any], where: str) -> dict[str, Any]:
+    """What an ensemble says of itself, made anew: nnU-Net builds its networks from it. Raises BadInput naming what is
+    not known."""
+    told = shaped(found, _Told, where)
+    plans = plan_from(told.plans, f"{where}: plans")
+    if told.config not in plans["configurations"]:
+        raise BadInput(f"{where}: plans has no configuration {told.config}.")
+    return {
+        "plans": plans,
+        "dataset": dataset_from(told.dataset, f"{where}: dataset"),
+        "splits": splits_from(told.splits, f"{where}: splits"),
+        "config": told.config,
+        "mirrored": told.mirrored,
+        "same": told.same,
+        **({"kept": told.kept} if "kept" in found else {}),
+    }
 
 
 class Predictor:
@@ -215,6 +252,7 @@ def predict(
 
     Returns Dice on read slices of held-out subjects, of the folds and of the teacher; None where nothing was marked.
     """
+    check(work.root, [work.root / ENSEMBLE])
     ensemble = read_ensemble(work.root / ENSEMBLE)
     predictor = Predictor(ensemble, device)
     record = read_record(work.raw)
