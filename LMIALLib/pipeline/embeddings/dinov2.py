@@ -42,7 +42,7 @@ class Dinov2Encoder:
     def __init__(self, folder: Path, device: str = "auto") -> None:
         model_class = quiet_transformers().Dinov2Model
         self._device = torch.device(chosen_device(device))
-        self._model = load_local(model_class, folder, MODEL_TYPE, WHAT, attn_implementation="eager").to(self._device)
+        self._model = load_local(model_class, folder, MODEL_TYPE, WHAT).to(self._device)
         config = self._model.config
         if config.num_channels != 3:
             raise BadInput(f"{folder / 'config.json'} asks for {config.num_channels} channels; expected 3.")
