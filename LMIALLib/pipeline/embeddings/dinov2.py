@@ -46,6 +46,8 @@ class Dinov2Encoder:
         config = self._model.config
         if config.num_channels != 3:
             raise BadInput(f"{folder / 'config.json'} asks for {config.num_channels} channels; expected 3.")
+        if not all(isinstance(side, int) and side > 0 for side in (config.image_size, config.patch_size)):
+            raise BadInput(f"{folder / 'config.json'} does not say of how many pixels images and patches are.")
         self.size = max(1, min(int(config.image_size), LARGEST) // int(config.patch_size)) * int(config.patch_size)
         self._width = int(config.hidden_size)
 

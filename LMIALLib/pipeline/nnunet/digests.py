@@ -21,7 +21,7 @@ from LMIALLib.errors import BadInput
 from LMIALLib.files import flush_file, flush_folder, sha256_of, written_whole
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.nnunet.places import SPLITS
-from LMIALLib.pipeline.nnunet.user_key import is_sealed, seal
+from LMIALLib.pipeline.user_key import is_sealed, seal
 from LMIALLib.study.inside import check_no_links
 
 LEDGER = "digests.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ import torch
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import sha256_of, written_whole
-from LMIALLib.json_data import Limits, parse_json, read_json, shaped
+from LMIALLib.json_data import Limits, Natural, parse_json, read_json, shaped
 from LMIALLib.network.device import library_versions, processor_name
 from LMIALLib.network.several import Several
 from LMIALLib.pairs.pair import Pair
@@ -228,6 +228,8 @@ def best_kept(
     return KEPT[best]
 
 
+_Judge = Literal["folds", "teacher", "beside"]
+_Three = tuple[Natural, Natural, Natural]
 KEPT = (0.0, 0.25, 0.5, 0.75)
 """Shares of the pretrained weights that are tried."""
 
@@ -265,7 +267,9 @@ def predict(
             progress("predict", number, len(cases), case=case.name)
             known = read_made_by(study, model, case.name)
             if known is not None and has_maps(study, model, case.name, STORED_MAPS):
-                _add(held_out, known["held_out"])
+                _add(
+                    held_out, shaped(known.get("held_out"), dict[_Judge, _Three], f"the maps of {case.name}: held_out")
+                )
                 continue
             pair = study.load_pair(case.name)
             sums, judged = Several(pair.stack(pair.mask)), {}
@@ -320,7 +324,7 @@ def _counts(probability: np.ndarray, labels: np.ndarray) -> list[int]:
     return [int((predicted & marked).sum()), int(predicted.sum()), int(marked.sum())]
 
 
-def _add(held_out: dict[str, np.ndarray], judged: dict[str, list[int]]) -> None:
+def _add(held_out: dict[str, np.ndarray], judged: Mapping[Any, Sequence[int]]) -> None:
     for name, counts in judged.items():
         held_out[name] += counts
 
