@@ -1,49 +1,29 @@
-"""The folds of a training as one file without pickles, and what they say of every case of a study together."""
+"""The folds of a training, and what they say of every case of a study together."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from LMIALLib.errors import BadInput
-from LMIALLib.files import sha256_of, written_whole
-from LMIALLib.json_data import Limits, Natural, parse_json, read_json, shaped
+from LMIALLib.json_data import Natural, read_json, shaped
 from LMIALLib.network.device import library_versions, processor_name
 from LMIALLib.network.several import Several
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import read_nrrd
 from LMIALLib.pipeline.nnunet.dataset import channels
-from LMIALLib.pipeline.nnunet.digests import check, note
+from LMIALLib.pipeline.nnunet.digests import check
+from LMIALLib.pipeline.nnunet.ensemble_file import Ensemble, read_ensemble, told_from
 from LMIALLib.pipeline.nnunet.labels import IGNORE
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, SPLITS, Work, read_record
-from LMIALLib.pipeline.nnunet.plan_table import dataset_from, plan_from, splits_from
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.study.maps import STORED_MAPS, has_maps, read_made_by, write_maps
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Progress
-
-FORMAT = "nnunet-ensemble-1"
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Networks of one plan.
-
-    Args:
-        folds: state of each network, by name of its tensor.
-        told: plans, dataset, splits, config, mirrored (axes that prediction may mirror), same (names of one tensor),
-            kept (share of the weights that they started from).
-    """
-
-    folds: tuple[dict[str, torch.Tensor], ...]
-    told: dict[str, Any]
 
 
 def trained_folds(work: Work, config: str, folds: int, start: Path | None = None) -> tuple[Ensemble, dict[str, Any]]:
@@ -60,7 +40,7 @@ def trained_folds(work: Work, config: str, folds: int, start: Path | None = None
         mirrored = stored["inference_allowed_mirroring_axes"]
     read = {name: read_json(work.preprocessed / file, Any) for name, file in _TOLD.items()}
     told = {**read, "config": config, "mirrored": list(mirrored or ()), "same": same}
-    told = _told_from(told, str(work.preprocessed))
+    told = told_from(told, str(work.preprocessed))
     return Ensemble(tuple(states), told), _checkpoint(work, start)["network_weights"] if start else {}
 
 
@@ -82,78 +62,7 @@ def mixed(ensemble: Ensemble, start: dict[str, torch.Tensor], kept: float) -> En
     return Ensemble(tuple(folds), {**ensemble.told, "kept": kept})
 
 
-def store(work: Work, ensemble: Ensemble) -> str:
-    """Write an ensemble into ``ensemble.safetensors``. Returns its SHA-256."""
-    from safetensors.torch import save_file
-
-    tensors = {
-        f"{fold}/{name}": value.contiguous()
-        for fold, state in enumerate(ensemble.folds)
-        for name, value in state.items()
-        if name not in ensemble.told["same"]
-    }
-    told = json.dumps(ensemble.told, sort_keys=True)
-    with written_whole(work.root / ENSEMBLE) as temporary:
-        save_file(tensors, str(temporary), metadata={FORMAT: told})  # several have no order
-    note(work.root, [work.root / ENSEMBLE])
-    return sha256_of(work.root / ENSEMBLE)
-
-
 _TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": SPLITS}
-
-
-def read_ensemble(path: Path) -> Ensemble:
-    """The inverse of ``store``. Raises BadInput for another file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            if FORMAT not in metadata:
-                raise BadInput(f"{path} holds no nnU-Net ensemble.")
-            told = _told_from(parse_json(metadata[FORMAT], dict[str, Any], str(path)), str(path))
-            folds: dict[str, dict[str, torch.Tensor]] = {}
-            for key in file.keys():  # noqa: SIM118 - no mapping
-                fold, _, name = key.partition("/")
-                folds.setdefault(fold, {})[name] = file.get_tensor(key)
-    except (OSError, SafetensorError) as error:
-        raise BadInput(f"{path} is missing or broken.", "Restore the study from a backup.") from error
-    if sorted(folds) != sorted(str(fold) for fold in range(len(told["splits"]))):
-        raise BadInput(f"{path} does not hold one network for each of its {len(told['splits'])} splits.")
-    for tensors in folds.values():
-        if not told["same"].keys().isdisjoint(tensors) or not tensors.keys() >= set(told["same"].values()):
-            raise BadInput(f"{path} does not hold the tensors that it names.")
-        tensors.update({name: tensors[known] for name, known in told["same"].items()})
-    return Ensemble(tuple(folds[str(fold)] for fold in range(len(folds))), told)
-
-
-@dataclass(frozen=True)
-class _Told:
-    plans: dict[str, Any]
-    dataset: dict[str, Any]
-    splits: list[Any]
-    config: Literal["2d", "3d_fullres"]
-    mirrored: Annotated[list[Annotated[int, Limits(least=0, most=2)]], Limits(longest=3)]
-    same: dict[str, str]
-    kept: Annotated[float, Limits(least=0, most=1)] = 0.0
-
-
-def _told_from(found: dict[str, Any], where: str) -> dict[str, Any]:
-    """What an ensemble says of itself, made anew: nnU-Net builds its networks from it. Raises BadInput naming what is
-    not known."""
-    told = shaped(found, _Told, where)
-    plans = plan_from(told.plans, f"{where}: plans")
-    if told.config not in plans["configurations"]:
-        raise BadInput(f"{where}: plans has no configuration {told.config}.")
-    return {
-        "plans": plans,
-        "dataset": dataset_from(told.dataset, f"{where}: dataset"),
-        "splits": splits_from(told.splits, f"{where}: splits"),
-        "config": told.config,
-        "mirrored": told.mirrored,
-        "same": told.same,
-        **({"kept": told.kept} if "kept" in found else {}),
-    }
 
 
 class Predictor:

@@ -38,7 +38,8 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
     import torch
 
     from LMIALLib.network.device import chosen_device
-    from LMIALLib.pipeline.nnunet.ensemble import best_kept, mixed, predict, store, trained_folds
+    from LMIALLib.pipeline.nnunet.ensemble import best_kept, mixed, predict, trained_folds
+    from LMIALLib.pipeline.nnunet.ensemble_file import store
     from LMIALLib.pipeline.nnunet.planning import plan
     from LMIALLib.pipeline.nnunet.training import train
     from LMIALLib.study.store import Study
