@@ -163,8 +163,14 @@ class StudyDatabase:
 
     def still_ours(self) -> bool:
         """Whether no other session took this study over; changes nothing. False for one that can only look."""
-        held = held_lease(self._connection)
-        return self._lease is not None and held is not None and held.token == self._lease.token
+        found = self.lease()
+        return self._lease is not None and found is not None and found.token == self._lease.token
+
+    def lease(self) -> Lease | None:
+        """Who holds the study for writing, dead or alive, or None."""
+        self._reconnect()
+        with readable_errors(self.folder), self._open_only():
+            return held_lease(self._connection)
 
     @property
     def study_id(self) -> str:
