@@ -156,7 +156,7 @@ def test_a_hostile_page_ends_its_own_connection_and_nothing_else(
             assert stranger.act("nothing_here") is None, "nor under the name of the tab that annotates"
             for size in ({"w": 50, "h": 50, "p": 1}, {"w": 8192, "h": 8192, "p": 16}):
                 assert stranger.call("trame.rca.size", "follow_up", "self", size) is None
-            for odd in ODD:
+            for odd in ODD[:-1]:
                 assert stranger.call("trame.trigger", "hello", [odd], {}) in ("taken", "")
                 assert stranger.call("trame.trigger", "hello", [odd, odd], {}) == "taken"
                 stranger.call("trame.trigger", "take_over_tab", [odd], {})
@@ -164,10 +164,11 @@ def test_a_hostile_page_ends_its_own_connection_and_nothing_else(
         with Study.open(study_folder, read_only=True) as study:
             assert not study.current("head")
         reader.sit_down()
-        for view in ("baseline", "follow_up", "difference"):
-            assert reader.call("trame.rca.size", view, reader.tab, {"w": 8192, "h": 8192, "p": 2}) is None
+        for size in ({"w": 8192, "h": 8192, "p": 2}, {"w": 8192, "h": 0, "p": 16}, {"w": 200, "h": 150, "p": 1}):
+            for view in ("baseline", "follow_up", "difference"):
+                assert reader.call("trame.rca.size", view, reader.tab, size) is None
         for name in ("zoom", "step", "paint", "class", "value", "reader", "export", "no such action", "choose"):
-            for odd in ODD:
+            for odd in ODD[:-1]:  # bytes are no value of a message
                 assert reader.act(name, odd) is None and reader.act(name, "follow_up", odd, odd) is None
         notices = reader.state()["notices"]
         assert any("makes no sense" in one["text"] for one in notices)
