@@ -22,8 +22,26 @@ SOURCE = Path(__file__).with_name("disk_faults.c")
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
 ERRORS = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC}
 KINDS = (*SIGNALS, *ERRORS)
+DECISIVE = "rename", "fsync", "fdatasync", "ftruncate", "mkdir", "rmdir", "unlink"
+"""How the names of calls begin around which it is decided what is kept; half of the moments are among these few."""
 TRACED = "LMIALLib", "contextlib", "tempfile", "shutil", "zipfile", "sqlite3", "pathlib"
 """Parts of the paths of files whose lines are moments: ours, and the library's that save for us."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """How many calls of the disk and lines of Python a run has, and which of the calls decide."""
+
+    calls: int
+    lines: int
+    decisive: tuple[int, ...]
+
+    @classmethod
+    def told(cls, report: str, lines: int) -> Moments:
+        """From what ``Counted`` told of a run in which nothing failed: a line for each call."""
+        calls = [line.split(": ", 1)[1] for line in report.splitlines()]
+        decisive = tuple(number for number, call in enumerate(calls, start=1) if call.startswith(DECISIVE))
+        return cls(len(calls), lines, decisive)
 
 
 @dataclass(frozen=True)
@@ -44,13 +62,14 @@ class Fault:
     stays: bool = False
 
     @classmethod
-    def drawn(cls, kind: str, calls: int, lines: int, draw: random.Random) -> Fault:
-        """A random moment of a run that makes so many calls and runs so many lines when nothing fails."""
+    def drawn(cls, kind: str, moments: Moments, draw: random.Random) -> Fault:
+        """A random moment of a run that has these moments when nothing fails."""
+        if kind in SIGNALS and draw.random() < 0.4:
+            return cls(kind, "line", draw.randint(1, moments.lines))
+        number = draw.choice(moments.decisive) if draw.random() < 0.5 else draw.randint(1, moments.calls)
         if kind in ERRORS:
-            return cls(kind, "call", draw.randint(1, max(calls, 1)), stays=draw.random() < 0.5)
-        if draw.random() < 0.5:
-            return cls(kind, "line", draw.randint(1, max(lines, 1)))
-        return cls(kind, "call", draw.randint(1, max(calls, 1)), after=draw.random() < 0.5)
+            return cls(kind, "call", number, stays=draw.random() < 0.5)
+        return cls(kind, "call", number, after=draw.random() < 0.5)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -70,26 +89,24 @@ def loaded() -> bool:
 
 
 class Counted:
-    """Counts moments of this process below a folder, and lets a fault come; ``report`` is where it is told."""
+    """Counts moments of this process below a folder, and lets a fault come; ``report`` is where it is told.
+
+    Without a fault every call is told, and lines are counted as well.
+    """
 
     def __init__(self, folder: Path, fault: Fault, report: int) -> None:
         self._library = ctypes.CDLL(None)
         self._fault, self._report = fault, report
         self.lines = 0
         error, sign = ERRORS.get(fault.kind, 0), int(SIGNALS.get(fault.kind, 0))
-        call = fault.number if fault.at == "call" and fault.kind else 0
+        call = (fault.number if fault.at == "call" else 0) if fault.kind else -1
         where = os.fsencode(folder) + b"/"  # the folder run-1 is not the beginning of run-12
         self._library.arm(where, call, error, sign, int(fault.after), int(fault.stays), report)
 
-    def begin(self, *, lines: bool = False) -> None:
-        """Count lines as well, where the fault needs it or ``lines`` says so."""
-        if lines or (self._fault.kind and self._fault.at == "line"):
+    def begin(self) -> None:
+        """Count lines as well, where that is needed: it takes time."""
+        if not self._fault.kind or self._fault.at == "line":
             sys.settrace(self._enter)
-
-    @property
-    def calls(self) -> int:
-        """Calls of the disk until now."""
-        return int(self._library.calls())
 
     def pause(self, on: bool) -> None:
         """Leave out what another process would do."""

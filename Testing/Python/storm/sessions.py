@@ -160,10 +160,10 @@ def sit_at_desktop(study: Path, file: Path) -> None:
     ui: Any = Ui(names_of_ui())
     ui.readerEdit.text, ui.priorLeftCheck.checked, ui.legendCheck.checked = "anna", True, True
     face = module.Face(ui, train=lambda: True)
-    face.open(study, "anna")
-    if face.desk is None:
-        return
     try:
+        face.open(study, "anna")
+        if face.desk is None:
+            return
         for _ in turns(lambda: face.desk, face.act, log):
             face.tick()
         face.close()

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from LMIALLib.study.store import Study
 from Testing.Python.storm import faults, operations
-from Testing.Python.storm.faults import KINDS, Counted, Fault
+from Testing.Python.storm.faults import KINDS, Counted, Fault, Moments
 from Testing.Python.storm.looking import COLUMNS, Ended, Found, look, state_of
 from Testing.Python.storm.operations import OPERATIONS, Operation
 
@@ -48,7 +48,7 @@ def prepare_imports() -> None:
     import Testing.Python.storm.sessions  # noqa: F401
 
 
-def run_here(operation: Operation, place: Path, fault: Fault, measure: bool) -> None:
+def run_here(operation: Operation, place: Path, fault: Fault) -> None:
     """In a child: do the operation under a fault and end as a program ends."""
     os.setsid()
     told = told_of(place)
@@ -61,7 +61,7 @@ def run_here(operation: Operation, place: Path, fault: Fault, measure: bool) -> 
         from Testing.Python.storm import sessions
 
         sessions.counted = counted
-        counted.begin(lines=measure)
+        counted.begin()
         operation.run(place, told / "log")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -69,21 +69,20 @@ def run_here(operation: Operation, place: Path, fault: Fault, measure: bool) -> 
         traceback.print_exc()
         code = 1
     sys.settrace(None)
-    if measure:
-        (told / "moments").write_text(json.dumps({"calls": counted.calls, "lines": counted.lines}))
+    (told / "lines").write_text(str(counted.lines))
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code)
 
 
-def run(operation: Operation, place: Path, fault: Fault, *, measure: bool = False) -> Ended:
+def run(operation: Operation, place: Path, fault: Fault) -> Ended:
     """Do an operation in a child of its own and wait for it and for every process that it started."""
     sys.stdout.flush()
     told = told_of(place)
     told.mkdir()
     child = os.fork()
     if not child:
-        run_here(operation, place, fault, measure)
+        run_here(operation, place, fault)
     status, hung = _waited(child, LONGEST)
     if hung:
         with suppress(ProcessLookupError):
@@ -134,14 +133,11 @@ def _end_children() -> int:
     return len(left)
 
 
-def planned(
-    seed: int, number: int, counts: dict[str, dict[str, int]], chosen: list[Operation]
-) -> tuple[Operation, Fault]:
+def planned(seed: int, number: int, moments: dict[str, Moments], chosen: list[Operation]) -> tuple[Operation, Fault]:
     """Operation and fault of a run."""
     operation = chosen[number % len(chosen)]
     kind = KINDS[number // len(chosen) % len(KINDS)]
-    many = counts[operation.name]
-    return operation, Fault.drawn(kind, many["calls"], many["lines"], random.Random(f"{seed} {number}"))
+    return operation, Fault.drawn(kind, moments[operation.name], random.Random(f"{seed} {number}"))
 
 
 class Storm:
@@ -150,31 +146,28 @@ class Storm:
     def __init__(self, folder: Path, seed: int, chosen: list[Operation]) -> None:
         self.folder, self.seed, self.chosen = folder, seed, chosen
         self.template = folder / "template"
-        if not (folder / "counts.json").exists():
-            child = os.fork()
-            if not child:
-                operations.make_place(self.template)
-                os._exit(0)
-            if os.waitpid(child, 0)[1]:
-                raise SystemExit("the study of the storm could not be made")
-            (folder / "counts.json").write_text(json.dumps({one.name: self._measured(one) for one in chosen}))
-        self.counts = json.loads((folder / "counts.json").read_text())
+        child = os.fork()
+        if not child:
+            operations.make_place(self.template)
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            raise SystemExit("the study of the storm could not be made")
+        self.moments = {one.name: self._measured(one) for one in chosen}
         with Study.open(self.template / "study", read_only=True) as study:
             self.before = state_of(study)
 
-    def _measured(self, operation: Operation) -> dict[str, int]:
-        """How many calls and lines an operation has when nothing fails; its end must be good."""
+    def _measured(self, operation: Operation) -> Moments:
+        """The moments that an operation has when nothing fails; its end must be good."""
         place = operations.copied(self.template, self.folder / f"dry-{operation.name}")
-        ended = run(operation, place, Fault(""), measure=True)
+        ended = run(operation, place, Fault(""))
         if ended.code:
             raise SystemExit(f"{operation.name} does not work: {ended}")
-        counts = json.loads((told_of(place) / "moments").read_text())
         shutil.rmtree(place)
-        return counts
+        return Moments.told(ended.moment, int((told_of(place) / "lines").read_text()))
 
     def one(self, number: int, *, keep: bool = False) -> dict[str, Any]:
         """One run and what was found after it, JSON-ready."""
-        operation, fault = planned(self.seed, number, self.counts, self.chosen)
+        operation, fault = planned(self.seed, number, self.moments, self.chosen)
         place = operations.copied(self.template, self.folder / f"run-{number}")
         ended = run(operation, place, fault)
         found = _looked(place, operation, fault, ended, self.before)
@@ -240,7 +233,16 @@ def main() -> int:
     print(table(results, [one.name for one in storm.chosen]))
     print(f"seed {chosen.seed}, {time.monotonic() - began:.0f} s")
     if chosen.json:
-        chosen.json.write_text(json.dumps({"seed": chosen.seed, "counts": storm.counts, "runs": results}, indent=1))
+        chosen.json.write_text(
+            json.dumps(
+                {
+                    "seed": chosen.seed,
+                    "moments": {name: vars(one) for name, one in storm.moments.items()},
+                    "runs": results,
+                },
+                indent=1,
+            )
+        )
     if chosen.only is not None:
         print(folder)
     else:
