@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import types
 from dataclasses import dataclass
 from functools import cache
@@ -30,15 +31,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a value: ``least`` and ``most`` of a number (inclusive), ``longest`` of a text or a list."""
+    """Bounds of a value.
+
+    Args:
+        least, most: of a number, inclusive.
+        longest: characters of a text, or entries of a list.
+        pattern: regular expression that a text fulfils from its first character to its last.
+        finite: whether a number must be one that is finite.
+    """
 
     least: float | None = None
     most: float | None = None
     longest: int | None = None
+    pattern: str | None = None
+    finite: bool = True
 
 
 Natural = Annotated[int, Limits(least=0)]
 """A whole number from 0."""
+AnyFloat = Annotated[float, Limits(finite=False)]
+"""A number that may be infinite or none at all (NaN), as Python writes it into JSON."""
 
 
 class _Misfit(Exception):
@@ -91,6 +103,8 @@ def _as(value: Any, shape: Any, field: str, depth: int) -> Any:
         return _plain(value, field, depth)
     origin, arguments = get_origin(shape), get_args(shape)
     if origin is Annotated:
+        if shape is AnyFloat and isinstance(value, float):
+            return value
         return _limited(_as(value, arguments[0], field, depth), arguments[1:], field)
     if origin in (Union, types.UnionType):
         return _one_of(value, arguments, field, depth)
@@ -197,6 +211,8 @@ def _limited(value: Any, limits: tuple[Any, ...], field: str) -> Any:
             raise _Misfit(field, f"is {_shown(value)}; expected {limit.least:g} or more")
         if limit.most is not None and not value <= limit.most:
             raise _Misfit(field, f"is {_shown(value)}; expected {limit.most:g} or less")
+        if limit.pattern is not None and not re.fullmatch(limit.pattern, value):
+            raise _Misfit(field, f"is {_shown(value)}, which is no name that LMIAL gives there")
         if limit.longest is not None and len(value) > limit.longest:
             raise _Misfit(field, f"has a length of {len(value)}; {limit.longest} is the most")
     return value

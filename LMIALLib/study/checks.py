@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import sha256_of
-from LMIALLib.study.cases import STAGING
+from LMIALLib.study.inside import inside
 from LMIALLib.study.lesion_numbers import NUMBERS, read_numbers
 from LMIALLib.study.rankings import Rankings
+from LMIALLib.study.sweep import STAGING
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,11 @@ class Checks(Rankings):
     def _file_problems(self) -> list[Problem]:
         found = []
         for row in self._rows("SELECT path, digest FROM files ORDER BY path"):
-            path = self.folder / row["path"]
+            try:
+                path = inside(self.folder, row["path"])
+            except BadInput as foreign:
+                found.append(Problem("study.sqlite", foreign.sentence))
+                continue
             if not path.is_file():
                 found.append(Problem(row["path"], "the file is missing; restore it from a backup."))
             elif sha256_of(path) != row["digest"]:
