@@ -47,7 +47,8 @@ class Checks(Rankings):
             elif sha256_of(path) != row["digest"]:
                 found.append(Problem(row["path"], "the file is not the one that was stored; restore it from a backup."))
         known = {case.name for case in self.cases()}
-        for folder in sorted((self.folder / "cases").iterdir()):
+        cases = self.folder / "cases"
+        for folder in sorted(cases.iterdir()) if cases.is_dir() else ():
             if folder.name.startswith(STAGING):
                 sentence = "an unfinished case lies here; it goes when the study is next opened for annotating."
                 found.append(Problem(f"cases/{folder.name}", sentence))

@@ -64,6 +64,8 @@ def readable_errors(path: Path) -> Iterator[None]:
         if sentence is None:
             raise
         raise BadInput(sentence.format(path)) from error
+    except UnicodeDecodeError as error:  # what SQLite says of it holds bytes of the damage
+        raise BadInput(_SENTENCES[sqlite3.SQLITE_CORRUPT].format(path)) from error
 
 
 def connect_to_write(database: Path) -> sqlite3.Connection:

@@ -11,6 +11,9 @@ from LMIALLib.files import written_whole
 from LMIALLib.study import schema
 
 
+_RESTORE = "Restore a backup."
+
+
 def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: bool = False) -> int:
     """The schema version of the study. Raises BadInput for another kind of database or a newer version.
 
@@ -26,7 +29,7 @@ def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: 
             f"{schema.SCHEMA_VERSION}).",
             "Update LMIAL to open it; nothing was changed.",
         )
-    if version < 1 or schema.contents(connection) not in schema.admitted(version):
+    if version < 1 or _contents(connection, folder) not in schema.admitted(version):
         raise BadInput(
             f"{folder}/study.sqlite holds tables, views or triggers that are not those of a LMIAL study.",
             "They could answer for your own answers. Take the study from where it came, or restore a backup.",
@@ -40,6 +43,15 @@ def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: 
     return version
 
 
+def _contents(connection: sqlite3.Connection, folder: Path) -> frozenset[tuple[str, ...]]:
+    try:
+        return schema.contents(connection)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise BadInput(f"{folder}/study.sqlite is damaged: its tables cannot be made out.", _RESTORE) from error
+
+
 def check_values(connection: sqlite3.Connection, folder: Path) -> None:
     """Raise BadInput where a row of a study of this version holds what LMIAL never writes."""
     odd = schema.odd_values(connection)
@@ -47,7 +59,7 @@ def check_values(connection: sqlite3.Connection, folder: Path) -> None:
         raise BadInput(
             f"{folder}/study.sqlite is damaged: {', '.join(odd)} hold{'s' if len(odd) == 1 else ''} a value that LMIAL"
             " never writes there.",
-            "Restore a backup.",
+            _RESTORE,
         )
 
 
