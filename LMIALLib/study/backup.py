@@ -12,6 +12,7 @@ from pathlib import Path
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.study.database import DATABASE, readable_errors
+from LMIALLib.study.inside import check_no_links, inside
 from LMIALLib.study.lesion_numbers import NUMBERS
 from LMIALLib.study.models import goes_by_stored_maps
 from LMIALLib.study.rankings import Rankings
@@ -56,6 +57,7 @@ class Backups(Rankings):
             return [row[0] for row in target.execute("SELECT path FROM files ORDER BY path")]
 
     def _write_zip(self, temporary: Path, copy: Path, paths: list[str]) -> None:
+        check_no_links(self.folder)  # also of what came since the study was opened
         loose = [p for p in (self.folder / "removed").rglob("*") if p.is_file()]
         loose += self.folder.glob(f"cases/*/{NUMBERS}")
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:  # the volumes are compressed already
@@ -64,7 +66,7 @@ class Backups(Rankings):
                 archive.mkdir(folder)
             for path in (*paths, *sorted(p.relative_to(self.folder).as_posix() for p in loose)):
                 try:
-                    archive.write(self.folder / path, path)
+                    archive.write(inside(self.folder, path), path)
                 except FileNotFoundError as error:
                     raise BadInput(f"the study's file {path} is missing; no backup was made.", "Check it.") from error
             for opinion in self._opinions():
