@@ -1,6 +1,6 @@
 """What the command line prints, and how it ends: documents on stdout, everything else on stderr.
 
-Exit codes: 0 done, 2 wrong use, 3 bad input, 4 the work itself failed.
+Exit codes: 0 done, 2 wrong use, 3 bad input, 4 the work itself failed, 130 ended with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rich.console import Console
 from rich.text import Text
 
+from LMIALLib.cli.interrupts import EXIT_CODE
 from LMIALLib.errors import LMIALError, NeedsConfirmation, disk_problem
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             ERR.print("Interrupted; what was saved is kept.")
-            raise typer.Exit(4) from None
+            raise typer.Exit(EXIT_CODE) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us has seen enough
             raise typer.Exit(0) from None

@@ -1,7 +1,8 @@
 """The background process: reads requests, runs one job at a time, writes events.
 
 Standard output carries events and nothing else: whatever a library prints is sent to standard error, whose last lines
-come back with a failure. When the other side closes standard input (or is killed) the process ends by itself.
+come back with a failure. When the other side closes standard input (or is killed) the process ends by itself: a job
+that runs is given up, and where it does not hear of that the process ends all the same.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ PROGRESS_EVERY = 0.2
 FIRST = ("export",)
 """Jobs that a person waits for: they pause a running fine-tuning at its next step, which takes minutes."""
 
+LAST_MOMENT, POLITE = 1.0, 10.0
+"""Seconds that a running job has to clean up after its session was killed, when the next one may be open already, and
+after a session that closes, which waits for it."""
+
 
 class _LastLines(logging.Handler):
     """Keeps the last log lines, which a failure carries to the reader."""
@@ -55,6 +60,8 @@ class Worker:
         self._first: deque[dict[str, Any]] = deque()
         self._paused: set[int] = set()
         self._passed: set[int] = set()
+        self._told_to_stop = False
+        self._over = threading.Event()
         self._started = 0.0
         self._last_progress = 0.0
         self._log = _LastLines()
@@ -67,7 +74,11 @@ class Worker:
             self._output.flush()
 
     def listen(self, requests: IO[bytes]) -> None:
-        """Read requests until the other side closes; jobs are queued, the rest is answered here."""
+        """Read requests until the other side closes; jobs are queued, the rest is answered here.
+
+        A session that closes says "stop" first; one that did not was killed. A job that does not hear that it is given
+        up, within its next step, ends with the whole process.
+        """
         try:
             for line in requests:
                 if line.strip():
@@ -76,6 +87,8 @@ class Worker:
             pass  # the other side is gone and cannot even be told so
         finally:
             self._end_now()
+            if not self._over.wait(POLITE if self._told_to_stop else LAST_MOMENT):
+                os._exit(1)
 
     def _receive(self, line: bytes) -> None:
         try:
@@ -95,6 +108,7 @@ class Worker:
         elif what == "status":
             self.say("status", id=number, running=self._running, waiting=self._waiting.qsize())
         elif what == "stop":
+            self._told_to_stop = True
             self._end_now()
         else:
             self.say("failed", id=number, sentence=f"The worker knows no request {what!r}.", hint="", lines=[])
@@ -110,8 +124,11 @@ class Worker:
 
     def work(self) -> None:
         """Run queued jobs, one at a time, until asked to stop."""
-        while (request := self._waiting.get()) is not None:
-            self._run(request)
+        try:
+            while (request := self._waiting.get()) is not None:
+                self._run(request)
+        finally:
+            self._over.set()
 
     def progress(self, stage: str, done: int, total: int, **figures: Any) -> None:
         """Tell how far the running job is; raises Cancelled when it was cancelled. 100 % is left to the final event."""

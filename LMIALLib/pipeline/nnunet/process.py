@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -23,6 +22,7 @@ from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.places import Work
 from LMIALLib.pipeline.nnunet.running import NOT_INSTALLED
 from LMIALLib.worker.messages import decode, encode, finite
+from LMIALLib.worker.process_group import end_group
 
 
 def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..., None]) -> list[dict[str, Any]]:
@@ -139,8 +139,8 @@ def _end_with(requests: IO[bytes]) -> None:
     requests.readline()
     for child in multiprocessing.active_children():
         child.kill()
-    if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
-        os.killpg(0, signal.SIGKILL)
+    if os.name == "nt" or os.getpgid(0) == os.getpid():  # its group is its own: see worker.process_group
+        end_group(os.getpid())
     os._exit(1)
 
 
