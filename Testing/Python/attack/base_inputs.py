@@ -1,4 +1,4 @@
-"""The valid inputs that every mutation begins from, made by the project itself: a tiny phantom pair, a study, weights."""
+"""The valid inputs that every mutation begins from, made by LMIAL itself: a tiny phantom pair, a study, weights."""
 
 from __future__ import annotations
 

@@ -11,31 +11,27 @@ the input's own folder.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-import tempfile
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
-    os.environ.setdefault(_name, "1")  # before numpy and torch: a process with threads must not be forked
-os.environ.update(MPLBACKEND="Agg", COLUMNS="160", TERM="dumb")
-
 import contextlib
 import gc
 import hashlib
 import importlib
+import json
+import os
 import pkgutil
 import re
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 import types
 import zipfile
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import single_threaded  # noqa: F401, I001 - first: it sets what numpy and torch read when they are imported
 import base_inputs
 import containers
 import databases
@@ -85,7 +81,8 @@ class Outcome:
         passed: whether the first check of its format was passed.
         fault: "" or a word of `FAULTS`.
         seconds: from fork to end.
-        told: what it said on standard error, or the fault's traceback.
+        told: what it said, for a fault also its traceback.
+        cause: of a fault: place in LMIAL and kind of error where they are known, else the command.
     """
 
     format: str
@@ -96,6 +93,7 @@ class Outcome:
     fault: str
     seconds: float
     told: str
+    cause: str = ""
 
 
 def prepare() -> None:
@@ -146,7 +144,9 @@ def attack(format_: str, number: int, seed: int, base: Path, place: Path, *, deb
     name = f"{seed}/{format_}/{number}"
     status, seconds = one_input.run_input(FORMATS[format_], name, base, place, debug=debug)
     out, err = ((place / name).read_bytes() for name in ("out", "err"))
-    told = (err + out).decode("utf-8", "backslashreplace")
+    log = place / one_input.WORKER_LOG
+    logged = log.read_bytes() if log.exists() else b""
+    told = (logged + err + out).decode("utf-8", "backslashreplace")
     code = None if status == -1 else os.waitstatus_to_exitcode(status)
     if code == one_input.MADE_BADLY:
         raise RuntimeError(f"the input {name} could not be made:\n{told}")
@@ -185,7 +185,19 @@ def _lay_canary(place: Path, base: Path) -> None:
     shutil.copyfile(base / "volumes" / "label.nii.gz", place / "label.nii.gz")
 
 
-OURS = ("work", "out", "err", "words", "must_refuse", one_input.PASSED, one_input.BROKEN_WORKER)
+OURS = ("work", "out", "err", "words", "must_refuse", one_input.PASSED, one_input.BROKEN_WORKER, one_input.WORKER_LOG)
+FRAME = re.compile(r"(?:/|File \")\S*?(LMIALLib/[\w/]+\.py)(?:\", line |:)(\d+),? in")
+ERROR = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Interrupt|Warning|Exit))\b", re.MULTILINE)
+
+
+def _cause(outcome: Outcome, traced: str) -> str:
+    """Where a fault comes from, so that faults of one cause can be counted together."""
+    command = " ".join(outcome.words.strip("[]").replace("'", "").replace(",", "").split()[:1])
+    if outcome.fault != "tracebacks":
+        return f"{command}: exit code {outcome.code}"
+    frames = [place for place in FRAME.findall(traced) if "cli/console" not in place[0]]
+    errors = ERROR.findall(traced)
+    return f"{':'.join(frames[-1]) if frames else command} {errors[-1] if errors else ''}"
 
 
 def _seen(place: Path) -> dict[str, str]:
@@ -248,7 +260,9 @@ def _run_share(asked: list[tuple[str, int]], seed: int, base: Path, folder: Path
             if outcome.fault in ("tracebacks", "escapes"):
                 again = attack(format_, number, seed, base, place, debug=True)
                 told = f"{outcome.told}\n--- with LMIAL_DEBUG:\n{again.told}"
-                outcome = Outcome(**{**asdict(outcome), "told": told})
+                outcome = replace(outcome, told=told, cause=_cause(outcome, again.told))
+            elif outcome.fault:
+                outcome = replace(outcome, cause=_cause(outcome, ""))
             stream.write(json.dumps(asdict(outcome)) + "\n")
             stream.flush()
     shutil.rmtree(place, ignore_errors=True)
@@ -279,6 +293,15 @@ def print_table(table: dict[str, dict[str, int | float]]) -> None:
     print("format".ljust(12), *(name.rjust(len(name)) for name in names), sep="  ")
     for format_, row in table.items():
         print(format_.ljust(12), *(f"{row[name]:g}".rjust(len(name)) for name in names), sep="  ")
+
+
+def _print_causes(faults: list[Outcome]) -> None:
+    """Each cause with how often it was met and one input that shows it."""
+    by_cause: dict[tuple[str, str], list[Outcome]] = {}
+    for one in faults:
+        by_cause.setdefault((one.fault, one.cause), []).append(one)
+    for (fault, cause), some in sorted(by_cause.items(), key=lambda item: -len(item[1])):
+        print(f"{len(some)} {fault}: {cause}  e.g. --only {some[0].format}:{some[0].number}  {some[0].words[:150]}")
 
 
 def main() -> int:
@@ -326,8 +349,7 @@ def main() -> int:
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     faults = [asdict(one) for one in outcomes if one.fault]
     (out / "faults.json").write_text(json.dumps(faults, indent=1) + "\n", encoding="utf-8")
-    for one in faults[:20]:
-        print(f"{one['fault']}: --seed {given.seed} --only {one['format']}:{one['number']}  {one['words'][:200]}")
+    _print_causes([one for one in outcomes if one.fault])
     return int(bool(faults))
 
 

@@ -155,7 +155,7 @@ def tables(random: Random, base: Path, place: Path) -> Attempt:
     if kind < 0.2:
         return _open_ms(random, base, place)
     rows = list(csv.reader(io.StringIO((base / "table.csv").read_text(encoding="utf-8"))))
-    fresh = random.random() < 0.12
+    fresh = random.random() < 0.05
     if not fresh:  # names that the study has: the table is checked to its end, and nothing is read twice
         for row, case in zip(rows[1:], CASES, strict=False):
             row[0] = case

@@ -17,7 +17,6 @@ from study_inputs import some_command, spoil_links, without_triggers
 
 NAMES = (("cases", "name"), ("models", "id"), ("subjects", "name"), ("annotations", "reader"), ("events", "kind"))
 PATH_COLUMNS = (("files", "path"), ("models", "path"), ("cases", "name"), ("models", "id"), ("pairs", "number"))
-TYPED = "annotations_upto version slice number axis rows columns round adopted seconds suggestion_seen bytes".split()
 ENDLESS = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT"
 OTHER_SCHEMA = (
     "CREATE TABLE extra (a)",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
+import logging
 import os
 import random
 import resource
@@ -31,8 +32,9 @@ SECONDS = 60.0
 NOBODY = 65534
 MADE_BADLY = 99
 """Exit code of a process whose input could not be made: a fault of the campaign, not of LMIAL."""
-PASSED, BROKEN_WORKER = "passed", "worker"
-"""Files that a process leaves beside its input: the first check was passed; the worker ended by this signal."""
+PASSED, BROKEN_WORKER, WORKER_LOG = "passed", "worker", "worker-log"
+"""Files that a process leaves beside its input: checks that were passed; by which signal the worker ended; what it
+logged."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,8 @@ class ForkedWorker:
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
             os.environ.update(env)
             sys.argv = [module, *arguments]
+            if os.environ.get("LMIAL_DEBUG"):
+                logging.getLogger().addHandler(logging.FileHandler(Path.cwd().parent / WORKER_LOG))
             program = "process" if module == "LMIALLib.worker" else None
             code = importlib.import_module(f"{module}.{program}" if program else module).main(arguments) or 0
         except SystemExit as end:

@@ -135,7 +135,7 @@ def _stored_array(target: Path) -> tuple[np.ndarray, dict[str, str]]:
     """Voxels of one of the study's own volumes and the fields that say what they are."""
     import nrrd as pynrrd
 
-    array, header = pynrrd.read(str(target), index_order="C")
+    array, _ = pynrrd.read(str(target), index_order="C")
     kinds: dict[str, Any] = text_headers.NRRD_TYPES
     known = kinds.get(array.dtype.name, "float")
     return array.astype(array.dtype if array.dtype.name in kinds else np.float32), {"type": known}
