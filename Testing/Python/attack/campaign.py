@@ -31,12 +31,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import single_threaded  # noqa: F401, I001 - first: it sets what numpy and torch read when they are imported
 import base_inputs
 import containers
 import databases
 import one_input
 import scans
+import single_threaded  # noqa: F401 - first: it sets what numpy and torch read when they are imported
 import study_inputs
 from mutations import CANARY
 
@@ -316,7 +316,8 @@ def main() -> int:
     words.add_argument("--base", type=Path, default=None, help="keep the valid inputs here, and use them again")
     given = words.parse_args()
     start = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="lmial-attack-"))
+    in_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # where flushing to the disk costs nothing
+    folder = Path(tempfile.mkdtemp(prefix="lmial-attack-", dir=in_memory))
     folder.chmod(0o755)
     try:
         prepare()

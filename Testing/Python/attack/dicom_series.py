@@ -223,6 +223,7 @@ def _series(random: Random, slices: list[list[Element]]) -> None:
 
 
 def _folder_link(random: Random, folder: Path) -> None:
+    (folder / "more.dcm").unlink(missing_ok=True)
     (folder / "more.dcm").symlink_to(Path("..") / ".." / CANARY / random.choice(("secret.txt", "secret.raw", "", "no")))
 
 
