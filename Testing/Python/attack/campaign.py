@@ -10,6 +10,10 @@ the input's own folder.
 
 from __future__ import annotations
 
+import single_threaded  # noqa: F401 - first: numpy and torch read what it sets when they are imported
+
+# isort: split
+
 import argparse
 import contextlib
 import gc
@@ -36,7 +40,6 @@ import containers
 import databases
 import one_input
 import scans
-import single_threaded  # noqa: F401 - first: it sets what numpy and torch read when they are imported
 import study_inputs
 from mutations import CANARY
 
