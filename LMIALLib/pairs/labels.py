@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import numpy as np
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import Header, check_plane
-from LMIALLib.pairs.itk import read_nifti_with_itk, without_warnings
+from LMIALLib.pairs.itk import read_nifti_with_itk
 from LMIALLib.pairs.reading import HEADERS, read_volume, suffix_of
 from LMIALLib.pairs.voxels import read_voxels
 
-PICTURES = {".png": "PNGImageIO", ".tif": "TIFFImageIO", ".tiff": "TIFFImageIO", ".bmp": "BMPImageIO"}
-"""Endings of pictures, and ITK's reader for each: one that is named cannot be another one that the content asks for."""
+PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+"""Endings of pictures, and the one format that is read for each, whatever the content asks for."""
+_GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "F")
 LARGEST_PICTURE = 1 << 26
 """Pixels; a slice of a scan has a hundredth of it."""
 GRID_TOLERANCE_MM = 0.1
@@ -80,43 +82,38 @@ def _plane(path: Path, header: Header) -> np.ndarray:
     return array.reshape(array.shape[-2:])
 
 
-def _picture(path: Path, imageio: str) -> np.ndarray:
-    import SimpleITK as sitk
+def _picture(path: Path, kind: str) -> np.ndarray:
+    """A picture by Pillow: ITK follows a TIFF that leads back to itself for ever, and prints what it dislikes."""
+    from PIL import Image
 
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(imageio)
-    reader.SetFileName(str(path))
-    try:
-        with without_warnings():
-            reader.ReadImageInformation()
-            size = reader.GetSize()
-            if reader.GetNumberOfComponents() != 1:
-                raise BadInput(f"{path}: a label has one value a pixel, this has {reader.GetNumberOfComponents()}.")
-            if any(length != 1 for length in size[2:]) or size[0] * size[1] > LARGEST_PICTURE:
-                raise BadInput(f"{path}: its size is {_times(size)}; a label is one picture of its slice.")
-            image = reader.Execute()
-    except (RuntimeError, MemoryError, UnicodeError) as error:
-        raise BadInput(f"{path}: it cannot be read as an image; it may be damaged.") from error
-    array = sitk.GetArrayFromImage(image)
-    return array.reshape(array.shape[-2:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path, formats=(kind,)) as picture:
+                if picture.mode not in _GREY:
+                    raise BadInput(f"{path}: a label has one value a pixel, this has colours (mode {picture.mode}).")
+                if picture.width * picture.height > LARGEST_PICTURE or getattr(picture, "n_frames", 1) != 1:
+                    raise BadInput(f"{path}: its size is {_times(picture.size)}; a label is one picture of its slice.")
+                return np.asarray(picture) * 1  # a picture of one bit becomes numbers
+        except BadInput:
+            raise
+        except Exception as error:  # Pillow raises whatever it meets in a damaged file
+            raise BadInput(f"{path}: it cannot be read as an image; it may be damaged.") from error
 
 
 def _slice_of_volume(path: Path, grid: Grid, axis: int, number: int) -> np.ndarray:
     import SimpleITK as sitk
 
-    try:
-        volume = read_volume(path)
-    except BadInput as error:
-        if "the same value" in error.sentence:
-            raise BadInput(f"{path}: all its voxels have one value; nothing is marked.", "See --empty.") from error
-        raise
+    volume = read_volume(path, may_be_empty=True)
+    voxels = sitk.GetArrayViewFromImage(volume.image)
+    if voxels.min() == voxels.max():
+        raise BadInput(f"{path}: all its voxels have one value; nothing is marked.", "See --empty.")
     if not volume.grid.same_as(grid, GRID_TOLERANCE_MM):
         raise BadInput(
             f"{path}: it lies on another grid than the pair ({_times(volume.grid.size)} voxels, the pair has "
             f"{_times(grid.size)}, or it lies elsewhere in space).",
             "Draw on the pair's follow-up as LMIAL stores it, or give a 2-D image of the slice.",
         )
-    voxels = sitk.GetArrayViewFromImage(volume.image)
     values = np.take(voxels, number, axis=axis)
     if (values == NOT_READ).any() and (voxels == NOT_READ).all(axis=tuple({0, 1, 2} - {axis})).any():
         raise BadInput(

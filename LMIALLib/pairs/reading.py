@@ -195,21 +195,16 @@ def read_mask(path: Path | str, reference: Grid, *, name: str = "mask") -> np.nd
     """
     import SimpleITK as sitk
 
-    try:
-        volume = read_volume(path)
-    except BadInput as error:
-        if "the same value" in error.sentence:
-            raise BadInput(
-                f"{path}: this {name} has one value only; it needs 0 outside and another value inside."
-            ) from error
-        raise
+    volume = read_volume(path, may_be_empty=True)
+    voxels = sitk.GetArrayViewFromImage(volume.image)
+    if voxels.min() == voxels.max():
+        raise BadInput(f"{path}: this {name} has one value only; it needs 0 outside and another value inside.")
     if not volume.grid.same_as(reference, tolerance_mm=0.1):
         raise BadInput(
             f"{path}: this {name} lies on another grid ({_shown(volume.grid)}) than the image it belongs to"
             f" ({_shown(reference)}).",
             "Resample it to that image, with nearest neighbour.",
         )
-    voxels = sitk.GetArrayViewFromImage(volume.image)
     inside = voxels != 0
     low, high = voxels[inside].min(), voxels[inside].max()
     if low != high:
