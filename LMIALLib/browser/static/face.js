@@ -151,7 +151,9 @@
     const shown = look.paintable && mine() && (drag ? drag.view : place[0]) === "follow_up";
     brush.style.display = shown ? "block" : "none";
     if (!shown) return;
-    const size = Math.max(3, get("tools").diameter / look.mm_per_pixel / (window.devicePixelRatio || 1));
+    const image = brush.parentElement.querySelector("img"); // on a huge screen it has fewer pixels than the pane
+    const pixel = image && image.naturalWidth ? image.clientWidth / image.naturalWidth : 1 / (window.devicePixelRatio || 1);
+    const size = Math.max(3, get("tools").diameter / look.mm_per_pixel * pixel);
     brush.style.width = brush.style.height = `${size}px`;
     brush.style.margin = `${-size / 2}px 0 0 ${-size / 2}px`;
     if (x !== undefined) brush.style.transform = `translate(${x}px, ${y}px)`;
