@@ -164,7 +164,7 @@
     if (document.querySelector(".gone")) return;
     const veil = document.createElement("div");
     veil.className = "gone"; veil.setAttribute("role", "alert");
-    veil.innerHTML = "<div><h3>LMIAL has stopped</h3><p>Everything that was saved is kept, and what you drew last comes back as a draft.</p><p>Start it again with <b>lmial annotate</b>, then reload this page.</p><button>Reload</button></div>";
+    veil.innerHTML = "<div><h3>LMIAL has stopped</h3><p>Everything that was saved is kept, and what you drew last comes back as a draft.</p><p>Start it again with <b>lmial annotate</b> and open the address that it prints.</p><button>Reload</button></div>";
     veil.querySelector("button").onclick = () => location.reload();
     document.body.appendChild(veil);
   }
