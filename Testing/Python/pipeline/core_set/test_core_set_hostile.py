@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.embeddings.dinov2 import Dinov2Encoder
 from LMIALLib.pipeline.embeddings.encoders import encoder_for
 from LMIALLib.pipeline.embeddings.stored import embedding_file, made_by_of, read_embedding, write_embedding
+from LMIALLib.pipeline.pseudo import pseudo_folder
 from LMIALLib.study.store import Study
 
 
@@ -160,3 +162,12 @@ def test_a_checkpoint_of_a_stranger_is_refused_with_a_sentence(make_study: Calla
         save_file({"model/x": np.ones(1, np.float32)}, folder / "checkpoint.safetensors", metadata=told)
         with pytest.raises(BadInput):
             encoder_for(study, "mae", **OPTIONS)
+
+
+@pytest.mark.parametrize("name", ["../../victim", "/tmp/victim", "..", "a/../../b", "a\\b", ""])
+def test_a_case_with_a_path_for_a_name_leads_nowhere(name: str, tmp_path: Path) -> None:
+    case = SimpleNamespace(name=name, pair_number=1, n_slices=3)
+    study: Any = SimpleNamespace(folder=tmp_path, case=lambda asked: case)
+    for place in (lambda: embedding_file(study, "mae", "x"), lambda: pseudo_folder(study, "default", "x")):
+        with pytest.raises(BadInput):
+            place()
