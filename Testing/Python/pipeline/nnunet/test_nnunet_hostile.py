@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from LMIALLib.errors import BadInput
+from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.nnunet.digests import LEDGER, is_whole, note, note_folder
 from LMIALLib.pipeline.nnunet.ensemble_file import FORMAT, read_ensemble
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, RECORD, Work
@@ -257,11 +258,24 @@ def test_links_in_a_work_folder_are_refused_and_nothing_behind_them_is_removed(
     assert (victim / "Dataset701_pre" / "letter.txt").read_text() == "dear"
 
 
-def test_a_lock_with_a_journal_is_not_opened(study_folder: Path) -> None:
+def test_a_lock_with_something_in_it_is_not_opened_and_a_journal_names_nothing(
+    study_folder: Path, tmp_path: Path
+) -> None:
     (study_folder / "nnunet").mkdir()
-    journal = study_folder / "nnunet" / "lock.sqlite-journal"
-    journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(600))
-    refused(lmial("nnunet", "pretrain", study_folder, "--teacher", "tests"), "lock.sqlite-journal")
+    lock, victim = study_folder / "nnunet" / "lock.sqlite", tmp_path / "victim"
+    victim.write_text("dear")
+    for content in (b"SQLite format 3\x00" + bytes(4080), b"x"):
+        lock.write_bytes(content)
+        refused(lmial("nnunet", "pretrain", study_folder, "--teacher", "tests"), "lock.sqlite is not a file of LMIAL")
+    lock.unlink()
+    named = str(victim).encode()
+    told = len(named).to_bytes(4, "big") + (sum(named) & 0xFFFFFFFF).to_bytes(4, "big")
+    journal = (
+        b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504) + bytes(4) + named + told + b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+    )
+    lock.with_name("lock.sqlite-journal").write_bytes(journal)
+    with alone(study_folder):
+        assert victim.read_text() == "dear"
 
 
 def test_an_ensemble_that_says_more_than_it_should_is_refused(
