@@ -77,7 +77,7 @@ def attack(one: Input, base: Path, place: Path) -> Outcome:
     if not outcome.fault:
         return outcome
     if outcome.fault not in ("tracebacks", "escapes"):
-        return replace(outcome, cause=_cause(outcome, ""))
+        return replace(outcome, cause=_cause(outcome, outcome.told))
     again = _judged(one, base, place, debug=True)
     told = f"{outcome.told}\n--- with LMIAL_DEBUG:\n{again.told}"
     return replace(outcome, told=told, cause=_cause(outcome, again.told))
@@ -91,7 +91,7 @@ def _judged(one: Input, base: Path, place: Path, *, debug: bool) -> Outcome:
     out, err = ((place / name).read_bytes() for name in ("out", "err"))
     log = place / one_input.WORKER_LOG
     logged = log.read_bytes() if log.exists() else b""
-    told = (logged + err + out).decode("utf-8", "backslashreplace")
+    told = re.sub("Extension modules: .*", "", (logged + err + out).decode("utf-8", "backslashreplace"))
     code = None if status == -1 else os.waitstatus_to_exitcode(status)
     if code == one_input.MADE_BADLY:
         raise RuntimeError(f"the input {one} could not be made:\n{told}")
@@ -133,9 +133,12 @@ def _lay_canary(place: Path, base: Path) -> None:
 def _cause(outcome: Outcome, traced: str) -> str:
     """Where a fault comes from, so that faults of one cause can be counted together."""
     command = " ".join(outcome.words.strip("[]").replace("'", "").replace(",", "").split()[:1])
+    frames = [place for place in FRAME.findall(traced) if "cli/console" not in place[0]]
+    if outcome.fault in ("signals", "hangs"):  # their stacks begin with the newest call
+        found = re.search(r'File "\S*(LMIALLib/[\w/]+\.py)", line (\d+)', outcome.told)
+        return f"{':'.join(found.groups())}" if found else f"{command}: exit code {outcome.code}"
     if outcome.fault != "tracebacks":
         return f"{command}: exit code {outcome.code}"
-    frames = [place for place in FRAME.findall(traced) if "cli/console" not in place[0]]
     errors = ERROR.findall(traced)
     return f"{':'.join(frames[-1]) if frames else command} {errors[-1] if errors else ''}"
 
