@@ -3,6 +3,7 @@
 # make test     every check that CI runs
 # make attack   thousands of spoiled files and studies for the command line, and what it made of them
 # make bench    speed and memory beside the reference network, as a table and JSON; make bench-browser: the browser face
+# make storm    break saving off STORM_RUNS times at random moments (kills, Ctrl-C, failing and full disks); what is lost
 # make pictures the pictures of the README; make browser-picture: that of the browser face
 # Variables: PYTHON (3.11 or newer), PAIR, TORCH_INDEX (a package index that holds a torch build without CUDA)
 
@@ -12,9 +13,11 @@ TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 PAIR ?=
 DEMO_HEADLESS ?=
+STORM_RUNS ?= 1000
+STORM_SEED ?= 0
 BIN := $(VENV)/bin
 
-.PHONY: demo test attack bench bench-browser pictures browser-picture first-day real-pairs install install-test system-packages check-python lint types floors unit clean
+.PHONY: demo test attack storm bench bench-browser pictures browser-picture first-day real-pairs install install-test system-packages check-python lint types floors unit clean
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "LMIAL needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which with: make PYTHON=python3.12 ...")'
@@ -63,6 +66,10 @@ bench: $(BIN)/.installed-test
 bench-browser: $(BIN)/.installed-test
 	$(BIN)/python Testing/Benchmarks/browser.py
 
+storm: $(BIN)/.installed-test
+	@mkdir -p bench
+	$(BIN)/python Testing/Python/storm/storm.py --runs $(STORM_RUNS) --seed $(STORM_SEED) --json bench/storm.json
+
 # weights that never saw the patient they judge
 UNSEEN := patient01=Testing/Weights/without-patient01.safetensors patient12=Testing/Weights/without-patient12.safetensors
 
@@ -78,8 +85,8 @@ pictures: $(BIN)/.installed
 browser-picture: $(BIN)/.installed-test
 	$(BIN)/python Docs/make_browser_picture.py
 
-# strace shows that an annotation is flushed before it is acknowledged; the browser face is driven in a real Chromium,
-# and draws without a display through EGL
+# strace shows that an annotation is flushed before it is acknowledged; gcc builds the failing disk of `make storm`; the
+# browser face is driven in a real Chromium, and draws without a display through EGL
 system-packages:
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq cmake gcc strace chromium \
 		libegl1 libgl1-mesa-dri >/dev/null

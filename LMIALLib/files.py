@@ -7,10 +7,34 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+TEMPORARY = ".tmp-"
+"""How names of files begin that are not whole yet; what a crash leaves of them may be removed."""
+PATIENCE = 5.0
+"""Seconds for which a rename is tried again under Windows."""
+_WINDOWS = os.name == "nt"
+
+
+def rename(source: Path, target: Path) -> None:
+    """Rename a file or folder; a file takes the place of another one whole. Raises OSError when the disk refuses.
+
+    Windows refuses while any program holds a file of it open, a virus scanner or an indexer for a moment, say: there it
+    is tried again for some seconds.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if not _WINDOWS or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def flush_file(path: Path) -> None:
@@ -42,11 +66,11 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     suffix = "".join(path.suffixes[-2:])
-    temporary = path.parent / f".tmp-{uuid.uuid4().hex[:8]}{suffix}"
+    temporary = path.parent / f"{TEMPORARY}{uuid.uuid4().hex[:8]}{suffix}"
     try:
         yield temporary
         flush_file(temporary)
-        os.replace(temporary, path)
+        rename(temporary, path)
         flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)

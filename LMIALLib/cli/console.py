@@ -1,6 +1,6 @@
 """What the command line prints, and how it ends: documents on stdout, everything else on stderr.
 
-Exit codes: 0 done, 2 wrong use, 3 bad input, 4 the work itself failed.
+Exit codes: 0 done, 2 wrong use, 3 bad input, 4 the work itself failed, 130 ended with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -8,21 +8,47 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
+from rich.text import Text
 
+from LMIALLib.cli.interrupts import EXIT_CODE
 from LMIALLib.errors import LMIALError, NeedsConfirmation, disk_problem
 
 if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
     from LMIALLib.queries.ranking import Query
     from LMIALLib.worker.client import Job
 
-OUT = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-ERR = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]"
+)
+
+
+def plain(text: str) -> str:
+    """A text with every character escaped that a terminal would obey instead of showing, line feed and tab excepted.
+
+    Names, reports and events of a study may come from a stranger; escape codes in them could hide or fake lines.
+    """
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+class PlainConsole(Console):
+    """A console whose texts, also those in tables, are `plain`."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+        """See rich."""
+        return super().render_str(plain(text), **options)
+
+
+OUT = PlainConsole(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+ERR = PlainConsole(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -44,7 +70,7 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             ERR.print("Interrupted; what was saved is kept.")
-            raise typer.Exit(4) from None
+            raise typer.Exit(EXIT_CODE) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us has seen enough
             raise typer.Exit(0) from None
@@ -74,8 +100,8 @@ def _tell(error: LMIALError) -> None:
 
 def document(value: Any) -> None:
     """Print one JSON document on stdout."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=1, default=str)
-    sys.stdout.write("\n")
+    text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
+    sys.stdout.write(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def print_queue(queue: list[Query], counts: dict[str, int]) -> None:
@@ -91,12 +117,18 @@ def print_queue(queue: list[Query], counts: dict[str, int]) -> None:
     OUT.print(table)
 
 
+def _note() -> ProgressColumn:
+    from rich.progress import TextColumn
+
+    return TextColumn("{task.fields[note]}", markup=False)  # what stands there is no markup of ours
+
+
 @contextmanager
 def progress_of(title: str) -> Iterator[Callable[[Job], None]]:
     """A progress bar on stderr that follows a job; nothing is drawn where stderr is not a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), _note(), TimeRemainingColumn()
     with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task(title, total=1.0, note="")
 
@@ -104,7 +136,7 @@ def progress_of(title: str) -> Iterator[Callable[[Job], None]]:
             event = job.progress
             share = 1.0 if job.state == "done" else event.get("done", 0) / max(event.get("total", 1), 1)
             figures = [f"{key} {event[key]:.2f}" for key in ("loss", "dice") if isinstance(event.get(key), float)]
-            bar.update(task, completed=min(share, 1.0), note=" ".join([str(event.get("stage", "")), *figures]))
+            bar.update(task, completed=min(share, 1.0), note=plain(" ".join([str(event.get("stage", "")), *figures])))
 
         yield follow
 
@@ -114,11 +146,11 @@ def sentences(title: str) -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar on stderr for (done, total, sentence); nothing is drawn where stderr is not a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), _note(), TimeRemainingColumn()
     with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task(title, total=1.0, note="")
 
         def follow(done: int, total: int, sentence: str) -> None:
-            bar.update(task, completed=done, total=max(total, 1), note=sentence)
+            bar.update(task, completed=done, total=max(total, 1), note=plain(sentence))
 
         yield follow

@@ -12,6 +12,7 @@ from LMIALLib.cli import (
     cohorts,
     core_set,
     importing,
+    interrupts,
     lesions,
     making,
     models,
@@ -64,6 +65,10 @@ pipeline.register(app)
 
 def main() -> None:
     """Entry point of the program ``lmial``."""
+    interrupts.run(_program)
+
+
+def _program() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -60,8 +60,8 @@ def rank(
         document(
             {
                 "ranking": stored.number,
-                "strategy": stored.conditions["strategy"],
-                "seed": stored.conditions["seed"],
+                "strategy": stored.strategy,
+                "seed": stored.conditions.get("seed"),
                 "conditions": stored.conditions,
                 "waiting": len(queue),
                 "queries": [query.to_dict() for query in queue[:top]],

@@ -31,7 +31,7 @@ def case_views(
     if stored is not None:
         source = stored.suggested_by
         mean = _stack(read_map(study, source, case, "mean"), pair.axis)
-        uncertainty = _stack(read_map(study, source, case, str(stored.conditions["strategy"])), pair.axis)
+        uncertainty = _stack(read_map(study, source, case, stored.strategy), pair.axis)
         queries = Ranking.from_dict(stored.ranking).queries
         read = study.current(case)
         silent = stored.without_suggestion(case)

@@ -30,17 +30,19 @@ def queue_of(study: Study, batch: int) -> list[Query]:
     stored = study.latest_ranking()
     if stored is None:
         return []
-    ranking = Ranking.from_dict(stored.ranking)
+    ranking = Ranking.from_dict(stored.ranking, f"ranking {stored.number}")
+    slices = {case.name: case.n_slices for case in study.cases()}
     answered = {case.name: frozenset(study.current(case.name)) for case in study.cases()}
     skipped = {case.name: study.skipped(case.name) for case in study.cases()}
-    there = [query for query in ranking.queries if query.case in answered]  # a case may have been removed since
+    # a case may have been removed since, and another, with fewer slices, have taken its name
+    there = [query for query in ranking.queries if query.slice < slices.get(query.case, 0)]
     return waiting(there, answered, skipped, batch)
 
 
 def of_another_model(study: Study) -> bool:
     """Whether nothing is ranked yet, or not by the model that is in use now, as after going back to an earlier one."""
     stored, in_use = study.latest_ranking(), study.model_in_use()
-    return stored is None or in_use is None or stored.conditions["model"] != in_use.id
+    return stored is None or in_use is None or stored.model != in_use.id
 
 
 def core_set_waits(study: Study) -> bool:
@@ -52,4 +54,5 @@ def core_set_waits(study: Study) -> bool:
     if stored is None or not stored.is_core_set:
         return False
     done = {case.name: study.skipped(case.name) | study.current(case.name).keys() for case in study.cases()}
-    return any(q["case"] in done and q["slice"] not in done[q["case"]] for q in stored.ranking["queries"])
+    queries = Ranking.from_dict(stored.ranking, f"ranking {stored.number}").queries
+    return any(query.case in done and query.slice not in done[query.case] for query in queries)

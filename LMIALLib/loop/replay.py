@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import numpy as np
 
+from LMIALLib.json_data import Limits, Natural, shaped
 from LMIALLib.loop.session import Session
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.study.rankings import StoredRanking
@@ -18,6 +19,48 @@ COMPARED = (
     "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs"
 )  # fmt: skip
 """Conditions that a bit-for-bit promise rests on."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    number: Natural
+
+
+_Word = Annotated[str, Limits(pattern="[A-Za-z0-9][A-Za-z0-9._:-]{0,59}")]
+_Count = Annotated[int, Limits(least=1, most=10_000)]
+
+
+@dataclass(frozen=True)
+class _ReadingTime:
+    base: Annotated[float, Limits(least=0, most=1e6)]
+    per_mm: Annotated[float, Limits(least=0, most=1e6)]
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """What a ranking is made again by."""
+
+    pairs: dict[str, _Pair]
+    model: _Word
+    strategy: _Word
+    seed: Natural
+    threads: _Count
+    device: _Word
+    dtype: _Word
+    batch: _Count
+    passes: Annotated[int, Limits(least=0, most=10_000)] | None = None
+    committee: tuple[_Word, ...] | None = None
+    reading_time: _ReadingTime | None = None
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What shaped its queue."""
+
+    random_share: Annotated[float, Limits(least=0, most=1)]
+    spacing_mm: Annotated[float, Limits(least=0, most=1e6)]
+    batch: _Count
+    count: Natural | None = None
 
 
 @dataclass(frozen=True)
@@ -58,30 +101,31 @@ class Replay:
 
 def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], None] | None = None) -> Replay:
     """Rank again as it was then: same pairs, model, pool of slices, strategy, seed and threads."""
-    conditions = stored.conditions
     if stored.is_core_set:
         return Replay(stored.number, False, error="it is a core-set; lmial core-set with its seed chooses it again")
-    gone = sorted(set(conditions["pairs"]) - {case.name for case in session.study.cases()})
+    conditions = shaped(stored.conditions, _Conditions, f"ranking {stored.number}: conditions")
+    settings = Ranking.from_dict(stored.ranking, f"ranking {stored.number}").settings
+    gone = sorted(set(conditions.pairs) - {case.name for case in session.study.cases()})
     if gone:
         return Replay(stored.number, False, error=f"the case {', '.join(gone)} is no longer in the study")
-    request = {
+    request: dict[str, Any] = {
         "cases": pool_at(session.study, stored),
-        "model": conditions["model"],
-        "strategy": conditions["strategy"],
-        "seed": conditions["seed"],
-        "passes": conditions["passes"],
-        "threads": conditions["threads"],
-        "device": conditions["device"],
-        "dtype": conditions["dtype"],
-        "slices_at_once": conditions["batch"],
+        "model": conditions.model,
+        "strategy": conditions.strategy,
+        "seed": conditions.seed,
+        "passes": conditions.passes,
+        "threads": conditions.threads,
+        "device": conditions.device,
+        "dtype": conditions.dtype,
+        "slices_at_once": conditions.batch,
         "write_maps": False,
         "annotations_upto": stored.annotations_upto,
-        **{key: conditions[key] for key in ("committee", "reading_time") if key in conditions},
-        **stored.ranking["settings"],
+        **{key: stored.conditions[key] for key in ("committee", "reading_time") if key in stored.conditions},
+        **asdict(shaped(settings, _Settings, f"ranking {stored.number}: settings")),
     }
     worker = session.learning.worker
     result = worker.wait(worker.submit("rank", **request), watch=watch)
-    return compare(stored.number, stored.ranking, conditions, result)
+    return compare(stored.number, stored.ranking, stored.conditions, result)
 
 
 def pool_at(study: Study, stored: StoredRanking) -> list[dict[str, Any]]:

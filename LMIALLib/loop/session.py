@@ -40,7 +40,7 @@ class Presented:
     @property
     def model(self) -> str | None:
         """Id of the model that this slice was ranked with, which its answer tests."""
-        return str(self.ranking.conditions["model"]) if self.ranking else None
+        return self.ranking.model if self.ranking else None
 
     @property
     def suggested_by(self) -> str | None:
@@ -168,7 +168,7 @@ class Session:
             return None
         key = here.case, self.study.case(here.case).pair_number, here.ranking.number
         if key != self._opinion_key:
-            strategy = str(here.ranking.conditions["strategy"])
+            strategy = here.ranking.strategy
             source = str(here.suggested_by)
             mean, uncertainty = (read_map(self.study, source, here.case, measure) for measure in ("mean", strategy))
             if mean is None or uncertainty is None:

@@ -8,20 +8,25 @@ everything that the skip connections contribute.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from LMIALLib.json_data import Limits, shaped
 from LMIALLib.network.slices import NEIGHBOURS, PixelSizes
 
 FAMILY = "lmial-change-unet-2"
 CHANNELS = 3 * (2 * NEIGHBOURS + 1)
 """Input channels: neighbouring slices of the baseline, of the follow-up and of their difference."""
+
+
+_Width = Annotated[int, Limits(least=1, most=4096)]
+_Share = Annotated[float, Limits(least=0, most=1)]
+_Millimetres = Annotated[float, Limits(least=1e-3, most=1e3)]
 
 
 @dataclass(frozen=True)
@@ -38,36 +43,35 @@ class Architecture:
             before these were stored mean the defaults.
     """
 
-    widths: tuple[int, ...] = (32, 64, 112, 144)
-    decoder_width: int = 24
-    bottleneck_dropout: float = 0.3
-    decoder_dropout: float = 0.1
+    widths: Annotated[tuple[_Width, ...], Limits(longest=8)] = (32, 64, 112, 144)
+    decoder_width: _Width = 24
+    bottleneck_dropout: _Share = 0.3
+    decoder_dropout: _Share = 0.1
     family: str = FAMILY
-    finest_mm: float = 0.5
-    coarsest_mm: float = 1.15
-    resampled_mm: float = 0.8
+    finest_mm: _Millimetres = 0.5
+    coarsest_mm: _Millimetres = 1.15
+    resampled_mm: _Millimetres = 0.8
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy."""
         return {**asdict(self), "widths": list(self.widths)}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Architecture:
+    def from_dict(cls, values: dict[str, Any], where: str = "the architecture") -> Architecture:
         """The inverse of ``to_dict``; what is missing takes its default.
 
-        Raises TypeError for unknown names, ValueError for another family or numbers that make no network.
+        Raises TypeError for unknown names, BadInput, naming ``where`` and the field, for a value out of its range,
+        ValueError for another family or numbers that make no network.
         """
-        made = cls(**{**values, "widths": tuple(int(w) for w in values["widths"])})
+        unknown = sorted(set(values) - {one.name for one in fields(cls)})
+        if unknown:
+            raise TypeError(f"unknown: {unknown[0]!a}")
+        made = shaped(values, cls, where)
         if made.family != FAMILY:
-            raise ValueError(f"the family is {made.family!r}, this version of LMIAL knows {FAMILY!r}")
-        if (
-            len(made.widths) < 2
-            or min(made.widths) < 1
-            or max(made.widths) > 4096
-            or not 1 <= made.decoder_width <= 4096
-        ):
-            raise ValueError(f"widths {made.widths} with a decoder of {made.decoder_width} make no network")
-        if not 0 < made.finest_mm <= made.resampled_mm <= made.coarsest_mm < math.inf:
+            raise ValueError(f"the family is {made.family!a}, this version of LMIAL knows {FAMILY!r}")
+        if len(made.widths) < 2:
+            raise ValueError(f"widths {made.widths} make no network")
+        if not made.finest_mm <= made.resampled_mm <= made.coarsest_mm:
             raise ValueError(
                 f"{made.finest_mm} to {made.coarsest_mm} mm, others brought to {made.resampled_mm} mm, "
                 "is no range of pixel sizes"

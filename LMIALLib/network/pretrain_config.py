@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from LMIALLib.cohorts.backgrounds import CROSS_SECTIONAL, LONGITUDINAL
 from LMIALLib.cohorts.synthesis import Synthesis
 from LMIALLib.errors import BadInput
+from LMIALLib.json_data import read_json
 from LMIALLib.network.architecture import Architecture
 
 VALIDATION_SHAPES = (
@@ -81,7 +81,7 @@ class PretrainConfig:
     def from_file(cls, path: Path) -> PretrainConfig:
         """Read a JSON file with any of the fields. Raises BadInput for names or values that are unknown."""
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+            return cls.from_dict(read_json(Path(path), dict[str, Any]))
         except (OSError, ValueError, TypeError, KeyError) as problem:
             raise BadInput(f"The configuration {path} cannot be used: {problem}.") from problem
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import parse_json, shaped
 
 if TYPE_CHECKING:
     from LMIALLib.network.architecture import Architecture, ChangeNetwork
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 FORMAT = "lmial-weights-1"
 LARGEST_HEADER = 1 << 20
 HINT = "Choose a weights file written by LMIAL (.safetensors), or leave the option out to use the bundled one."
+
+
+@dataclass(frozen=True)
+class _Provenance:
+    """What is decided by of where weights come from, where it is there."""
+
+    excluded: tuple[str, ...] = ()
+    backgrounds: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
+    config: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,8 @@ def load_weights(path: Path) -> tuple[ChangeNetwork, WeightsInfo]:
     from LMIALLib.network.architecture import ChangeNetwork
 
     arrays, info = read_weights(path)
-    network = ChangeNetwork(info.architecture)
+    with torch.device("meta"):  # shapes alone: a header could name a network that no memory holds
+        network = ChangeNetwork(info.architecture)
     wanted = {n: tuple(v.shape) for n, v in network.state_dict().items() if not n.endswith("num_batches_tracked")}
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
@@ -103,6 +115,7 @@ def load_weights(path: Path) -> tuple[ChangeNetwork, WeightsInfo]:
             f"The weights file {path} does not fit the architecture that its header names: tensor {odd[0]} differs.",
             HINT,
         )
+    network = ChangeNetwork(info.architecture)
     values = {name: torch.from_numpy(array.astype(np.float32)) for name, array in arrays.items()}
     network.load_state_dict(values, strict=False)
     return network.eval(), info
@@ -118,7 +131,7 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], WeightsInfo]:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, TypeError, OSError) as problem:
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, OSError) as problem:
         raise BadInput(f"The weights file {path} is damaged: {problem}.", HINT) from problem
     info = header_info(path, metadata)
     if tensors_digest(arrays) != info.digest:
@@ -157,9 +170,14 @@ def header_info(path: Path, metadata: Mapping[str, str]) -> WeightsInfo:
 
     if metadata.get("format") != FORMAT:
         raise BadInput(f"{path} is a safetensors file, but its header does not say {FORMAT!r}.", HINT)
+    where = f"The weights file {path}"
     try:
-        architecture = Architecture.from_dict(json.loads(metadata["architecture"]))
-        provenance = json.loads(metadata["provenance"])
+        values = parse_json(metadata["architecture"], dict[str, Any], f"{where}: its architecture")
+        architecture = Architecture.from_dict(values, f"{where}: its architecture")
+        provenance = parse_json(metadata["provenance"], dict[str, Any], f"{where}: its provenance")
+        shaped(provenance, _Provenance, f"{where}: its provenance")
         return WeightsInfo(architecture, provenance, metadata["digest"])
+    except BadInput as problem:
+        raise BadInput(problem.sentence, HINT) from problem
     except (KeyError, ValueError, TypeError) as problem:
         raise BadInput(f"The weights file {path} was made for another architecture: {problem}.", HINT) from problem

@@ -6,13 +6,20 @@ Sizes, spacings and directions are in SimpleITK's order (i, j, k), millimetres a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+
+from LMIALLib.errors import BadInput
+from LMIALLib.json_data import Limits, Natural, shaped
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+MAX_VOXELS = 1_000_000_000
+"""More than any scan of a person has (a 1000 x 1000 x 1000 volume)."""
+_Length = Annotated[float, Limits(least=1e-6, most=1e6)]
+_Place = Annotated[float, Limits(least=-1e9, most=1e9)]
 AXIS_NAMES = ("axial", "coronal", "sagittal")
 """Names that ``--axis`` takes: the plane a slice shows. 0, 1 and 2 (array axes k, j, i) are taken as well."""
 
@@ -28,10 +35,10 @@ class Grid:
         direction: nine cosines, row by row; column c is the LPS direction of index axis c.
     """
 
-    size: tuple[int, int, int]
-    spacing: tuple[float, float, float]
-    origin: tuple[float, float, float]
-    direction: tuple[float, ...]
+    size: tuple[Natural, Natural, Natural]
+    spacing: tuple[_Length, _Length, _Length]
+    origin: tuple[_Place, _Place, _Place]
+    direction: tuple[_Place, ...]
 
     @classmethod
     def of(cls, image: sitk.Image) -> Grid:
@@ -41,14 +48,15 @@ class Grid:
         )
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Grid:
-        """The inverse of ``to_dict``."""
-        return cls(
-            tuple(int(v) for v in values["size"]),  # type: ignore[arg-type]  # three entries by construction
-            tuple(float(v) for v in values["spacing"]),  # type: ignore[arg-type]
-            tuple(float(v) for v in values["origin"]),  # type: ignore[arg-type]
-            tuple(float(v) for v in values["direction"]),
-        )
+    def from_dict(cls, values: object, where: str = "a grid") -> Grid:
+        """The inverse of ``to_dict``. Raises BadInput, naming ``where``, for what describes no grid of a volume."""
+        grid = shaped(values, cls, where)
+        voxels = grid.size[0] * grid.size[1] * grid.size[2]
+        if not 0 < voxels <= MAX_VOXELS:
+            raise BadInput(f"{where}: its size {' x '.join(map(str, grid.size))} is none of a volume that LMIAL takes.")
+        if len(grid.direction) != 9 or not 0.5 < abs(np.linalg.det(np.reshape(grid.direction, (3, 3)))) < 2:
+            raise BadInput(f"{where}: its direction is none of three axes at right angles.")
+        return grid
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists for JSON; floats survive unchanged."""

@@ -19,6 +19,7 @@ from LMIALLib.pairs.intensity import scale_and_match
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, check_two_visits, overlap, read_mask, read_volume
 from LMIALLib.pairs.registration import KINDS, Registration, register, unregistered
+from LMIALLib.pairs.registration_record import CONTRAST, check_registration
 from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, region_on_grid
 from LMIALLib.pairs.storage import save_pair, write_nrrd
 from LMIALLib.pairs.transforms import matrix_of
@@ -152,33 +153,34 @@ def register_again(case_folder: Path, number: int, into: Path, *, kind: str, pro
 
 def _kept(source: Path, old: Pair) -> tuple[PairRequest, _Inputs]:
     """The request and the inputs of a pair again, from the sources that lie in its case."""
-    said = old.registration["request"]
-    if said["grid"] != "follow-up":
+    kept = check_registration(old.registration, "the pair's registration")
+    said = kept.request
+    if said.grid != "follow-up":
         raise BadInput(
-            f"this pair lies on the {said['grid']} grid, on which another registration would move the images under "
+            f"this pair lies on the {said.grid} grid, on which another registration would move the images under "
             "the answers.",
             "Add the pair anew as another case.",
         )
-    files = {name: (source / f"{name}-baseline.nrrd", source / f"{name}-follow_up.nrrd") for name in said["contrasts"]}
+    files = {name: (source / f"{name}-baseline.nrrd", source / f"{name}-follow_up.nrrd") for name in said.contrasts}
     request = PairRequest(
         source / "baseline.nrrd",
         source / "follow_up.nrrd",
-        mask=source / "mask.nrrd" if said["mask"] == "given" else None,
+        mask=source / "mask.nrrd" if said.mask == "given" else None,
         contrasts=tuple((name, *paths) for name, paths in files.items()),
-        axis=said["axis"],
-        force=said["force"],
+        axis=said.axis,
+        force=said.force,
     )
     visits = {
         visit: replace(
             read_volume(path),
-            date=old.registration["dates"][visit],
-            description=old.registration["sources"][visit],
+            date=getattr(kept.dates, visit),
+            description=getattr(kept.sources, visit) or "",
         )
         for visit, path in (("baseline", request.baseline), ("follow_up", request.follow_up))
     }
     mask = None if request.mask is None else read_mask(request.mask, visits["follow_up"].grid)
     contrasts = tuple((name, read_volume(first), read_volume(last)) for name, (first, last) in files.items())
-    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=old.registration["confirmed"])
+    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=kept.confirmed)
 
 
 def _read(request: PairRequest) -> _Inputs:
@@ -187,7 +189,7 @@ def _read(request: PairRequest) -> _Inputs:
         raise WrongUse(f"grid {request.grid!r} is unknown; use one of {', '.join(GRIDS)}.")
     names = [name for name, _, _ in request.contrasts]
     for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_]{0,31}", name):
+        if not re.fullmatch(CONTRAST, name):
             raise WrongUse(f"contrast name {name!r} cannot be used; letters, digits and _ make one, 32 at most.")
     if len({name.lower() for name in names}) != len(names):
         raise WrongUse(f"two contrasts have the same name ({', '.join(names)}).")

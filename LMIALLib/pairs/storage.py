@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import flush_file, written_whole
+from LMIALLib.json_data import Limits, read_json, shaped
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import check_header
 from LMIALLib.pairs.headers_nrrd import read_nrrd_header
-from LMIALLib.pairs.itk import read_with_itk
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.registration_record import check_registration
+from LMIALLib.pairs.voxels import read_voxels
 
+LARGEST_RECORD = 4 << 20
 FORMAT = 1
 """Version of ``registration.json``; a higher one was written by a newer LMIAL."""
 
@@ -43,18 +47,14 @@ def write_nrrd(path: Path, array: np.ndarray, grid: Grid, *, fields: dict[str, s
 
 def read_nrrd(path: Path) -> tuple[np.ndarray, Grid]:
     """Read an array (k, j, i) and its grid back. Raises BadInput where the file is missing, broken or too short."""
-    import SimpleITK as sitk  # not pynrrd: 3D Slicer brings this one, so that reading needs nothing installed
-
     if not path.is_file():
         raise BadInput(f"{path}: this file of the pair is missing.")
-    check_header(path, read_nrrd_header(path))
     try:
-        image = read_with_itk(path, "NrrdImageIO")
-    except BadInput as error:
-        raise BadInput(f"{path}: this file of the pair is broken.") from error
-    if image.GetDimension() != 3:
-        raise BadInput(f"{path}: this file of the pair is broken.")
-    return sitk.GetArrayFromImage(image), Grid.of(image)
+        header = read_nrrd_header(path)
+        check_header(path, header)
+        return read_voxels(path, header), header.grid
+    except OSError as error:
+        raise BadInput(f"{path}: it cannot be read ({error.strerror or 'unknown reason'}).") from error
 
 
 def save_pair(pair: Pair, folder: Path) -> None:
@@ -80,11 +80,8 @@ def load_pair(folder: Path) -> Pair:
     """Read a pair back, equal to the one saved (same digest). Raises BadInput where a file is missing or broken."""
     folder = Path(folder)
     record = _record(folder / "registration.json")
-    try:
-        grid, axis = Grid.from_dict(record["grid"]), int(record["axis"])
-        registration, scaling = dict(record["registration"]), dict(record["scaling"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{folder / 'registration.json'}: it lacks what describes the pair.") from error
+    grid = Grid.from_dict(record.grid, f"{folder / 'registration.json'}: its grid")
+    check_registration(record.registration, f"{folder / 'registration.json'}: registration")
     arrays = []
     for name, kind in (("baseline", np.float32), ("follow_up", np.float32), ("mask", np.uint8)):
         path = folder / f"{name}.nrrd"
@@ -93,18 +90,30 @@ def load_pair(folder: Path) -> Pair:
         if not found.same_as(grid) or array.dtype != kind:
             raise BadInput(f"{path}: it does not belong to the pair that registration.json describes.")
         arrays.append(array)
-    return Pair(arrays[0], arrays[1], arrays[2] > 0, grid, axis, registration, scaling)
+    return Pair(arrays[0], arrays[1], arrays[2] > 0, grid, record.axis, record.registration, record.scaling)
 
 
-def _record(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Version:
+    format: int
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What ``registration.json`` holds beside its digest."""
+
+    axis: Annotated[int, Limits(least=0, most=2)]
+    grid: dict[str, Any]
+    registration: dict[str, Any]
+    scaling: dict[str, Any]
+
+
+def _record(path: Path) -> _Record:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, dict[str, Any], most_bytes=LARGEST_RECORD)
     except FileNotFoundError:
         raise BadInput(f"{path}: this file of the pair is missing.") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: this file of the pair is broken.") from error
-    if not isinstance(record, dict) or not isinstance(record.get("format"), int):
-        raise BadInput(f"{path}: this file of the pair is broken.")
-    if record["format"] > FORMAT:
-        raise BadInput(f"{path}: it was written by a newer LMIAL (format {record['format']}); this one reads {FORMAT}.")
-    return record
+    version = shaped(values, _Version, str(path)).format
+    if version > FORMAT:
+        raise BadInput(f"{path}: it was written by a newer LMIAL (format {version}); this one reads {FORMAT}.")
+    return shaped(values, _Record, str(path))

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from LMIALLib.errors import WrongUse
+from LMIALLib.json_data import AnyFloat, Limits, Natural, shaped
 from LMIALLib.queries.aggregations import LARGEST_DIFFERENCE, TOP_PIXELS
 from LMIALLib.queries.choosers import ByLot, Chooser
 from LMIALLib.queries.distances import nearest_squared
@@ -27,6 +28,7 @@ from LMIALLib.queries.strategies import Strategy
 __all__ = ["Query", "Ranking", "rank", "score_case", "uncertainty_map"]
 
 Drawn = Literal["strategy", "random"]
+_Index = Annotated[int, Limits(least=0, most=1_000_000)]
 
 USUAL_BUDGET = 0.2
 """Share of a study's slices that is taken for its budget where nobody says."""
@@ -50,24 +52,18 @@ class Query:
         centre: row and column of the place to look at first.
     """
 
-    rank: int
+    rank: Natural
     case: str
-    slice: int
-    score: float
+    slice: _Index
+    score: AnyFloat
     drawn: Drawn
-    terms: dict[str, float]
+    terms: dict[str, AnyFloat]
     reason: str
-    centre: tuple[int, int]
+    centre: tuple[_Index, _Index]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; floats survive unchanged."""
         return asdict(self) | {"centre": list(self.centre)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Query:
-        """The inverse of `to_dict`."""
-        row, column = values["centre"]
-        return cls(**{**values, "terms": dict(values["terms"]), "centre": (int(row), int(column))})
 
 
 @dataclass(frozen=True)
@@ -100,15 +96,27 @@ class Ranking:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Ranking:
-        """The inverse of `to_dict`."""
+    def from_dict(cls, values: object, where: str = "a ranking") -> Ranking:
+        """The inverse of `to_dict`. Raises BadInput, naming ``where`` and the field, for what is no ranking."""
+        stored = shaped(values, _Stored, where)
         return cls(
-            strategy=values["strategy"],
-            seed=int(values["seed"]),
-            queries=tuple(Query.from_dict(query) for query in values["queries"]),
-            scores={case: np.array(score, dtype=np.float64) for case, score in values["scores"].items()},
-            settings=dict(values["settings"]),
+            strategy=stored.strategy,
+            seed=stored.seed,
+            queries=stored.queries,
+            scores={case: np.array(score, dtype=np.float64) for case, score in stored.scores.items()},
+            settings=stored.settings,
         )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A `Ranking` as JSON holds it."""
+
+    strategy: str
+    seed: Natural
+    queries: tuple[Query, ...]
+    scores: dict[str, list[AnyFloat]]
+    settings: dict[str, Any]
 
 
 def rank(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from LMIALLib.errors import BadInput
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.scene.volumes import add_colours, add_volume, brain_window, place_volume, show_coloured, show_grey
 
@@ -66,7 +67,10 @@ def visit_node(scene: Any, study: Study, case: str, images: Images, contrast: st
         return images.nodes[contrast, visit]
     pair = images.pair
     key = f"{contrast}-{visit}" if contrast else visit
-    to_source = np.array(pair.registration["to_source"][key], dtype=float).reshape(4, 4)
+    placed = pair.registration.get("to_source", {}).get(key)
+    if placed is None:
+        raise BadInput(f"the pair of {case} does not say where its volume {key} lies.", "Restore a backup.")
+    to_source = np.array(placed, dtype=float).reshape(4, 4)
     if not contrast and np.array_equal(to_source, np.eye(4)):  # the pair's grid is this visit's own
         array, grid = getattr(pair, visit), pair.grid
     else:

@@ -11,6 +11,7 @@ import numpy as np
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.study.cases import Case, Cases
 from LMIALLib.study.clock import now
+from LMIALLib.study.database import RESTORE
 from LMIALLib.study.names import checked_person
 from LMIALLib.study.packing import PackedMask, pack_mask, unpack_mask
 
@@ -170,7 +171,29 @@ class Annotations(Cases):
         )
 
     def _found(self, condition: str, values: tuple[object, ...]) -> tuple[Annotation, ...]:
-        return tuple(_annotation_of(row) for row in self._rows(f"{_SELECT} {condition} ORDER BY a.id", values))
+        rows = self._rows(f"{_SELECT} {condition} ORDER BY a.id", values)
+        cases = {name: self.case(name) for name in {row["case_name"] for row in rows}}
+        return tuple(self._read(row, cases[row["case_name"]]) for row in rows)
+
+    def _read(self, row: sqlite3.Row, case: Case) -> Annotation:
+        """An annotation of a database that may come from elsewhere. Raises BadInput where it does not fit its case."""
+        check_slice(case, row["slice"])
+        if row["answer"] == "mask" and row["mask"] is None:
+            raise BadInput(
+                f"slice {row['slice']} of {case.name}: the answer is a mask, but no mask is stored.", RESTORE
+            )
+        return _annotation_of(row, self.stored_mask(row, case, f"version {row['version']}"))
+
+    def stored_mask(self, row: sqlite3.Row, case: Case, what: str) -> np.ndarray | None:
+        """The mask of a row of ``annotations`` or ``drafts``, uint8 (rows, columns), or None; BadInput if damaged."""
+        if row["mask"] is None:
+            return None
+        where = f"slice {row['slice']} of {case.name}, {what}"
+        packed = PackedMask(row["mask"], row["rows"], row["columns"], row["mask_digest"])
+        mask = unpack_mask(packed, case.slice_shape, where)
+        if not self.label_schema.admits(mask):
+            raise BadInput(f"the stored mask of {where} holds values that are no class of this study.", RESTORE)
+        return mask
 
     def _annotation(self, number: int) -> Annotation:
         return self._found("WHERE a.id = ?", (number,))[0]
@@ -243,11 +266,7 @@ def check_slice(case: Case, number: int) -> None:
         raise BadInput(f"{case.name} has no slice {number}; its slices are 0 to {case.n_slices - 1}.")
 
 
-def _annotation_of(row: sqlite3.Row) -> Annotation:
-    mask = None
-    if row["mask"] is not None:
-        packed = PackedMask(row["mask"], row["rows"], row["columns"], row["mask_digest"])
-        mask = unpack_mask(packed, f"slice {row['slice']} of {row['case_name']}, version {row['version']}")
+def _annotation_of(row: sqlite3.Row, mask: np.ndarray | None) -> Annotation:
     return Annotation(
         id=row["id"],
         version=row["version"],

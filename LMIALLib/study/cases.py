@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, WrongUse, disk_errors
-from LMIALLib.files import flush_file, flush_folder, sha256_of, written_whole
+from LMIALLib.files import TEMPORARY, flush_file, flush_folder, rename, sha256_of, written_whole
+from LMIALLib.json_data import Natural, parse_json
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.study.clock import for_a_folder, now
-from LMIALLib.study.database import StudyDatabase
+from LMIALLib.study.database import RESTORE, StudyDatabase
 from LMIALLib.study.names import LONGEST_MODEL_ID, LONGEST_NAME, checked_file_name, checked_person
 from LMIALLib.study.split import split_of
+from LMIALLib.study.sweep import REMOVED, STAGING, finish_removal
 
 LONGEST_PATH = 199
-STAGING = ".staging-"
 _LONGEST_INSIDE = len("/maps///pair-99/.nrrd") + LONGEST_MODEL_ID + LONGEST_NAME
 """What the longest path of a case needs beside its name and the study's: a map is named by a model and a measure."""
 
@@ -132,19 +133,15 @@ class Cases(StudyDatabase):
         files = _flushed_files(staged, home)
         if home.exists():
             raise BadInput(f"the study already has a case {name!r}.", "Choose another name.")
-        with disk_errors(f"putting {name} in place"):
-            os.replace(staged, home)
-        try:
+        with (
+            disk_errors(f"putting {name} in place"),
+            self._transaction(undo=lambda: rename(home, staged)) as connection,
+        ):
+            rename(staged, home)
             flush_folder(home.parent)
-            with self._transaction() as connection:
-                self._insert_case(connection, name, self._subject(connection, subject), values, pair)
-                for path, digest, size in files:
-                    inside = path.relative_to(self.folder).as_posix()
-                    connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (inside, name, digest, size))
-                self._record(connection, "case added", case=name, subject=subject, pair=pair.digest())
-        except BaseException:
-            os.replace(home, staged)
-            raise
+            self._insert_case(connection, name, self._subject(connection, subject), values, pair)
+            self._insert_files(connection, name, files)
+            self._record(connection, "case added", case=name, subject=subject, pair=pair.digest())
         return self.case(name)
 
     def stage_pair(self, name: str) -> Path:
@@ -171,44 +168,40 @@ class Cases(StudyDatabase):
         number = case.pair_number + 1
         home = self.folder / "cases" / case.name / f"pair-{number}"
         files = _flushed_files(staged, home)
-        with disk_errors(f"putting the pair of {name} in place"):
-            if home.exists():  # left by a crash between the rename and the rows
+        in_place = disk_errors(f"putting the pair of {name} in place")
+        with in_place, self._transaction(undo=lambda: rename(home, staged)) as connection:
+            if home.exists():  # left by a failure between the rename and the rows
                 shutil.rmtree(home)
-            os.replace(staged, home)
-        try:
+            rename(staged, home)
             flush_folder(home.parent)
-            with self._transaction() as connection:
-                connection.execute(
-                    "INSERT INTO pairs VALUES (?, ?, ?, ?, ?)",
-                    (case.name, number, pair.axis, json.dumps(pair.grid.to_dict()), pair.digest()),
-                )
-                for path, digest, size in files:
-                    inside = path.relative_to(self.folder).as_posix()
-                    connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (inside, name, digest, size))
-                self._record(connection, "registered again", case=name, pair=pair.digest(), number=number)
-        except BaseException:
-            os.replace(home, staged)
-            raise
+            connection.execute(
+                "INSERT INTO pairs VALUES (?, ?, ?, ?, ?)",
+                (case.name, number, pair.axis, json.dumps(pair.grid.to_dict()), pair.digest()),
+            )
+            self._insert_files(connection, case.name, files)
+            self._record(connection, "registered again", case=name, pair=pair.digest(), number=number)
         return self.case(name)
 
     def remove_case(self, name: str) -> Path:
         """Move a case with files and annotations to ``removed/``; its subject keeps its split. Returns the folder."""
         case = self.case(name)
-        kept = self.folder / "removed" / f"{case.name}-{for_a_folder()}"
-        with self._transaction() as connection:
-            kept.mkdir(parents=True)
-            with written_whole(kept / "annotations.json") as temporary:
+        kept = f"{case.name}-{for_a_folder()}"
+        waiting = self.folder / REMOVED / f"{TEMPORARY}{kept}"
+        with (
+            disk_errors(f"removing {case.name}"),
+            self._transaction(undo=lambda: shutil.rmtree(waiting, ignore_errors=True)) as connection,
+        ):
+            waiting.mkdir(parents=True)
+            with written_whole(waiting / "annotations.json") as temporary:
                 temporary.write_text(json.dumps(self._everything_said_of(case), indent=1), encoding="utf-8")
-            flush_folder(kept.parent)
-            self._record(connection, "case removed", case=case.name, kept=kept.name)
+            flush_folder(waiting.parent)
+            self._record(connection, "case removed", case=case.name, kept=kept)
             connection.execute("DELETE FROM cases WHERE name = ?", (case.name,))
-        # after the commit: files without rows are moved aside at the next opening, rows without files were a loss
-        with disk_errors(f"moving {case.name} to {kept}"):
-            os.replace(self.folder / "cases" / case.name, kept / "case")
-            flush_folder(kept)
+        with suppress(OSError):  # the case is removed; what a disk refuses now is done when the study is next opened
+            finish_removal(self.folder, case.name, kept)
         for opinions in (*self.folder.glob(f"maps/*/{case.name}"), *self.folder.glob(f"pseudo/*/{case.name}")):
             shutil.rmtree(opinions, ignore_errors=True)  # derivable, and wrong for another case of this name
-        return kept
+        return self.folder / REMOVED / kept
 
     def pair_folder(self, case_name: str, pair_number: int | None = None) -> Path:
         """Folder of a case's pair; by default the newest."""
@@ -219,7 +212,11 @@ class Cases(StudyDatabase):
         """A case's pair from its files. Raises BadInput when they are missing or damaged."""
         from LMIALLib.pairs.storage import load_pair
 
-        return load_pair(self.pair_folder(case_name, pair_number))
+        case, folder = self.case(case_name), self.pair_folder(case_name, pair_number)
+        pair = load_pair(folder)
+        if pair.grid != case.grid or pair.axis != case.axis:
+            raise BadInput(f"{folder}: its files do not lie on the grid of the case {case.name}.", RESTORE)
+        return pair
 
     def _check_staged(self, staged: Path) -> None:
         if Path(staged).parent != self.folder / "cases" or not Path(staged).name.startswith(STAGING):
@@ -241,6 +238,11 @@ class Cases(StudyDatabase):
             "INSERT INTO pairs VALUES (?, 1, ?, ?, ?)",
             (name, pair.axis, json.dumps(pair.grid.to_dict()), pair.digest()),
         )
+
+    def _insert_files(self, connection: sqlite3.Connection, case: str, files: list[tuple[Path, str, int]]) -> None:
+        for path, digest, size in files:
+            inside = path.relative_to(self.folder).as_posix()
+            connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (inside, case, digest, size))
 
     def _everything_said_of(self, case: Case) -> dict[str, Any]:
         """Rows of a case as plain values for JSON; masks as base64 of their zlib-compressed bytes."""
@@ -274,15 +276,18 @@ JOIN pairs p ON p.case_name = c.name AND p.number = (SELECT max(number) FROM pai
 
 
 def _case_of(row: sqlite3.Row) -> Case:
+    """A case of a database that may come from elsewhere: its name becomes the name of folders and files."""
+    name = checked_file_name(row["name"], "case name")
+    where = f"the case {name}"
     return Case(
-        name=row["name"],
-        subject=row["subject"],
+        name=name,
+        subject=checked_person(row["subject"], "subject"),
         pair_number=row["number"],
-        grid=Grid.from_dict(json.loads(row["grid"])),
+        grid=Grid.from_dict(parse_json(row["grid"], dict[str, Any], f"{where}: its grid"), f"{where}: its grid"),
         axis=row["axis"],
         digest=row["digest"],
         split=row["split"],
-        covered=tuple(json.loads(row["covered"])),
+        covered=parse_json(row["covered"], tuple[Natural, ...], f"{where}: the classes that its truth covers"),
         created=row["created"],
     )
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import sha256_of
-from LMIALLib.study.cases import STAGING
+from LMIALLib.study.inside import inside
 from LMIALLib.study.lesion_numbers import NUMBERS, read_numbers
 from LMIALLib.study.rankings import Rankings
+from LMIALLib.study.sweep import STAGING
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,18 @@ class Checks(Rankings):
     def _file_problems(self) -> list[Problem]:
         found = []
         for row in self._rows("SELECT path, digest FROM files ORDER BY path"):
-            path = self.folder / row["path"]
+            try:
+                path = inside(self.folder, row["path"])
+            except BadInput as foreign:
+                found.append(Problem("study.sqlite", foreign.sentence))
+                continue
             if not path.is_file():
                 found.append(Problem(row["path"], "the file is missing; restore it from a backup."))
             elif sha256_of(path) != row["digest"]:
                 found.append(Problem(row["path"], "the file is not the one that was stored; restore it from a backup."))
         known = {case.name for case in self.cases()}
-        for folder in sorted((self.folder / "cases").iterdir()):
+        cases = self.folder / "cases"
+        for folder in sorted(cases.iterdir()) if cases.is_dir() else ():
             if folder.name.startswith(STAGING):
                 sentence = "an unfinished case lies here; it goes when the study is next opened for annotating."
                 found.append(Problem(f"cases/{folder.name}", sentence))

@@ -9,7 +9,7 @@ import numpy as np
 from LMIALLib.study.annotations import Annotations, check_slice
 from LMIALLib.study.clock import now
 from LMIALLib.study.names import checked_person
-from LMIALLib.study.packing import PackedMask, pack_mask, unpack_mask
+from LMIALLib.study.packing import pack_mask
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,14 @@ class Drafts(Annotations):
 
     def drafts(self, case: str) -> tuple[Draft, ...]:
         """All drafts of a case, by slice."""
-        rows = self._rows("SELECT * FROM drafts WHERE case_name = ? ORDER BY slice", (self.case(case).name,))
-        return tuple(
-            Draft(
-                row["case_name"],
-                row["slice"],
-                unpack_mask(
-                    PackedMask(row["mask"], row["rows"], row["columns"], row["mask_digest"]),
-                    f"the draft on slice {row['slice']} of {row['case_name']}",
-                ),
-                row["reader"],
-                row["saved_at"],
-            )
-            for row in rows
-        )
+        known = self.case(case)
+        found = []
+        for row in self._rows("SELECT * FROM drafts WHERE case_name = ? ORDER BY slice", (known.name,)):
+            check_slice(known, row["slice"])
+            mask = self.stored_mask(row, known, "a draft")
+            assert mask is not None  # the column takes no NULL
+            found.append(Draft(known.name, row["slice"], mask, row["reader"], row["saved_at"]))
+        return tuple(found)
 
     def drop_draft(self, case: str, slice: int) -> None:  # noqa: A002
         """Forget the draft of a slice, if there is one."""

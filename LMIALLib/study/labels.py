@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.json_data import Limits, parse_json
 
 UNREAD = 255
 """Value of a voxel that nobody read (label volumes) or that training and metrics leave out (targets)."""
+
+
+_Share = Annotated[float, Limits(least=0, most=1)]
 
 
 @dataclass(frozen=True)
 class LabelClass:
     """One kind of change: its value in masks, its name, and its colour (red, green, blue in [0, 1])."""
 
-    value: int
-    name: str
-    colour: tuple[float, float, float]
+    value: Annotated[int, Limits(least=1, most=UNREAD - 1)]
+    name: Annotated[str, Limits(longest=60, pattern=r"\w[^\x00-\x1f\x7f]*")]
+    colour: tuple[_Share, _Share, _Share]
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,16 @@ class LabelSchema:
         )
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> LabelSchema:
-        """The inverse of ``to_dict``."""
-        return cls(tuple(LabelClass(c["value"], c["name"], tuple(c["colour"])) for c in values["classes"]))
+    def from_json(cls, text: str, where: str) -> LabelSchema:
+        """The inverse of ``to_dict`` as JSON. Raises BadInput, naming ``where``, for what makes no schema."""
+        schema = parse_json(text, cls, where)
+        values = [one.value for one in schema.classes]
+        names = [one.name for one in schema.classes]
+        if not values or len({*values}) < len(values) or len({*names}) < len(names):
+            raise BadInput(f"{where}: its classes have values or names that occur twice, or there are none.")
+        if not all(name.isprintable() and name.strip() for name in names):
+            raise BadInput(f"{where}: the name of a class is empty or has characters that cannot be printed.")
+        return schema
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -78,6 +89,12 @@ class LabelSchema:
             found = ", ".join(unknown) or "none"
             raise BadInput(f"covered classes: {found} given; expected some of {self.described()}.")
         return tuple(sorted(int(c) for c in chosen))
+
+    def admits(self, mask: np.ndarray) -> bool:
+        """Whether a uint8 mask holds 0 and values of this schema only."""
+        known = np.zeros(256, bool)
+        known[[0, *self.values]] = True
+        return bool(known[mask].all())
 
     def checked_mask(self, mask: np.ndarray, shape: tuple[int, int], where: str) -> np.ndarray:
         """A mask (rows, columns) as contiguous uint8 with values of this schema; True means 1, "change".

@@ -87,9 +87,12 @@ def write_lease(connection: sqlite3.Connection, lease: Lease) -> None:
     )
 
 
-def confirm_lease(connection: sqlite3.Connection, token: str) -> None:
-    """Renew our own heartbeat inside the running transaction. Raises SessionTakenOver when the lease is not ours."""
-    renewed = connection.execute("UPDATE lease SET heartbeat = ? WHERE token = ?", (time.time(), token)).rowcount
+def confirm_lease(connection: sqlite3.Connection, token: str, heartbeat: float) -> None:
+    """Renew our own heartbeat (seconds since 1970) inside the running transaction.
+
+    Raises SessionTakenOver when the lease is not ours.
+    """
+    renewed = connection.execute("UPDATE lease SET heartbeat = ? WHERE token = ?", (heartbeat, token)).rowcount
     if renewed != 1:
         holder = held_lease(connection)
         by = f"by {holder.described}" if holder else "and is closed again"

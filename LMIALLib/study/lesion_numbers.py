@@ -10,20 +10,38 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError, disk_errors
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import Limits, read_json
 from LMIALLib.pairs.geometry import Grid
 
 if TYPE_CHECKING:
     from LMIALLib.study.store import Study
 
 NUMBERS = "lesions.json"
+LOCK = "lesions.lock"
+MOST_VOXELS = 50_000_000
+"""Of all lesions of a case together, those that have vanished included."""
 PATIENCE = 10.0
 """Seconds to wait for a session's other process; a lock older than that was left by one that died."""
+
+
+_Number = Annotated[int, Limits(least=1, most=2**31 - 1)]
+_Name = Annotated[str, Limits(pattern="[1-9][0-9]{0,8}")]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """The file's fields; ``voxels`` holds runs: start, length, start, length ..."""
+
+    grid: dict[str, Any]
+    highest: Annotated[int, Limits(least=0, most=2**31 - 1)]
+    there: frozenset[_Number]
+    voxels: dict[_Name, list[int]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,7 @@ def number_lesions(study: Study, case: str, lesions: np.ndarray, *, keep: bool) 
     if not keep:
         numbers, _ = _matched(lesions, places, read_numbers(file), known.grid)
         return _renumbered(lesions, places, numbers)
-    with disk_errors(f"saving the lesions' numbers of {known.name}"), _alone(file.with_suffix(".lock")):
+    with disk_errors(f"saving the lesions' numbers of {known.name}"), _alone(file.with_name(LOCK)):
         before = read_numbers(file)
         numbers, highest = _matched(lesions, places, before, known.grid)
         resting = before.voxels if before.grid == known.grid else {}
@@ -92,15 +110,22 @@ def read_numbers(file: Path) -> Numbered:
     if not file.is_file():
         return NONE
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        voxels = {int(number): _unpacked(runs) for number, runs in stored["voxels"].items()}
-        there = frozenset(int(number) for number in stored["there"])
-        return Numbered(Grid.from_dict(stored["grid"]), int(stored["highest"]), there, voxels)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return _numbered(read_json(file, _Stored), str(file))
+    except BadInput as damage:
         raise BadInput(
-            f"{file}: the numbers of the lesions cannot be read.",
+            f"{file}: the numbers of the lesions cannot be read: {damage.sentence}",
             "Restore it from a backup, or remove it: lesions are then numbered anew.",
-        ) from error
+        ) from None
+
+
+def _numbered(stored: _Stored, where: str) -> Numbered:
+    grid = Grid.from_dict(stored.grid, f"{where}: its grid")
+    if sum(sum(runs[1::2]) for runs in stored.voxels.values()) > MOST_VOXELS:
+        raise BadInput(f"{where}: its lesions have more than {MOST_VOXELS:,} voxels.")
+    voxels = {int(number): _unpacked(runs, grid, f"{where}: lesion {number}") for number, runs in stored.voxels.items()}
+    if any(number > stored.highest for number in (*voxels, *stored.there)):
+        raise BadInput(f"{where}: a lesion has a higher number than was ever given.")
+    return Numbered(grid, stored.highest, stored.there, voxels)
 
 
 def _matched(
@@ -167,10 +192,15 @@ def _packed(place: np.ndarray) -> list[int]:
     return [int(value) for value in np.stack([starts, lengths], axis=1).ravel()]
 
 
-def _unpacked(runs: list[int]) -> np.ndarray:
-    starts, lengths = np.array(runs, dtype=np.int64).reshape(-1, 2).T
-    if not len(starts) or (lengths < 1).any():
-        raise ValueError("a lesion without voxels")
+def _unpacked(runs: list[int], grid: Grid, where: str) -> np.ndarray:
+    """The inverse of ``_packed``. Raises BadInput for runs that are not ascending, or not of the grid's voxels."""
+    pairs = np.array(runs[: len(runs) // 2 * 2], dtype=np.int64).reshape(-1, 2)
+    starts, lengths = pairs.T
+    total = int(np.prod(grid.size))
+    whole = len(runs) % 2 == 0 and len(pairs) > 0
+    inside = ((starts >= 0) & (starts <= total) & (lengths >= 1) & (lengths <= total - starts)).all()
+    if not (whole and inside) or (starts[1:] < (starts + lengths)[:-1]).any():
+        raise BadInput(f"{where} has no voxels, or some that the case does not have.")
     first = np.cumsum(lengths) - lengths
     return np.repeat(starts - first, lengths) + np.arange(int(lengths.sum()))
 

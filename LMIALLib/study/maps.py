@@ -12,6 +12,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import read_json, shaped
 from LMIALLib.study.names import checked_file_name
 from LMIALLib.study.store import Study
 
@@ -32,7 +33,12 @@ def read_map(study: Study, model: str, case: str, measure: str) -> np.ndarray | 
     from LMIALLib.pairs.storage import read_nrrd
 
     file = map_folder(study, model, case) / f"{checked_file_name(measure, 'measure')}.nrrd"
-    return read_nrrd(file)[0] if file.is_file() else None
+    if not file.is_file():
+        return None
+    values, grid = read_nrrd(file)
+    if values.dtype != np.float32 or not grid.same_as(study.case(case).grid):
+        raise BadInput(f"{file} does not lie on the pair of {case}.", "Delete it: it can be made again.")
+    return values
 
 
 def suggested_map(study: Study, case: str) -> np.ndarray | None:
@@ -85,6 +91,9 @@ def read_made_by(study: Study, model: str, case: str) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise BadInput(f"{file} is broken.", f"Delete the folder {file.parent}; its maps can be made again.") from error
+        made_by = read_json(file, dict[str, Any])
+        shaped(made_by.get("sha256", {}), dict[str, str], f"{file}: sha256")
+    except BadInput as damage:
+        hint = f"Delete the folder {file.parent}; its maps can be made again."
+        raise BadInput(damage.sentence, hint) from damage
+    return made_by

@@ -11,7 +11,9 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import sha256_of, written_whole
+from LMIALLib.json_data import AnyFloat, parse_json, shaped
 from LMIALLib.study.clock import now
+from LMIALLib.study.database import RESTORE
 from LMIALLib.study.names import LONGEST_MODEL_ID, checked_file_name
 from LMIALLib.study.targets import Targets
 
@@ -82,21 +84,16 @@ class Models(Targets):
                     shutil.copyfile(file, temporary)
         told = {"model": id, "parent": parent, "round": round, "adopted": adopted, "digest": sha256_of(target)}
         inside = target.relative_to(self.folder).as_posix()
-        try:
-            with self._transaction() as connection:
-                file_row = (inside, told["digest"], target.stat().st_size)
-                connection.execute("INSERT OR REPLACE INTO files VALUES (?, NULL, ?, ?)", file_row)
-                connection.execute(
-                    "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (id, parent, round, adopted, now(), inside, json.dumps(report or {})),
-                )
-                self._record(connection, "model added", **told)
-                if adopted:
-                    self._use(connection, id)
-        except BaseException:
-            if brought:
-                target.unlink(missing_ok=True)
-            raise
+        with self._transaction(undo=lambda: target.unlink(missing_ok=True) if brought else None) as connection:
+            file_row = (inside, told["digest"], target.stat().st_size)
+            connection.execute("INSERT OR REPLACE INTO files VALUES (?, NULL, ?, ?)", file_row)
+            connection.execute(
+                "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (id, parent, round, adopted, now(), inside, json.dumps(report or {})),
+            )
+            self._record(connection, "model added", **told)
+            if adopted:
+                self._use(connection, id)
         return self.model(id)
 
     def models(self) -> tuple[Model, ...]:
@@ -136,13 +133,27 @@ class Models(Targets):
 _SELECT = "SELECT m.*, f.digest FROM models m JOIN files f ON f.path = m.path"
 
 
+@dataclass(frozen=True)
+class _Report:
+    """What is shown of a model's report, where it is there."""
+
+    dice_held_out: AnyFloat | None = None
+    held_out_after: AnyFloat | None = None
+    reasons: tuple[str, ...] = ()
+
+
 def _model_of(row: sqlite3.Row) -> Model:
+    id_ = checked_file_name(row["id"], "model id", longest=LONGEST_MODEL_ID)
+    report = parse_json(row["report"], dict[str, Any], f"the report of the model {id_}")
+    shaped(report, _Report, f"the report of the model {id_}")
+    if row["path"] != f"models/{id_}.safetensors":
+        raise BadInput(f"the study names another place than its own for the file of the model {id_}.", RESTORE)
     return Model(
-        row["id"],
+        id_,
         row["parent"],
         row["round"],
         bool(row["adopted"]),
         row["digest"],
         row["created"],
-        json.loads(row["report"]),
+        report,
     )

@@ -27,12 +27,23 @@ def pack_mask(mask: np.ndarray) -> PackedMask:
     return PackedMask(zlib.compress(raw, 1), mask.shape[0], mask.shape[1], hashlib.sha256(raw).hexdigest())
 
 
-def unpack_mask(packed: PackedMask, where: str) -> np.ndarray:
-    """The inverse of ``pack_mask``. Raises BadInput when the bytes are not those that were stored."""
+def unpack_mask(packed: PackedMask, shape: tuple[int, int], where: str) -> np.ndarray:
+    """The inverse of ``pack_mask`` for a slice of ``shape`` (rows, columns).
+
+    Raises BadInput when the bytes are not those that were stored. Never makes more bytes than the slice has voxels.
+    """
+    if (packed.rows, packed.columns) != shape:
+        found = (packed.rows, packed.columns)
+        raise BadInput(
+            f"the stored mask of {where} has shape {found}; the slice has shape {shape}.", "Restore a backup."
+        )
     try:
-        raw = zlib.decompress(packed.blob)
+        inflate = zlib.decompressobj()
+        raw = inflate.decompress(packed.blob, packed.rows * packed.columns + 1)
     except zlib.error as error:
         raise BadInput(f"the stored mask of {where} is damaged ({error}).", "Restore a backup.") from error
+    if not inflate.eof and len(raw) < packed.rows * packed.columns:
+        raise BadInput(f"the stored mask of {where} is damaged (it is cut short).", "Restore a backup.")
     if len(raw) != packed.rows * packed.columns or hashlib.sha256(raw).hexdigest() != packed.digest:
         raise BadInput(f"the stored mask of {where} is not what was saved.", "Restore a backup.")
     return np.frombuffer(raw, np.uint8).reshape(packed.rows, packed.columns).copy()

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.json_data import Natural, parse_json, shaped
 from LMIALLib.study.clock import now
+from LMIALLib.study.database import RESTORE
 from LMIALLib.study.models import Models
 from LMIALLib.study.packing import pack_scores, unpack_scores
 
@@ -39,7 +41,22 @@ class StoredRanking:
     def suggested_by(self) -> str:
         """Under which name the maps lie that readers are shown: the model's, or a teacher's where ``suggestions`` of
         the conditions names one."""
-        return str(self.conditions.get("suggestions") or self.conditions["model"])
+        return str(self.conditions.get("suggestions") or self.model)
+
+    @property
+    def model(self) -> str:
+        """Id of the model that ranked. Raises BadInput where the conditions, from elsewhere, name none."""
+        return self._condition("model")
+
+    @property
+    def strategy(self) -> str:
+        """Name of the strategy, and of the map of its measure. Raises BadInput where the conditions name none."""
+        return self._condition("strategy")
+
+    def _condition(self, name: str) -> str:
+        if name not in self.conditions:
+            raise BadInput(f"ranking {self.number} does not say by which {name} it was made.", RESTORE)
+        return str(self.conditions[name])
 
     @property
     def is_core_set(self) -> bool:
@@ -49,6 +66,39 @@ class StoredRanking:
     def without_suggestion(self, case: str) -> frozenset[int]:
         """Slices of a case of which whoever makes the suggestions said nothing: there is none, not an empty one."""
         return frozenset(self.conditions.get("no_suggestion", {}).get(case, ()))
+
+
+@dataclass(frozen=True)
+class _Query:
+    case: str = ""
+    slice: Natural = 0
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """What is decided by of a ranking before it is read whole, see ``queries.Ranking.from_dict``."""
+
+    strategy: str = ""
+    seed: Natural = 0
+    queries: tuple[_Query, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Pair:
+    number: Natural
+
+
+@dataclass(frozen=True)
+class _Conditions:
+    """What is decided by of a ranking's conditions, where they are there."""
+
+    model: str = ""
+    suggestions: str | None = None
+    strategy: str = ""
+    seed: Natural = 0
+    pairs: dict[str, _Pair] | None = None
+    no_suggestion: dict[str, tuple[int, ...]] | None = None
+    committee: tuple[str, ...] | None = None
 
 
 class Rankings(Models):
@@ -102,9 +152,14 @@ class Rankings(Models):
             r["case_name"]: unpack_scores(r["scores"], r["digest"], f"ranking {number}, case {r['case_name']}")
             for r in found
         }
+        where = f"{self.folder}: ranking {number}"
+        ranking = parse_json(row["ranking"], dict[str, Any], where)
+        conditions = parse_json(row["conditions"], dict[str, Any], f"{where}: conditions")
+        shaped(ranking, _Ranking, where)
+        shaped(conditions, _Conditions, f"{where}: conditions")
         return StoredRanking(
-            json.loads(row["ranking"]),
-            json.loads(row["conditions"]),
+            ranking,
+            conditions,
             scores,
             row["annotations_upto"],
             number,

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 SCHEMA_VERSION = 1
-"""Stored in ``user_version``. Raise it together with an entry in ``MIGRATIONS``."""
+"""Stored in ``user_version``. Raise it together with an entry in ``MIGRATIONS`` and one in ``PAST``."""
 
 APPLICATION_ID = 0x4C4D4941
 """Stored in ``application_id`` ("LMIA"): tells a study from any other SQLite file."""
 
 MIGRATIONS: dict[int, str] = {}
 """Version -> the SQL that makes a database of that version one of the next."""
+
+PAST: dict[int, str] = {}
+"""Version -> what ``TABLES`` was then. Kept for ever, so that a study of that version can be told from a forged one."""
+
+RANGES = {
+    "subjects": "split IN ('train', 'validation')",
+    "pairs": "number BETWEEN 1 AND 99999 AND axis BETWEEN 0 AND 2",
+    "models": "adopted IN (0, 1) AND abs(round) < 1000000000",
+    "rankings": "number > 0 AND annotations_upto >= 0",
+    "annotations": "id > 0 AND version > 0 AND slice BETWEEN 0 AND 1000000"
+    " AND drawn IN ('strategy', 'random', 'reader') AND answer IN ('mask', 'nothing', 'equivocal', 'skip', 'withdrawn')"
+    " AND (seconds IS NULL OR seconds >= 0)"
+    " AND suggestion_seen IN (0, 1) AND accepted_unchanged IN (0, 1)"
+    " AND (mask IS NULL OR (rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000 AND mask_digest IS NOT NULL))",
+    "slice_tests": "overlap >= 0 AND predicted >= 0 AND marked >= 0",
+    "drafts": "slice BETWEEN 0 AND 1000000 AND rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000",
+}
+"""What LMIAL's own rows always fulfil, beside the types of their columns: SQLite itself checks it only on writing."""
+
+_STORED_AS = {"INTEGER": ("integer",), "REAL": ("real", "integer"), "TEXT": ("text",), "BLOB": ("blob",)}
 
 TABLES = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -144,6 +165,44 @@ def make_tables(connection: sqlite3.Connection) -> None:
 def mark(connection: sqlite3.Connection, version: int) -> None:
     """Write the schema version; part of the running transaction."""
     connection.execute(f"PRAGMA user_version = {version}")
+
+
+def admitted(version: int) -> list[frozenset[tuple[str, ...]]]:
+    """The contents that the schema of a study of ``version`` may have: made so, or upgraded from an earlier version."""
+    found = []
+    for start in range(1, version + 1):
+        with closing(sqlite3.connect(":memory:")) as made:
+            made.executescript(TABLES if start == SCHEMA_VERSION else PAST[start])
+            for step in range(start, version):
+                made.executescript(MIGRATIONS[step])
+            found.append(contents(made))
+    return found
+
+
+def contents(connection: sqlite3.Connection) -> frozenset[tuple[str, ...]]:
+    """Every table, index, trigger and view of a database with the text that made it."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+    return frozenset(tuple(str(value) for value in row) for row in rows)
+
+
+def odd_values(connection: sqlite3.Connection) -> list[str]:
+    """Tables of a database of this version in which a row is none of LMIAL's: a value of another type or range.
+
+    SQLite stores any type in any column; whoever reads a row later may rely on what stands here.
+    """
+    found = []
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in (name for name in tables if not name.startswith("sqlite_")):
+        conditions = [RANGES.get(table, "1")]
+        for column in connection.execute(f"PRAGMA table_info({table})").fetchall():
+            _, name, kind, needed, _, key = column
+            if kind in _STORED_AS:
+                kinds = ", ".join(f"'{one}'" for one in (*_STORED_AS[kind], *(() if needed or key else ("null",))))
+                conditions.append(f'typeof("{name}") IN ({kinds})')
+        query = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE ({' AND '.join(conditions)}) IS NOT 1)"
+        if connection.execute(query).fetchone()[0]:
+            found.append(table)
+    return found
 
 
 def statements(script: str) -> list[str]:

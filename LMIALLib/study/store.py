@@ -15,19 +15,19 @@ from typing import Self
 
 from LMIALLib import __version__
 from LMIALLib.errors import BadInput, NeedsConfirmation, disk_errors
-from LMIALLib.files import flush_folder
+from LMIALLib.files import flush_folder, rename
 from LMIALLib.study.backup import Backups
-from LMIALLib.study.cases import STAGING
 from LMIALLib.study.checks import Checks
-from LMIALLib.study.clock import for_a_folder, now
+from LMIALLib.study.clock import now
 from LMIALLib.study.database import DATABASE, connect_to_read, connect_to_write, readable_errors
+from LMIALLib.study.inside import check_no_links
 from LMIALLib.study.labels import LabelSchema
-from LMIALLib.study.lease import HELD, Lease, held_lease, write_lease
+from LMIALLib.study.lease import HELD, Lease, held_lease, release_lease, write_lease
 from LMIALLib.study.names import checked_person
 from LMIALLib.study.places import place_warning
 from LMIALLib.study.schema import make_tables
 from LMIALLib.study.status import Overview
-from LMIALLib.study.versions import checked_version, upgrade
+from LMIALLib.study.versions import check_values, checked_version, upgrade
 
 LONGEST_FOLDER = 110
 
@@ -60,7 +60,7 @@ class Study(Checks, Backups, Overview):
             try:
                 with readable_errors(folder):
                     _make_database(temporary, schema or LabelSchema.default())
-                os.replace(temporary, folder / DATABASE)
+                rename(temporary, folder / DATABASE)
             finally:
                 for leftover in folder.glob(f"{temporary.name}*"):
                     leftover.unlink()
@@ -84,6 +84,7 @@ class Study(Checks, Backups, Overview):
         database = folder / DATABASE
         if not database.is_file():
             raise BadInput(f"{folder} is not a LMIAL study: it has no {DATABASE}.", "Make one with: lmial new")
+        check_no_links(folder)
         with readable_errors(folder):
             if read_only:
                 return cls(folder, _reading(database), lease=None, reason="it was opened for looking only.")
@@ -99,9 +100,9 @@ class Study(Checks, Backups, Overview):
     @classmethod
     def _open_to_write(cls, folder: Path, reader: str, take_over: bool) -> Study:
         connection = connect_to_write(folder / DATABASE)
+        mine = Lease.of_this_process(reader)
         try:
             version = checked_version(connection, folder)
-            mine = Lease.of_this_process(reader)
             connection.execute("BEGIN IMMEDIATE")
             held = held_lease(connection)
             if held and held.alive and not take_over:
@@ -112,6 +113,7 @@ class Study(Checks, Backups, Overview):
             write_lease(connection, mine)
             connection.execute("COMMIT")
             upgrade(connection, folder, version)
+            check_values(connection, folder)
             study = cls(folder, connection, lease=mine, reason="")
             if held and held.alive:
                 with study._transaction() as running:
@@ -119,6 +121,8 @@ class Study(Checks, Backups, Overview):
             study._tidy()
             return study
         except BaseException:
+            with suppress(sqlite3.Error):  # the lease may stand there although its commit was called a failure
+                release_lease(connection, mine.token)
             connection.close()
             raise
 
@@ -131,18 +135,10 @@ class Study(Checks, Backups, Overview):
         self.close()
 
     def _tidy(self) -> None:
-        """Clear what a crash left: staged folders go, case folders without a row move to ``removed/``."""
-        known = {case.name for case in self.cases()}
-        cases = self.folder / "cases"
-        cases.mkdir(exist_ok=True)
-        for folder in cases.iterdir():
-            if folder.name.startswith(STAGING):
-                shutil.rmtree(folder, ignore_errors=True)
-            elif folder.name not in known:
-                kept = self.folder / "removed" / f"{folder.name}-{for_a_folder()}"
-                with suppress(OSError):  # a file that is still open under Windows; check() tells of it
-                    kept.mkdir(parents=True)
-                    os.replace(folder, kept / "case")
+        """Clear what a crash left; see ``study.sweep``."""
+        from LMIALLib.study.sweep import sweep
+
+        sweep(self)
 
 
 def check_new_place(folder: Path, force: bool) -> None:
@@ -188,7 +184,7 @@ def _reading(database: Path) -> sqlite3.Connection:
     """A connection for reading, also right after a crash, when SQLite first has to roll an unfinished save back."""
     connection = connect_to_read(database)
     try:
-        checked_version(connection, database.parent, only_this=True)
+        _check(connection, database.parent)
         return connection
     except sqlite3.OperationalError as error:
         connection.close()
@@ -203,7 +199,9 @@ def _rolled_back(database: Path) -> sqlite3.Connection:
     if os.access(database.parent, os.W_OK) and os.access(database, os.W_OK):
         with closing(connect_to_write(database)) as writer:
             writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return connect_to_read(database)
+        connection = connect_to_read(database)
+        _check(connection, database.parent)
+        return connection
     memory = sqlite3.connect(":memory:", isolation_level=None)
     memory.row_factory = sqlite3.Row
     with tempfile.TemporaryDirectory(prefix="lmial-") as place:
@@ -213,5 +211,10 @@ def _rolled_back(database: Path) -> sqlite3.Connection:
             shutil.copyfile(journal, Path(place) / journal.name)
         with closing(sqlite3.connect(copy)) as source:
             source.backup(memory)
-    checked_version(memory, database.parent, only_this=True)
+    _check(memory, database.parent)
     return memory
+
+
+def _check(connection: sqlite3.Connection, folder: Path) -> None:
+    checked_version(connection, folder, only_this=True)
+    check_values(connection, folder)

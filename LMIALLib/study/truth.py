@@ -54,7 +54,7 @@ def write_truth(study: Study, case: str, volume: np.ndarray) -> None:
     with disk_errors(f"saving the truth of {known.name}"):
         path = save_truth(folder, volume, known.grid, study.label_schema)
     row = (path.relative_to(study.folder).as_posix(), known.name, sha256_of(path), path.stat().st_size)
-    with study._transaction() as connection:
+    with study._transaction(undo=lambda: path.unlink(missing_ok=True)) as connection:
         connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", row)
         study._record(connection, "truth added", case=known.name)
 

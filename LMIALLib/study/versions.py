@@ -6,9 +6,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.study import schema
+
+_RESTORE = "Restore a backup."
 
 
 def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: bool = False) -> int:
@@ -26,6 +28,11 @@ def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: 
             f"{schema.SCHEMA_VERSION}).",
             "Update LMIAL to open it; nothing was changed.",
         )
+    if version < 1 or _contents(connection, folder) not in schema.admitted(version):
+        raise BadInput(
+            f"{folder}/study.sqlite holds tables, views or triggers that are not those of a LMIAL study.",
+            "They could answer for your own answers. Take the study from where it came, or restore a backup.",
+        )
     if only_this and version < schema.SCHEMA_VERSION:
         raise BadInput(
             f"the study {folder} was made by an older LMIAL (version {version} of its schema; this one needs "
@@ -35,16 +42,39 @@ def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: 
     return version
 
 
+def _contents(connection: sqlite3.Connection, folder: Path) -> frozenset[tuple[str, ...]]:
+    try:
+        return schema.contents(connection)
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR:
+            raise
+        raise BadInput(f"{folder}/study.sqlite is damaged: its tables cannot be made out.", _RESTORE) from error
+
+
+def check_values(connection: sqlite3.Connection, folder: Path) -> None:
+    """Raise BadInput where a row of a study of this version holds what LMIAL never writes."""
+    odd = schema.odd_values(connection)
+    if odd:
+        raise BadInput(
+            f"{folder}/study.sqlite is damaged: {', '.join(odd)} hold{'s' if len(odd) == 1 else ''} a value that LMIAL"
+            " never writes there.",
+            _RESTORE,
+        )
+
+
 def upgrade(connection: sqlite3.Connection, folder: Path, version: int) -> None:
     """Bring an older database to this version in one transaction, after keeping ``study-before-v<n>.sqlite``.
 
+    A copy that is there already is kept: it is from an upgrade that failed, or of a study that came back from a backup.
     Raises BadInput, with the database as it was, when a step fails.
     """
     if version == schema.SCHEMA_VERSION:
         return
     kept = folder / f"study-before-v{schema.SCHEMA_VERSION}.sqlite"
-    with written_whole(kept) as temporary, closing(sqlite3.connect(temporary)) as copy:
-        connection.backup(copy)
+    if not kept.exists():
+        keeping = disk_errors(f"keeping a copy of {folder} before its upgrade")
+        with keeping, written_whole(kept) as temporary, closing(sqlite3.connect(temporary)) as copy:
+            connection.backup(copy)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in range(version, schema.SCHEMA_VERSION):

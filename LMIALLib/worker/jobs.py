@@ -199,8 +199,8 @@ def _exported_maps(study: Study, request: dict[str, Any]) -> tuple[dict[str, np.
     stored = study.latest_ranking()
     if stored is None or request["what"] == "labels":
         return {}, None
-    model = str(stored.conditions["model"])
-    measure = str(stored.conditions["strategy"]) if request["what"] == "uncertainty" else "mean"
+    model = stored.model
+    measure = stored.strategy if request["what"] == "uncertainty" else "mean"
     names = [request["case"]] if request["case"] else [case.name for case in study.cases()]
     found = {name: read_map(study, model, name, measure) for name in names}
     return {name: volume for name, volume in found.items() if volume is not None}, model

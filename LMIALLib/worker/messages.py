@@ -10,7 +10,12 @@ import json
 import math
 from typing import Any
 
+from LMIALLib.errors import BadInput
+from LMIALLib.json_data import parse_json
+
 PROTOCOL = 1
+LONGEST = 1 << 28
+"""Bytes of a line; a ranking of 100,000 slices takes 60 MB."""
 
 JOBS = ("prepare", "register", "predict", "rank", "finetune", "export")
 """Requests that run one after another; ``cancel``, ``status`` and ``stop`` are answered at once."""
@@ -45,11 +50,9 @@ def encode(message: dict[str, Any]) -> bytes:
 def decode(line: bytes) -> dict[str, Any]:
     """The object in one line. Raises ValueError with a sentence when it is not one, or speaks another protocol."""
     try:
-        message = json.loads(line.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"not a line of JSON: {line[:80]!r}") from error
-    if not isinstance(message, dict):
-        raise ValueError(f"a message must be an object, this is a {type(message).__name__}")
+        message = parse_json(line, dict[str, Any], "a message", most_bytes=LONGEST)
+    except BadInput as error:
+        raise ValueError(f"not a message ({error.sentence}): {line[:80]!r}") from error
     if message.get("protocol") != PROTOCOL:
         raise ValueError(f"this side speaks protocol {PROTOCOL}, the other sent {message.get('protocol')!r}")
     return message

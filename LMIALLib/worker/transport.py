@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +15,8 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Protocol
+
+from LMIALLib.worker.process_group import end_group, own_group
 
 
 class Transport(Protocol):
@@ -75,7 +76,7 @@ class SubprocessTransport:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment | self._environment,
-            start_new_session=self._alone,
+            **(own_group() if self._alone else {}),
         )
         assert self._process.stdout and self._process.stderr
         self._readers = [
@@ -130,9 +131,10 @@ class SubprocessTransport:
         try:
             self._process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
+            if self._alone:
+                end_group(self._process.pid)  # while it runs: Windows finds those that it started through it
             self._process.kill()
             self._process.wait()
-        if self._alone and hasattr(os, "killpg"):
-            with contextlib.suppress(OSError):  # usually nobody is left
-                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._alone:
+            end_group(self._process.pid)  # usually nobody is left
         self._process = None

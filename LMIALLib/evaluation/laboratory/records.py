@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.json_data import read_json
 
 NEEDED = ("strategy", "seed", "round", "fraction", "dice_fixed")
 
@@ -126,13 +126,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = Path(folder) / "config.json"
     if not path.is_file():
         return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(f"{path}: this is no JSON ({error}).") from error
-    if not isinstance(config, dict):
-        raise BadInput(f"{path}: a JSON object was expected.")
-    return config
+    return read_json(path, dict[str, Any])
 
 
 def read_case(folder: Path, case: str, *names: str) -> list[np.ndarray] | None:

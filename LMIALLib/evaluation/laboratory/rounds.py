@@ -20,6 +20,7 @@ from LMIALLib.evaluation.laboratory.settings import FULL, SimulationSettings
 from LMIALLib.evaluation.laboratory.subjects import Subject, load_subject
 from LMIALLib.evaluation.laboratory.tracks import Track, tracks_of
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import read_json
 
 if TYPE_CHECKING:
     from LMIALLib.network.architecture import ChangeNetwork
@@ -260,7 +261,7 @@ class _Simulation:
         state = self.job.state
         done = 0
         while done < rounds and (state / f"round-{done}.json").is_file():
-            self.rounds.append(json.loads((state / f"round-{done}.json").read_text(encoding="utf-8")))
+            self.rounds.append(read_json(state / f"round-{done}.json", dict[str, Any]))
             done += 1
         if not done:
             return 0

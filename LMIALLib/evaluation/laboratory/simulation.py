@@ -21,6 +21,7 @@ from LMIALLib.evaluation.laboratory.subjects import Source, found_sources, load_
 from LMIALLib.evaluation.laboratory.tables import write_tables
 from LMIALLib.evaluation.laboratory.tracks import tracks_of
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import read_json
 from LMIALLib.queries.reading_time import ReadingTime
 
 if TYPE_CHECKING:
@@ -103,6 +104,13 @@ def _with_weights(settings: SimulationSettings) -> SimulationSettings:
     return replace(settings, start_digest=read_weights(path)[1].digest)
 
 
+@dataclass(frozen=True)
+class _Config:
+    """The part of config.json that says what was asked for."""
+
+    asked: dict[str, Any]
+
+
 def _check_folder(out: Path, asked: Mapping[str, Any], resume: bool) -> None:
     """Raise BadInput for a folder that holds something, unless it is a part of this very simulation."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -110,11 +118,13 @@ def _check_folder(out: Path, asked: Mapping[str, Any], resume: bool) -> None:
     if not out.is_dir() or not resume:
         raise BadInput(f"{out} exists and is not an empty folder.", "Choose another --out, or go on with --resume.")
     try:
-        before = json.loads((out / "config.json").read_text(encoding="utf-8"))["asked"]
-    except (OSError, ValueError, KeyError) as error:
+        before = read_json(out / "config.json", _Config).asked
+    except (OSError, BadInput) as error:
         raise BadInput(f"{out} holds no simulation that could go on.", "Choose another --out.") from error
     if before != json.loads(json.dumps(asked)):
-        words = [name for name in asked["settings"] if asked["settings"][name] != before["settings"].get(name)]
+        earlier = before.get("settings")
+        settings = earlier if isinstance(earlier, dict) else {}
+        words = [name for name in asked["settings"] if asked["settings"][name] != settings.get(name)]
         differing = ", ".join(words) or "the cases"
         raise BadInput(
             f"{out} holds another simulation: {differing} differ.",

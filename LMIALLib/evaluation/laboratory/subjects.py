@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from LMIALLib.cohorts.parts import parts_of
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import Limits, read_json
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 
@@ -126,12 +126,26 @@ def parts_of_subjects(subjects: Collection[str]) -> dict[str, str]:
     return dict(zip(drawn, parts_of(len(drawn)), strict=True))
 
 
+@dataclass(frozen=True)
+class _Subject:
+    name: Annotated[str, Limits(pattern="[A-Za-z0-9][A-Za-z0-9._-]{0,99}")]  # the name of a folder beside the index
+    part: str
+    brain: str
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    """What cohort.json holds."""
+
+    subjects: tuple[_Subject, ...]
+
+
 def _of_cohort(place: Path, pixel_mm: float | None, judged: str) -> list[Source]:
     try:
-        subjects = json.loads((place / "cohort.json").read_text(encoding="utf-8"))["subjects"]
-        listed = [(str(s["name"]), str(s["part"]), str(s["brain"])) for s in subjects]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{place / 'cohort.json'}: this index of a cohort is broken.") from error
+        subjects = read_json(place / "cohort.json", _Cohort).subjects
+        listed = [(one.name, one.part, one.brain) for one in subjects]
+    except BadInput as error:
+        raise BadInput(f"{place / 'cohort.json'}: this index of a cohort is broken ({error.sentence})") from error
     for part in ("train", judged):
         if part not in {found for _, found, _ in listed}:
             raise BadInput(
@@ -206,16 +220,11 @@ def _truth(path: Path, pair: Pair) -> np.ndarray:
     """
     import SimpleITK as sitk
 
-    from LMIALLib.pairs.headers import check_header
-    from LMIALLib.pairs.itk import read_with_itk
-    from LMIALLib.pairs.reading import FORMATS, READERS
+    from LMIALLib.pairs.reading import FORMATS, read_image, suffix_of
 
-    suffix = next((s for s in sorted(READERS, key=len, reverse=True) if path.name.lower().endswith(s)), None)
-    if suffix is None:
+    if suffix_of(path) is None:
         raise BadInput(f"{path}: a truth is a volume; LMIAL reads {FORMATS}.")
-    reader, read_header = READERS[suffix]
-    check_header(path, read_header(path))
-    image = read_with_itk(path, reader)
+    image, _ = read_image(path)
     if image.GetDimension() != 3 or not Grid.of(image).same_as(pair.grid, tolerance_mm=0.1):
         raise BadInput(
             f"{path}: this truth lies on another grid than its pair.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from LMIALLib.errors import BadInput
 from LMIALLib.evaluation.laboratory.rounds import Job
 from LMIALLib.evaluation.laboratory.rows import COLUMNS
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import read_json
 
 CHOSEN = ("strategy", "seed", "part", "round", "order", "case", "slice")
 TIMING = ("strategy", "seed", "round", "choose_seconds", "train_seconds", "predict_seconds")
@@ -51,9 +51,8 @@ def write_tables(folder: Path, jobs: Sequence[Job]) -> None:
 
 def _result(job: Job) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(job.result.read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError) as error:
+        return read_json(job.result, dict[str, Any])
+    except (OSError, BadInput) as error:
         raise BadInput(f"{job.result}: this job is missing or broken.", "Remove it and go on with --resume.") from error
 
 

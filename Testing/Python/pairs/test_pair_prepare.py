@@ -222,7 +222,7 @@ def test_files_of_another_pair_and_of_a_newer_version_are_refused(stored, as_ima
     with pytest.raises(BadInput, match="newer LMIAL"):
         load_pair(stored)
     (stored / "registration.json").write_text(json.dumps(record | {"grid": {}}))
-    with pytest.raises(BadInput, match="lacks"):
+    with pytest.raises(BadInput, match="size is missing"):
         load_pair(stored)
     (stored / "registration.json").write_text(json.dumps(record))
     other = np.ones((5, 6, 8), dtype=np.float32)

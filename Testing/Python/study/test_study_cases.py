@@ -15,7 +15,7 @@ import pytest
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.storage import save_pair
-from LMIALLib.study import NewAnnotation, Study, cases
+from LMIALLib.study import NewAnnotation, Study, cases, sweep
 from LMIALLib.study.split import split_of
 
 
@@ -133,7 +133,7 @@ def test_a_crash_while_removing_loses_nothing(study: Study, monkeypatch: pytest.
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cases.os, "replace", killed)
+    monkeypatch.setattr(sweep, "rename", killed)
     with pytest.raises(KeyboardInterrupt):
         study.remove_case("a")
     monkeypatch.undo()

@@ -43,7 +43,7 @@ def test_a_whole_study_has_no_problem(full_study: Study) -> None:
         ("UPDATE annotations SET mask_digest = 'x' WHERE slice = 2", "not what was saved"),
         ("UPDATE annotations SET rows = 10, columns = 8 WHERE slice = 2", r"shape \(10, 8\)"),
         ("UPDATE annotations SET mask = NULL WHERE slice = 2", "no mask is stored"),
-        ("UPDATE annotations SET slice = 99 WHERE slice = 2", "slice 99 does not exist"),
+        ("UPDATE annotations SET slice = 99 WHERE slice = 2", "no slice 99"),
         ("UPDATE annotations SET ranking = 77 WHERE slice = 2", "is missing"),
         ("UPDATE ranking_scores SET scores = x'0011'", "cannot be read"),
         ("UPDATE rankings SET ranking = '{'", "cannot be read"),

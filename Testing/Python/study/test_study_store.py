@@ -102,6 +102,7 @@ def test_an_older_study_is_upgraded_and_a_copy_kept(study: Study, monkeypatch: p
     study.close()
     with monkeypatch.context() as later:
         later.setattr(schema, "SCHEMA_VERSION", 2)
+        later.setattr(schema, "PAST", {1: schema.TABLES})
         later.setattr(schema, "MIGRATIONS", {1: "CREATE TABLE extra (x); INSERT INTO extra VALUES (';');"})
         with pytest.raises(BadInput, match="older LMIAL"):
             Study.open(study.folder, read_only=True)
@@ -119,6 +120,7 @@ def test_an_upgrade_that_fails_leaves_the_study_as_it_was(study: Study, monkeypa
     study.close()
     with monkeypatch.context() as later:
         later.setattr(schema, "SCHEMA_VERSION", 2)
+        later.setattr(schema, "PAST", {1: schema.TABLES})
         later.setattr(schema, "MIGRATIONS", {1: "CREATE TABLE extra (x); INSERT INTO missing VALUES (1);"})
         with pytest.raises(BadInput, match="could not be upgraded"):
             Study.open(study.folder)
