@@ -163,13 +163,15 @@ def _become_nobody() -> None:
 class ForkedWorker:
     """In place of ``subprocess.Popen`` in LMIAL's transport: ``python -m MODULE ARGUMENTS`` forked, not started."""
 
-    def __init__(self, command: list[str], env: dict[str, str] | None = None, **_: Any) -> None:
+    def __init__(self, command: list[str], env: dict[str, str] | None = None, **options: Any) -> None:
         place = Path.cwd().parent
         pipes = [os.pipe() for _ in range(3)]
         self.returncode: int | None = None
         self._killed, self._place = False, place
         self.pid = os.fork()
         if self.pid == 0:
+            if options.get("start_new_session"):
+                os.setsid()
             self._never_return(command[2], command[3:], env or {}, pipes)
         for end in (pipes[0][0], pipes[1][1], pipes[2][1]):
             os.close(end)
