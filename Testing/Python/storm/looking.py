@@ -126,8 +126,8 @@ def _files(study: Study, removed: set[str], found: Found) -> None:
             if file.is_file() and path not in rows and file.name != NUMBERS:
                 found.strays.append(path)
     for folder in sorted((study.folder / "removed").glob("*")):
-        swept = (folder / "case").is_dir() and [one.name for one in folder.iterdir()] == ["case"]
-        if folder.name not in removed and not swept:
+        swept = {one.name for one in folder.iterdir()}  # set aside when the study was opened: a person may look
+        if folder.name not in removed and not (swept and swept <= {"case", "cases", "models"}):
             found.strays.append(f"removed/{folder.name}, which no event names")
 
 
