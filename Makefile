@@ -1,6 +1,7 @@
 # make demo     the whole loop on a sample pair, from nothing (PAIR=folder for your own), then the loop in your browser
 #               (DEMO_HEADLESS=1: only the report)
 # make test     every check that CI runs
+# make attack   thousands of spoiled files and studies for the command line, and what it made of them
 # make bench    speed and memory beside the reference network, as a table and JSON; make bench-browser: the browser face
 # make storm    break saving off STORM_RUNS times at random moments (kills, Ctrl-C, failing and full disks); what is lost
 # make pictures the pictures of the README; make browser-picture: that of the browser face
@@ -16,7 +17,7 @@ STORM_RUNS ?= 1000
 STORM_SEED ?= 0
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench bench-browser storm pictures browser-picture first-day real-pairs install install-test system-packages check-python lint types floors unit clean
+.PHONY: demo test attack storm bench bench-browser pictures browser-picture first-day real-pairs install install-test system-packages check-python lint types floors unit clean
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "LMIAL needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which with: make PYTHON=python3.12 ...")'
@@ -53,6 +54,11 @@ unit: $(BIN)/.installed-test
 	$(BIN)/python -m pytest -q
 
 test: lint types floors unit
+
+# ten thousand spoiled files and studies (fewer: ATTACK_INPUTS=500), each in a process of its own; tables in attack/
+ATTACK_INPUTS ?= 10000
+attack: $(BIN)/.installed-test
+	nice $(BIN)/python Testing/Python/attack/campaign.py --inputs $(ATTACK_INPUTS)
 
 bench: $(BIN)/.installed-test
 	$(BIN)/python Testing/Benchmarks/speed.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,15 @@ def leave_out(reason: str) -> None:
     if os.environ.get("LMIAL_NO_SKIP"):
         pytest.fail(f"CI must be able to run this test: {reason}")
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What LMIAL keeps of a user lies elsewhere while tests run."""
+    with pytest.MonkeyPatch.context() as patched:
+        folder = tmp_path_factory.mktemp("user")
+        patched.setenv("LMIAL_USER_DATA", str(folder))
+        yield folder
 
 
 @pytest.fixture

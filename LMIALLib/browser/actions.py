@@ -1,10 +1,12 @@
-"""What the annotating tab can ask of the desk, by name. Values come from outside and are checked here."""
+"""What the annotating tab can ask of the desk, by name, and what values each action takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from LMIALLib.browser.asked import Check, Senseless, flag, fraction, number, one_of, or_none, points, taken, whole, word
 from LMIALLib.browser.brush import BrushDesk
 
 VIEWS = ("baseline", "follow_up", "difference")
@@ -17,85 +19,99 @@ QUICK = (
     "tool", "erase", "value", "diameter", "opacity", "brightness", "width", "grey_reset", "undo", "redo",
 )  # fmt: skip
 """Actions after which queue, strip and banner are as before."""
+MOST = 1_000_000
+"""No slice, lesion or class has a higher number."""
 
 
-def actions_of(desk: BrushDesk) -> dict[str, Callable[..., None]]:
-    """What a tab can ask for, by name; every value that comes along is checked or made a number here."""
+@dataclass(frozen=True)
+class Action:
+    """Something a tab can ask for.
+
+    Args:
+        do: what is done.
+        takes: a check of each value that may come along.
+        needs: how many of them must come; all, if not given.
+    """
+
+    do: Callable[..., Any]
+    takes: tuple[Check, ...] = ()
+    needs: int | None = None
+
+    def __call__(self, *values: Any) -> None:
+        """Do it with values from a page. Senseless where they are not what it takes; nothing was done then."""
+        self.do(*taken(values, self.takes, self.needs))
+
+
+def actions_of(desk: BrushDesk) -> dict[str, Action]:
+    """What a tab can ask for, by name."""
     tools = desk.tools
 
-    def sets(name: str, kind: Callable[[Any], Any], low: Any = None, high: Any = None) -> Callable[[Any], None]:
-        def act(value: Any) -> None:
-            given = kind(value)
-            setattr(tools, name, given if low is None else min(max(given, low), high))
+    def sets(name: str, low: float, high: float, scale: float = 1.0) -> Action:
+        def act(value: float) -> None:
+            setattr(tools, name, value / scale)
             desk.redraw()
 
-        return act
+        return Action(act, (number(low * scale, high * scale, clamp=True),))
 
-    def flips(name: str) -> Callable[[], None]:
+    def flips(name: str) -> Action:
         def act() -> None:
             setattr(tools, name, not getattr(tools, name))
             desk.redraw()
 
-        return act
+        return Action(act)
 
     def grey_reset() -> None:
         tools.brightness, tools.width = 0.0, 1.0
         desk.redraw()
 
+    def change_class(lesion: int | None = None, value: int | None = None) -> None:
+        if lesion is not None and lesion >= len(desk.lesions()):
+            raise Senseless
+        if value is not None:
+            desk.session.study.label_schema.name_of(value)
+        desk.change_class(lesion, value)
+
+    view, count = one_of(*VIEWS), whole(0, MOST)
     return {
-        "save": lambda: desk.answer("save"),
-        "nothing_here": lambda sure=False: desk.answer("nothing_here", sure=sure is True),
-        "equivocal": lambda: desk.answer("equivocal"),
-        "skip": lambda: desk.answer("skip"),
-        "unask": lambda: setattr(desk, "asking", ""),
-        "next": desk.next,
-        "rank": desk.rank,
-        "cross": lambda: desk.next(crossed=True),
-        "back": desk.back,
-        "take_back": desk.take_back,
-        "choose": lambda number, case=None: desk.choose(int(number), None if case is None else str(case)),
-        "look_at": lambda case: desk.go_to_case(str(case)),
-        "return": desk.return_to_query,
-        "step": lambda slices: desk.step(int(slices)),
-        "go_to": lambda number: desk.go_to(int(number)),
-        "lesion": lambda number: desk.go_to_lesion(int(number)),
-        "shift": lambda view, x, y: desk.shift(_view(view), float(x), float(y)),
-        "zoom": lambda view, factor, x, y: desk.zoom(_view(view), float(factor), float(x), float(y)),
-        "fit": desk.fit,
-        "planes": lambda view="", x=0.5, y=0.5: desk.turn_plane(_view(view) if view else "", float(x), float(y)),
-        "contrast": desk.next_contrast,
+        "save": Action(lambda: desk.answer("save")),
+        "nothing_here": Action(lambda sure=False: desk.answer("nothing_here", sure=sure), (flag,), 0),
+        "equivocal": Action(lambda: desk.answer("equivocal")),
+        "skip": Action(lambda: desk.answer("skip")),
+        "unask": Action(lambda: setattr(desk, "asking", "")),
+        "next": Action(desk.next),
+        "rank": Action(desk.rank),
+        "cross": Action(lambda: desk.next(crossed=True)),
+        "back": Action(desk.back),
+        "take_back": Action(desk.take_back),
+        "choose": Action(desk.choose, (count, or_none(word)), 1),
+        "look_at": Action(desk.go_to_case, (word,)),
+        "return": Action(desk.return_to_query),
+        "step": Action(desk.step, (whole(-MOST, MOST),)),
+        "go_to": Action(desk.go_to, (count,)),
+        "lesion": Action(desk.go_to_lesion, (count,)),
+        "shift": Action(desk.shift, (view, fraction, fraction)),
+        "zoom": Action(desk.zoom, (view, number(1e-3, 1e3), fraction, fraction)),
+        "fit": Action(desk.fit),
+        "planes": Action(desk.turn_plane, (one_of("", *VIEWS), fraction, fraction), 0),
+        "contrast": Action(desk.next_contrast),
         "flicker": flips("swapped"),
         "hide": flips("hidden"),
-        "show": lambda on: desk.show(on is True),
-        "always": lambda: desk.show_always(not tools.always),
-        "accept": desk.accept,
-        "paint": lambda view, phase, points: desk.paint(_view(view), str(phase), _points(points)),
-        "undo": desk.undo,
-        "redo": desk.redo,
-        "class": lambda number=None, value=None: desk.change_class(_whole(number), _whole(value)),
-        "tool": lambda tool: setattr(tools, "tool", "erase" if tool == "erase" else "paint"),
-        "erase": lambda: setattr(tools, "tool", "erase"),
-        "value": lambda value: desk.paint_with(int(value)),
-        "diameter": sets("diameter_mm", float, 1.0, 30.0),
-        "opacity": sets("opacity", lambda per_cent: float(per_cent) / 100, 0.0, 1.0),
-        "brightness": sets("brightness", lambda per_cent: float(per_cent) / 100, -1.0, 1.0),
-        "width": sets("width", lambda per_cent: float(per_cent) / 100, 0.1, 3.0),
-        "grey_reset": grey_reset,
-        "register": lambda kind: desk.register_again(str(kind)),
-        "cancel_training": desk.cancel_training,
-        "take_over": desk.take_over,
+        "show": Action(desk.show, (flag,)),
+        "always": Action(lambda: desk.show_always(not tools.always)),
+        "accept": Action(desk.accept),
+        "paint": Action(desk.paint, (view, one_of("begin", "go", "end"), points)),
+        "undo": Action(desk.undo),
+        "redo": Action(desk.redo),
+        "class": Action(change_class, (or_none(count), or_none(count)), 0),
+        "tool": Action(lambda tool: setattr(tools, "tool", tool), (one_of("paint", "erase"),)),
+        "erase": Action(lambda: setattr(tools, "tool", "erase")),
+        "value": Action(desk.paint_with, (count,)),
+        "diameter": sets("diameter_mm", 1.0, 30.0),
+        "opacity": sets("opacity", 0.0, 1.0, 100),
+        "brightness": sets("brightness", -1.0, 1.0, 100),
+        "width": sets("width", 0.1, 3.0, 100),
+        "grey_reset": Action(grey_reset),
+        "register": Action(desk.register_again, (one_of("rigid", "affine"),)),
+        "cancel_training": Action(desk.cancel_training),
+        "take_over": Action(desk.take_over),
     }
-
-
-def _view(name: Any) -> str:
-    if name not in VIEWS:
-        raise ValueError(name)
-    return str(name)
-
-
-def _points(values: Any) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in values][:500]
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None else int(value)

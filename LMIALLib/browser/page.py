@@ -17,10 +17,13 @@ from trame_rca import module as rca_module
 from trame_slicer.core import SlicerApp
 from wslink.websocket import LinkProtocol
 
-from LMIALLib.browser.actions import NEED_CASE, NEED_READER, QUICK, VIEWS, actions_of
+from LMIALLib.browser.actions import NEED_CASE, NEED_READER, QUICK, VIEWS, Action, actions_of
+from LMIALLib.browser.asked import Senseless, taken, word
 from LMIALLib.browser.brush import BrushDesk
+from LMIALLib.browser.connections import Connections
 from LMIALLib.browser.downloads import Downloads
-from LMIALLib.browser.guard import middleware
+from LMIALLib.browser.guard import Guard, middleware
+from LMIALLib.browser.messages import restrict
 from LMIALLib.browser.tabs import Tabs
 from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
@@ -60,22 +63,26 @@ class Page:
 
     Args:
         opening: opens the study as a session; its argument says whether to take it over.
-        host: address to listen on; token: asked of every request, or an empty string.
+        guard: who may talk to the server.
+        connections: how many may at once.
     """
 
-    def __init__(self, opening: Callable[[bool], Session], *, host: str, token: str) -> None:
-        self.host, self.token = host, token
+    def __init__(self, opening: Callable[[bool], Session], *, guard: Guard, connections: Connections) -> None:
+        self.guard, self.connections = guard, connections
         self.tabs = Tabs()
         self.server: Any = get_server("lmial", client_type="vue3")
         self.app = app = SlicerApp()  # its logics live as long as it does
-        self.views = {name: PageView(app, self.server, name, self.tabs.may, self._resized) for name in VIEWS}
+        self.views = {name: PageView(app, self.server, name, self._resized) for name in VIEWS}
         self.desk = BrushDesk(app.scene, self.views, opening)
         self.downloads = Downloads(self.desk.session.study.folder.name)
         self._numbers = itertools.count(1)
         self._notices: list[tuple[int, str, str, float]] = []
         self._looked = 0.0
         self._stand: tuple[Any, ...] = ()
-        self._actions = actions_of(self.desk) | {"reader": self._set_reader, "export": self._export}
+        self._actions = actions_of(self.desk) | {
+            "reader": Action(self._set_reader, (word,)),
+            "export": Action(self._export, (word,)),
+        }
         self._build()
 
     # Wiring ----------------------------------------------------------------------------------------------------
@@ -104,11 +111,14 @@ class Page:
         server.add_protocol_to_configure(lambda protocol: protocol.registerLinkProtocol(_Connections(self._left)))
 
     def _bind(self, wslink_server: Any) -> None:
-        wslink_server.app.middlewares.append(middleware(self.token, self.host))
+        wslink_server.app.middlewares.append(middleware(self.guard))
         wslink_server.app.router.add_get("/download/{id}", self._download)
         wslink_server.app.router.add_post("/paraview/", self._where)
+        for handler in wslink_server._ws_handlers:
+            restrict(handler, self._resize)
 
     def _ready(self, **_: Any) -> None:
+        self.connections.watch(self.server._server.runner.server)
         for view in self.views.values():
             self.server.controller.rc_area_register(view.pane)
         self._guarded(self.desk.start)
@@ -143,13 +153,22 @@ class Page:
 
     # Tabs ------------------------------------------------------------------------------------------------------
 
-    def _hello(self, tab: str) -> str:
+    @property
+    def _connection(self) -> str:
+        """The websocket whose message is being answered."""
+        return str(self.server._server.last_active_client_id)
+
+    def _hello(self, *values: Any) -> str:
         """A tab has come: "taken" if its name is another tab's, "who" if it should ask who reads, else nothing."""
-        came = self.tabs.arrive(str(tab), str(self.server._server.last_active_client_id))
+        try:
+            (tab,) = taken(values, (word,))
+        except Senseless:
+            return "taken"
+        came = self.tabs.arrive(tab, self._connection)
         self._tell_tabs()
         for view in self.views.values():
             view.refresh()
-        unknown = not self.desk.session.reader and not self.desk.watching and self.tabs.may(str(tab))
+        unknown = not self.desk.session.reader and not self.desk.watching and self.tabs.may(tab, self._connection)
         return "taken" if not came else "who" if unknown else ""
 
     def _left(self, connection: str) -> None:
@@ -161,8 +180,8 @@ class Page:
                 self._push()
             self._tell_tabs()
 
-    def _take_over_tab(self, tab: str) -> None:
-        self.tabs.take_over(str(tab))
+    def _take_over_tab(self, *_: Any) -> None:
+        self.tabs.take_over(self._connection)
         self._tell_tabs()
 
     def _tell_tabs(self) -> None:
@@ -170,13 +189,13 @@ class Page:
 
     # What the annotating tab asks for ----------------------------------------------------------------------------
 
-    def _act(self, tab: str, name: str, *values: Any) -> None:
+    def _act(self, tab: Any = "", name: Any = "", *values: Any) -> None:
         """Do what a tab asks for; a tab that only watches is not heard."""
-        if not self.tabs.may(str(tab)):
+        if not self.tabs.may(tab, self._connection):
             return
         if name == "paint" and not values:
             name, values = "tool", ("paint",)
-        action = self._actions.get(str(name))
+        action = self._actions.get(name) if isinstance(name, str) else None
         if action is None or (name in NEED_CASE and self.desk.open is None):
             return
         if name in NEED_READER and not self.desk.session.reader and not self.desk.watching:
@@ -184,14 +203,14 @@ class Page:
             return
         self._guarded(lambda: action(*values))
         if name == "paint":
-            if values[1] == "end":
+            if values[1:2] == ("end",) or self.desk.notices:
                 self._push(quickly=True, drafts=True)
             return
         self._push(quickly=name in QUICK)
 
     def _set_reader(self, name: str) -> None:
         try:
-            self.desk.session.reader = checked_person(str(name), "reader")
+            self.desk.session.reader = checked_person(name, "reader")
             self.server.state.reader_problem = ""
             self._open_panel("")
         except LMIALError:
@@ -208,7 +227,7 @@ class Page:
         return said[-1] if said else ""
 
     def _export(self, kind: str) -> None:
-        self.downloads.begin(self.desk.session, str(kind))
+        self.downloads.begin(self.desk.session, kind)
         self.server.state.update({"exporting": self.downloads.writing, "download": {"url": "", "name": ""}})
 
     # Showing ---------------------------------------------------------------------------------------------------
@@ -216,8 +235,6 @@ class Page:
     def _guarded(self, action: Callable[[], Any]) -> None:
         try:
             self.desk.guarded(action)
-        except (TypeError, ValueError, KeyError, IndexError) as error:
-            self._unexpected(error)
         except Exception as error:  # whatever happens, the page lives and says so
             self._unexpected(error)
 
@@ -243,6 +260,11 @@ class Page:
         self._notices = [one for one in self._notices if one[3] > now][-4:]
         values["notices"] = [{"id": number, "kind": kind, "text": text} for number, kind, text, _ in self._notices]
         self.server.state.update(values)
+
+    def _resize(self, view: str, tab: str, size: dict[str, float]) -> None:
+        """A tab says how large a pane is; only the one that annotates is heard."""
+        if view in self.views and self.tabs.may(tab, self._connection):
+            self.views[view].pane.update_size(tab, size)
 
     def _resized(self) -> None:
         if all(view.sized for view in self.views.values()):

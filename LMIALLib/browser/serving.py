@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from LMIALLib.browser.guard import is_loopback
+from LMIALLib.browser.connections import Connections, room_for_connections
+from LMIALLib.browser.guard import Guard, is_loopback
 from LMIALLib.browser.machine import choose_graphics, missing_graphics, missing_python
 from LMIALLib.errors import LMIALError, WrongUse
 from LMIALLib.loop.learning import LoopSettings
@@ -20,37 +21,37 @@ from LMIALLib.loop.session import Session
 from LMIALLib.study.store import Study
 
 SHORTEST_TOKEN = 16
-"""Characters of a token that other machines may try."""
+"""Characters of a token: other machines, and other users of this one, may try."""
 
 
 def serve(
-    folder: Path, *, host: str, port: int, token: str, reader: str, say: Callable[[str], None], show: bool
+    folder: Path,
+    *,
+    host: str,
+    port: int,
+    token: str,
+    no_token: bool,
+    reader: str,
+    say: Callable[[str], None],
+    show: bool,
 ) -> None:
     """Serve a study until interrupted.
 
     Args:
         folder: of the study.
         host, port: where to listen; port 0 takes a free one.
-        token: asked of every request; made here when it is empty and ``host`` is not this machine alone.
+        token, no_token: see ``chosen_token``.
         reader: who annotates, or an empty string: the page asks.
         say: takes the address and one line more for the person who started it.
         show: open a browser window.
 
     Raises LMIALError where this machine lacks what the face needs or the port is taken, BadInput for what is no study,
-    WrongUse for a token that cannot stand in an address or is too short for other machines.
+    WrongUse for a token that is no use.
     """
     for lacking, words in ((missing_python(), "Python packages"), (missing_graphics(), "OpenGL")):
         if lacking:
             raise LMIALError(f"The browser face needs {words} that are not here.", f"Install: {lacking}")
-    if token and not re.fullmatch(r"[A-Za-z0-9._~-]+", token):
-        raise WrongUse("A token is made of letters, digits and . _ ~ - only, because it is part of an address.")
-    if token and not is_loopback(host) and len(token) < SHORTEST_TOKEN:
-        raise WrongUse(
-            f"A token of {len(token)} characters can be guessed from other machines.",
-            f"Give {SHORTEST_TOKEN} or more, or leave --token out: one is made.",
-        )
-    if not token and not is_loopback(host):
-        token = secrets.token_urlsafe(24)
+    token = chosen_token(token, no_token, host)
 
     def opening(take_over: bool) -> Session:
         study = Study.open(folder, reader=reader, take_over=take_over)
@@ -61,17 +62,19 @@ def serve(
     choose_graphics()
     from LMIALLib.browser.page import Page
 
-    page = Page(opening, host=host, token=token)
+    connections = Connections(room_for_connections())
+    guard = Guard(host, token, connections.admit)
+    page = Page(opening, guard=guard, connections=connections)
 
     def announce(**_: object) -> None:
         named = socket.gethostname() if host in ("0.0.0.0", "::") else host
         shown_host = f"[{named}]" if ":" in named else named
-        address = f"http://{shown_host}:{page.server.port}/" + (f"?token={token}" if token else "")
-        say(address)
+        address = f"http://{shown_host}:{page.server.port}/"
+        say(address + (f"?token={token}" if token else ""))
         if show:
             import webbrowser
 
-            webbrowser.open(address)
+            webbrowser.open(address + (f"?once={guard.one_time_key()}" if token else ""))
 
     page.server.controller.on_server_ready.add(announce)
     arguments, sys.argv = sys.argv, sys.argv[:1]  # trame would read them as its own
@@ -86,6 +89,30 @@ def serve(
         page.close()
 
 
+def chosen_token(token: str, no_token: bool, host: str) -> str:
+    """The token that every request must bring: ``token``, a new one where it is empty, none (empty) if so wished.
+
+    WrongUse for one that cannot stand in an address or can be guessed, and for none where other machines may come.
+    """
+    if no_token and token:
+        raise WrongUse("--token and --no-token exclude each other.")
+    if no_token and not is_loopback(host):
+        raise WrongUse(
+            f"Without a token every machine that reaches {host} could read the images and save.",
+            "Leave --no-token out, or leave --host out.",
+        )
+    if no_token:
+        return ""
+    if token and not re.fullmatch(r"[A-Za-z0-9._~-]+", token):
+        raise WrongUse("A token is made of letters, digits and . _ ~ - only, because it is part of an address.")
+    if token and len(token) < SHORTEST_TOKEN:
+        raise WrongUse(
+            f"A token of {len(token)} characters can be guessed.",
+            f"Give {SHORTEST_TOKEN} or more, or leave --token out: one is made.",
+        )
+    return token or secrets.token_urlsafe(24)
+
+
 def _cannot_listen(host: str, port: int, error: OSError) -> LMIALError:
     """One sentence for an address or port that cannot be had."""
     if error.errno == errno.EADDRINUSE:
@@ -95,8 +122,11 @@ def _cannot_listen(host: str, port: int, error: OSError) -> LMIALError:
 
 def _set_up_libraries() -> None:
     """Settings of the libraries below: no line of theirs reaches the terminal, unless LMIAL_DEBUG is set."""
+    from LMIALLib.browser.messages import LARGEST
+
     os.environ["WSLINK_READY_MSG"] = ""
     os.environ["WSLINK_WS_COMPRESS"] = "0"  # JPEG does not shrink any further
+    os.environ["TRAME_WS_MAX_MSG_SIZE"] = str(LARGEST)
     if os.environ.get("LMIAL_DEBUG"):
         return
     for name in ("wslink", "aiohttp", "asyncio", "trame", "trame_server", "trame_rca", "trame_client", "trame_slicer"):

@@ -12,20 +12,22 @@ from trame_slicer.views import SliceView
 
 QUALITY, STILL = 80, 94
 """JPEG quality while something moves and when it rests."""
+MOST_PIXELS = 16_000_000
+"""Of one image; a larger pane is drawn with fewer and enlarged by the page. Two fill an 8K screen."""
 
 
 class _Pane(RcaViewAdapter):
-    """Takes sizes from the annotating tab only, and no mouse event from anybody: those come as actions."""
+    """Tells when its size has changed, and takes no mouse event from anybody: those come as actions."""
 
-    def __init__(self, *, may: Callable[[str], bool], resized: Callable[[], None], **options: Any) -> None:
+    def __init__(self, *, resized: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
-        self._may, self._resized = may, resized
+        self._resized = resized
+        self.max_pixel_count = MOST_PIXELS
 
     def update_size(self, origin: str, size: dict[str, Any]) -> None:
-        """The page says how large the pane is."""
-        if origin == "self" or self._may(origin):
-            super().update_size(origin, size)
-            self._resized()
+        """The page says how large the pane is; ``size`` was checked (``asked.size``)."""
+        super().update_size(origin, size)
+        self._resized()
 
     def on_interaction(self, _: str, event: dict[str, Any]) -> None:
         """Nothing."""
@@ -34,9 +36,7 @@ class _Pane(RcaViewAdapter):
 class PageView:
     """One slice view on the page."""
 
-    def __init__(
-        self, app: SlicerApp, server: Any, name: str, may: Callable[[str], bool], resized: Callable[[], None]
-    ) -> None:
+    def __init__(self, app: SlicerApp, server: Any, name: str, resized: Callable[[], None]) -> None:
         self.name = name
         self._tell_resized = resized
         self.sized = False
@@ -55,7 +55,6 @@ class PageView:
             name=name,
             scheduler=self._scheduler,
             do_schedule_render_on_interaction=False,
-            may=may,
             resized=self._resized,
         )
         self._fit_node()

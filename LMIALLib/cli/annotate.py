@@ -22,15 +22,26 @@ def annotate(
     port: Annotated[int, typer.Option("--port", metavar="P", min=0, max=65535, help="0 takes a free one.")] = 0,
     host: Annotated[
         str,
-        typer.Option("--host", metavar="ADDRESS", help="Address to listen on; others than this machine need a token."),
+        typer.Option("--host", metavar="ADDRESS", help="Address to listen on; by default only this machine is served."),
     ] = "127.0.0.1",
     token: Annotated[
-        str, typer.Option("--token", metavar="WORD", help="Asked of every request; made if other machines may come.")
+        str,
+        typer.Option(
+            "--token",
+            metavar="WORD",
+            envvar="LMIAL_TOKEN",
+            help="What the address must hold; made if not given. Other users of this machine can read a command line, "
+            "so it is better set as a variable.",
+        ),
     ] = "",
+    no_token: Annotated[
+        bool,
+        typer.Option("--no-token", help="Ask for no token: any program on this machine may read the study and save."),
+    ] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="Only print the address.")] = False,
 ) -> None:
     """Annotate in the browser: the queue, both visits, a brush, and a network that learns meanwhile."""
-    annotate_here(study, reader=reader.strip(), port=port, host=host, token=token, no_open=no_open)
+    annotate_here(study, reader=reader.strip(), port=port, host=host, token=token, no_token=no_token, no_open=no_open)
 
 
 def annotate_here(
@@ -40,6 +51,7 @@ def annotate_here(
     port: int = 0,
     host: str = "127.0.0.1",
     token: str = "",
+    no_token: bool = False,
     no_open: bool = False,
 ) -> None:
     """Serve the face, print its address, and open a window where there is a display."""
@@ -52,4 +64,13 @@ def annotate_here(
             OUT.print("Ctrl+C ends it; everything that was saved is kept.")
 
     show = not no_open and not missing_display()
-    serve(Path(study).absolute(), host=host, port=port, token=token, reader=reader, say=say, show=show)
+    serve(
+        Path(study).absolute(),
+        host=host,
+        port=port,
+        token=token,
+        no_token=no_token,
+        reader=reader,
+        say=say,
+        show=show,
+    )

@@ -89,6 +89,8 @@ def pipeline(
     if before is not None and before.stages and not (resume or stage):
         raise WrongUse(f"the pipeline of {study} was begun before.", "Go on: --resume. One stage: --stage NAME.")
     going_on = before is not None and (before.stages or resume or stage)
+    if before is not None and going_on:
+        before.check_places(given)
     settings = (before.settings if before is not None and going_on else PipelineSettings()).changed(given)
 
     def say(name: str, sentence: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from LMIALLib.cohorts.open_ms import is_open_ms_pair, open_ms_pair
 from LMIALLib.cohorts.shapes import LesionShape, shapes_of_mask
+from LMIALLib.pairs.transforms import read_transform
 
 LONGITUDINAL = "longitudinal"
 CROSS_SECTIONAL = "cross_sectional_MNI"
@@ -172,7 +173,7 @@ def _raw_time_point(folder: Path, visit: int, source: str, seed: int) -> Backgro
     import SimpleITK as sitk
 
     raw = sitk.ReadImage(str(folder / f"study{visit}_FLAIR.nii.gz"), sitk.sitkFloat32)
-    to_raw = sitk.ReadTransform(str(folder / f"study{visit}_FLAIR_to_common_space.txt"))
+    to_raw = read_transform(folder / f"study{visit}_FLAIR_to_common_space.txt")
     mask = sitk.ReadImage(str(folder / "brainmask.nii.gz"), sitk.sitkUInt8)
     brain = sitk.Resample(mask, raw, to_raw.GetInverse(), sitk.sitkNearestNeighbor, 0)
     change = sitk.ReadImage(str(folder / "gt.nii.gz"), sitk.sitkUInt8)

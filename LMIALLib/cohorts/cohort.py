@@ -8,7 +8,6 @@ subject: brains and shapes of one part occur in no other.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterator
@@ -28,7 +27,7 @@ from LMIALLib.cohorts.parts import PARTS, part_of_patients, parts_of
 from LMIALLib.cohorts.scanning import History, ScannedPair, scan
 from LMIALLib.cohorts.shapes import LesionShape
 from LMIALLib.errors import BadInput, WrongUse
-from LMIALLib.files import flush_file, flush_folder
+from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.labels import LabelSchema
 
@@ -292,7 +291,7 @@ def _folder_written_whole(path: Path) -> Iterator[Path]:
         flush_folder(temporary)
         if path.exists():
             path.rmdir()  # empty; Windows renames onto nothing only
-        os.replace(temporary, path)
+        rename(temporary, path)
         flush_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

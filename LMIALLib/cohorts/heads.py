@@ -14,6 +14,7 @@ import numpy as np
 
 from LMIALLib.cohorts.backgrounds import CROSS_SECTIONAL, LONGITUDINAL, Background, background_of, with_lesions
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.transforms import read_transform
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -60,7 +61,7 @@ def read_real_head(root: Path, source: str, file: str, patients: Collection[str]
     if source.startswith(LONGITUDINAL):
         # the supplied masks lie in a common space; the transform maps its points to those of the raw scan
         path = folder / file.replace("FLAIR.nii.gz", "FLAIR_to_common_space.txt")
-        to_common = sitk.ReadTransform(str(path)).GetInverse()
+        to_common = read_transform(path).GetInverse()
         brain, lesions = (
             sitk.GetArrayFromImage(sitk.Resample(_read(folder / name), image, to_common, sitk.sitkNearestNeighbor)) > 0
             for name in ("brainmask.nii.gz", "gt.nii.gz")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.pairs.transforms import read_transform
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -51,9 +52,8 @@ class OpenMSPair:
         return sitk.CompositeTransform([self._transform(1), self._transform(2).GetInverse()])
 
     def _transform(self, visit: int) -> sitk.Transform:
-        import SimpleITK as sitk
 
-        return sitk.ReadTransform(str(self.folder / f"study{visit}_FLAIR_to_common_space.txt"))
+        return read_transform(self.folder / f"study{visit}_FLAIR_to_common_space.txt")
 
     def _from_common_space(self, name: str, reference: sitk.Image) -> np.ndarray:
         import SimpleITK as sitk

@@ -16,6 +16,7 @@ import numpy as np
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.transforms import read_transform
 from LMIALLib.study.labels import UNREAD, LabelSchema
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def read_mask_of_change(
     covered = schema.covering(covers or None)
     volume = read_volume(path, may_be_empty=True)
     values = _schema_values(path, sitk.GetArrayViewFromImage(volume.image), covered, schema)
-    transform = None if to_follow_up is None else _inverse(to_follow_up)
+    transform = None if to_follow_up is None else read_transform(to_follow_up).GetInverse()
     return MaskOfChange(path, values, volume.grid, transform, tuple(schema.name_of(value) for value in covered))
 
 
@@ -142,12 +143,3 @@ def _schema_values(path: Path, voxels: np.ndarray, covered: tuple[int, ...], sch
     values = voxels.astype(np.uint8)
     values[(values != 0) & ~np.isin(values, covered)] = UNREAD
     return values
-
-
-def _inverse(path: Path) -> sitk.Transform:
-    import SimpleITK as sitk
-
-    try:
-        return sitk.ReadTransform(str(path)).GetInverse()
-    except RuntimeError as error:
-        raise BadInput(f"{path}: it cannot be read as an ITK transform.") from error

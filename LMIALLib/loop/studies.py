@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LMIALLib.files import flush_folder, sha256_of
+from LMIALLib.files import flush_folder, rename, sha256_of
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.resources import resource
 from LMIALLib.study.store import Study, check_new_place
@@ -93,7 +93,7 @@ class Building:
         """Give the closed study its name."""
         if self.folder.exists():
             self.folder.rmdir()
-        os.replace(self._place, self.folder)
+        rename(self._place, self.folder)
         flush_folder(self.folder.parent)
 
     def take_away(self) -> None:

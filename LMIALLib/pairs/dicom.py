@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.pairs.dicom_structure import series_of
 from LMIALLib.pairs.headers import MAX_VOXELS, MIN_VOXELS_PER_AXIS
+from LMIALLib.pairs.headers_text import shown
 from LMIALLib.pairs.itk import without_warnings
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ _FRAMES, _POSITION, _ORIENTATION, _SPACING = "0028|0008", "0020|0032", "0020|003
 _ROWS, _COLUMNS, _SAMPLES, _TILT = "0028|0010", "0028|0011", "0028|0002", "0018|1120"
 _MODALITY, _NUMBER, _NAME, _ID = "0008|0060", "0020|0011", "0010|0010", "0010|0020"
 _DATES = ("0008|0022", "0008|0021", "0008|0020")
+MOST_FILES = 20_000
+"""Files of a folder that are looked into; a large folder of all series of an examination has some thousands."""
 EVEN_MM = 0.1
 """Largest distance (mm) of a slice from its place in a perfectly even stack."""
 TILT_DEGREES = 0.3
@@ -51,11 +55,8 @@ def read_series(folder: Path, *, series: str | None) -> tuple[sitk.Image, str | 
     Returns the image, a key that is equal for scans of one patient (or None), the ISO date (or None), a description.
     Raises BadInput with one sentence: no series, several, a multi-frame object, uneven or tilted slices, and the like.
     """
-    import SimpleITK as sitk
-
     with without_warnings():
-        uid = _chosen(folder, series)
-        files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
+        files = _chosen(folder, series)
         slices = [_tags(folder, file) for file in files]
         _check_kind(folder, slices)
         ordered, origin, direction, spacing = _stack(folder, slices)
@@ -66,15 +67,24 @@ def read_series(folder: Path, *, series: str | None) -> tuple[sitk.Image, str | 
     return image, _subject_key(ordered), _date(ordered), f"DICOM series of {len(ordered)} files"
 
 
-def series_in(folder: Path) -> tuple[str, ...]:
-    """UIDs of the DICOM series that a folder directly holds."""
-    import SimpleITK as sitk
+def series_in(folder: Path) -> dict[str, list[str]]:
+    """UIDs of the DICOM series that a folder directly holds, each with its files in the order of their names.
 
-    with without_warnings():
-        return tuple(sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)))
+    Raises BadInput where a DICOM file is damaged, or the folder holds too many files.
+    """
+    found: dict[str, list[str]] = {}
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    if len(files) > MOST_FILES:
+        raise BadInput(f"{folder}: it holds {len(files):,} files; LMIAL takes up to {MOST_FILES:,}.")
+    for path in files:
+        uid = series_of(path)
+        if uid is not None:
+            found.setdefault(uid, []).append(str(path))
+    return found
 
 
-def _chosen(folder: Path, series: str | None) -> str:
+def _chosen(folder: Path, series: str | None) -> list[str]:
+    """The files of the one series, or of the one that was asked for."""
     found = series_in(folder)
     if not found:
         raise BadInput(
@@ -83,22 +93,19 @@ def _chosen(folder: Path, series: str | None) -> str:
         )
     if series is not None:
         if series not in found:
-            raise BadInput(f"{folder}: it holds no series {series!r}, but {_listed(folder, found)}.")
-        return series
+            raise BadInput(f"{folder}: it holds no series {shown(series)}, but {_listed(folder, found)}.")
+        return found[series]
     if len(found) > 1:
         raise BadInput(
             f"{folder}: it holds {len(found)} series: {_listed(folder, found)}.",
             "Choose one by its UID (--series UID).",
         )
-    return found[0]
+    return next(iter(found.values()))
 
 
-def _listed(folder: Path, found: Sequence[str]) -> str:
-    import SimpleITK as sitk
-
+def _listed(folder: Path, found: Mapping[str, Sequence[str]]) -> str:
     words = []
-    for uid in found:
-        files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
+    for uid, files in list(found.items())[:12]:
         tags = _tags(folder, files[0]).tags
         number, modality = tags.get(_NUMBER, ""), tags.get(_MODALITY, "")
         title = f"series {int(number)}, " if re.fullmatch(r"\d{1,9}", number) else ""

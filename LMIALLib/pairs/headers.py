@@ -2,21 +2,24 @@
 
 ITK reads a file that ends early as zeros, repairs spacings that are zero or negative without a word, and allocates
 whatever a header asks for. So the header is read here first, and what it promises is compared with what the file holds.
+Of NRRD and MetaImage ITK sees nothing at all: its readers write behind their memory where a field is over-long, so
+LMIAL reads the voxels too (``voxels.py``).
 """
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.pairs.compressed import decompressed
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.headers_text import shown
 
 MAX_VOXELS = 1_000_000_000
 """More than any scan of a person has (a 1000 x 1000 x 1000 volume); a header that promises more is wrong or hostile."""
@@ -24,6 +27,10 @@ MIN_VOXELS_PER_AXIS = 4
 """Smoothing and spline interpolation need this many voxels along each axis."""
 WORKING_BYTES_PER_VOXEL = 24
 """Raw voxels, two float32 copies, spline coefficients and a mask live at once while a pair is prepared."""
+SPACING_MM = (1e-4, 1e4)
+"""Smallest and largest distance of voxels that a scan of a person can have; beyond them arithmetic overflows."""
+FARTHEST_MM = 1e7
+"""Largest distance of a scan from the origin of its space, ten kilometres."""
 SHEAR_TOLERANCE = 1e-3
 """Largest cosine between two axes that still counts as a right angle (0.06 degrees; rounding in files stays below)."""
 
@@ -38,10 +45,13 @@ class Header:
         voxel_bytes: bytes of one voxel, all components counted.
         components: values per voxel.
         data_file: the file that holds the voxels (the header's own file, or one beside it).
-        offset: bytes before the first voxel; for "gzip-all" counted after decompression.
+        offset: bytes before the first voxel, -1 where the voxels end with the file; for "gzip-all" counted after
+            decompression.
         compression: "raw", "zlib" (zlib or gzip, from ``offset`` on), "bzip2", or "gzip-all" (header included).
         axes: (3, 3) or None; column c is the direction of index axis c, with or without its spacing.
         kind: name of the format for sentences.
+        voxel: type and byte order of the voxels where LMIAL reads them itself; None where ITK does (NIfTI).
+        origin: LPS position (mm) of the first voxel, three entries; meaningless where ``axes`` is None.
         hidden_type: type of floating point voxels where ITK's reader turns those that are no numbers into 0 (NIfTI).
     """
 
@@ -54,6 +64,8 @@ class Header:
     compression: str
     axes: np.ndarray | None
     kind: str
+    voxel: np.dtype[Any] | None = None
+    origin: tuple[float, ...] = (0.0, 0.0, 0.0)
     hidden_type: np.dtype[Any] | None = None
 
     @property
@@ -64,6 +76,15 @@ class Header:
             total *= length
         return total
 
+    @property
+    def grid(self) -> Grid:
+        """Where the voxels lie in LPS, once ``check_header`` found three axes; not for NIfTI, which ITK reads."""
+        i, j, k = self.size[:3]
+        x, y, z = self.spacing[:3]
+        direction = np.eye(3) if self.axes is None else self.axes
+        a, b, c = self.origin
+        return Grid((i, j, k), (x, y, z), (a, b, c), tuple(direction.ravel().tolist()))
+
 
 def check_header(path: Path, header: Header) -> None:
     """Refuse a header that cannot describe one scalar 3-D volume, or promises more than its file holds.
@@ -71,9 +92,21 @@ def check_header(path: Path, header: Header) -> None:
     Raises BadInput with one sentence that names ``path``.
     """
     _check_size(path, header)
-    _check_spacing(path, header.spacing[:3], header.kind)
+    check_spacing(path, header.spacing[:3], header.kind)
     if header.axes is not None:
         check_axes(path, header.axes)
+    check_position(path, header.origin)
+    _check_memory(path, header)
+    _check_payload(path, header)
+
+
+def check_plane(path: Path, header: Header) -> None:
+    """Refuse a header that cannot describe one plane with one value per pixel, or promises more than its file holds."""
+    if len(header.size) < 2 or header.components != 1 or any(length < 1 for length in header.size):
+        raise BadInput(
+            f"{path}: it is not one plane with one value a pixel (its size is {' x '.join(map(str, header.size))},"
+            f" with {header.components} values a pixel)."
+        )
     _check_memory(path, header)
     _check_payload(path, header)
 
@@ -105,19 +138,35 @@ def _check_size(path: Path, header: Header) -> None:
         )
 
 
-def _check_spacing(path: Path, spacing: tuple[float, ...], kind: str) -> None:
+def check_spacing(path: Path, spacing: tuple[float, ...], kind: str) -> None:
+    """Refuse a spacing (mm) that is not three positive numbers of a size that scans have."""
+    found = " x ".join(f"{value:g}" for value in spacing) or "none"
+    hint = "Correct the spacing at the source: volumes and distances would be wrong."
     if len(spacing) < 3 or not all(np.isfinite(value) and value > 0 for value in spacing):
-        shown = " x ".join(f"{value:g}" for value in spacing) or "none"
         raise BadInput(
-            f"{path}: its {kind} header gives the voxel spacing {shown} mm; three positive numbers are expected.",
-            "Correct the spacing at the source: volumes and distances would be wrong.",
+            f"{path}: its {kind} header gives the voxel spacing {found} mm; three positive numbers are expected.", hint
+        )
+    least, most = SPACING_MM
+    if not all(least <= value <= most for value in spacing):
+        raise BadInput(
+            f"{path}: its {kind} header gives the voxel spacing {found} mm; LMIAL takes {least:g} to {most:g} mm.", hint
+        )
+
+
+def check_position(path: Path, origin: tuple[float, ...]) -> None:
+    """Refuse a position (mm) that is not three numbers, or so far away that arithmetic loses the voxels."""
+    if len(origin) != 3 or not all(abs(value) <= FARTHEST_MM for value in origin):  # a comparison with NaN is false
+        found = ", ".join(f"{value:g}" for value in origin)
+        raise BadInput(
+            f"{path}: its position in space is ({found}) mm; three numbers up to {FARTHEST_MM:,.0f} are expected."
         )
 
 
 def check_axes(path: Path, axes: np.ndarray) -> None:
     """Refuse axes (columns of a (3, 3) matrix, any positive length) that are not at right angles to one another."""
-    lengths = np.linalg.norm(axes, axis=0)
-    if not np.all(np.isfinite(axes)) or np.any(lengths <= 0):
+    usable = bool(np.all(np.abs(axes) <= SPACING_MM[1]))  # a comparison with NaN is false
+    lengths = np.linalg.norm(axes, axis=0) if usable else np.zeros(3)
+    if np.any(lengths <= 0):
         raise BadInput(f"{path}: the directions of its axes are not three usable vectors ({axes.T.tolist()}).")
     unit = axes / lengths
     worst = float(np.abs(unit.T @ unit - np.eye(3)).max())
@@ -147,22 +196,30 @@ def _memory_of_this_machine() -> float:
 
 
 def _check_payload(path: Path, header: Header) -> None:
-    """Compare the voxels promised with the bytes there are; compressed ones are read through once, in small blocks."""
+    """Compare the voxels promised with the bytes there are.
+
+    What ITK will decompress is read through once, in small blocks; what LMIAL reads is checked while it is read.
+    """
     held = header.data_file.stat().st_size
-    wanted = header.data_bytes + (header.offset if header.compression in ("raw", "gzip-all") else 0)
+    wanted = header.data_bytes + (max(0, header.offset) if header.compression in ("raw", "gzip-all") else 0)
     # Deflate shrinks at most 1032:1, bzip2 of zeros about 50000:1: a bound that costs nothing comes first.
     most = held * {"raw": 1, "bzip2": 60_000}.get(header.compression, 1032)
     found, no_numbers = most, 0
-    if most >= wanted and (header.compression != "raw" or header.hidden_type is not None):
+    if most >= wanted and header.voxel is None and (header.compression != "raw" or header.hidden_type is not None):
         found, no_numbers = _read_through(path, header, wanted)
     if found < wanted:
-        raise BadInput(
-            f"{path}: its header promises {' x '.join(map(str, header.size))} voxels ({wanted:,} bytes), but the file"
-            f" holds {'no more than ' if found == most else ''}{found:,}; it is cut short or its header is wrong.",
-            "Copy or export it again.",
-        )
+        raise too_short(path, header, wanted, found, at_most=found == most)
     if no_numbers:
         raise not_finite(path, no_numbers, header.data_bytes // header.voxel_bytes)
+
+
+def too_short(path: Path, header: Header, wanted: int, found: int, *, at_most: bool = False) -> BadInput:
+    """The refusal of a file that holds fewer bytes of voxels than promised."""
+    return BadInput(
+        f"{path}: its header promises {' x '.join(map(str, header.size))} voxels ({wanted:,} bytes), but the file"
+        f" holds {'no more than ' if at_most else ''}{found:,}; it is cut short or its header is wrong.",
+        "Copy or export it again.",
+    )
 
 
 def not_finite(path: Path, count: int, total: int) -> BadInput:
@@ -179,9 +236,7 @@ def _read_through(path: Path, header: Header, wanted: int) -> tuple[int, int]:
     rest = b""
     try:
         with open(header.data_file, "rb") as file:
-            if header.compression not in ("gzip-all", "raw"):
-                file.seek(header.offset)
-            stream = file if header.compression == "raw" else _decompressed(file, header.compression)
+            stream = file if header.compression == "raw" else decompressed(file, "zlib")
             while total <= wanted and (block := stream.read(1 << 20)):
                 if header.hidden_type is not None:
                     voxels = rest + block[max(0, header.offset - total) : max(0, wanted - total)]
@@ -190,47 +245,19 @@ def _read_through(path: Path, header: Header, wanted: int) -> tuple[int, int]:
                     no_numbers += int(found.size - np.count_nonzero(np.isfinite(found)))
                     rest = voxels[whole:]
                 total += len(block)
-    except EOFError:
-        raise BadInput(
-            f"{path}: its compressed data end after {total:,} of {wanted:,} bytes; it is cut short.",
-            "Copy or export it again.",
-        ) from None
-    except (zlib.error, OSError) as error:  # gzip.BadGzipFile is an OSError
-        if total < wanted:
-            raise BadInput(
-                f"{path}: its compressed data are damaged after {total:,} of {wanted:,} bytes.",
-                "Copy or export it again.",
-            ) from error
+    except (EOFError, zlib.error, OSError) as error:  # gzip.BadGzipFile is an OSError
+        if isinstance(error, EOFError) or total < wanted:
+            raise damaged(path, error, total, wanted) from error
     return total, no_numbers
 
 
-def _decompressed(file: IO[bytes], compression: str) -> IO[bytes]:
-    if compression == "bzip2":
-        return cast(IO[bytes], bz2.open(file, "rb"))
-    start = file.tell()
-    magic = file.read(2)
-    file.seek(start)
-    if magic == b"\x1f\x8b":
-        return cast(IO[bytes], gzip.open(file, "rb"))
-    return cast(IO[bytes], _ZlibStream(file))
-
-
-class _ZlibStream:
-    """Reads a bare zlib stream block by block; raises EOFError where it ends too early."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._inflate = zlib.decompressobj()
-
-    def read(self, size: int) -> bytes:
-        while not self._inflate.eof:
-            data = self._inflate.unconsumed_tail or self._file.read(1 << 16)
-            if not data:
-                raise EOFError
-            block = self._inflate.decompress(data, size)
-            if block:
-                return block
-        return b""
+def damaged(path: Path, error: Exception, total: int, wanted: int) -> BadInput:
+    """The refusal of compressed data that end or break after ``total`` of ``wanted`` bytes."""
+    what = "end" if isinstance(error, EOFError) else "are damaged"
+    cut = "; it is cut short." if isinstance(error, EOFError) else "."
+    return BadInput(
+        f"{path}: its compressed data {what} after {total:,} of {wanted:,} bytes{cut}", "Copy or export it again."
+    )
 
 
 def beside(path: Path, name: str) -> Path:
@@ -241,10 +268,10 @@ def beside(path: Path, name: str) -> Path:
     for a file that is missing.
     """
     name = name.strip()
-    first = name.split(maxsplit=1)[0] if name else ""
-    if not name or first.upper() == "LIST" or "%" in name:
+    # Other programs take whatever begins with LIST for a list; what it means to them is not read here as a file either.
+    if not name or name.startswith("LIST") or name.split(maxsplit=1)[0].upper() == "LIST" or "%" in name:
         raise BadInput(
-            f"{path}: its header names a list or pattern of data files ({name or 'empty'!r});"
+            f"{path}: its header names a list or pattern of data files ({shown(name or 'empty')});"
             " LMIAL reads one data file beside its header.",
             "Save the volume as one file.",
         )
@@ -252,13 +279,15 @@ def beside(path: Path, name: str) -> Path:
     try:
         target = (folder / name).resolve()
         inside = target.is_relative_to(folder) and not Path(name).is_absolute() and ".." not in Path(name).parts
-    except (OSError, ValueError, RuntimeError):
-        inside = False
+        there = target.is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, a circle of links
+        inside = there = False
     if not inside or "\\" in name or ":" in name:
         raise BadInput(
-            f"{path}: its header points to a data file outside its own folder ({name!r}), which LMIAL refuses to read.",
+            f"{path}: its header points to a data file outside its own folder ({shown(name)}), which LMIAL refuses to"
+            " read.",
             "Put header and data into one folder, or save the volume as one file.",
         )
-    if not target.is_file():
-        raise BadInput(f"{path}: its data file {name!r} is missing from its folder.")
+    if not there:
+        raise BadInput(f"{path}: its data file {shown(name)} is missing from its folder.")
     return target

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pairs.headers import Header
+from LMIALLib.pairs.headers import Header, check_axes, check_position
 
 _COMPLEX_OR_COLOUR = {32: 2, 1792: 2, 2048: 2, 128: 3, 2304: 4}
 _SCALAR_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8}
@@ -62,9 +62,10 @@ def _nifti1(path: Path, raw: bytes, order: str, compressed: bool) -> Header:
     pixdim = struct.unpack_from(order + "8f", raw, 76)
     offset = struct.unpack_from(order + "f", raw, 108)[0]
     _check_scaling(path, struct.unpack_from(order + "2f", raw, 112))
-    sform_code = struct.unpack_from(order + "h", raw, 254)[0]
+    codes = struct.unpack_from(order + "2h", raw, 252)
+    _check_places(path, codes, struct.unpack_from(order + "6f", raw, 256), struct.unpack_from(order + "12f", raw, 280))
     rows = struct.unpack_from(order + "12f", raw, 280)
-    return _header(path, order, dim, datatype, pixdim, offset, sform_code, rows, compressed)
+    return _header(path, order, dim, datatype, pixdim, _begin(path, offset, 352), codes[1], rows, compressed)
 
 
 def _nifti2(path: Path, raw: bytes, order: str, compressed: bool) -> Header:
@@ -75,9 +76,19 @@ def _nifti2(path: Path, raw: bytes, order: str, compressed: bool) -> Header:
     pixdim = struct.unpack_from(order + "8d", raw, 104)
     offset = struct.unpack_from(order + "q", raw, 168)[0]
     _check_scaling(path, struct.unpack_from(order + "2d", raw, 176))
-    sform_code = struct.unpack_from(order + "i", raw, 348)[0]
+    codes = struct.unpack_from(order + "2i", raw, 344)
+    _check_places(path, codes, struct.unpack_from(order + "6d", raw, 352), struct.unpack_from(order + "12d", raw, 400))
     rows = struct.unpack_from(order + "12d", raw, 400)
-    return _header(path, order, dim, datatype, pixdim, offset, sform_code, rows, compressed)
+    return _header(path, order, dim, datatype, pixdim, _begin(path, offset, 544), codes[1], rows, compressed)
+
+
+def _begin(path: Path, offset: float, least: int) -> int:
+    """The byte of the first voxel. Within the header it cannot lie: ITK would take the header's end for voxels."""
+    if not least <= offset < 1 << 62:
+        raise BadInput(
+            f"{path}: its NIfTI header says that voxels begin at byte {offset:g}; the header ends at {least}."
+        )
+    return int(offset)
 
 
 def _header(
@@ -86,7 +97,7 @@ def _header(
     dim: tuple[int, ...],
     datatype: int,
     pixdim: tuple[float, ...],
-    offset: float,
+    offset: int,
     sform_code: int,
     rows: tuple[float, ...],
     compressed: bool,
@@ -98,8 +109,6 @@ def _header(
     voxel_bytes = components if datatype in (128, 2304) else components * _SCALAR_BYTES.get(datatype, 4)
     if datatype not in _SCALAR_BYTES and datatype not in _COMPLEX_OR_COLOUR:
         raise BadInput(f"{path}: its NIfTI voxel type {datatype} is none that LMIAL reads (integers and floats).")
-    if not np.isfinite(offset) or offset < 0:
-        raise BadInput(f"{path}: its NIfTI header says that voxels begin at byte {offset}.")
     size = tuple(int(length) for length in dim[1 : dimensions + 1])
     if len(size) == 5 and size[3] == 1 and size[4] > 1:  # the fifth axis holds the components of a vector
         components, voxel_bytes, size = components * size[4], voxel_bytes * size[4], size[:3]
@@ -113,7 +122,7 @@ def _header(
         voxel_bytes=voxel_bytes,
         components=components,
         data_file=path,
-        offset=int(offset),
+        offset=offset,
         compression="gzip-all" if compressed else "raw",
         axes=axes,
         kind="NIfTI",
@@ -127,6 +136,22 @@ def _check_scaling(path: Path, scaling: tuple[float, ...]) -> None:
             f"{path}: its NIfTI header scales the voxels by {scaling[0]:g} and adds {scaling[1]:g}, which makes none of"
             " them a number."
         )
+
+
+def _check_places(path: Path, codes: tuple[int, ...], quaternion: tuple[float, ...], rows: tuple[float, ...]) -> None:
+    """Refuse positions and turns that are no usable numbers, on which ITK would print warnings or read another grid.
+
+    Args:
+        codes: of the qform and the sform; 0 and less: it is not used.
+        quaternion: b, c, d and the position of the qform; rows: of the sform, its position in every fourth number.
+    """
+    if codes[0] > 0:
+        check_position(path, quaternion[3:])
+        if not sum(value**2 for value in quaternion[:3]) <= 1 + 1e-3:  # a comparison with NaN is false
+            raise BadInput(f"{path}: its NIfTI header turns the scan by a quaternion (qform) that is none.")
+    if codes[1] > 0:
+        check_position(path, rows[3::4])
+        check_axes(path, np.array(rows, dtype=float).reshape(3, 4)[:, :3])
 
 
 def _check_sform_spacing(path: Path, axes: np.ndarray, pixdim: tuple[float, ...]) -> None:

@@ -26,8 +26,8 @@ def without_warnings() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(before)
 
 
-def read_with_itk(path: Path, reader: str) -> sitk.Image:
-    """Read an image with one named ITK reader ("NiftiImageIO", "NrrdImageIO", "MetaImageIO"), never a guessed one.
+def read_nifti_with_itk(path: Path) -> sitk.Image:
+    """Read a NIfTI image whose header was checked, by ITK's reader for it and never a guessed one.
 
     Raises BadInput with one sentence in place of ITK's own message.
     """
@@ -35,9 +35,8 @@ def read_with_itk(path: Path, reader: str) -> sitk.Image:
 
     with without_warnings():
         try:
-            return sitk.ReadImage(str(path), imageIO=reader)
+            return sitk.ReadImage(str(path), imageIO="NiftiImageIO")
         except (RuntimeError, MemoryError, TypeError, UnicodeError) as error:
-            kind = reader.removesuffix("ImageIO").replace("Nifti", "NIfTI").replace("Nrrd", "NRRD")
             raise BadInput(
-                f"{path}: it could not be read as {kind}; the file is damaged or of a variant that LMIAL does not know."
+                f"{path}: it could not be read as NIfTI; the file is damaged or of a variant that LMIAL does not know."
             ) from error

@@ -15,22 +15,23 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, NeedsConfirmation
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.headers import Header, check_axes, check_header, not_finite
+from LMIALLib.pairs.headers import Header, check_axes, check_header, check_position, check_spacing, not_finite
 from LMIALLib.pairs.headers_metaimage import read_metaimage_header
 from LMIALLib.pairs.headers_nifti import read_nifti_header
 from LMIALLib.pairs.headers_nrrd import read_nrrd_header
-from LMIALLib.pairs.itk import read_with_itk
+from LMIALLib.pairs.itk import read_nifti_with_itk
+from LMIALLib.pairs.voxels import read_voxels
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-READERS: dict[str, tuple[str, Callable[[Path], Header]]] = {
-    ".nii": ("NiftiImageIO", read_nifti_header),
-    ".nii.gz": ("NiftiImageIO", read_nifti_header),
-    ".nrrd": ("NrrdImageIO", read_nrrd_header),
-    ".nhdr": ("NrrdImageIO", read_nrrd_header),
-    ".mha": ("MetaImageIO", read_metaimage_header),
-    ".mhd": ("MetaImageIO", read_metaimage_header),
+HEADERS: dict[str, Callable[[Path], Header]] = {
+    ".nii": read_nifti_header,
+    ".nii.gz": read_nifti_header,
+    ".nrrd": read_nrrd_header,
+    ".nhdr": read_nrrd_header,
+    ".mha": read_metaimage_header,
+    ".mhd": read_metaimage_header,
 }
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or a DICOM series folder"
 LEAST_OVERLAP = 0.01
@@ -86,9 +87,7 @@ def _read_file(path: Path) -> tuple[sitk.Image, str]:
         raise BadInput(f"{path}: there is no such file or folder.")
     if not path.is_file():
         raise BadInput(f"{path}: it is neither a file nor a folder.")
-    name = path.name.lower()
-    suffix = next((s for s in sorted(READERS, key=len, reverse=True) if name.endswith(s)), None)
-    if suffix is None:
+    if suffix_of(path) is None:
         with open(path, "rb") as file:
             if file.read(132)[128:] == b"DICM":
                 raise BadInput(
@@ -96,10 +95,24 @@ def _read_file(path: Path) -> tuple[sitk.Image, str]:
                     "Give the folder of the series.",
                 )
         raise BadInput(f"{path}: its name ends in {path.suffix or 'nothing'!r}; LMIAL reads {FORMATS}.")
-    reader, read_header = READERS[suffix]
-    header = read_header(path)
+    return read_image(path)
+
+
+def suffix_of(path: Path) -> str | None:
+    """The ending in ``HEADERS`` that a file's name has, or None."""
+    return next((s for s in sorted(HEADERS, key=len, reverse=True) if path.name.lower().endswith(s)), None)
+
+
+def read_image(path: Path) -> tuple[sitk.Image, str]:
+    """Read a file whose name ends as one of ``HEADERS``: a 3-D image with one value per voxel, and its format's name.
+
+    Raises BadInput with one sentence, before any large allocation. Only NIfTI is read by ITK.
+    """
+    header = HEADERS[suffix_of(path) or ""](path)
     check_header(path, header)
-    image = read_with_itk(path, reader)
+    if header.voxel is not None:
+        return header.grid.image_of(read_voxels(path, header)), header.kind
+    image = read_nifti_with_itk(path)
     if tuple(image.GetSize()) != header.size[:3]:
         image = _squeezed(path, image)
     return image, header.kind
@@ -123,9 +136,9 @@ def _checked(
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise BadInput(f"{path}: it is not a 3-D volume with one grey value per voxel.")
     grid = Grid.of(image)
+    check_spacing(path, grid.spacing, description.split()[0])
     check_axes(path, np.array(grid.direction).reshape(3, 3))
-    if not np.all(np.isfinite(grid.origin)):
-        raise BadInput(f"{path}: its position in space is not three numbers ({grid.origin}).")
+    check_position(path, grid.origin)
     voxels = sitk.GetArrayViewFromImage(image)
     if np.iscomplexobj(voxels):
         raise BadInput(f"{path}: its voxels are complex numbers; LMIAL reads one grey value per voxel.")
@@ -182,21 +195,16 @@ def read_mask(path: Path | str, reference: Grid, *, name: str = "mask") -> np.nd
     """
     import SimpleITK as sitk
 
-    try:
-        volume = read_volume(path)
-    except BadInput as error:
-        if "the same value" in error.sentence:
-            raise BadInput(
-                f"{path}: this {name} has one value only; it needs 0 outside and another value inside."
-            ) from error
-        raise
+    volume = read_volume(path, may_be_empty=True)
+    voxels = sitk.GetArrayViewFromImage(volume.image)
+    if voxels.min() == voxels.max():
+        raise BadInput(f"{path}: this {name} has one value only; it needs 0 outside and another value inside.")
     if not volume.grid.same_as(reference, tolerance_mm=0.1):
         raise BadInput(
             f"{path}: this {name} lies on another grid ({_shown(volume.grid)}) than the image it belongs to"
             f" ({_shown(reference)}).",
             "Resample it to that image, with nearest neighbour.",
         )
-    voxels = sitk.GetArrayViewFromImage(volume.image)
     inside = voxels != 0
     low, high = voxels[inside].min(), voxels[inside].max()
     if low != high:

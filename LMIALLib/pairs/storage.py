@@ -16,9 +16,9 @@ from LMIALLib.json_data import Limits, read_json, shaped
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import check_header
 from LMIALLib.pairs.headers_nrrd import read_nrrd_header
-from LMIALLib.pairs.itk import read_with_itk
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.registration_record import check_registration
+from LMIALLib.pairs.voxels import read_voxels
 
 LARGEST_RECORD = 4 << 20
 FORMAT = 1
@@ -47,18 +47,14 @@ def write_nrrd(path: Path, array: np.ndarray, grid: Grid, *, fields: dict[str, s
 
 def read_nrrd(path: Path) -> tuple[np.ndarray, Grid]:
     """Read an array (k, j, i) and its grid back. Raises BadInput where the file is missing, broken or too short."""
-    import SimpleITK as sitk  # not pynrrd: 3D Slicer brings this one, so that reading needs nothing installed
-
     if not path.is_file():
         raise BadInput(f"{path}: this file of the pair is missing.")
-    check_header(path, read_nrrd_header(path))
     try:
-        image = read_with_itk(path, "NrrdImageIO")
-    except BadInput as error:
-        raise BadInput(f"{path}: this file of the pair is broken.") from error
-    if image.GetDimension() != 3:
-        raise BadInput(f"{path}: this file of the pair is broken.")
-    return sitk.GetArrayFromImage(image), Grid.of(image)
+        header = read_nrrd_header(path)
+        check_header(path, header)
+        return read_voxels(path, header), header.grid
+    except OSError as error:
+        raise BadInput(f"{path}: it cannot be read ({error.strerror or 'unknown reason'}).") from error
 
 
 def save_pair(pair: Pair, folder: Path) -> None:

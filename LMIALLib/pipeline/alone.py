@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,8 +11,10 @@ from pathlib import Path
 
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.nnunet.places import Work
 from LMIALLib.study.database import readable_errors
+from LMIALLib.study.inside import inside
 from LMIALLib.study.lease import Lease
 
 LOCK, HOLDER = "lock.sqlite", "lock.json"
@@ -25,9 +28,10 @@ def alone(study_folder: Path) -> Iterator[None]:
     The lock is the exclusive one of SQLite, which every system has. Raises BadInput while another pipeline works there,
     or where the folder may not be written to.
     """
-    root = Work.pretraining(study_folder).root
+    root = inside(study_folder, Work.pretraining(study_folder).root.name)
     with disk_errors("making the work folder of nnU-Net"):
         root.mkdir(exist_ok=True)
+    _check_lock(root)
     with readable_errors(root):
         lock = sqlite3.connect(root / LOCK, timeout=0, isolation_level=None)
     with closing(lock):
@@ -36,6 +40,17 @@ def alone(study_folder: Path) -> Iterator[None]:
         with disk_errors("beginning the pipeline"), written_whole(root / HOLDER) as temporary:
             temporary.write_text(json.dumps({"held by": Lease.of_this_process("lmial").described}), encoding="utf-8")
         yield
+
+
+def _check_lock(root: Path) -> None:
+    """Raise BadInput for a lock with something in it, or a journal beside it: LMIAL never writes into either, and
+    SQLite would follow what a journal names."""
+    lock = root / LOCK
+    beside = [lock.with_name(LOCK + more) for more in ("-journal", "-wal", "-shm")]
+    filled = lock.exists() and lock.stat().st_size > 0
+    odd = next((one for one in [*([lock] if filled else []), *beside] if os.path.lexists(one)), None)
+    if odd is not None:
+        raise BadInput(f"{odd} is not a file of LMIAL.", "Remove it.")
 
 
 def _take(lock: sqlite3.Connection, study_folder: Path, root: Path) -> None:
@@ -52,6 +67,6 @@ def _take(lock: sqlite3.Connection, study_folder: Path, root: Path) -> None:
 
 def _holder(root: Path) -> str:
     try:
-        return str(json.loads((root / HOLDER).read_text(encoding="utf-8"))["held by"])
-    except (OSError, ValueError, KeyError):
+        return read_json(root / HOLDER, dict[str, str])["held by"][:200]
+    except (OSError, BadInput, KeyError):
         return "it has just begun"  # the lock comes before the note

@@ -225,6 +225,11 @@ def _scored(
             maps = replace(maps, features=case_embedding(study, case.name, pair, encoder))
         signs[case.name] = signs_of_change(maps.mean)
         scored.append(score_case(maps, plain))
+    if len({one.features.shape[1] for one in scored if one.features is not None}) > 1:
+        raise BadInput(
+            f"the vectors that are kept in {study.folder / 'embeddings'} have different lengths.",
+            "Remove that folder; they are made again.",
+        )
     progress(len(cases), len(cases), "choosing")
     return scored, signs, silent
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import disk_errors
+from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import Natural, read_json
 from LMIALLib.study.names import checked_file_name
 from LMIALLib.study.store import Study
 
@@ -69,16 +70,53 @@ def read_pseudo(study: Study, teacher: str, case: str) -> Pseudo | None:
     """Pseudo-labels of the newest pair of a case, or None where there are none."""
     from LMIALLib.pairs.storage import read_nrrd
 
-    folder = pseudo_folder(study, teacher, case)
-    if not (folder / RECORD).is_file():
+    record = read_pseudo_record(study, teacher, case)
+    if record is None:
         return None
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    done = np.zeros(int(record["slices"]), dtype=bool)
-    done[record["done"]] = True
-    return Pseudo(
-        read_nrrd(folder / "probability.nrrd")[0],
-        read_nrrd(folder / "confidence.nrrd")[0],
-        done,
-        {int(number): str(why) for number, why in record["failed"].items()},
-        record["made_by"],
-    )
+    folder, grid = pseudo_folder(study, teacher, case), study.case(case).grid
+    done = np.zeros(record.slices, dtype=bool)
+    done[record.done] = True
+    probability, confidence = (read_nrrd(folder / f"{name}.nrrd")[0] for name in ("probability", "confidence"))
+    if any(volume.shape != grid.shape or not _is_share(volume) for volume in (probability, confidence)):
+        raise BadInput(f"{folder} holds no pseudo-labels of this pair.", _AGAIN)
+    failed = {int(number): why for number, why in record.failed.items()}
+    return Pseudo(probability, confidence, done, failed, record.made_by)
+
+
+@dataclass(frozen=True)
+class PseudoRecord:
+    """What stands beside pseudo-labels.
+
+    Args:
+        made_by: see `Pseudo`.
+        done: slices of which the teacher said something.
+        slices: of the pair.
+        failed: slice number, as text, to the sentence why there is nothing.
+    """
+
+    made_by: dict[str, Any]
+    done: list[Natural]
+    slices: Natural
+    failed: dict[str, str]
+
+
+def read_pseudo_record(study: Study, teacher: str, case: str) -> PseudoRecord | None:
+    """The record of the pseudo-labels of a case's newest pair, None where there is none. Raises BadInput for one that
+    is broken or of a pair with another number of slices."""
+    file = pseudo_folder(study, teacher, case) / RECORD
+    try:
+        record = read_json(file, PseudoRecord)
+    except FileNotFoundError:
+        return None
+    slices = {str(number) for number in range(study.case(case).n_slices)}
+    if record.slices != len(slices) or not {*map(str, record.done), *record.failed} <= slices:
+        raise BadInput(f"{file} names slices that {case} does not have.", _AGAIN)
+    return record
+
+
+_AGAIN = "Let the teacher label the study again: lmial teach STUDY --teacher ... --again"
+
+
+def _is_share(volume: np.ndarray) -> bool:
+    """Whether all values lie within 0 and 1."""
+    return volume.dtype.kind == "f" and bool(((volume >= 0) & (volume <= 1)).all())

@@ -84,9 +84,12 @@ class Seeing:
         features = read_embedding(self._study, BUNDLED, case, self._made_by(case))
         mean = read_map(self._study, self._model.id, case, "mean")
         told = made_by_of(self._study, BUNDLED, case)
-        if features is None or mean is None or _digest(pair.stack(mean)) != told.get("mean"):
+        conditions = told.get("conditions")
+        if features is None or mean is None or mean.shape != pair.baseline.shape or not isinstance(conditions, dict):
             return None
-        return Prediction(np.array(pair.stack(mean)), None, None, features, 1, told["conditions"])
+        if _digest(pair.stack(mean)) != told.get("mean"):
+            return None
+        return Prediction(np.array(pair.stack(mean)), None, None, features, 1, conditions)
 
     def _made_by(self, case: str) -> dict[str, Any]:
         return {"weights": self.digest, "pair": self._study.case(case).digest}

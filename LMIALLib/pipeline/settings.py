@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
-from LMIALLib.errors import WrongUse
+from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.json_data import shaped
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 
 
@@ -57,6 +58,9 @@ class PipelineSettings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_dict``."""
-        return cls(**{**values, "nnunet": NnunetSettings(**values["nnunet"])})
+    def from_dict(cls, values: Mapping[str, Any], where: str) -> Self:
+        """The inverse of ``to_dict``. Raises BadInput naming ``where`` and the field that is not as it should be."""
+        try:
+            return shaped(dict(values), cls, where)
+        except WrongUse as error:
+            raise BadInput(f"{where}: {error.sentence}") from error

@@ -39,7 +39,7 @@ def _teach(work: Work) -> Done:
 def _pretraining_depends(work: Work) -> dict[str, Any]:
     from LMIALLib.pipeline.nnunet.labels import PseudoLabels
 
-    teacher = work.state.result("teacher")["teacher"]
+    teacher = work.state.left("teacher", "teacher", str)
     labels = PseudoLabels(work.study, teacher)
     settings = work.settings.pretraining
     return {
@@ -52,7 +52,7 @@ def _pretraining_depends(work: Work) -> dict[str, Any]:
 def _pretrain(work: Work) -> Done:
     from LMIALLib.pipeline.nnunet.pretraining import pretrain
 
-    teacher = work.state.result("teacher")["teacher"]
+    teacher = work.state.left("teacher", "teacher", str)
     done = pretrain(
         work.study, teacher, settings=work.settings.pretraining, progress=work.progress, cancelled=work.cancelled
     )
@@ -74,7 +74,7 @@ def _pretraining_there(work: Work) -> bool:
 def _core_set_depends(work: Work) -> dict[str, Any]:
     settings = work.settings
     told = {name: getattr(settings, name) for name in ("budget", "embedding", "distance", "seed")}
-    return {**told, "teacher": work.state.result("teacher")["teacher"], "pairs": _pairs(work)}
+    return {**told, "teacher": work.state.left("teacher", "teacher", str), "pairs": _pairs(work)}
 
 
 def _choose(work: Work) -> Done:
@@ -91,7 +91,7 @@ def _choose(work: Work) -> Done:
             embedding=settings.embedding,
             distance=settings.distance,
             seed=settings.seed,
-            teacher=work.state.result("teacher")["teacher"],
+            teacher=work.state.left("teacher", "teacher", str),
             device=settings.nnunet.device,
             progress=work.progress,
             cancelled=work.cancelled,
@@ -103,12 +103,17 @@ def _choose(work: Work) -> Done:
     return Done(" ".join([said, *found.notes]), {"chosen": chosen})
 
 
+def _chosen(work: Work) -> list[tuple[str, int]]:
+    """The slices that the core-set stage chose."""
+    return work.state.left("core-set", "chosen", list[tuple[str, int]])
+
+
 def _reading_depends(work: Work) -> dict[str, Any]:
-    return {"chosen": work.state.result("core-set")["chosen"]}
+    return {"chosen": _chosen(work)}
 
 
 def _read(work: Work) -> Done:
-    chosen = [(str(case), int(number)) for case, number in work.state.result("core-set")["chosen"]]
+    chosen = _chosen(work)
     waiting = _unread(work.study, chosen)
     if waiting:
         _ask_for_the_core_set(work)
@@ -168,7 +173,7 @@ def _finetune(work: Work) -> Done:
     done = finetune(
         work.study,
         writing=work.writing,
-        teacher=work.state.result("teacher")["teacher"],
+        teacher=work.state.left("teacher", "teacher", str),
         opinions_above=work.settings.opinions_above,
         settings=work.settings.finetuning,
         progress=work.progress,
@@ -197,7 +202,7 @@ def _ask_by_disagreement(study: Study, seed: int) -> None:
 
 def _lesions_depends(work: Work) -> dict[str, Any]:
     in_use = work.study.model_in_use()
-    models = {"model": work.state.result("fine-tuning")["model"], "in use": in_use.id if in_use else None}
+    models = {"model": work.state.left("fine-tuning", "model", str), "in use": in_use.id if in_use else None}
     return {**models, "answers": work.study.highest_annotation(), "pairs": _pairs(work)}
 
 
@@ -215,10 +220,10 @@ def _lesions(work: Work) -> Done:
 def _opinion(work: Work, case: str) -> np.ndarray | None:
     """Probability of change (k, j, i) where nobody read: nnU-Net's if it is in use, else the teacher's, NaN where it
     said nothing."""
-    tuned, in_use = str(work.state.result("fine-tuning")["model"]), work.study.model_in_use()
+    tuned, in_use = work.state.left("fine-tuning", "model", str), work.study.model_in_use()
     if in_use is not None and in_use.id == tuned:
         return read_map(work.study, tuned, case, "mean")
-    pseudo = read_pseudo(work.study, work.state.result("teacher")["teacher"], case)
+    pseudo = read_pseudo(work.study, work.state.left("teacher", "teacher", str), case)
     if pseudo is None:
         return None
     probability = pseudo.probability.copy()

@@ -79,7 +79,7 @@ def run_pipeline(
                 work = Work(study, settings, state, told, stopped, answer, hold.study)
                 depends = stage.depends(work)
                 if only is None and state.finished(stage.name, depends) and stage.there(work):
-                    say(stage.name, f"finished before: {state.stages[stage.name]['sentence']}")
+                    say(stage.name, f"finished before: {state.stages[stage.name].sentence}")
                     continue
                 done = stage.run(work)
             say(stage.name, done.sentence)

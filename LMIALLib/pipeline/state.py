@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import read_json, shaped
 from LMIALLib.pipeline.settings import PipelineSettings
+from LMIALLib.pipeline.user_key import is_sealed, seal
 from LMIALLib.study.clock import now
+from LMIALLib.study.inside import inside
 
 FILE = "pipeline.json"
 FORMAT = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished stage.
+
+    Args:
+        key: SHA-256 of what it depends on.
+        result: JSON-ready, for the stages that follow.
+        sentence: what it said of itself.
+        finished: when, UTC.
+    """
+
+    key: str
+    result: dict[str, Any]
+    sentence: str
+    finished: str
 
 
 @dataclass(frozen=True)
@@ -23,33 +45,58 @@ class PipelineState:
 
     Args:
         settings: of the run.
-        stages: by name: key (SHA-256 of what it depends on), result (JSON-ready), sentence, finished (UTC time).
+        stages: by name.
+        own: whether this user asked for the folders that the settings name, on this computer; False for a file that
+            came with a study from elsewhere.
     """
 
     settings: PipelineSettings
-    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stages: dict[str, Finished] = field(default_factory=dict)
+    own: bool = True
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
         """The state of a study, or None where its pipeline never began. Raises BadInput where the file is broken."""
-        file = folder / FILE
-        if not file.is_file():
-            return None
+        file = inside(folder, FILE)
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            if found["format"] > FORMAT:
-                raise BadInput(f"{file} was written by a newer LMIAL.")
-            return cls(PipelineSettings.from_dict(found["settings"]), dict(found["stages"]))
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            found = read_json(file, _Stored)
+            settings = PipelineSettings.from_dict(found.settings, f"{file}: settings")
+        except FileNotFoundError:
+            return None
+        except BadInput as error:
             raise BadInput(
-                f"{file} is broken.", "Remove it: finished trainings and labels are found again by themselves."
+                f"{file} is broken. {error.sentence}",
+                "Remove it: finished trainings and labels are found again by themselves.",
             ) from error
+        if found.format > FORMAT:
+            raise BadInput(f"{file} was written by a newer LMIAL.")
+        return cls(settings, found.stages, is_sealed(_places(settings), found.seal))
 
     def write(self, folder: Path) -> None:
         """Put it on the disk, whole."""
-        told = {"format": FORMAT, "settings": self.settings.to_dict(), "stages": self.stages}
-        with disk_errors("writing the state of the pipeline"), written_whole(folder / FILE) as temporary:
+        told = {
+            "format": FORMAT,
+            "settings": self.settings.to_dict(),
+            "stages": {name: asdict(stage) for name, stage in self.stages.items()},
+            "seal": seal(_places(self.settings)) if self.own else "",
+        }
+        file = inside(folder, FILE)
+        with disk_errors("writing the state of the pipeline"), written_whole(file) as temporary:
             temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
+
+    def check_places(self, given: Mapping[str, Any]) -> None:
+        """Raise BadInput where only a study from elsewhere names a folder of weights.
+
+        ``given`` are the options of this run by name, None for those that were not given.
+        """
+        for name in ("teacher", "embedding"):
+            words = str(getattr(self.settings, name))
+            if ":" in words and given.get(name) is None and not self.own:
+                raise BadInput(
+                    f"this study asks for the {name} {words[:200]!a}, files on this computer that you have not named "
+                    "yourself.",
+                    f"If you trust them: --{name} {words[:200]}. Otherwise name another.",
+                )
 
     def result(self, stage: str) -> dict[str, Any]:
         """What a finished stage left. Raises BadInput where it is not finished."""
@@ -58,16 +105,36 @@ class PipelineState:
                 f"the stage {stage} of this study's pipeline is not finished.",
                 f"Do it first: lmial pipeline STUDY --stage {stage}",
             )
-        return dict(self.stages[stage]["result"])
+        return dict(self.stages[stage].result)
+
+    def left(self, stage: str, name: str, shape: type[T]) -> T:
+        """One thing that a finished stage left, as ``shape``. Raises BadInput where it is not finished, or left
+        something else."""
+        found = self.result(stage)
+        where = f"{FILE}: stages.{stage}.result"
+        return shaped(found.get(name), shape, f"{where}.{name}")
 
     def finished(self, stage: str, depends: dict[str, Any]) -> bool:
         """Whether a stage was finished with the very same inputs."""
-        return stage in self.stages and self.stages[stage]["key"] == key_of(depends)
+        return stage in self.stages and self.stages[stage].key == key_of(depends)
 
     def with_stage(self, stage: str, depends: dict[str, Any], sentence: str, result: dict[str, Any]) -> Self:
         """The state after a stage."""
-        done = {"key": key_of(depends), "finished": now(), "sentence": sentence, "result": result}
+        done = Finished(key_of(depends), result, sentence, now())
         return replace(self, stages={**self.stages, stage: done})
+
+
+@dataclass(frozen=True)
+class _Stored:
+    format: int
+    settings: dict[str, Any]
+    stages: dict[str, Finished]
+    seal: str = ""
+
+
+def _places(settings: PipelineSettings) -> bytes:
+    """What the seal of a file covers: which files elsewhere the settings name."""
+    return b"weights of LMIAL's pipeline 1\n" + json.dumps([settings.teacher, settings.embedding]).encode()
 
 
 def key_of(depends: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import sha256_of
+from LMIALLib.json_data import read_json
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
@@ -29,10 +30,7 @@ def json_in(file: Path, what: str) -> dict[str, Any]:
     """A JSON object that a model needs. Raises BadInput when the file is missing or is something else."""
     if not file.is_file():
         raise BadInput(f"The folder {file.parent} is incomplete: {file.name} is missing ({what}).")
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{file} cannot be read: it is not JSON ({what}).") from error
+    found = read_json(file, Any)
     if not isinstance(found, dict):
         raise BadInput(f"{file} cannot be used: it holds no JSON object ({what}).")
     return found

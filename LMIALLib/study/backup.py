@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 import tempfile
 import zipfile
@@ -10,17 +12,22 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from LMIALLib.errors import BadInput, disk_errors
-from LMIALLib.files import written_whole
+from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.study.database import DATABASE, readable_errors
 from LMIALLib.study.inside import check_no_links, inside
 from LMIALLib.study.lesion_numbers import NUMBERS
 from LMIALLib.study.models import goes_by_stored_maps
+from LMIALLib.study.processes import process_started
 from LMIALLib.study.rankings import Rankings
 
 OPINIONS = "pseudo"
 """Where the opinions of teachers lie, hours of work each."""
 OF_THE_PIPELINE = ("pipeline.json", "core-set.html")
 """What it has done and which slices it chose."""
+
+
+BUILDING = ".lmial-backup-"
+"""How the folder begins in which a backup is built, followed by the number of the process that builds it."""
 
 
 class Backups(Rankings):
@@ -41,11 +48,14 @@ class Backups(Rankings):
             raise BadInput(f"{file} exists already.", "Choose another name; a backup never replaces a file.")
         if not file.parent.is_dir():
             raise BadInput(f"the folder {file.parent} does not exist.")
-        with disk_errors(f"writing {file}"), tempfile.TemporaryDirectory(prefix=".lmial-", dir=file.parent) as place:
-            copy = Path(place) / DATABASE
-            paths = self._copy_database(copy)
-            with written_whole(file) as temporary:
-                self._write_zip(temporary, copy, paths)
+        _clear(file.parent)
+        prefix = f"{BUILDING}{os.getpid()}-"
+        with disk_errors(f"writing {file}"), tempfile.TemporaryDirectory(prefix=prefix, dir=file.parent) as place:
+            copy, whole = Path(place) / DATABASE, Path(place) / file.name
+            self._write_zip(whole, copy, self._copy_database(copy))
+            flush_file(whole)
+            rename(whole, file)
+            flush_folder(file.parent)
         return file
 
     def _copy_database(self, copy: Path) -> list[str]:
@@ -86,6 +96,14 @@ class Backups(Rankings):
             root = self.folder / place
             folders = {record.parent for record in root.rglob("*.json")}
             yield from sorted(one for one in folders if one.relative_to(root).parts[0] not in of_the_worker)
+
+
+def _clear(place: Path) -> None:
+    """Remove what backups left in a folder whose processes were killed."""
+    for one in place.glob(f"{BUILDING}*"):
+        number = one.name.removeprefix(BUILDING).partition("-")[0]
+        if number.isascii() and number.isdigit() and len(number) < 10 and process_started(int(number)) is None:
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _write_opinion(archive: zipfile.ZipFile, folder: Path, inside: str) -> None:

@@ -163,8 +163,14 @@ class StudyDatabase:
 
     def still_ours(self) -> bool:
         """Whether no other session took this study over; changes nothing. False for one that can only look."""
-        held = held_lease(self._connection)
-        return self._lease is not None and held is not None and held.token == self._lease.token
+        found = self.lease()
+        return self._lease is not None and found is not None and found.token == self._lease.token
+
+    def lease(self) -> Lease | None:
+        """Who holds the study for writing, dead or alive, or None."""
+        self._reconnect()
+        with readable_errors(self.folder), self._open_only():
+            return held_lease(self._connection)
 
     @property
     def study_id(self) -> str:
@@ -188,8 +194,9 @@ class StudyDatabase:
         """Give the lease back and close; a closed study raises WrongUse."""
         if self._lease:
             with suppress(
-                sqlite3.Error
+                sqlite3.Error, BadInput
             ):  # a full disk must not keep anyone from leaving; the lease dies with the process
+                self._reconnect()
                 release_lease(self._connection, self._lease.token)
         self._connection.close()
 
@@ -202,6 +209,7 @@ class StudyDatabase:
         Raises SaveNotConfirmed where the disk failed at the very end and the change is there, or may be.
         """
         with held():
+            self._reconnect()
             self._outcome = Outcome.ABSENT
             try:
                 with self._running() as connection:
@@ -243,6 +251,13 @@ class StudyDatabase:
             raise SaveNotConfirmed(_NOT_CONFIRMED[self._outcome].format(self.folder), _CHECK_THE_DISK) from error
         self._outcome = Outcome.COMMITTED
 
+    def _reconnect(self) -> None:
+        """Open the database again after a failure in which it could not be opened; else do nothing."""
+        if self._outcome is Outcome.UNKNOWN:
+            with readable_errors(self.folder):
+                self._connection = connect_to_write(self.folder / DATABASE)
+            self._outcome = Outcome.ABSENT
+
     def _looked_up(self, token: str) -> Outcome:
         """Open the database anew after a failed commit and see whether the change is there, by its heartbeat."""
         self._roll_back()
@@ -257,6 +272,7 @@ class StudyDatabase:
         return Outcome.COMMITTED if now_held.heartbeat == self._beat else Outcome.ABSENT
 
     def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        self._reconnect()
         with readable_errors(self.folder), self._open_only():
             try:
                 return self._connection.execute(query, values).fetchall()

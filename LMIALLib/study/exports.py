@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
-from LMIALLib.files import flush_file, flush_folder
+from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
@@ -241,6 +240,6 @@ def _move_into_place(place: Path, out: Path) -> tuple[Path, ...]:
     for file in files:
         flush_file(file)
     for file in files:
-        os.replace(file, out / file.name)
+        rename(file, out / file.name)
     flush_folder(out)
     return tuple(out / file.name for file in files)

@@ -23,7 +23,7 @@ class LabelClass:
     """One kind of change: its value in masks, its name, and its colour (red, green, blue in [0, 1])."""
 
     value: Annotated[int, Limits(least=1, most=UNREAD - 1)]
-    name: Annotated[str, Limits(longest=60)]
+    name: Annotated[str, Limits(longest=60, pattern=r"\w[^\x00-\x1f\x7f]*")]
     colour: tuple[_Share, _Share, _Share]
 
 

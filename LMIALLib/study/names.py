@@ -44,7 +44,7 @@ def portable_name(name: str, kind: str) -> str:
     try:
         return checked_file_name(name, kind)
     except BadInput:
-        return f"{kind}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+        return f"{kind}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:10]}"
 
 
 def checked_person(name: str, what: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from LMIALLib.study.lease import Lease, held_lease
 from LMIALLib.study.places import place_warning
 from LMIALLib.study.rankings import Rankings
 from LMIALLib.study.schema import SCHEMA_VERSION
@@ -84,7 +83,3 @@ class Overview(Rankings):
             why_read_only=self.why_read_only if self.read_only else "",
             warning=place_warning(self.folder),
         )
-
-    def lease(self) -> Lease | None:
-        """Who holds the study for writing, dead or alive, or None."""
-        return held_lease(self._connection)

@@ -15,7 +15,7 @@ from typing import Self
 
 from LMIALLib import __version__
 from LMIALLib.errors import BadInput, NeedsConfirmation, disk_errors
-from LMIALLib.files import flush_folder
+from LMIALLib.files import flush_folder, rename
 from LMIALLib.study.backup import Backups
 from LMIALLib.study.checks import Checks
 from LMIALLib.study.clock import now
@@ -60,7 +60,7 @@ class Study(Checks, Backups, Overview):
             try:
                 with readable_errors(folder):
                     _make_database(temporary, schema or LabelSchema.default())
-                os.replace(temporary, folder / DATABASE)
+                rename(temporary, folder / DATABASE)
             finally:
                 for leftover in folder.glob(f"{temporary.name}*"):
                     leftover.unlink()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STAGING = ".staging-"
 REMOVED = "removed"
+UNSAVED = "unsaved-"
 CASE = "case"
 """Name of a case's folder below ``removed/<case>-<time>/``."""
 
@@ -102,7 +103,7 @@ def _set_aside(folder: Path, file: str) -> None:
     if any(part.startswith(TEMPORARY) for part in parts) or source.name == LOCK:
         _remove(source)
         return
-    target = folder / REMOVED / f"{parts[1].split('.')[0]}-{for_a_folder()}" / PurePosixPath(*parts)
+    target = folder / REMOVED / f"{UNSAVED}{for_a_folder()}" / PurePosixPath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     rename(source, target)
 

@@ -10,7 +10,6 @@ from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.study import schema
 
-
 _RESTORE = "Restore a backup."
 
 
@@ -47,7 +46,7 @@ def _contents(connection: sqlite3.Connection, folder: Path) -> frozenset[tuple[s
     try:
         return schema.contents(connection)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR:
             raise
         raise BadInput(f"{folder}/study.sqlite is damaged: its tables cannot be made out.", _RESTORE) from error
 

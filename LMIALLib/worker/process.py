@@ -27,6 +27,9 @@ from LMIALLib.worker.progress import Cancelled
 PROGRESS_EVERY = 0.2
 """Seconds between two progress events of one job, so that a pipe is never flooded."""
 
+FIRST = ("export",)
+"""Jobs that a person waits for: they pause a running fine-tuning at its next step, which takes minutes."""
+
 LAST_MOMENT, POLITE = 1.0, 10.0
 """Seconds that a running job has to clean up after its session was killed, when the next one may be open already, and
 after a session that closes, which waits for it."""
@@ -53,6 +56,10 @@ class Worker:
         self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._cancelled: set[int] = set()
         self._running: int | None = None
+        self._doing = ""
+        self._first: deque[dict[str, Any]] = deque()
+        self._paused: set[int] = set()
+        self._passed: set[int] = set()
         self._told_to_stop = False
         self._over = threading.Event()
         self._started = 0.0
@@ -93,6 +100,8 @@ class Worker:
         what = request.get("do")
         if what in JOBS:
             self.say("accepted", id=number, do=what)
+            if what in FIRST:
+                self._first.append(request)
             self._waiting.put(request)
         elif what == "cancel":
             self._cancelled.add(int(request.get("job", -1)))
@@ -106,7 +115,8 @@ class Worker:
 
     def _end_now(self) -> None:
         if self._running is not None:
-            self._cancelled.add(self._running)
+            self._cancelled |= {self._running, *self._paused}
+        self._first.clear()
         with suppress(queue.Empty):
             while True:
                 self._waiting.get_nowait()
@@ -124,6 +134,8 @@ class Worker:
         """Tell how far the running job is; raises Cancelled when it was cancelled. 100 % is left to the final event."""
         if self._running in self._cancelled:
             raise Cancelled
+        if self._doing == "finetune":
+            self._let_pass()
         now = time.monotonic()
         if now - self._last_progress < PROGRESS_EVERY:
             return
@@ -132,9 +144,24 @@ class Worker:
         left = (now - self._started) * (1 - share) / share if share > 0.02 else None
         self.say("progress", id=self._running, stage=stage, done=done, total=total, seconds_left=left, **figures)
 
+    def _let_pass(self) -> None:
+        """Run what goes first, in the middle of the job that runs; its own turn in the queue is then over."""
+        before = self._running, self._doing, self._started, self._last_progress
+        while self._first and before[0] is not None:
+            request = self._first.popleft()
+            self._paused.add(before[0])
+            self._run(request)
+            self._passed.add(int(request["id"]))
+            self._paused.discard(before[0])
+            self._running, self._doing, self._started, self._last_progress = before
+
     def _run(self, request: dict[str, Any]) -> None:
         number = int(request["id"])
-        self._running, self._started, self._last_progress = number, time.monotonic(), 0.0
+        if number in self._passed:
+            return
+        with suppress(ValueError):
+            self._first.remove(request)
+        self._running, self._doing, self._started, self._last_progress = number, request["do"], time.monotonic(), 0.0
         try:
             if number in self._cancelled:
                 raise Cancelled

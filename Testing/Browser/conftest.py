@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,6 +32,21 @@ class Server:
     study: Path
     lines: list[str] = field(default_factory=list)
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(urlsplit(self.address).port or 0)
+
+    @property
+    def token(self) -> str:
+        """What its address holds."""
+        return self.address.partition("?token=")[2]
+
+    @property
+    def cookie(self) -> str:
+        """What a page sends that was opened with the token."""
+        return f"lmial-{self.port}={self.token}"
+
     def kill(self) -> None:
         """SIGKILL: nothing of it gets a chance to tidy up."""
         self.process.send_signal(signal.SIGKILL)
@@ -46,20 +62,33 @@ class Server:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """A function (study, more options ...) -> Server; trainings are short (see serve_quickly.py)."""
+    """A function (study, more options ...) -> Server; trainings are short (see serve_quickly.py).
+
+    ``files`` is how many files its process may open at most, ``environment`` what is set for it.
+    """
     from LMIALLib.browser.machine import missing_graphics
 
     if missing_graphics():
         leave_out(f"OpenGL is missing; install {missing_graphics()} (make system-packages)")
     running: list[Server] = []
 
-    def start(study: Path, *options: str, reader: str = "anna") -> Server:
-        command = [sys.executable, str(HERE / "serve_quickly.py"), "annotate", str(study), "--no-open", *options]
+    def start(
+        study: Path, *options: str, reader: str = "anna", files: int = 0, environment: dict[str, str] | None = None
+    ) -> Server:
+        command = [sys.executable, str(HERE / "serve_quickly.py"), "annotate", str(study), *options]
+        if environment is None:
+            command += ["--no-open"]
         if reader:
             command += ["--reader", reader]
-        environment = dict(os.environ, OMP_NUM_THREADS="1", LMIAL_DEBUG="")
+        if files:
+            command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=HERE.parents[1]
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ, OMP_NUM_THREADS="1", LMIAL_DEBUG="") | (environment or {}),
+            cwd=HERE.parents[1],
         )
         assert process.stdout is not None
         line = process.stdout.readline()

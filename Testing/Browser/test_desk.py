@@ -374,14 +374,16 @@ def test_a_study_without_a_case_is_shown_as_such(tmp_path: Path, desk_at: Callab
 
 def test_tabs_one_annotates_and_the_next_goes_on_when_it_leaves() -> None:
     tabs = Tabs()
-    assert tabs.arrive("a", "1") and tabs.arrive("b", "2") and tabs.may("a") and not tabs.may("b")
+    assert tabs.arrive("a", "1") and tabs.arrive("b", "2") and tabs.may("a", "1") and not tabs.may("b", "2")
     assert not tabs.arrive("a", "3"), "a duplicated tab must take another name"
-    tabs.take_over("b")
-    assert tabs.may("b") and not tabs.may("a")
+    assert not tabs.arrive("c", "2"), "a connection has one tab"
+    tabs.take_over("2")
+    assert tabs.may("b", "2") and not tabs.may("a", "1")
+    assert not tabs.may("b", "1"), "a tab's name is no secret; only its own connection may use it"
     tabs.leave("2")
-    assert tabs.may("a") and not tabs.may("")
+    assert tabs.may("a", "1") and not tabs.may("", "1") and not tabs.may(["a"], "1")
     tabs.take_over("nobody")
-    assert tabs.may("a")
+    assert tabs.may("a", "1")
 
 
 def test_which_addresses_reach_this_machine_only() -> None:
@@ -390,6 +392,7 @@ def test_which_addresses_reach_this_machine_only() -> None:
         is_loopback(host) for host in ("0.0.0.0", "192.168.1.4", "evil.example", "localhost.evil.example", "")
     )
     assert token_matches("a", "a") and not token_matches("b", "a") and not token_matches("", "a")
+    assert not token_matches("\udcff\u00e9", "a"), "no text that a header can hold makes it stumble"
 
 
 def test_no_other_room_imports_trame() -> None:

@@ -113,38 +113,52 @@ UPGRADE = {
 def test_without_the_token_there_is_no_page_no_socket_and_no_download(
     study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
 ) -> None:
-    address = serve(study_folder, "--token", "right").address
-    assert address.endswith("?token=right")
-    for path in ("/", "/index.html", "/?token=wrong", "/lmial/face.js", "/download/anything", "/ws"):
-        for headers in ({}, {"Cookie": "lmial-token=wrong"}):
+    server = serve(study_folder, "--token", "right-and-long-enough")
+    address = server.address
+    assert address.endswith("?token=right-and-long-enough")
+    wrong = {"Cookie": f"lmial-{server.port}=wrong"}
+    for path in ("/", "/index.html", "/?token=wrong", "/?once=", "/lmial/face.js", "/download/anything", "/ws"):
+        for headers in ({}, wrong):
             status, body = asked(address, path, **headers, **(UPGRADE if path == "/ws" else {}))
             assert status == 403 and "head" not in body and len(body) < 120, path
     reader = sit_down(address)
     assert "token" not in reader.page.url
     assert reader.state("query")["slice"] > 0
+    (cookie,) = reader.page.context.cookies()
+    assert (
+        cookie["httpOnly"] and cookie["sameSite"] == "Strict" and "lmial" not in reader.page.evaluate("document.cookie")
+    )
+    reader.page.reload()
+    reader.until("s('active_tab') === s('tab')")
+    second = sit_down(f"http://127.0.0.1:{server.port}/", context=reader.page.context)
+    assert second.state("query")["slice"] > 0, "the cookie opens a second tab"
 
 
 def test_other_pages_and_other_names_for_this_machine_are_refused(
     study_folder: Path, serve: Callable[..., Server]
 ) -> None:
-    address = serve(study_folder).address
-    assert asked(address, "/index.html")[0] == 200
-    assert asked(address, "/index.html", Host="evil.example")[0] == 403
-    assert asked(address, "/ws", Origin="http://evil.example", **UPGRADE)[0] == 403
+    server = serve(study_folder)
+    for address, known in (
+        (server.address, {"Cookie": server.cookie}),
+        (serve(study_folder, "--no-token").address, {}),
+    ):
+        assert asked(address, "/index.html", **known)[0] == 200
+        assert asked(address, "/index.html", Host="evil.example", **known)[0] == 403
+        assert asked(address, "/ws", Origin="http://evil.example", **UPGRADE, **known)[0] == 403
 
 
 def test_no_part_of_an_address_is_taken_for_a_file_name(study_folder: Path, serve: Callable[..., Server]) -> None:
-    address = serve(study_folder).address
+    server = serve(study_folder)
     for path in ("/download/..%2f..%2fstudy.sqlite", "/lmial/../../../study.sqlite", "/download/%2fetc%2fpasswd"):
-        status, body = asked(address, path)
+        status, body = asked(server.address, path, Cookie=server.cookie)
         assert status in (403, 404) and "SQLite" not in body and "root:" not in body, path
 
 
-def test_another_address_than_this_machine_demands_a_token(study_folder: Path, serve: Callable[..., Server]) -> None:
-    address = serve(study_folder, "--host", "0.0.0.0").address
-    assert len(address.split("?token=")[1]) >= 24
-    port = urlsplit(address).port
-    assert asked(f"http://127.0.0.1:{port}/", "/index.html")[0] == 403
+def test_every_address_demands_a_token(study_folder: Path, serve: Callable[..., Server]) -> None:
+    for options in (), ("--host", "0.0.0.0"):
+        server = serve(study_folder, *options)
+        assert len(server.token) >= 24
+        assert asked(f"http://127.0.0.1:{server.port}/", "/index.html")[0] == 403
 
 
 def test_what_cannot_be_served_is_one_sentence(tmp_path: Path) -> None:
@@ -159,7 +173,9 @@ def test_what_cannot_be_served_is_one_sentence(tmp_path: Path) -> None:
     ("options", "code", "words"),
     [
         (("--token", "a b&c"), 2, "A token is made of"),
-        (("--token", "short", "--host", "0.0.0.0"), 2, "can be guessed"),
+        (("--token", "short"), 2, "can be guessed"),
+        (("--no-token", "--host", "0.0.0.0"), 2, "every machine that reaches 0.0.0.0"),
+        (("--no-token", "--token", "long-enough-to-be-one"), 2, "exclude each other"),
         (("--port", "{taken}"), 4, "is in use by another program"),
     ],
 )

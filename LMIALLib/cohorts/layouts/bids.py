@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 from LMIALLib.cohorts.layouts.layout import NIFTI, LayoutCase, Listing, Remark, checked_root, in_order
+from LMIALLib.cohorts.layouts.table import read_rows
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.study.names import portable_name
 
@@ -76,18 +76,18 @@ def _times(table: Path) -> dict[str, datetime]:
     """``acq_time`` by ``session_id``, for those that have one that can be read."""
     if not table.is_file():
         return {}
+    try:
+        header, *rows = [cells for _, cells in read_rows(table, delimiters="\t")]
+        session, time = header.index("session_id"), header.index("acq_time")
+    except (BadInput, ValueError):  # then it dates nothing, and sessions go by name
+        return {}
     found = {}
-    with open(table, encoding="utf-8-sig", newline="", errors="replace") as stream:
+    for cells in rows:
         try:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-        except csv.Error:  # then it dates nothing, and sessions go by name
-            return {}
-    for row in rows:
-        try:
-            found[(row.get("session_id") or "").strip()] = datetime.fromisoformat(row.get("acq_time") or "")
-        except ValueError:
+            found[cells[session]] = datetime.fromisoformat(cells[time])
+        except (ValueError, IndexError):
             continue  # "n/a", or shifted to a year that no calendar has
-    return {session: time.replace(tzinfo=None) for session, time in found.items()}
+    return {name: day.replace(tzinfo=None) for name, day in found.items()}
 
 
 def _scans(folder: Path, contrast: str) -> list[Path]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from datetime import date
 from pathlib import Path
 
 from LMIALLib.cohorts.layouts.layout import LayoutCase, Listing, Remark
+from LMIALLib.cohorts.layouts.table import LONGEST_PATH, checked_cell, existing_path, read_rows
 from LMIALLib.errors import BadInput
+from LMIALLib.pairs.headers_text import shown
 from LMIALLib.study.names import checked_file_name, checked_person
 
 NEEDED = ("case", "subject", "baseline", "follow_up")
 OPTIONAL = ("mask", "truth", "covers", "baseline_date", "follow_up_date")
+FILES = ("baseline", "follow_up", "mask", "truth")
+_LONGEST = {"case": 200, "subject": 200, "covers": 1000, "baseline_date": 40, "follow_up_date": 40}
+"""Characters of a cell; a path may have ``LONGEST_PATH``."""
 
 
 def csv_cases(root: Path) -> Listing:
@@ -29,7 +33,7 @@ def csv_cases(root: Path) -> Listing:
     path = _table_at(root)
     rows, columns = _rows(path)
     unused = [name for name in columns if name and name not in (*NEEDED, *OPTIONAL)]
-    notes = [Remark("", "", f"{path}: not used: {', '.join(unused)}.")] if unused else []
+    notes = [Remark("", "", f"{path}: not used: {', '.join(map(_plain, unused))}.")] if unused else []
     cases: list[LayoutCase] = []
     left_out = []
     taken: set[str] = set()
@@ -40,42 +44,46 @@ def csv_cases(root: Path) -> Listing:
                 raise BadInput(f"the case {case.name} is named twice.")
         except BadInput as problem:
             sentence = f"{path.name}, line {number}: {problem.sentence}"
-            left_out.append(Remark(row["case"] or f"line {number}", row["subject"], sentence))
+            left_out.append(Remark(_plain(row["case"]) or f"line {number}", _plain(row["subject"]), sentence))
             continue
         taken.add(case.name.casefold())
         cases.append(case)
     return Listing(tuple(cases), tuple(left_out), tuple(notes))
 
 
+def _plain(text: str) -> str:
+    """A cell as it may be shown: short, without characters that a terminal would obey."""
+    return text if len(text) <= 60 and text.isprintable() else shown(text)
+
+
 def _table_at(root: Path) -> Path:
-    if root.is_dir():
-        found = sorted(root.glob("*.csv"))
-        if len(found) != 1:
-            raise BadInput(f"{root}: it holds {len(found)} CSV files; name the one to import.")
-        return found[0].absolute()
-    if not root.is_file():
-        raise BadInput(f"{root}: there is no such file.")
-    return root.absolute()
+    try:
+        if root.is_dir():
+            found = sorted(path for path in root.glob("*.csv") if path.is_file())
+            if len(found) != 1:
+                raise BadInput(f"{root}: it holds {len(found)} CSV files; name the one to import.")
+            return found[0].absolute()
+        if root.is_file():
+            return root.absolute()
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{root}: it cannot be looked at; its name may be too long.") from error
+    raise BadInput(f"{root}: there is no such file.")
 
 
 def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     """Line number and cells of every row that is not blank, and the columns' names."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            first = stream.readline()
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path}: it cannot be read as CSV in UTF-8 ({error}).", "Save it as CSV (UTF-8).") from error
-    columns = [name.lower() for name in lines[0][1]] if lines else []
-    missing = [name for name in NEEDED if name not in columns]
+    rows = read_rows(path)
+    columns = [name.lower() for name in rows[0][1]] if rows else []
+    known = [name for name in columns if name in (*NEEDED, *OPTIONAL)]
+    missing = [name for name in NEEDED if name not in known]
     if missing:
-        there = ", ".join(columns) or "none"
+        there = ", ".join(map(_plain, columns[:40])) or "none"
         raise BadInput(f"{path}: these columns are missing: {', '.join(missing)}; there are: {there}.")
+    twice = sorted({name for name in known if known.count(name) > 1})
+    if twice:
+        raise BadInput(f"{path}: these columns are there twice: {', '.join(twice)}.")
     blank = dict.fromkeys((*NEEDED, *OPTIONAL), "")
-    filled = [(number, line) for number, line in lines[1:] if any(line)]
-    return [(number, blank | dict(zip(columns, line, strict=False))) for number, line in filled], columns
+    return [(number, blank | dict(zip(columns, cells, strict=False))) for number, cells in rows[1:]], columns
 
 
 def _case(row: dict[str, str], folder: Path) -> LayoutCase:
@@ -83,11 +91,10 @@ def _case(row: dict[str, str], folder: Path) -> LayoutCase:
     empty = [name for name in NEEDED if not row[name]]
     if empty:
         raise BadInput(f"{', '.join(empty)} is empty.")
+    for column in (*NEEDED, *OPTIONAL):
+        checked_cell(column, row[column], _LONGEST.get(column, LONGEST_PATH))
     name, subject = checked_file_name(row["case"], "case name"), checked_person(row["subject"], "subject")
-    files = {column: folder / row[column] for column in ("baseline", "follow_up", "mask", "truth") if row[column]}
-    for column, file in files.items():
-        if not file.exists():
-            raise BadInput(f"the {column} {file} does not exist.")
+    files = {column: existing_path(column, row[column], folder) for column in FILES if row[column]}
     first, second = _day(row, "baseline_date"), _day(row, "follow_up_date")
     if first and second and second < first:
         raise BadInput(f"the follow-up ({second}) is dated before the baseline ({first}); are they swapped?")

@@ -220,16 +220,11 @@ def _truth(path: Path, pair: Pair) -> np.ndarray:
     """
     import SimpleITK as sitk
 
-    from LMIALLib.pairs.headers import check_header
-    from LMIALLib.pairs.itk import read_with_itk
-    from LMIALLib.pairs.reading import FORMATS, READERS
+    from LMIALLib.pairs.reading import FORMATS, read_image, suffix_of
 
-    suffix = next((s for s in sorted(READERS, key=len, reverse=True) if path.name.lower().endswith(s)), None)
-    if suffix is None:
+    if suffix_of(path) is None:
         raise BadInput(f"{path}: a truth is a volume; LMIAL reads {FORMATS}.")
-    reader, read_header = READERS[suffix]
-    check_header(path, read_header(path))
-    image = read_with_itk(path, reader)
+    image, _ = read_image(path)
     if image.GetDimension() != 3 or not Grid.of(image).same_as(pair.grid, tolerance_mm=0.1):
         raise BadInput(
             f"{path}: this truth lies on another grid than its pair.",

@@ -42,10 +42,12 @@ class Dinov2Encoder:
     def __init__(self, folder: Path, device: str = "auto") -> None:
         model_class = quiet_transformers().Dinov2Model
         self._device = torch.device(chosen_device(device))
-        self._model = load_local(model_class, folder, MODEL_TYPE, WHAT, attn_implementation="eager").to(self._device)
+        self._model = load_local(model_class, folder, MODEL_TYPE, WHAT).to(self._device)
         config = self._model.config
         if config.num_channels != 3:
             raise BadInput(f"{folder / 'config.json'} asks for {config.num_channels} channels; expected 3.")
+        if not all(isinstance(side, int) and side > 0 for side in (config.image_size, config.patch_size)):
+            raise BadInput(f"{folder / 'config.json'} does not say of how many pixels images and patches are.")
         self.size = max(1, min(int(config.image_size), LARGEST) // int(config.patch_size)) * int(config.patch_size)
         self._width = int(config.hidden_size)
 

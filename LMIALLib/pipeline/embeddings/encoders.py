@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LMIALLib.errors import WrongUse
+from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.embeddings.dinov2 import MODEL_TYPE, WHAT, Dinov2Encoder
 from LMIALLib.pipeline.embeddings.local_weights import weights_files
@@ -68,6 +68,8 @@ def encoder_for(
     if embedding == "mae":
         folder = trained_on_study(study, masked, progress=progress, cancelled=cancelled)
         encoder = MaskedEncoder(folder, masked.device)
+        if encoder.size != masked.size:
+            raise BadInput(f"{folder} holds a masked autoencoder of another size.", f"Remove the folder {folder}.")
         return SliceEncoder(NAME, files_digest([folder / "model.safetensors"]), encoder.size, encoder)
     folder = _folder(embedding)
     other = Dinov2Encoder(folder, masked.device)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
-from LMIALLib.pipeline.weight_files import pickles_in
+from LMIALLib.pipeline.pretrained import configuration, loaded, weights_in
+from LMIALLib.pipeline.weight_files import json_in, pickles_in
 
 
 def quiet_transformers() -> Any:
@@ -39,15 +41,14 @@ def weights_files(folder: Path, model_type: str, what: str) -> list[Path]:
     if not config.is_file():
         raise BadInput(f"the folder {folder} holds no config.json, so it is no {what}.")
     try:
-        said = json.loads(config.read_text(encoding="utf-8"))
-        found = said["model_type"]
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        found = read_json(config, _Named).model_type
+    except BadInput as error:
         raise BadInput(f"{config} cannot be read: it names no architecture.") from error
     if found != model_type:
-        raise BadInput(f"{config} describes a model of the kind {found!r}; expected {model_type!r}.")
-    files = sorted(folder.glob("*.safetensors"))
-    if files:
-        return files
+        raise BadInput(f"{config} describes a model of the kind {found[:60]!r}; expected {model_type!r}.")
+    names = weights_in(folder)
+    if all((folder / name).is_file() for name in names):
+        return [folder / name for name in names]
     if pickles := pickles_in(folder):
         raise BadInput(
             f"the folder {folder} holds its weights only as a pickle ({pickles[0]}), which can run code when loaded.",
@@ -61,11 +62,11 @@ def load_local(model_class: Any, folder: Path, model_type: str, what: str, **con
 
     Raises BadInput as `weights_files` does, and for weights that are damaged, incomplete or of another shape.
     """
-    weights_files(folder, model_type, what)
+    files = weights_files(folder, model_type, what)
     try:
-        model, told = model_class.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **config
-        )
+        said = {**json_in(folder / "config.json", "it says what the model is"), **config}
+        made = configuration(model_class.config_class, said, folder / "config.json")
+        model, told = loaded(model_class, made, files)
     except Exception as error:  # each library below has its own; all mean that these files are not the model
         told_first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise BadInput(f"the weights in {folder} cannot be loaded as {what}: {told_first}.") from error
@@ -73,4 +74,9 @@ def load_local(model_class: Any, folder: Path, model_type: str, what: str, **con
     if wrong:
         first = sorted(str(key) for key in wrong)[0]
         raise BadInput(f"the weights in {folder} are incomplete: {len(wrong)} parts are missing, first {first}.")
-    return model.eval()
+    return model
+
+
+@dataclass(frozen=True)
+class _Named:
+    model_type: str

@@ -199,7 +199,7 @@ class MaskedEncoder:
     def __init__(self, folder: Path, device: str = "auto") -> None:
         model_class = quiet_transformers().ViTMAEModel
         self._device = torch.device(chosen_device(device))
-        self._model = load_local(model_class, folder, MODEL_TYPE, WHAT, mask_ratio=0.0, attn_implementation="eager")
+        self._model = load_local(model_class, folder, MODEL_TYPE, WHAT, mask_ratio=0.0)
         self._model = self._model.to(self._device)
         self.size = int(self._model.config.image_size)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import disk_errors
+from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import parse_json
 from LMIALLib.study.names import checked_file_name
 from LMIALLib.study.store import Study
 
@@ -43,24 +44,29 @@ def read_embedding(study: Study, encoder: str, case: str, made_by: Mapping[str, 
 
     ``made_by`` must be what `write_embedding` was given, for the keys that are asked for.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(embedding_file(study, encoder, case), framework="numpy") as file:
-            found = json.loads((file.metadata() or {}).get("made_by", "{}"))
-            vectors: np.ndarray = file.get_tensor("vectors")
-    except (OSError, SafetensorError, ValueError):
+    stored = _stored(study, encoder, case)
+    if stored is None or any(stored[1].get(key) != value for key, value in made_by.items()):
         return None
-    return vectors if all(found.get(key) == value for key, value in made_by.items()) else None
+    return stored[0]
 
 
 def made_by_of(study: Study, encoder: str, case: str) -> dict[str, Any]:
     """What `write_embedding` was told of the stored vectors of a case; empty where there are none."""
+    stored = _stored(study, encoder, case)
+    return stored[1] if stored is not None else {}
+
+
+def _stored(study: Study, encoder: str, case: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Vectors and what was told of them; None where there are none, or all is damaged."""
     from safetensors import SafetensorError, safe_open
 
+    file = embedding_file(study, encoder, case)
     try:
-        with safe_open(embedding_file(study, encoder, case), framework="numpy") as file:
-            found: dict[str, Any] = json.loads((file.metadata() or {}).get("made_by", "{}"))
-            return found
-    except (OSError, SafetensorError, ValueError):
-        return {}
+        with safe_open(file, framework="numpy") as opened:
+            found = parse_json((opened.metadata() or {}).get("made_by", "{}"), dict[str, Any], str(file))
+            vectors: np.ndarray = opened.get_tensor("vectors")
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError, BadInput):  # bfloat16 is unknown to numpy
+        return None
+    slices = study.case(case).n_slices
+    whole = vectors.dtype == np.float32 and vectors.ndim == 2 and len(vectors) == slices and np.isfinite(vectors).all()
+    return (vectors, found) if whole else None

@@ -12,6 +12,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.embeddings.masked_autoencoder import CHECKPOINT, MaskedTraining, Progress, train_masked
 from LMIALLib.pipeline.embeddings.slice_images import CHANNELS, slice_images
 from LMIALLib.pipeline.embeddings.stored import encoder_folder
@@ -57,8 +58,8 @@ def trained_on_study(
 
 def _same_run(record: Path, run: dict[str, Any]) -> bool:
     try:
-        return bool(json.loads(record.read_text(encoding="utf-8")) == run)
-    except (OSError, ValueError):
+        return read_json(record, dict[str, Any]) == run
+    except (FileNotFoundError, BadInput):
         return False
 
 
@@ -68,7 +69,7 @@ def _images(
     """All slices to learn from, float16 (n, 3, size, size), mapped from a file, so that memory stays small."""
     from LMIALLib.network.training import Stopped
 
-    if not file.is_file():
+    if not _are_images(file, size):
         chosen = []
         for number, case in enumerate(cases):
             progress(number, 2 * len(cases), f"looking for brain in {case.name}")
@@ -91,3 +92,18 @@ def _images(
             del images
     mapped: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
     return mapped
+
+
+def _are_images(file: Path, size: int) -> bool:
+    """Whether a file holds gathered slices of this size."""
+    try:
+        found = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, TypeError, SyntaxError, MemoryError):  # numpy says of damage whatever it stumbles over
+        return False
+    return bool(
+        isinstance(found, np.ndarray)
+        and found.dtype == np.float16
+        and found.ndim == 4
+        and found.shape[0] > 0
+        and found.shape[1:] == (len(CHANNELS), size, size)
+    )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from LMIALLib.files import written_whole
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import write_nrrd
+from LMIALLib.pipeline.nnunet.digests import is_whole, note_folder
 from LMIALLib.pipeline.nnunet.labels import CHANGE, IGNORE, CaseLabels, LabelSource
-from LMIALLib.pipeline.nnunet.places import RECORD, Work, read_record, write_record
+from LMIALLib.pipeline.nnunet.places import RECORD, SPLITS, Work, read_record, write_record
 from LMIALLib.pipeline.nnunet.splits import Member, Split
 from LMIALLib.study.cases import Case
 from LMIALLib.study.store import Study
@@ -97,7 +98,7 @@ def write_dataset(
     chosen = [case for case in study.cases() if keys[case.name] is not None]
     whole = [VERSION, [(case.name, case.subject, case.split, case.digest, keys[case.name]) for case in chosen]]
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
-    record = read_record(work.raw)
+    record = read_record(work.raw) if is_whole(work.root, work.raw) else None
     place = work.raw
     if record is None or record["key"] != key:
         place = work.raw.with_name(f".new-{work.number}")
@@ -108,7 +109,7 @@ def write_dataset(
     if not members:
         raise _nothing(record["left_out"])
     splits = split(members)
-    with written_whole(place / "splits_final.json") as temporary:
+    with written_whole(place / SPLITS) as temporary:
         temporary.write_text(json.dumps(splits, indent=1), encoding="utf-8")
     if place != work.raw:
         _put_in_place(work, place)
@@ -121,6 +122,7 @@ def _put_in_place(work: Work, place: Path) -> None:
         (folder / RECORD).unlink(missing_ok=True)  # without it a folder counts as not made
         shutil.rmtree(folder, ignore_errors=True)
     os.replace(place, work.raw)
+    note_folder(work.root, work.raw)
 
 
 def _written(
@@ -163,26 +165,30 @@ def _write_case(folder: Path, name: str, pair: Pair, labels: CaseLabels) -> None
     write_nrrd(folder / "labelsTr" / f"{name}.nrrd", labels.values, grid)
 
 
-def _write_json(folder: Path, cases: Sequence[dict[str, Any]]) -> None:
-    """``dataset.json``; files are named one by one, because nnU-Net would start twelve processes to find them."""
+def dataset_json(cases: Iterable[str]) -> dict[str, Any]:
+    """The content of ``dataset.json`` for cases, by nnU-Net's names of them; files are named one by one, because
+    nnU-Net would start twelve processes to find them."""
     files = {
-        one["id"]: {
-            "images": [f"imagesTr/{one['id']}_{number:04d}.nrrd" for number in range(len(CHANNELS))],
-            "label": f"labelsTr/{one['id']}.nrrd",
+        name: {
+            "images": [f"imagesTr/{name}_{number:04d}.nrrd" for number in range(len(CHANNELS))],
+            "label": f"labelsTr/{name}.nrrd",
         }
-        for one in cases
+        for name in cases
     }
-    told = {
+    return {
         "channel_names": {str(number): name for number, name in enumerate(CHANNELS)},
         "labels": {"background": 0, "change": CHANGE, "ignore": IGNORE},
-        "numTraining": len(cases),
+        "numTraining": len(files),
         "file_ending": ".nrrd",
         "overwrite_image_reader_writer": "SimpleITKIO",
         "description": f"A LMIAL study. Which slices were read and which carry pseudo-labels alone: {RECORD}.",
         "dataset": files,
     }
+
+
+def _write_json(folder: Path, cases: Sequence[dict[str, Any]]) -> None:
     with written_whole(folder / "dataset.json") as temporary:
-        temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(dataset_json(one["id"] for one in cases), indent=1), encoding="utf-8")
 
 
 def _nothing(left_out: dict[str, str]) -> BadInput:

@@ -1,9 +1,10 @@
-"""Which pickles nnU-Net may read: those it wrote itself in this work folder, held by their SHA-256.
+"""Which files of its work folder nnU-Net may read: those that this user's LMIAL wrote on this computer, by SHA-256.
 
-nnU-Net keeps properties of cases (``.pkl``) and checkpoints (``.pth``) as pickles, and a pickle runs code when it is
-read. `check` comes before every reading. A digest says nothing where somebody wrote the ledger as well, so properties
-must also hold nothing but numbers, and checkpoints are read as weights only. A kill between a file and its digest must
-not make the file a stranger, so a digest is noted before its file gets its name.
+nnU-Net keeps properties of cases (``.pkl``) and checkpoints (``.pth``) as pickles, which run code when they are read,
+and its compressed arrays (``.b2nd``) may hold expressions that do. A ledger of digests says nothing by itself, because
+it travels with the study; so it is sealed with a secret that does not (see `user_key`). Beside that, properties must
+hold nothing but numbers, and checkpoints are read as weights only. A kill between a file and its digest must not make
+the file a stranger, so a digest is noted before its file gets its name.
 """
 
 from __future__ import annotations
@@ -12,26 +13,44 @@ import json
 import os
 import pickle
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import flush_file, flush_folder, sha256_of, written_whole
+from LMIALLib.json_data import read_json
+from LMIALLib.pipeline.nnunet.places import SPLITS
+from LMIALLib.pipeline.user_key import is_sealed, seal
+from LMIALLib.study.inside import check_no_links
 
 LEDGER = "digests.json"
-PICKLES = (".pkl", ".pth")
 _AGAIN = "Remove the folder {} and run the pipeline again; answers and models of the study stay."
 
 
+@dataclass(frozen=True)
+class _Ledger:
+    files: dict[str, list[str]]
+    seal: str
+
+
 def note(root: Path, files: Iterable[Path]) -> None:
-    """Note files that nnU-Net just wrote below ``root`` and that already have their names."""
+    """Note files that were just written below ``root`` and that already have their names."""
     ledger = _read(root)
     ledger |= {_name(root, file): [sha256_of(file)] for file in files}
     _write(root, ledger)
 
 
+def note_folder(root: Path, folder: Path) -> None:
+    """Note everything in a folder that was just made; what was known of one of the same name is forgotten."""
+    start = _name(root, folder) + "/"
+    ledger = {name: known for name, known in _read(root).items() if not name.startswith(start)}
+    ledger |= {_name(root, file): [sha256_of(file)] for file in _files_in(folder)}
+    _write(root, ledger)
+
+
 def put_in_place(root: Path, temporary: Path, file: Path) -> None:
-    """Give a pickle that was just written its name, so that it and what it replaces are known at every moment."""
+    """Give a file that was just written its name, so that it and what it replaces are known at every moment."""
     flush_file(temporary)
     ledger, name, digest = _read(root), _name(root, file), sha256_of(temporary)
     before = [sha256_of(file)] if file.is_file() else []
@@ -41,15 +60,50 @@ def put_in_place(root: Path, temporary: Path, file: Path) -> None:
     flush_folder(file.parent)
 
 
+def check_own(root: Path) -> None:
+    """Raise BadInput where the ledger of a work folder is not sealed by this user on this computer."""
+    _read(root)
+
+
 def check(root: Path, files: Iterable[Path]) -> None:
-    """Raise BadInput for the first file that is not one that nnU-Net wrote here, before anybody reads it."""
+    """Raise BadInput for the first file that is not one that was written here, before anybody reads it."""
     ledger = _read(root)
     for file in files:
-        if sha256_of(file) not in ledger.get(_name(root, file), []) or not _harmless(file):
+        if not _is_known(root, file, ledger) or not _harmless(file):
             raise BadInput(
-                f"{file} is not the file that nnU-Net wrote in this study, so it is not read.",
-                _AGAIN.format(root),
+                f"{file} is not the file that nnU-Net wrote in this study, so it is not read.", _AGAIN.format(root)
             )
+
+
+def unchanged(root: Path, files: Iterable[Path]) -> bool:
+    """Whether all of some files are there as they were written here."""
+    ledger = _read(root)
+    return all(_is_known(root, file, ledger) for file in files)
+
+
+def check_folder(root: Path, folder: Path) -> None:
+    """Raise BadInput where a folder holds a link, or a file that was not written here."""
+    check_no_links(folder)
+    check(root, _files_in(folder))
+
+
+def is_whole(root: Path, folder: Path) -> bool:
+    """Whether a folder holds exactly the files that ``note_folder`` noted, each as it was written."""
+    ledger, start = _read(root), _name(root, folder) + "/"
+    try:
+        check_no_links(folder)
+        files = _files_in(folder)
+        named = {_name(root, file) for file in files}
+        return named == {name for name in ledger if name.startswith(start)} and all(
+            _is_known(root, file, ledger) and _harmless(file) for file in files
+        )
+    except BadInput:
+        return False
+
+
+def _is_known(root: Path, file: Path, ledger: dict[str, list[str]]) -> bool:
+    known = ledger.get(_name(root, file))
+    return known is not None and not file.is_symlink() and file.is_file() and sha256_of(file) in known
 
 
 def _harmless(file: Path) -> bool:
@@ -84,9 +138,9 @@ class _Numbers(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def pickles_in(folder: Path) -> list[Path]:
-    """Every pickle in a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix in PICKLES)
+def _files_in(folder: Path) -> list[Path]:
+    """Every file in a folder, sorted, but the splits, which are written before every run."""
+    return sorted(path for path in folder.rglob("*") if path.name != SPLITS and not path.is_dir())
 
 
 def _name(root: Path, file: Path) -> str:
@@ -94,16 +148,31 @@ def _name(root: Path, file: Path) -> str:
 
 
 def _read(root: Path) -> dict[str, list[str]]:
+    """The ledger. Raises BadInput for one that was broken, or not sealed by this user on this computer."""
     try:
-        return dict(json.loads((root / LEDGER).read_text(encoding="utf-8")))
+        found = read_json(root / LEDGER, _Ledger)
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise BadInput(
-            f"{root / LEDGER} is broken.", f"Remove the folder {root} and run the pipeline again."
-        ) from error
+    except BadInput as error:
+        raise _foreign(root) from error
+    if not is_sealed(_sealed(found.files), found.seal):
+        raise _foreign(root)
+    return found.files
 
 
-def _write(root: Path, ledger: dict[str, list[str]]) -> None:
+def _foreign(root: Path) -> BadInput:
+    return BadInput(
+        f"{root} was not written by your LMIAL on this computer, so nothing in it is read: nnU-Net's files can run "
+        "code.",
+        _AGAIN.format(root),
+    )
+
+
+def _sealed(files: dict[str, list[str]]) -> bytes:
+    return b"nnU-Net's files of LMIAL 1\n" + json.dumps(files, sort_keys=True).encode()
+
+
+def _write(root: Path, files: dict[str, list[str]]) -> None:
+    told = {"files": files, "seal": seal(_sealed(files))}
     with written_whole(root / LEDGER) as temporary:
-        temporary.write_text(json.dumps(ledger, indent=1, sort_keys=True), encoding="utf-8")
+        temporary.write_text(json.dumps(told, indent=1, sort_keys=True), encoding="utf-8")

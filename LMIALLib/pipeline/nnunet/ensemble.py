@@ -1,47 +1,29 @@
-"""The folds of a training as one file without pickles, and what they say of every case of a study together."""
+"""The folds of a training, and what they say of every case of a study together."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from LMIALLib.errors import BadInput
-from LMIALLib.files import sha256_of, written_whole
+from LMIALLib.json_data import Natural, read_json, shaped
 from LMIALLib.network.device import library_versions, processor_name
 from LMIALLib.network.several import Several
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import read_nrrd
 from LMIALLib.pipeline.nnunet.dataset import channels
 from LMIALLib.pipeline.nnunet.digests import check
+from LMIALLib.pipeline.nnunet.ensemble_file import Ensemble, read_ensemble, told_from
 from LMIALLib.pipeline.nnunet.labels import IGNORE
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, Work, read_record
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, SPLITS, Work, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.study.maps import STORED_MAPS, has_maps, read_made_by, write_maps
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Progress
-
-FORMAT = "nnunet-ensemble-1"
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Networks of one plan.
-
-    Args:
-        folds: state of each network, by name of its tensor.
-        told: plans, dataset, splits, config, mirrored (axes that prediction may mirror), same (names of one tensor),
-            kept (share of the weights that they started from).
-    """
-
-    folds: tuple[dict[str, torch.Tensor], ...]
-    told: dict[str, Any]
 
 
 def trained_folds(work: Work, config: str, folds: int, start: Path | None = None) -> tuple[Ensemble, dict[str, Any]]:
@@ -56,8 +38,9 @@ def trained_folds(work: Work, config: str, folds: int, start: Path | None = None
                 same[name] = known
         states.append({name: stored["network_weights"][name] for name in first.values()})
         mirrored = stored["inference_allowed_mirroring_axes"]
-    read = {name: json.loads((work.preprocessed / file).read_text(encoding="utf-8")) for name, file in _TOLD.items()}
+    read = {name: read_json(work.preprocessed / file, Any) for name, file in _TOLD.items()}
     told = {**read, "config": config, "mirrored": list(mirrored or ()), "same": same}
+    told = told_from(told, str(work.preprocessed))
     return Ensemble(tuple(states), told), _checkpoint(work, start)["network_weights"] if start else {}
 
 
@@ -79,44 +62,7 @@ def mixed(ensemble: Ensemble, start: dict[str, torch.Tensor], kept: float) -> En
     return Ensemble(tuple(folds), {**ensemble.told, "kept": kept})
 
 
-def store(work: Work, ensemble: Ensemble) -> str:
-    """Write an ensemble into ``ensemble.safetensors``. Returns its SHA-256."""
-    from safetensors.torch import save_file
-
-    tensors = {
-        f"{fold}/{name}": value.contiguous()
-        for fold, state in enumerate(ensemble.folds)
-        for name, value in state.items()
-        if name not in ensemble.told["same"]
-    }
-    told = json.dumps(ensemble.told, sort_keys=True)
-    with written_whole(work.root / ENSEMBLE) as temporary:
-        save_file(tensors, str(temporary), metadata={FORMAT: told})  # several have no order
-    return sha256_of(work.root / ENSEMBLE)
-
-
-_TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": "splits_final.json"}
-
-
-def read_ensemble(path: Path) -> Ensemble:
-    """The inverse of ``store``. Raises BadInput for another file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            if FORMAT not in metadata:
-                raise BadInput(f"{path} holds no nnU-Net ensemble.")
-            folds: dict[int, dict[str, torch.Tensor]] = {}
-            for key in file.keys():  # noqa: SIM118 - no mapping
-                fold, _, name = key.partition("/")
-                folds.setdefault(int(fold), {})[name] = file.get_tensor(key)
-    except (OSError, SafetensorError) as error:
-        raise BadInput(f"{path} is missing or broken.", "Restore the study from a backup.") from error
-    told = json.loads(metadata[FORMAT])
-    for tensors in folds.values():
-        tensors.update({name: tensors[known] for name, known in told["same"].items()})
-    return Ensemble(tuple(folds[fold] for fold in sorted(folds)), told)
+_TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": SPLITS}
 
 
 class Predictor:
@@ -191,6 +137,8 @@ def best_kept(
     return KEPT[best]
 
 
+_Judge = Literal["folds", "teacher", "beside"]
+_Three = tuple[Natural, Natural, Natural]
 KEPT = (0.0, 0.25, 0.5, 0.75)
 """Shares of the pretrained weights that are tried."""
 
@@ -215,6 +163,7 @@ def predict(
 
     Returns Dice on read slices of held-out subjects, of the folds and of the teacher; None where nothing was marked.
     """
+    check(work.root, [work.root / ENSEMBLE])
     ensemble = read_ensemble(work.root / ENSEMBLE)
     predictor = Predictor(ensemble, device)
     record = read_record(work.raw)
@@ -227,7 +176,9 @@ def predict(
             progress("predict", number, len(cases), case=case.name)
             known = read_made_by(study, model, case.name)
             if known is not None and has_maps(study, model, case.name, STORED_MAPS):
-                _add(held_out, known["held_out"])
+                _add(
+                    held_out, shaped(known.get("held_out"), dict[_Judge, _Three], f"the maps of {case.name}: held_out")
+                )
                 continue
             pair = study.load_pair(case.name)
             sums, judged = Several(pair.stack(pair.mask)), {}
@@ -282,7 +233,7 @@ def _counts(probability: np.ndarray, labels: np.ndarray) -> list[int]:
     return [int((predicted & marked).sum()), int(predicted.sum()), int(marked.sum())]
 
 
-def _add(held_out: dict[str, np.ndarray], judged: dict[str, list[int]]) -> None:
+def _add(held_out: dict[str, np.ndarray], judged: Mapping[Any, Sequence[int]]) -> None:
     for name, counts in judged.items():
         held_out[name] += counts
 

@@ -11,7 +11,10 @@ from typing import Any
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import sha256_of, written_whole
+from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.nnunet.dataset import Dataset, write_dataset
+from LMIALLib.pipeline.nnunet.digests import note, unchanged
+from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels, ReadLabels
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, TRAINED, Work
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
@@ -90,6 +93,7 @@ def finetune(
     if writing is None and study.read_only:
         raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
     writing = writing or (lambda: nullcontext(study))
+    check_work(study.folder)
     before = _trained(study)
     if before is not None and not _is_model(study, before[1]):
         with writing() as written:
@@ -124,6 +128,7 @@ def finetune(
         told = json.dumps({"key": key, "trained": asdict(done)}, indent=1)
         with written_whole(Work.finetuning(study.folder).root / TRAINED) as temporary:
             temporary.write_text(told, encoding="utf-8")
+        note(Work.finetuning(study.folder).root, [Work.finetuning(study.folder).root / TRAINED])
     if _is_model(study, done):
         return _as_it_stands(study, done)
     with writing() as written:
@@ -161,14 +166,17 @@ def _key(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str 
 def _trained(study: Study) -> tuple[str, Finetuned] | None:
     """Key and result of the last training whose weights lie there, or None."""
     root = Work.finetuning(study.folder).root
-    try:
-        told = json.loads((root / TRAINED).read_text(encoding="utf-8"))
-        losses = tuple(tuple(one) for one in told["trained"]["losses"])
-        done = Finetuned(**{**told["trained"], "losses": losses})
-        whole = done.model.endswith(sha256_of(root / ENSEMBLE)[:8])
-    except (OSError, ValueError, KeyError, TypeError):
+    if not unchanged(root, [root / TRAINED, root / ENSEMBLE]):
         return None
-    return (str(told["key"]), done) if whole else None
+    told = read_json(root / TRAINED, _Trained)
+    whole = told.trained.model.endswith(sha256_of(root / ENSEMBLE)[:8])
+    return (told.key, told.trained) if whole else None
+
+
+@dataclass(frozen=True)
+class _Trained:
+    key: str
+    trained: Finetuned
 
 
 def _has_maps(study: Study, done: Finetuned) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from LMIALLib.files import sha256_of
-from LMIALLib.pipeline.pseudo import RECORD, pseudo_folder, read_pseudo
+from LMIALLib.pipeline.pseudo import RECORD, pseudo_folder, read_pseudo, read_pseudo_record
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
@@ -60,7 +59,8 @@ class PseudoLabels:
     def key(self, case: Case) -> str | None:
         """The digests of the stored opinions, or None where the teacher said nothing of any slice."""
         folder = pseudo_folder(self.study, self.teacher, case.name)
-        if not (folder / RECORD).is_file() or not json.loads((folder / RECORD).read_text(encoding="utf-8"))["done"]:
+        record = read_pseudo_record(self.study, self.teacher, case.name)
+        if record is None or not record.done:
             return None
         digests = [sha256_of(folder / name) for name in (RECORD, "probability.nrrd", "confidence.nrrd")]
         return f"{self.teacher} {self.above} {' '.join(digests)}"

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from LMIALLib.errors import BadInput
 from LMIALLib.files import written_whole
+from LMIALLib.json_data import read_json
+from LMIALLib.study.inside import inside
 
 PLANS = "lmial"
 TRAINER = "LMIALTrainer"
+SPLITS = "splits_final.json"
 FINAL, LATEST = "checkpoint_final.pth", "checkpoint_latest.pth"
 """nnU-Net's names of its checkpoints."""
 ENSEMBLE = "ensemble.safetensors"
@@ -49,20 +53,24 @@ class Work:
         """The data set of what was read."""
         return cls(Path(study_folder) / "nnunet", 702, "Dataset702_fine")
 
+    def _folder(self, below: str) -> Path:
+        """A folder of this data set. Raises BadInput where a link lies on the way: what is in it may be removed."""
+        return inside(self.root.parent, f"{self.root.name}/{below}/{self.name}")
+
     @property
     def raw(self) -> Path:
         """Images and labels as nnU-Net takes them."""
-        return self.root / "raw" / self.name
+        return self._folder("raw")
 
     @property
     def preprocessed(self) -> Path:
         """Fingerprint, plan, splits and what nnU-Net cropped and resampled."""
-        return self.root / "pre" / self.name
+        return self._folder("pre")
 
     @property
     def results(self) -> Path:
         """What trainings left."""
-        return self.root / "res" / self.name
+        return self._folder("res")
 
     def fold(self, config: str, fold: int | str) -> Path:
         """The folder of one training."""
@@ -83,10 +91,9 @@ class Work:
 def read_record(folder: Path) -> dict[str, Any] | None:
     """What a folder was made from, or None where it is not whole."""
     try:
-        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(folder / RECORD, dict[str, Any])
+    except (FileNotFoundError, BadInput):
         return None
-    return found if isinstance(found, dict) else None
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 
 from LMIALLib.errors import BadInput
 from LMIALLib.files import written_whole
-from LMIALLib.pipeline.nnunet.digests import note, pickles_in
-from LMIALLib.pipeline.nnunet.places import PLANS, RECORD, Work, read_record, write_record
+from LMIALLib.pipeline.nnunet.digests import is_whole, note_folder
+from LMIALLib.pipeline.nnunet.places import PLANS, RECORD, SPLITS, Work, read_record, write_record
+from LMIALLib.pipeline.nnunet.plan_table import plan_from, read_plan
+from LMIALLib.pipeline.nnunet.settings import CONFIGURATIONS
 from LMIALLib.worker.progress import Progress
 
 INTENSITIES = 1_000_000
@@ -64,24 +66,16 @@ def plan(
 
     Returns what the plan says of the configuration. Raises BadInput where nnU-Net plans no such configuration.
     """
-    from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprint_dataset, preprocess_dataset
-
     raw = read_record(work.raw)
     assert raw is not None  # its writer says so
     made_from = {"key": raw["key"], "config": config, "size": size, "plans_of": plans_of.name if plans_of else None}
-    record = read_record(work.preprocessed)
+    record = read_record(work.preprocessed) if is_whole(work.root, work.preprocessed) else None
     if record is None or record["made_from"] != made_from:
         (work.preprocessed / RECORD).unlink(missing_ok=True)
         shutil.rmtree(work.preprocessed, ignore_errors=True)
         progress("fingerprint", 0, 3)
         with _pools(workers):
-            extract_fingerprint_dataset(
-                work.number,
-                _fingerprints(),
-                num_processes=max(workers, 1),
-                check_dataset_integrity=True,
-                show_progress_bar=False,
-            )
+            _look(work, max(workers, 1))
         progress("plan", 1, 3)
         plans = _taken_over(plans_of, work) if plans_of else _planned(work, config, size)
         if config not in plans["configurations"]:
@@ -93,26 +87,34 @@ def plan(
         shutil.copyfile(work.raw / "dataset.json", work.preprocessed / "dataset.json")
         progress("preprocess", 2, 3)
         with _pools(workers):
-            preprocess_dataset(
-                work.number, PLANS, configurations=[config], num_processes=[max(workers, 1)], show_progress_bar=False
-            )
-        note(work.root, pickles_in(work.preprocessed))
+            _preprocess(work, config, max(workers, 1))
         record = {"made_from": made_from, "plan": _told(plans["configurations"][config])}
         write_record(work.preprocessed, record)
-    shutil.copyfile(work.raw / "splits_final.json", work.preprocessed / "splits_final.json")
+        note_folder(work.root, work.preprocessed)
+    shutil.copyfile(work.raw / SPLITS, work.preprocessed / SPLITS)
     return dict(record["plan"])
 
 
-def _fingerprints() -> Any:
-    """nnU-Net's extractor with fewer intensities: 100 million samples take a minute, and the plan does not use them."""
+def _look(work: Work, processes: int) -> None:
+    """nnU-Net's own check of a data set, and its fingerprint, with fewer intensities: 100 million samples take a
+    minute, and the plan does not use them."""
     from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+    from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
-    def fewer(*arguments: Any, **options: Any) -> Any:
-        extractor = DatasetFingerprintExtractor(*arguments, **options)
-        extractor.num_foreground_voxels_for_intensitystats = INTENSITIES
-        return extractor
+    verify_dataset_integrity(str(work.raw), processes)
+    extractor = DatasetFingerprintExtractor(work.name, processes, verbose=True)
+    extractor.show_progress_bar = False
+    extractor.num_foreground_voxels_for_intensitystats = INTENSITIES
+    extractor.run(overwrite_existing=True)
 
-    return fewer
+
+def _preprocess(work: Work, config: str, processes: int) -> None:
+    """nnU-Net's own preprocessing, of the class that LMIAL names."""
+    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+
+    preprocessor = DefaultPreprocessor(verbose=False)
+    preprocessor.show_progress_bar = False
+    preprocessor.run(work.name, config, PLANS, num_processes=processes)
 
 
 @contextmanager
@@ -140,16 +142,16 @@ def _planned(work: Work, config: str, size: str) -> dict[str, Any]:
     """
     from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import ExperimentPlanner
 
-    ExperimentPlanner(work.number, plans_name=PLANS, suppress_transpose=True).plan_experiment()
-    plans: dict[str, Any] = json.loads(_plans(work).read_text(encoding="utf-8"))
+    ExperimentPlanner(work.name, plans_name=PLANS, suppress_transpose=True).plan_experiment()
+    plans: dict[str, Any] = json.loads(_plans(work).read_text(encoding="utf-8"))  # nnU-Net wrote it just now
+    plans["configurations"] = {name: one for name, one in plans["configurations"].items() if name in CONFIGURATIONS}
     for configuration in plans["configurations"].values():
-        if "normalization_schemes" in configuration:
-            channels = len(configuration["normalization_schemes"])
-            configuration["normalization_schemes"] = ["NoNormalization"] * channels
-            configuration["use_mask_for_norm"] = [False] * channels
+        channels = len(configuration["normalization_schemes"])
+        configuration["normalization_schemes"] = ["NoNormalization"] * channels
+        configuration["use_mask_for_norm"] = [False] * channels
     if size in SHRUNK and config in plans["configurations"]:
         _shrink(plans["configurations"][config], SHRUNK[size], config)
-    return plans
+    return plan_from(plans, str(_plans(work)))
 
 
 def _shrink(configuration: dict[str, Any], shrunk: Shrunk, config: str) -> None:
@@ -172,8 +174,7 @@ def _shrink(configuration: dict[str, Any], shrunk: Shrunk, config: str) -> None:
 
 
 def _taken_over(source: Work, work: Work) -> dict[str, Any]:
-    plans: dict[str, Any] = json.loads(_plans(source).read_text(encoding="utf-8"))
-    return plans | {"dataset_name": work.name}
+    return read_plan(_plans(source)) | {"dataset_name": work.name}
 
 
 def _told(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.pipeline.nnunet.dataset import write_dataset
+from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels
 from LMIALLib.pipeline.nnunet.places import FINAL, Work
 from LMIALLib.pipeline.nnunet.running import Progress, run
@@ -60,6 +61,7 @@ def pretrain(
     not installed, or a pickle is not its own. LMIALError where it was killed or memory ran out; Cancelled.
     """
     settings = settings or NnunetSettings()
+    check_work(study.folder)
     work = Work.pretraining(study.folder)
     dataset = write_dataset(
         study, work, PseudoLabels(study, teacher, above), one_split, progress=progress, cancelled=cancelled

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from LMIALLib.errors import BadInput, LMIALError, disk_problem
+from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.places import Work
 from LMIALLib.pipeline.nnunet.running import NOT_INSTALLED
 from LMIALLib.worker.messages import decode, encode, finite
@@ -25,7 +26,11 @@ from LMIALLib.worker.process_group import end_group
 
 
 def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..., None]) -> list[dict[str, Any]]:
-    """Do the steps of a request one after another; each is an object with ``do`` and the fields of its function."""
+    """Do the steps of a request one after another; each is an object with ``do`` and the fields of its function.
+
+    Raises BadInput before nnU-Net is imported where the work folder is a stranger's, see `entering`.
+    """
+    check_work(study_folder)
     try:
         import nnunetv2  # noqa: F401
     except ImportError as error:
@@ -33,7 +38,8 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
     import torch
 
     from LMIALLib.network.device import chosen_device
-    from LMIALLib.pipeline.nnunet.ensemble import best_kept, mixed, predict, store, trained_folds
+    from LMIALLib.pipeline.nnunet.ensemble import best_kept, mixed, predict, trained_folds
+    from LMIALLib.pipeline.nnunet.ensemble_file import store
     from LMIALLib.pipeline.nnunet.planning import plan
     from LMIALLib.pipeline.nnunet.training import train
     from LMIALLib.study.store import Study

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from LMIALLib.errors import WrongUse
 
 CONFIGURATIONS = ("2d", "3d_fullres")
 SIZES = ("full", "small", "tiny")
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,2})?")
 FINETUNING_RATE = 1e-3
 """Learning rate of a fine-tuning, a tenth of nnU-Net's own: what was pretrained shall bend, not break."""
 
@@ -45,15 +47,18 @@ class NnunetSettings:
             raise WrongUse(f"the configuration {self.config!r} is unknown; use one of {', '.join(CONFIGURATIONS)}.")
         if self.size not in SIZES:
             raise WrongUse(f"the size {self.size!r} is unknown; use one of {', '.join(SIZES)}.")
-        for name, value, least in (
-            ("epochs", self.epochs, 1),
-            ("iterations", self.iterations, 1),
-            ("folds", self.folds, 2),
-            ("seed", self.seed, 0),
-            ("workers", self.workers, 0),
+        if not DEVICE.fullmatch(self.device):
+            raise WrongUse(f"the device {self.device[:40]!r} is unknown; use auto, cpu or cuda.")
+        for name, value, least, most in (
+            ("epochs", self.epochs, 1, 100_000),
+            ("iterations", self.iterations, 1, 100_000),
+            ("folds", self.folds, 2, 100),
+            ("seed", self.seed, 0, 2**31),
+            ("workers", self.workers, 0, 256),
+            ("learning_rate", self.learning_rate, 0, 10),
         ):
-            if value < least:
-                raise WrongUse(f"{name} is {value}; expected {least} or more.")
+            if not least <= value <= most:
+                raise WrongUse(f"{name} is {value}; expected {least} to {most}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import Any
 
 import torch
 
-from LMIALLib.errors import LMIALError
-from LMIALLib.pipeline.nnunet.digests import check, pickles_in
-from LMIALLib.pipeline.nnunet.places import FINAL, LATEST, PLANS, RECORD, Work, read_record, write_record
+from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.json_data import read_json
+from LMIALLib.pipeline.nnunet.digests import check, check_folder
+from LMIALLib.pipeline.nnunet.places import FINAL, LATEST, PLANS, RECORD, SPLITS, Work, read_record, write_record
+from LMIALLib.pipeline.nnunet.plan_table import dataset_from, read_plan, splits_from
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.worker.progress import Progress
 
@@ -45,7 +46,8 @@ def train(
     """
     os.environ["nnUNet_n_proc_DA"] = str(workers)  # noqa: SIM112 - nnU-Net's own name
     place = work.fold(config, fold)
-    check(work.root, [*pickles_in(work.preprocessed), *([weights] if weights else [])])
+    check_folder(work.root, work.preprocessed)
+    check(work.root, [weights] if weights else [])
     made_from = _made_from(work, fold, of_training, weights)
     if read_record(place) != made_from:
         (place / RECORD).unlink(missing_ok=True)
@@ -58,7 +60,7 @@ def train(
     if stored is not None:
         trainer.load_checkpoint(str(stored))
     elif weights is not None:
-        trainer.network.load_state_dict(torch.load(weights, map_location=device, weights_only=True)["network_weights"])
+        _begin_with(trainer, weights)
     began = trainer.current_epoch
     if began < trainer.num_epochs:
         try:
@@ -69,20 +71,33 @@ def train(
     return {"fold": fold, "losses": logged["train_losses"], "dice": logged["mean_fg_dice"], "went_on_from": began}
 
 
+def _begin_with(trainer: LMIALTrainer, weights: Path) -> None:
+    """Let a network start from the weights of another training. Raises BadInput where they are of another plan."""
+    stored = torch.load(weights, map_location=trainer.device, weights_only=True)
+    try:
+        trainer.network.load_state_dict(stored["network_weights"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise BadInput(
+            f"{weights} are not weights of the plan that the pretraining left.",
+            "Pretrain anew: lmial pipeline STUDY --stage pretraining",
+        ) from error
+
+
 def _made_from(work: Work, fold: int, of_training: dict[str, Any], weights: Path | None) -> dict[str, Any]:
     """Everything that a training depends on."""
     from LMIALLib.files import sha256_of
 
     record = read_record(work.preprocessed)
     assert record is not None  # planning came before
-    splits = json.loads((work.preprocessed / "splits_final.json").read_text(encoding="utf-8"))
+    splits = splits_from(read_json(work.preprocessed / SPLITS, list[Any]), str(work.preprocessed / SPLITS))
     start = sha256_of(weights) if weights else None
     return {**of_training, **record["made_from"], "split": splits[fold], "weights": start}
 
 
 def _trainer(work: Work, config: str, fold: int, of_training: dict[str, Any], device: torch.device) -> LMIALTrainer:
-    plans = json.loads((work.preprocessed / f"{PLANS}.json").read_text(encoding="utf-8"))
-    told = json.loads((work.preprocessed / "dataset.json").read_text(encoding="utf-8"))
+    plans = read_plan(work.preprocessed / f"{PLANS}.json") | {"dataset_name": work.name}
+    file = work.preprocessed / "dataset.json"
+    told = dataset_from(read_json(file, dict[str, Any]), str(file))
     trainer = LMIALTrainer(plans | {"continue_training": False}, config, fold, told, device)
     trainer.root = work.root
     trainer.seed = int(of_training["seed"])

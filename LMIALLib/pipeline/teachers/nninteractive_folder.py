@@ -2,7 +2,7 @@
 
 nnInteractive reads its checkpoint as an ordinary pickle and lets ``plans.json`` name the class of the network. Here
 torch is made to read weights only (its own switch TORCH_FORCE_WEIGHTS_ONLY_LOAD; beside tensors only numpy's plain
-numbers are allowed, which nnU-Net logs), and the network may only be one of nnU-Net's own library.
+numbers are allowed, which nnU-Net logs), and the network may only be one that `network_plan` names.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.json_data import read_json
+from LMIALLib.pipeline.teachers.network_plan import check_capabilities, check_network
 from LMIALLib.pipeline.teachers.teacher import told
 from LMIALLib.pipeline.weight_files import existing_folder, files_digest, json_in
 
 WHAT = "nnInteractive"
 CHECKPOINT = "checkpoint_final.pth"
 CAPABILITIES = ("inference_info.json", "inference_session_class.json")
-NETWORKS = ("dynamic_network_architectures.architectures.",)
-PARTS = ("torch.nn.", "dynamic_network_architectures.")
 SWITCH = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
@@ -54,7 +54,8 @@ def load_nninteractive(folder: Path, device: str, threads: int) -> LoadedSession
             f"The folder {folder} is no model of nnInteractive or is incomplete: {CAPABILITIES[0]} is missing."
         )
     checkpoint = _checkpoint(folder)
-    _check_network(plans, folder)
+    check_network(plans, folder / "plans.json")
+    check_capabilities(read_json(capabilities, Any), capabilities)
     Session = _session_class()  # noqa: N806 - it is a class
     try:
         with quiet(), _weights_only():
@@ -103,27 +104,6 @@ def _checkpoint(folder: Path) -> Path:
     if len(found) != 1:
         raise BadInput(f"The folder {folder} holds {len(found)} files fold_*/{CHECKPOINT}; a model of {WHAT} has one.")
     return found[0]
-
-
-def _check_network(plans: dict[str, Any], folder: Path) -> None:
-    """Raise BadInput where plans name anything but nnU-Net's networks and torch's layers as what shall be imported."""
-    configurations = plans.get("configurations")
-    if not isinstance(configurations, dict) or not configurations:
-        raise BadInput(f"{folder / 'plans.json'} is no plan of nnU-Net v2: it has no configurations.")
-    for configuration in configurations.values():
-        described = configuration.get("architecture", {}) if isinstance(configuration, dict) else None
-        if not isinstance(described, dict):
-            raise BadInput(f"{folder / 'plans.json'} is no plan of nnU-Net v2: a configuration is no object.")
-        name = described.get("network_class_name", NETWORKS[0])
-        arguments = described.get("arch_kwargs", {})
-        parts = [arguments.get(key) for key in described.get("_kw_requires_import", ())]
-        foreign = [str(one) for one in [name] if not str(one).startswith(NETWORKS)]
-        foreign += [str(one) for one in parts if one is not None and not str(one).startswith(PARTS)]
-        if foreign:
-            raise BadInput(
-                f"{folder / 'plans.json'} names {foreign[0]!r} as a part of the network; LMIAL loads only networks of "
-                "nnU-Net's own library."
-            )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pipeline.teachers.onnx_files import files_of
 from LMIALLib.pipeline.teachers.onnx_input import OnnxInput
 from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, margin, told
 from LMIALLib.pipeline.weight_files import files_digest, is_pickle, teacher_id
@@ -100,6 +101,7 @@ def onnx_teacher(file: Path, statement: Path | None = None, threads: int | None 
         ) from error
     if is_pickle(file):
         raise BadInput(f"{file} is a pickle or torch archive, not an ONNX model.", "Export the model to ONNX.")
+    files = files_of(file)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.inter_op_num_threads = 1
@@ -110,7 +112,7 @@ def onnx_teacher(file: Path, statement: Path | None = None, threads: int | None 
         raise BadInput(f"{file} cannot be loaded as an ONNX model ({told(error)}).") from error
     _check(session, stated, file)
     settings = asdict(stated)
-    digest = files_digest([file, *file.parent.glob(f"{file.name}[._]data*")])
+    digest = files_digest(files)
     made_by = {
         "kind": "onnx",
         "weights": digest,

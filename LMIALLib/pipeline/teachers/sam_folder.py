@@ -9,13 +9,13 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
+from LMIALLib.pipeline.pretrained import LARGEST_IMAGE, configuration, loaded, weights_in
 from LMIALLib.pipeline.teachers.teacher import told
 from LMIALLib.pipeline.weight_files import existing_folder, files_digest, json_in, pickles_in
 
 WHAT = "a SAM"
 ARCHITECTURES = ("sam", "sam_hq", "sam2", "sam2_video", "sam3_tracker")
 """Types of models that take a picture with points and boxes and return masks with scores."""
-ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 IMAGE_SETTINGS = ("processor_config.json", "preprocessor_config.json")
 
 
@@ -61,7 +61,7 @@ def load_sam(folder: Path) -> LoadedSam:
         )
     files = _weights(folder)
     picture = _picture_settings(folder)
-    model = _loaded(folder)
+    model = _loaded(folder, architecture, files)
     wanted = _side_of(model.config)
     if picture.side != wanted:
         raise BadInput(
@@ -75,12 +75,7 @@ def _weights(folder: Path) -> list[Path]:
     """The safetensors files of a folder. A pickle beside them is left alone; instead of them it is refused."""
     from LMIALLib.network.weights import check_container
 
-    names = [ONE_FILE]
-    if not (folder / ONE_FILE).is_file() and (folder / INDEX).is_file():
-        index = json_in(folder / INDEX, "it says where each tensor lies").get("weight_map")
-        names = sorted({str(name) for name in index.values()}) if isinstance(index, dict) else []
-        if not names or any(Path(name).name != name for name in names):
-            raise BadInput(f"{folder / INDEX} cannot be used: it does not say in which files beside it tensors lie.")
+    names = weights_in(folder)
     missing = [name for name in names if not (folder / name).is_file()]
     pickles = pickles_in(folder)
     if missing and pickles:
@@ -98,28 +93,26 @@ def _weights(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _loaded(folder: Path) -> Any:
+def _loaded(folder: Path, architecture: str, files: list[Path]) -> Any:
     """The model, every tensor of it from the folder. Raises as ``load_sam`` does."""
     hide_broken_torchvision()
     try:
-        from transformers import AutoModelForMaskGeneration
+        from transformers import CONFIG_MAPPING, MODEL_FOR_MASK_GENERATION_MAPPING
         from transformers.utils import logging
     except ImportError as error:
         raise WrongUse(
             "A SAM as teacher needs transformers, which is not installed.", "pip install 'lmial[teachers]'"
         ) from error
+    said = json_in(folder / "config.json", "it says what the model is")
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        model, found = AutoModelForMaskGeneration.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            dtype="float32",
-        )
+        config_class = CONFIG_MAPPING[architecture]
+        config = configuration(config_class, said, folder / "config.json")
+        model, found = loaded(MODEL_FOR_MASK_GENERATION_MAPPING[config_class], config, files)
+    except BadInput as problem:
+        raise BadInput(f"The model in {folder} cannot be loaded: {problem.sentence}") from problem
     except Exception as error:  # the library has no error of its own for a folder that does not fit together
         raise BadInput(
             f"The model in {folder} cannot be loaded: its config.json and its weights do not fit ({told(error)})."
@@ -133,7 +126,7 @@ def _loaded(folder: Path) -> Any:
         raise BadInput(
             f"The weights in {folder} are incomplete: {len(missing)} tensors are missing, the first is {missing[0]}."
         )
-    return model.eval()
+    return model
 
 
 def _side_of(config: Any) -> int:
@@ -148,14 +141,16 @@ def _picture_settings(folder: Path) -> PictureSettings:
     found = json_in(file, "it says how pictures are prepared")
     found = found.get("image_processor", found)
     try:
+        if not isinstance(found, dict):
+            raise TypeError("the picture settings are no object")
         size = found["size"]
         keeps_shape = "longest_edge" in size
         side = int(size["longest_edge"]) if keeps_shape else int(size["height"])
         if not keeps_shape and int(size["width"]) != side:
-            raise ValueError(f"{json.dumps(size)} is no square")
+            raise ValueError(f"{json.dumps(size)[:80]} is no square")
         mean, spread = (tuple(float(v) for v in found[name]) for name in ("image_mean", "image_std"))
-        if len(mean) != 3 or len(spread) != 3 or min(spread) <= 0 or side < 1:
+        if len(mean) != 3 or len(spread) != 3 or min(spread) <= 0 or not 1 <= side <= LARGEST_IMAGE:
             raise ValueError("expected three means, three positive spreads and a positive size")
-    except (KeyError, TypeError, ValueError) as problem:
+    except (KeyError, TypeError, ValueError, OverflowError) as problem:
         raise BadInput(f"{file} does not say how pictures are prepared: {told(problem)}.") from problem
     return PictureSettings(side, keeps_shape, mean, spread)  # type: ignore[arg-type]  # three each, as checked

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
-from LMIALLib.pipeline.pseudo import RECORD, Pseudo, pseudo_folder, read_pseudo
+from LMIALLib.pipeline.pseudo import Pseudo, PseudoRecord, read_pseudo, read_pseudo_record
 from LMIALLib.pipeline.teachers.one_case import CaseLesson, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
 from LMIALLib.study.cases import Case
@@ -131,7 +130,8 @@ def teach(
 def summary(case: Case, pseudo: Pseudo, *, already: bool) -> TaughtCase:
     """What stands in the pseudo-labels of a case."""
     called = np.moveaxis(pseudo.probability >= 0.5, case.axis, 0)
-    empty = len(pseudo.made_by.get("slices_without_brain", ()))
+    without = pseudo.made_by.get("slices_without_brain", ())
+    empty = len(without) if isinstance(without, (list, tuple)) else 0
     return TaughtCase(
         case.name,
         len(pseudo.done),
@@ -157,16 +157,15 @@ def _taught(
     return summary(case, pseudo, already=False)
 
 
-def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: bool) -> dict[str, dict[str, Any]]:
+def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: bool) -> dict[str, PseudoRecord]:
     """What is known of the pseudo-labels that are there, by case, without their volumes.
 
     Raises BadInput where there are some and they shall not be kept, and for those that must not be mixed with new ones.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, PseudoRecord] = {}
     for case in cases:
-        file = pseudo_folder(study, teacher.id, case.name) / RECORD
-        record = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-        if record is None or record["made_by"].get("pair") != case.digest:
+        record = read_pseudo_record(study, teacher.id, case.name)
+        if record is None or record.made_by.get("pair") != case.digest:
             continue  # nothing, or of another pair
         if not keep:
             raise BadInput(
@@ -174,7 +173,7 @@ def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: boo
                 "Go on with what is missing: --resume. Make all anew: --again.",
             )
         settings = json.loads(json.dumps(dict(teacher.made_by)))
-        if any(record["made_by"].get(key) != settings[key] for key in ("kind", "weights", "settings")):
+        if any(record.made_by.get(key) != settings[key] for key in ("kind", "weights", "settings")):
             raise BadInput(
                 f"The pseudo-labels of {case.name} were made by {teacher.id} with other weights or settings.",
                 "Make all anew: --again.",
@@ -183,6 +182,6 @@ def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: boo
     return found
 
 
-def _complete(record: Mapping[str, Any]) -> bool:
+def _complete(record: PseudoRecord) -> bool:
     """Whether each slice was judged or failed."""
-    return len(record["done"]) + len(record["failed"]) >= int(record["slices"])
+    return len(record.done) + len(record.failed) >= record.slices

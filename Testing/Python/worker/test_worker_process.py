@@ -63,6 +63,36 @@ def test_a_queued_job_can_be_cancelled(client: WorkerClient) -> None:
     assert (running.state, waiting.state) == ("done", "cancelled")
 
 
+def test_an_export_does_not_wait_until_a_training_has_ended(study_folder: Path, tmp_path: Path) -> None:
+    from LMIALLib.loop.learning import LoopSettings
+    from LMIALLib.loop.session import Session
+    from LMIALLib.study.store import Study
+
+    with Study.open(study_folder, reader="anna") as study:
+        session = Session(study, reader="anna", settings=LoopSettings(train=False))
+        session.next()
+        session.nothing_here()
+        learning = session.learning
+        learning.request_training(steps=400)
+        while not learning.training.progress:
+            learning.poll(timeout=0.1)
+        (tmp_path / "out").mkdir()
+        exported = learning.request_export(tmp_path / "out", what="labels")
+        again = learning.request_export(tmp_path / "out", what="table")
+        learning.wait(exported)
+        learning.wait(again)
+        assert exported.state == again.state == "done" and any((tmp_path / "out").iterdir())
+        assert not learning.training.over, "and the training goes on"
+        began = learning.training.progress["done"]
+        while learning.training.progress["done"] <= began:
+            learning.poll(timeout=0.1)
+        learning.cancel_training()
+        while not learning.training.over:
+            learning.poll(timeout=0.1)
+        assert learning.training.state == "cancelled"
+        session.close()
+
+
 def test_a_killed_worker_fails_its_jobs_and_the_next_job_starts_another(client: WorkerClient) -> None:
     job = client.submit("rank", **rank_request())
     while client.ready is None:

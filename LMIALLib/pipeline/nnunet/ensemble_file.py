@@ -1,0 +1,104 @@
+"""The folds of a training as one file without pickles: what it holds, and what it may say of itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+
+from LMIALLib.errors import BadInput
+from LMIALLib.files import sha256_of, written_whole
+from LMIALLib.json_data import Limits, parse_json, shaped
+from LMIALLib.pipeline.nnunet.digests import note
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, Work
+from LMIALLib.pipeline.nnunet.plan_table import dataset_from, plan_from, splits_from
+
+FORMAT = "nnunet-ensemble-1"
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks of one plan.
+
+    Args:
+        folds: state of each network, by name of its tensor.
+        told: plans, dataset, splits, config, mirrored (axes that prediction may mirror), same (names of one tensor),
+            kept (share of the weights that they started from).
+    """
+
+    folds: tuple[dict[str, torch.Tensor], ...]
+    told: dict[str, Any]
+
+
+def store(work: Work, ensemble: Ensemble) -> str:
+    """Write an ensemble into ``ensemble.safetensors``. Returns its SHA-256."""
+    from safetensors.torch import save_file
+
+    tensors = {
+        f"{fold}/{name}": value.contiguous()
+        for fold, state in enumerate(ensemble.folds)
+        for name, value in state.items()
+        if name not in ensemble.told["same"]
+    }
+    told = json.dumps(ensemble.told, sort_keys=True)
+    with written_whole(work.root / ENSEMBLE) as temporary:
+        save_file(tensors, str(temporary), metadata={FORMAT: told})  # several have no order
+    note(work.root, [work.root / ENSEMBLE])
+    return sha256_of(work.root / ENSEMBLE)
+
+
+def read_ensemble(path: Path) -> Ensemble:
+    """The inverse of ``store``. Raises BadInput for another file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            if FORMAT not in metadata:
+                raise BadInput(f"{path} holds no nnU-Net ensemble.")
+            told = told_from(parse_json(metadata[FORMAT], dict[str, Any], str(path)), str(path))
+            folds: dict[str, dict[str, torch.Tensor]] = {}
+            for key in file.keys():  # noqa: SIM118 - no mapping
+                fold, _, name = key.partition("/")
+                folds.setdefault(fold, {})[name] = file.get_tensor(key)
+    except (OSError, SafetensorError) as error:
+        raise BadInput(f"{path} is missing or broken.", "Restore the study from a backup.") from error
+    if sorted(folds) != sorted(str(fold) for fold in range(len(told["splits"]))):
+        raise BadInput(f"{path} does not hold one network for each of its {len(told['splits'])} splits.")
+    for tensors in folds.values():
+        if not told["same"].keys().isdisjoint(tensors) or not tensors.keys() >= set(told["same"].values()):
+            raise BadInput(f"{path} does not hold the tensors that it names.")
+        tensors.update({name: tensors[known] for name, known in told["same"].items()})
+    return Ensemble(tuple(folds[str(fold)] for fold in range(len(folds))), told)
+
+
+@dataclass(frozen=True)
+class _Told:
+    plans: dict[str, Any]
+    dataset: dict[str, Any]
+    splits: list[Any]
+    config: Literal["2d", "3d_fullres"]
+    mirrored: Annotated[list[Annotated[int, Limits(least=0, most=2)]], Limits(longest=3)]
+    same: dict[str, str]
+    kept: Annotated[float, Limits(least=0, most=1)] = 0.0
+
+
+def told_from(found: dict[str, Any], where: str) -> dict[str, Any]:
+    """What an ensemble says of itself, made anew: nnU-Net builds its networks from it. Raises BadInput naming what is
+    not known."""
+    told = shaped(found, _Told, where)
+    plans = plan_from(told.plans, f"{where}: plans")
+    if told.config not in plans["configurations"]:
+        raise BadInput(f"{where}: plans has no configuration {told.config}.")
+    return {
+        "plans": plans,
+        "dataset": dataset_from(told.dataset, f"{where}: dataset"),
+        "splits": splits_from(told.splits, f"{where}: splits"),
+        "config": told.config,
+        "mirrored": told.mirrored,
+        "same": told.same,
+        **({"kept": told.kept} if "kept" in found else {}),
+    }
