@@ -66,7 +66,7 @@ class Fault:
     @classmethod
     def drawn(cls, kind: str, moments: Moments, draw: random.Random) -> Fault:
         """A random moment of a run that has these moments when nothing fails."""
-        if kind in SIGNALS and draw.random() < 0.4:
+        if kind in SIGNALS and moments.lines and draw.random() < 0.4:
             return cls(kind, "line", draw.randint(1, moments.lines))
         number = draw.choice(moments.decisive) if draw.random() < 0.5 else draw.randint(1, moments.calls)
         if kind in ERRORS:
@@ -93,21 +93,27 @@ def loaded() -> bool:
 class Counted:
     """Counts moments of this process below a folder, and lets a fault come; ``report`` is where it is told.
 
-    Without a fault every call is told, and lines are counted as well.
+    Without a fault every call is told, and lines are counted as well. With ``in_worker`` the fault comes in the process
+    that this one starts, and this one counts nothing.
     """
 
-    def __init__(self, folder: Path, fault: Fault, report: int) -> None:
+    def __init__(self, folder: Path, fault: Fault, report: Path, *, in_worker: bool) -> None:
         self._library = ctypes.CDLL(None)
-        self._fault, self._report = fault, report
+        self._fault, self._in_worker = fault, in_worker
+        self._report = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.lines = 0
         error, sign = ERRORS.get(fault.kind, 0), int(SIGNALS.get(fault.kind, 0))
         call = (fault.number if fault.at == "call" else 0) if fault.kind else -1
+        if in_worker:
+            numbers = call, error, sign, int(fault.after), int(fault.stays)
+            os.environ["STORM_FAULT"] = " ".join(map(str, (*numbers, f"{folder}/", report)))
+            return
         where = os.fsencode(folder) + b"/"  # the folder run-1 is not the beginning of run-12
-        self._library.arm(where, call, error, sign, int(fault.after), int(fault.stays), report)
+        self._library.arm(where, call, error, sign, int(fault.after), int(fault.stays), self._report)
 
     def begin(self) -> None:
         """Count lines as well, where that is needed: it takes time."""
-        if not self._fault.kind or self._fault.at == "line":
+        if not self._in_worker and (not self._fault.kind or self._fault.at == "line"):
             sys.settrace(self._enter)
 
     def pause(self, on: bool) -> None:
