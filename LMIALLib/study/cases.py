@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -278,18 +279,28 @@ JOIN pairs p ON p.case_name = c.name AND p.number = (SELECT max(number) FROM pai
 def _case_of(row: sqlite3.Row) -> Case:
     """A case of a database that may come from elsewhere: its name becomes the name of folders and files."""
     name = checked_file_name(row["name"], "case name")
-    where = f"the case {name}"
     return Case(
         name=name,
         subject=checked_person(row["subject"], "subject"),
         pair_number=row["number"],
-        grid=Grid.from_dict(parse_json(row["grid"], dict[str, Any], f"{where}: its grid"), f"{where}: its grid"),
+        grid=_grid_of(row["grid"], name),
         axis=row["axis"],
         digest=row["digest"],
         split=row["split"],
-        covered=parse_json(row["covered"], tuple[Natural, ...], f"{where}: the classes that its truth covers"),
+        covered=_covered_of(row["covered"], name),
         created=row["created"],
     )
+
+
+@lru_cache(maxsize=1024)  # a case is looked up at every save and every redraw
+def _grid_of(text: str, case: str) -> Grid:
+    where = f"the case {case}: its grid"
+    return Grid.from_dict(parse_json(text, dict[str, Any], where), where)
+
+
+@lru_cache(maxsize=1024)
+def _covered_of(text: str, case: str) -> tuple[int, ...]:
+    return parse_json(text, tuple[Natural, ...], f"the case {case}: the classes that its truth covers")
 
 
 def _flushed_files(staged: Path, home: Path) -> list[tuple[Path, str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import lru_cache
 
 SCHEMA_VERSION = 1
 """Stored in ``user_version``. Raise it together with an entry in ``MIGRATIONS`` and one in ``PAST``."""
@@ -171,12 +172,17 @@ def admitted(version: int) -> list[frozenset[tuple[str, ...]]]:
     """The contents that the schema of a study of ``version`` may have: made so, or upgraded from an earlier version."""
     found = []
     for start in range(1, version + 1):
-        with closing(sqlite3.connect(":memory:")) as made:
-            made.executescript(TABLES if start == SCHEMA_VERSION else PAST[start])
-            for step in range(start, version):
-                made.executescript(MIGRATIONS[step])
-            found.append(contents(made))
+        first = TABLES if start == SCHEMA_VERSION else PAST[start]
+        found.append(_contents_after(first, *(MIGRATIONS[step] for step in range(start, version))))
     return found
+
+
+@lru_cache(maxsize=64)
+def _contents_after(*scripts: str) -> frozenset[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:")) as made:
+        for script in scripts:
+            made.executescript(script)
+        return contents(made)
 
 
 def contents(connection: sqlite3.Connection) -> frozenset[tuple[str, ...]]:
