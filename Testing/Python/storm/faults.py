@@ -131,5 +131,5 @@ class Counted:
                 told = f"line {self.lines}: {frame.f_code.co_filename}:{frame.f_lineno}\n"
                 os.write(self._report, told.encode())
                 sys.settrace(None)
-                os.kill(os.getpid(), SIGNALS[self._fault.kind])
+                os.kill(0 if self._fault.kind == "SIGINT" else os.getpid(), SIGNALS[self._fault.kind])
         return self._line

@@ -202,10 +202,8 @@ def _ending(operation: Operation, fault: Fault, ended: Ended, found: Found) -> N
         found.claims.append(f"a traceback: {ended.err[-1500:]}")
     if ended.orphans:
         found.claims.append(f"{ended.orphans} process(es) went on after it ended")
-    if operation.in_worker:
-        if ended.code not in (0, 3, 4):
-            found.claims.append(f"exit code {ended.code}")
-        return
+    if operation.in_worker and fault.kind in ("SIGKILL", "SIGTERM") and ended.code not in (0, 3, 4):
+        found.claims.append(f"exit code {ended.code}")
     serves = operation.name == "browser" and "http://" in ended.out  # Ctrl+C is how that is ended
     if fault.kind == "SIGINT" and ended.moment and ended.code != 130 and not (serves and ended.code == 0):
         found.claims.append(f"exit code {ended.code} after Ctrl-C")
