@@ -12,6 +12,7 @@ import json
 import math
 import re
 import types
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,11 +55,26 @@ AnyFloat = Annotated[float, Limits(finite=False)]
 
 
 class _Misfit(Exception):
-    """A value that does not have its shape: ``field`` as a path such as ``grid.size[2]``."""
+    """A value that does not have its shape; ``path`` leads to it, the innermost step first."""
 
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(field, problem)
-        self.field, self.problem = field, problem
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.path: list[str] = []
+
+    def within(self, step: str) -> _Misfit:
+        """The same, seen from one step further out."""
+        self.path.append(step)
+        return self
+
+    @property
+    def field(self) -> str:
+        """The path as people read it: ``grid.size[2]``."""
+        return "".join(reversed(self.path)).lstrip(".")
+
+
+_Reader = Callable[[Any], Any]
+"""Takes a value that came from JSON, returns it in its shape, or raises _Misfit."""
 
 
 def read_json(file: Path, shape: type[T], *, most_bytes: int = MOST_BYTES) -> T:
@@ -80,152 +96,247 @@ def parse_json(text: str | bytes, shape: type[T], where: str, *, most_bytes: int
     if len(text) > most_bytes:
         raise BadInput(f"{where}: it has more than {most_bytes:,} bytes, more than LMIAL ever writes there.")
     try:
-        found = json.loads(text)
+        told = text if isinstance(text, str) else text.decode("utf-8")
+        found = json.loads(told)
     except RecursionError:
         raise BadInput(f"{where}: its lists and objects lie too deep inside one another.") from None
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, a number of more than 4,300 digits
         raise BadInput(f"{where}: it is not JSON, or damaged.") from error
+    if _depth(found) > MOST_DEPTH:
+        raise BadInput(f"{where}: its lists and objects lie too deep inside one another.")
+    if _SUSPECT.search(told):
+        try:
+            _check_scalars(found)
+        except _Misfit as misfit:
+            raise BadInput(f"{where}: {misfit.field or 'the whole'} {misfit.problem}.") from None
     return shaped(found, shape, where)
 
 
 def shaped(value: object, shape: type[T], where: str) -> T:
-    """A value that came from JSON as ``shape``. Raises BadInput naming ``where`` and the field."""
+    """A value that came from `parse_json` as ``shape``. Raises BadInput naming ``where`` and the field."""
     try:
-        return cast(T, _as(value, shape, "", 0))
+        return cast(T, _reader(cast(Any, shape))(value))
     except _Misfit as misfit:
         raise BadInput(f"{where}: {misfit.field or 'the whole'} {misfit.problem}.") from None
 
 
-def _as(value: Any, shape: Any, field: str, depth: int) -> Any:
-    if depth > MOST_DEPTH:
-        raise _Misfit(field[:80], "lies too deep in lists and objects")
-    if shape is Any:
-        return _plain(value, field, depth)
-    origin, arguments = get_origin(shape), get_args(shape)
-    if origin is Annotated:
-        if shape is AnyFloat and isinstance(value, float):
-            return value
-        return _limited(_as(value, arguments[0], field, depth), arguments[1:], field)
-    if origin in (Union, types.UnionType):
-        return _one_of(value, arguments, field, depth)
-    if origin is Literal:
-        if not any(type(value) is type(known) and value == known for known in arguments):
-            expected = ", ".join(map(repr, arguments))
-            raise _Misfit(field, f"is {_shown(value)}; expected one of {expected}")
-        return value
-    if origin in (list, frozenset, set, tuple):
-        return _sequence(value, origin, arguments, field, depth)
-    if origin is dict:
-        _expect(isinstance(value, dict), value, "an object", field)
-        return {
-            _as(key, arguments[0], f"{field} (a name)".strip(), depth): _as(
-                one, arguments[1], _at(field, key), depth + 1
-            )
-            for key, one in value.items()
-        }
-    if dataclasses.is_dataclass(shape):
-        return _record(value, cast(type, shape), field, depth)
-    return _scalar(value, shape, field)
+_SUSPECT = re.compile(r"[0-9]{19}|\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""What can stand for a whole number that does not fit, or for half a character; only then each value is looked at."""
 
 
-def _plain(value: Any, field: str, depth: int) -> Any:
-    """Whatever JSON can hold, as deep as ``MOST_DEPTH``, without integers that nothing else can hold."""
-    if depth > MOST_DEPTH:
-        raise _Misfit(field[:80], "lies too deep in lists and objects")
+def _depth(value: Any) -> int:
+    """How many lists and objects lie inside one another, counted no further than beyond ``MOST_DEPTH``."""
+    level, depth = [value] if type(value) in (dict, list) else [], 0
+    while level and depth <= MOST_DEPTH:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+    return depth
+
+
+def _check_scalars(value: Any) -> None:
     if isinstance(value, dict):
-        return {_scalar(key, str, field): _plain(one, _at(field, key), depth + 1) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one, f"{field}[{index}]", depth + 1) for index, one in enumerate(value)]
-    if isinstance(value, (str, int)) and not isinstance(value, bool):
-        return _scalar(value, type(value), field)
-    return value
+        for key, one in value.items():
+            _string(key)
+            _step(_check_scalars, one, f".{_name(key)}")
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            _step(_check_scalars, one, f"[{index}]")
+    elif isinstance(value, str):
+        _string(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        _whole(value)
 
 
-def _scalar(value: Any, shape: Any, field: str) -> Any:
-    if shape in (None, types.NoneType):
-        _expect(value is None, value, "null", field)
-    elif shape is bool:
-        _expect(isinstance(value, bool), value, "true or false", field)
-    elif shape is int:
-        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_INT
-        _expect(whole, value, "a whole number of at most 19 digits", field)
-    elif shape is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
-        _expect(number, value, "a finite number", field)
-        return float(value)
-    elif shape is str:
-        _expect(isinstance(value, str), value, "a text", field)
-        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise _Misfit(field, "holds half a character")
-    else:
-        raise TypeError(f"{shape!r} is no shape of JSON")
-    return value
-
-
-def _sequence(value: Any, origin: type, arguments: tuple[Any, ...], field: str, depth: int) -> Any:
-    _expect(isinstance(value, (list, tuple)), value, "a list", field)
-    if origin is tuple and (len(arguments) != 2 or arguments[1] is not Ellipsis):
-        if len(value) != len(arguments):
-            raise _Misfit(field, f"has {len(value)} entries; expected {len(arguments)}")
-        pairs = zip(value, arguments, strict=True)
-        return tuple(_as(one, kind, f"{field}[{index}]", depth + 1) for index, (one, kind) in enumerate(pairs))
-    kind = arguments[0]
-    if kind is int and all(type(one) is int for one in value):  # long lists of whole numbers, without a call for each
-        if value and max(max(value), -min(value)) > LARGEST_INT:
-            raise _Misfit(field, "holds a number of more than 19 digits")
-        return origin(value)
-    return origin([_as(one, kind, f"{field}[{index}]", depth + 1) for index, one in enumerate(value)])
-
-
-def _one_of(value: Any, kinds: tuple[Any, ...], field: str, depth: int) -> Any:
-    misfits = []
-    for kind in kinds:
-        try:
-            return _as(value, kind, field, depth)
-        except _Misfit as misfit:
-            misfits.append(misfit)
-    raise max(misfits, key=lambda misfit: len(misfit.field))  # the kind that fitted furthest
-
-
-def _record(value: Any, shape: type, field: str, depth: int) -> Any:
-    _expect(isinstance(value, dict), value, "an object", field)
-    given: dict[str, Any] = {}
-    for one in dataclasses.fields(shape):
-        if one.name in value:
-            given[one.name] = _as(value[one.name], _kinds(shape)[one.name], _at(field, one.name), depth + 1)
-        elif one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING:
-            raise _Misfit(_at(field, one.name), "is missing")
-    return shape(**given)
+def _step(read: _Reader, value: Any, step: str) -> Any:
+    try:
+        return read(value)
+    except _Misfit as misfit:
+        raise misfit.within(step) from None
 
 
 @cache
-def _kinds(shape: type) -> dict[str, Any]:
-    return get_type_hints(shape, include_extras=True)
+def _reader(shape: Any) -> _Reader:
+    """The function that reads a shape; made once for each."""
+    if shape in _SCALARS:
+        return _SCALARS[shape]
+    origin, arguments = get_origin(shape), get_args(shape)
+    if origin is Annotated:
+        return _any_float if shape is AnyFloat else _limited(_reader(arguments[0]), arguments[1:])
+    if origin in (Union, types.UnionType):
+        return _one_of([_reader(kind) for kind in arguments])
+    if origin is Literal:
+        return _literal(arguments)
+    if origin is tuple and (len(arguments) != 2 or arguments[1] is not Ellipsis):
+        return _fixed([_reader(kind) for kind in arguments])
+    if origin in (list, frozenset, set, tuple):
+        return _sequence(origin, arguments[0])
+    if origin is dict:
+        return _mapping(_reader(arguments[0]), _reader(arguments[1]))
+    if dataclasses.is_dataclass(shape):
+        return _record(cast(type, shape))
+    raise TypeError(f"{shape!r} is no shape of JSON")
 
 
-def _limited(value: Any, limits: tuple[Any, ...], field: str) -> Any:
-    for limit in limits:
-        if not isinstance(limit, Limits):
-            continue
-        if limit.least is not None and not value >= limit.least:
-            raise _Misfit(field, f"is {_shown(value)}; expected {limit.least:g} or more")
-        if limit.most is not None and not value <= limit.most:
-            raise _Misfit(field, f"is {_shown(value)}; expected {limit.most:g} or less")
-        if limit.pattern is not None and not re.fullmatch(limit.pattern, value):
-            raise _Misfit(field, f"is {_shown(value)}, which is no name that LMIAL gives there")
-        if limit.longest is not None and len(value) > limit.longest:
-            raise _Misfit(field, f"has a length of {len(value)}; {limit.longest} is the most")
+def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _expect(fits: bool, value: Any, expected: str, field: str) -> None:
+def _nothing(value: Any) -> None:
+    _expect(value is None, value, "null")
+
+
+def _truth(value: Any) -> bool:
+    if value is not True and value is not False:
+        _expect(False, value, "true or false")
+    return bool(value)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not -LARGEST_INT <= value <= LARGEST_INT:
+        _expect(False, value, "a whole number of at most 19 digits")
+    return cast(int, value)
+
+
+def _number(value: Any) -> float:
+    if (type(value) is not float and type(value) is not int) or not -1e300 < value < 1e300:
+        _expect(False, value, "a finite number")
+    return float(value)
+
+
+def _any_float(value: Any) -> float:
+    return value if type(value) is float else _number(value)
+
+
+def _string(value: Any) -> str:
+    if type(value) is not str:
+        _expect(False, value, "a text")
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise _Misfit("holds half a character")
+    return cast(str, value)
+
+
+_SCALARS: dict[Any, _Reader] = {
+    Any: _as_it_is,
+    None: _nothing,
+    types.NoneType: _nothing,
+    bool: _truth,
+    int: _whole,
+    float: _number,
+    str: _string,
+}
+
+
+def _literal(known: tuple[Any, ...]) -> _Reader:
+    def read(value: Any) -> Any:
+        if not any(type(value) is type(one) and value == one for one in known):
+            raise _Misfit(f"is {_shown(value)}; expected one of {', '.join(map(repr, known))}")
+        return value
+
+    return read
+
+
+def _fixed(kinds: list[_Reader]) -> _Reader:
+    def read(value: Any) -> Any:
+        _expect(isinstance(value, (list, tuple)), value, "a list")
+        if len(value) != len(kinds):
+            raise _Misfit(f"has {len(value)} entries; expected {len(kinds)}")
+        return tuple(_step(kind, one, f"[{n}]") for n, (one, kind) in enumerate(zip(value, kinds, strict=True)))
+
+    return read
+
+
+def _sequence(origin: type, shape: Any) -> _Reader:
+    kind = _reader(shape)
+
+    def read(value: Any) -> Any:
+        _expect(isinstance(value, (list, tuple)), value, "a list")
+        try:
+            return origin([kind(one) for one in value])
+        except _Misfit:  # once more, to find out where
+            return origin([_step(kind, one, f"[{index}]") for index, one in enumerate(value)])
+
+    return read
+
+
+def _mapping(names: _Reader, kind: _Reader) -> _Reader:
+    def read(value: Any) -> Any:
+        _expect(isinstance(value, dict), value, "an object")
+        return {_step(names, key, " (a name)"): _step(kind, one, f".{_name(key)}") for key, one in value.items()}
+
+    return read
+
+
+def _one_of(kinds: list[_Reader]) -> _Reader:
+    def read(value: Any) -> Any:
+        misfits = []
+        for kind in kinds:
+            try:
+                return kind(value)
+            except _Misfit as misfit:
+                misfits.append(misfit)
+        raise max(misfits, key=lambda misfit: len(misfit.path))  # the kind that fitted furthest
+
+    return read
+
+
+def _record(shape: type) -> _Reader:
+    kinds = get_type_hints(shape, include_extras=True)
+    parts = [
+        (one.name, _reader(kinds[one.name]), one.default is one.default_factory is dataclasses.MISSING)
+        for one in dataclasses.fields(shape)
+    ]
+
+    def read(value: Any) -> Any:
+        _expect(isinstance(value, dict), value, "an object")
+        given: dict[str, Any] = {}
+        for name, kind, needed in parts:
+            if name in value:
+                try:
+                    given[name] = kind(value[name])
+                except _Misfit as misfit:
+                    raise misfit.within(f".{name}") from None
+            elif needed:
+                raise _Misfit("is missing").within(f".{name}")
+        return shape(**given)
+
+    return read
+
+
+def _limited(read_inner: _Reader, limits: tuple[Any, ...]) -> _Reader:
+    checks = [limit for limit in limits if isinstance(limit, Limits)]
+
+    def read(value: Any) -> Any:
+        found = read_inner(value)
+        for limit in checks:
+            _check_limit(found, limit)
+        return found
+
+    return read
+
+
+def _check_limit(value: Any, limit: Limits) -> None:
+    if limit.least is not None and not value >= limit.least:
+        raise _Misfit(f"is {_shown(value)}; expected {limit.least:g} or more")
+    if limit.most is not None and not value <= limit.most:
+        raise _Misfit(f"is {_shown(value)}; expected {limit.most:g} or less")
+    if limit.longest is not None and len(value) > limit.longest:
+        raise _Misfit(f"has a length of {len(value)}; {limit.longest} is the most")
+    if limit.pattern is not None and not re.fullmatch(limit.pattern, value):
+        raise _Misfit(f"is {_shown(value)}, which is no name that LMIAL gives there")
+
+
+def _expect(fits: bool, value: Any, expected: str) -> None:
     if not fits:
-        raise _Misfit(field, f"is {_shown(value)}; expected {expected}")
+        raise _Misfit(f"is {_shown(value)}; expected {expected}")
 
 
-def _at(field: str, key: Any) -> str:
-    name = ascii(str(key)[:40])[1:-1]
-    return f"{field}.{name}" if field else name
+def _name(key: Any) -> str:
+    return ascii(str(key)[:40])[1:-1]
 
 
 def _shown(value: Any) -> str:
@@ -234,7 +345,7 @@ def _shown(value: Any) -> str:
         return "null"
     if isinstance(value, dict):
         return "an object"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "a list"
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > LARGEST_INT:
         return "a number of more than 19 digits"

@@ -9,7 +9,6 @@ import numpy as np
 
 from LMIALLib.evaluation.pictures import SliceView, montage
 from LMIALLib.pairs.orientation import orientation
-from LMIALLib.queries.ranking import Ranking
 from LMIALLib.study.maps import read_map
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def case_views(
         source = stored.suggested_by
         mean = _stack(read_map(study, source, case, "mean"), pair.axis)
         uncertainty = _stack(read_map(study, source, case, stored.strategy), pair.axis)
-        queries = Ranking.from_dict(stored.ranking).queries
+        queries = stored.whole.queries
         read = study.current(case)
         silent = stored.without_suggestion(case)
         hidden = {q.slice for q in queries if q.case == case and q.drawn == "random" and q.slice not in read}

@@ -18,7 +18,7 @@ from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.loop.studies import new_study
 from LMIALLib.pairs.prepare import PairRequest
-from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.queries.ranking import Query
 from LMIALLib.study.maps import read_map
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
@@ -142,7 +142,7 @@ def _rank(session: Session, outcome: Outcome, say: Say, watch: Callable[[Job], N
     session.learning.wait(session.learning.request_ranking(), watch=watch)
     stored = session.study.latest_ranking()
     assert stored is not None
-    outcome.rankings.append(Ranking.from_dict(stored.ranking))
+    outcome.rankings.append(stored.whole)
     say(f"Ranked {len(outcome.rankings[-1].queries)} slices; the next are " + _slices(session.queue()[:QUERIES]))
 
 

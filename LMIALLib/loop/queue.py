@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.queries.ranking import Query
 from LMIALLib.study.store import Study
 
 
@@ -30,12 +30,11 @@ def queue_of(study: Study, batch: int) -> list[Query]:
     stored = study.latest_ranking()
     if stored is None:
         return []
-    ranking = Ranking.from_dict(stored.ranking, f"ranking {stored.number}")
     slices = {case.name: case.n_slices for case in study.cases()}
     answered = {case.name: frozenset(study.current(case.name)) for case in study.cases()}
     skipped = {case.name: study.skipped(case.name) for case in study.cases()}
     # a case may have been removed since, and another, with fewer slices, have taken its name
-    there = [query for query in ranking.queries if query.slice < slices.get(query.case, 0)]
+    there = [query for query in stored.whole.queries if query.slice < slices.get(query.case, 0)]
     return waiting(there, answered, skipped, batch)
 
 
@@ -54,5 +53,4 @@ def core_set_waits(study: Study) -> bool:
     if stored is None or not stored.is_core_set:
         return False
     done = {case.name: study.skipped(case.name) | study.current(case.name).keys() for case in study.cases()}
-    queries = Ranking.from_dict(stored.ranking, f"ranking {stored.number}").queries
-    return any(query.case in done and query.slice not in done[query.case] for query in queries)
+    return any(query.case in done and query.slice not in done[query.case] for query in stored.whole.queries)

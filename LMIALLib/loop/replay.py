@@ -104,7 +104,7 @@ def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], No
     if stored.is_core_set:
         return Replay(stored.number, False, error="it is a core-set; lmial core-set with its seed chooses it again")
     conditions = shaped(stored.conditions, _Conditions, f"ranking {stored.number}: conditions")
-    settings = Ranking.from_dict(stored.ranking, f"ranking {stored.number}").settings
+    settings = stored.whole.settings
     gone = sorted(set(conditions.pairs) - {case.name for case in session.study.cases()})
     if gone:
         return Replay(stored.number, False, error=f"the case {', '.join(gone)} is no longer in the study")

@@ -6,7 +6,8 @@ import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,12 @@ from LMIALLib.study.clock import now
 from LMIALLib.study.database import RESTORE
 from LMIALLib.study.models import Models
 from LMIALLib.study.packing import pack_scores, unpack_scores
+
+if TYPE_CHECKING:
+    from LMIALLib.queries.ranking import Ranking
+
+KEPT = 4
+"""Rankings that a study keeps in memory: one of 6,000 queries takes some megabytes."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,13 @@ class StoredRanking:
         """Under which name the maps lie that readers are shown: the model's, or a teacher's where ``suggestions`` of
         the conditions names one."""
         return str(self.conditions.get("suggestions") or self.model)
+
+    @cached_property
+    def whole(self) -> Ranking:
+        """The ranking as it was made. Raises BadInput, naming the field, where it is none."""
+        from LMIALLib.queries.ranking import Ranking
+
+        return Ranking.from_dict(self.ranking, f"ranking {self.number}")
 
     @property
     def model(self) -> str:
@@ -102,7 +116,11 @@ class _Conditions:
 
 
 class Rankings(Models):
-    """Storing and finding rankings; they are never changed."""
+    """Storing and finding rankings; they are never changed, so those that were read last are kept."""
+
+    def __init__(self, *database: Any, **lease: Any) -> None:
+        super().__init__(*database, **lease)
+        self._read_last: dict[int, StoredRanking] = {}
 
     def store_ranking(self, new: StoredRanking) -> int:
         """Store a ranking in one flushed transaction. Returns its number, counted from 1."""
@@ -128,10 +146,14 @@ class Rankings(Models):
 
     def ranking(self, number: int) -> StoredRanking:
         """One ranking. Raises BadInput when there is none with this number, or when it is damaged."""
-        row = self._row("SELECT * FROM rankings WHERE number = ?", (number,))
-        if row is None:
-            raise BadInput(f"the study {self.folder} has no ranking {number}; it has {len(self._numbers())}.")
-        return self._stored(row)
+        if number not in self._read_last:
+            row = self._row("SELECT * FROM rankings WHERE number = ?", (number,))
+            if row is None:
+                raise BadInput(f"the study {self.folder} has no ranking {number}; it has {len(self._numbers())}.")
+            if len(self._read_last) >= KEPT:
+                self._read_last.pop(next(iter(self._read_last)))
+            self._read_last[number] = self._stored(row)
+        return self._read_last[number]
 
     def rankings(self) -> tuple[StoredRanking, ...]:
         """All rankings, oldest first."""

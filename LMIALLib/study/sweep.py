@@ -35,9 +35,10 @@ def sweep(study: Study) -> None:
         (folder / place).mkdir(exist_ok=True)
     with suppress(OSError):
         _finish_removals(study)
-        _sweep_cases(study)
+        kept = f"{UNSAVED}{for_a_folder()}"
+        _sweep_cases(study, kept)
         for file in strays(study, folder / "models", "models"):
-            _set_aside(folder, file)
+            _set_aside(folder, file, kept)
 
 
 def strays(study: Study, place: Path, inside_study: str) -> list[str]:
@@ -80,30 +81,30 @@ def _without_row(folder: Path, known: set[str]) -> bool:
     return any(one.name not in known for one in (folder / "cases").iterdir())
 
 
-def _sweep_cases(study: Study) -> None:
+def _sweep_cases(study: Study, kept: str) -> None:
     known = {case.name for case in study.cases()}
     for home in sorted((study.folder / "cases").iterdir()):
         if home.name.startswith((STAGING, TEMPORARY)):
             _remove(home)
         elif home.name not in known:
-            kept = study.folder / REMOVED / f"{home.name}-{for_a_folder()}"
-            kept.mkdir(parents=True, exist_ok=True)
-            rename(home, kept / CASE)
+            place = study.folder / REMOVED / f"{home.name}-{for_a_folder()}"
+            place.mkdir(parents=True, exist_ok=True)
+            rename(home, place / CASE)
     for file in strays(study, study.folder / "cases", "cases"):
-        _set_aside(study.folder, file)
+        _set_aside(study.folder, file, kept)
     for home in (study.folder / "cases").iterdir():
         for part in home.iterdir():
             with suppress(OSError):  # an empty folder, from which strays were moved
                 part.rmdir()
 
 
-def _set_aside(folder: Path, file: str) -> None:
+def _set_aside(folder: Path, file: str, kept: str) -> None:
     """Move a file without a row to ``removed/``, or remove it where its name says that it was never whole."""
     source, parts = folder / file, PurePosixPath(file).parts
     if any(part.startswith(TEMPORARY) for part in parts) or source.name == LOCK:
         _remove(source)
         return
-    target = folder / REMOVED / f"{UNSAVED}{for_a_folder()}" / PurePosixPath(*parts)
+    target = folder / REMOVED / kept / PurePosixPath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     rename(source, target)
 

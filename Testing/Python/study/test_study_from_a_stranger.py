@@ -215,7 +215,10 @@ def test_ctrl_c_ends_a_query(received: Path) -> None:
     assert child.stdout is not None and child.stdout.readline() == b"asking\n"
     time.sleep(0.2)
     child.send_signal(signal.SIGINT)
-    _, error = child.communicate(timeout=20)
+    try:
+        _, error = child.communicate(timeout=60)
+    finally:
+        child.kill()
     assert b"KeyboardInterrupt" in error and child.returncode != 0
 
 
