@@ -50,7 +50,11 @@ def run(program: Callable[[], Any]) -> None:
     """Run a whole program, the last thing that its process does; Ctrl-C is a KeyboardInterrupt in it and exit code 130.
 
     What the program makes of the interrupt is its own affair; whatever that is, the exit code says that it came.
+    Where the shell has Ctrl-C ignored, as for a program in the background, it stays ignored.
     """
+    if _signal.getsignal(_signal.SIGINT) == _signal.SIG_IGN:
+        program()
+        return
     sys.unraisablehook = _unraisable
     try:
         try:

@@ -26,6 +26,8 @@ DECISIVE = "rename", "fsync", "fdatasync", "ftruncate", "mkdir", "rmdir", "unlin
 """How the names of calls begin around which it is decided what is kept; half of the moments are among these few."""
 TRACED = "LMIALLib", "contextlib", "tempfile", "shutil", "zipfile", "sqlite3", "pathlib"
 """Parts of the paths of files whose lines are moments: ours, and the library's that save for us."""
+UNTRACED = "json_data.py"
+"""Has by far the most lines, and none that keeps anything."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Fault:
     @classmethod
     def drawn(cls, kind: str, moments: Moments, draw: random.Random) -> Fault:
         """A random moment of a run that has these moments when nothing fails."""
-        if kind in SIGNALS and draw.random() < 0.4:
+        if kind in SIGNALS and moments.lines and draw.random() < 0.4:
             return cls(kind, "line", draw.randint(1, moments.lines))
         number = draw.choice(moments.decisive) if draw.random() < 0.5 else draw.randint(1, moments.calls)
         if kind in ERRORS:
@@ -91,21 +93,27 @@ def loaded() -> bool:
 class Counted:
     """Counts moments of this process below a folder, and lets a fault come; ``report`` is where it is told.
 
-    Without a fault every call is told, and lines are counted as well.
+    Without a fault every call is told, and lines are counted as well. With ``in_worker`` the fault comes in the process
+    that this one starts, and this one counts nothing.
     """
 
-    def __init__(self, folder: Path, fault: Fault, report: int) -> None:
+    def __init__(self, folder: Path, fault: Fault, report: Path, *, in_worker: bool) -> None:
         self._library = ctypes.CDLL(None)
-        self._fault, self._report = fault, report
+        self._fault, self._in_worker = fault, in_worker
+        self._report = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.lines = 0
         error, sign = ERRORS.get(fault.kind, 0), int(SIGNALS.get(fault.kind, 0))
         call = (fault.number if fault.at == "call" else 0) if fault.kind else -1
+        if in_worker:
+            numbers = call, error, sign, int(fault.after), int(fault.stays)
+            os.environ["STORM_FAULT"] = " ".join(map(str, (*numbers, f"{folder}/", report)))
+            return
         where = os.fsencode(folder) + b"/"  # the folder run-1 is not the beginning of run-12
-        self._library.arm(where, call, error, sign, int(fault.after), int(fault.stays), report)
+        self._library.arm(where, call, error, sign, int(fault.after), int(fault.stays), self._report)
 
     def begin(self) -> None:
         """Count lines as well, where that is needed: it takes time."""
-        if not self._fault.kind or self._fault.at == "line":
+        if not self._in_worker and (not self._fault.kind or self._fault.at == "line"):
             sys.settrace(self._enter)
 
     def pause(self, on: bool) -> None:
@@ -113,7 +121,8 @@ class Counted:
         self._library.listen_on(int(not on))
 
     def _enter(self, frame: FrameType, event: str, value: Any) -> Any:
-        return self._line if any(part in frame.f_code.co_filename for part in TRACED) else None
+        file = frame.f_code.co_filename
+        return self._line if any(part in file for part in TRACED) and not file.endswith(UNTRACED) else None
 
     def _line(self, frame: FrameType, event: str, value: Any) -> Any:
         if event == "line":
@@ -122,5 +131,5 @@ class Counted:
                 told = f"line {self.lines}: {frame.f_code.co_filename}:{frame.f_lineno}\n"
                 os.write(self._report, told.encode())
                 sys.settrace(None)
-                os.kill(os.getpid(), SIGNALS[self._fault.kind])
+                os.kill(0 if self._fault.kind == "SIGINT" else os.getpid(), SIGNALS[self._fault.kind])
         return self._line

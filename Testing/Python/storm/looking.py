@@ -86,6 +86,7 @@ def look(
             done = operation.done(study)
             if operation.name == "backup":
                 done = _backup(place, after, found)
+                study.backup(place / "kept" / "next.zip")  # the next one clears what a killed one left
             _claims(operation, place, ended, done, after == before, found)
         for problem in study.check():
             found.missing.append(f"{problem.where}: {problem.sentence}")
@@ -126,8 +127,8 @@ def _files(study: Study, removed: set[str], found: Found) -> None:
             if file.is_file() and path not in rows and file.name != NUMBERS:
                 found.strays.append(path)
     for folder in sorted((study.folder / "removed").glob("*")):
-        swept = (folder / "case").is_dir() and [one.name for one in folder.iterdir()] == ["case"]
-        if folder.name not in removed and not swept:
+        swept = {one.name for one in folder.iterdir()}  # set aside when the study was opened: a person may look
+        if folder.name not in removed and not (swept and swept <= {"case", "cases", "models"}):
             found.strays.append(f"removed/{folder.name}, which no event names")
 
 
@@ -201,6 +202,8 @@ def _ending(operation: Operation, fault: Fault, ended: Ended, found: Found) -> N
         found.claims.append(f"a traceback: {ended.err[-1500:]}")
     if ended.orphans:
         found.claims.append(f"{ended.orphans} process(es) went on after it ended")
+    if operation.in_worker and fault.kind in ("SIGKILL", "SIGTERM") and ended.code not in (0, 3, 4):
+        found.claims.append(f"exit code {ended.code}")
     serves = operation.name == "browser" and "http://" in ended.out  # Ctrl+C is how that is ended
     if fault.kind == "SIGINT" and ended.moment and ended.code != 130 and not (serves and ended.code == 0):
         found.claims.append(f"exit code {ended.code} after Ctrl-C")

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,14 @@ class Operation:
         run: does it, in the place that holds ``study``; a session tells ``log`` what it asked for and was told.
         done: whether the study, opened again, holds what was asked for; None: the log says what there must be.
         said: how a command begins to say on standard output that it is done.
+        in_worker: the fault comes in the worker that the operation starts.
     """
 
     name: str
     run: Callable[[Path, Path], None]
     done: Callable[[Study], bool] | None
     said: str = ""
+    in_worker: bool = False
 
 
 def command(*words: str) -> Callable[[Path, Path], None]:
@@ -79,14 +81,20 @@ def _labelled(study: Study) -> bool:
     return answer is not None and answer.answer == "mask" and answer.mask is not None and answer.mask.sum() == 30
 
 
+_ADD = Operation(
+    "add", command("add", "STUDY", "--case", NEW_CASE, *_SCANS), lambda s: NEW_CASE in _names(s), "Case c:"
+)
+_REGISTER = Operation(
+    "register",
+    command("register", "STUDY", "--case", CASE, "--kind", "rigid"),
+    lambda s: s.case(CASE).pair_number == 2,
+    "Case a is registered again",
+)
 OPERATIONS = (
-    Operation("add", command("add", "STUDY", "--case", NEW_CASE, *_SCANS), lambda s: NEW_CASE in _names(s), "Case c:"),
-    Operation(
-        "register",
-        command("register", "STUDY", "--case", CASE, "--kind", "rigid"),
-        lambda s: s.case(CASE).pair_number == 2,
-        "Case a is registered again",
-    ),
+    _ADD,
+    _REGISTER,
+    replace(_ADD, name="add-worker", in_worker=True),
+    replace(_REGISTER, name="reg-worker", in_worker=True),
     Operation("label", command(*_LABEL, "--mask", "PLACE/drawn.nrrd"), _labelled, "Saved:"),
     Operation(
         "adopt",

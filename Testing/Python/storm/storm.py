@@ -51,12 +51,12 @@ def prepare_imports() -> None:
 def run_here(operation: Operation, place: Path, fault: Fault) -> None:
     """In a child: do the operation under a fault and end as a program ends."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     told = told_of(place)
-    report = os.open(told / "moment", os.O_WRONLY | os.O_CREAT)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(told / name, os.O_WRONLY | os.O_CREAT), number)
     code: Any = 0
-    counted = Counted(place, fault, report)
+    counted = Counted(place, fault, told / "moment", in_worker=operation.in_worker)
     try:
         from Testing.Python.storm import sessions
 
