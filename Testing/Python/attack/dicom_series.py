@@ -65,7 +65,7 @@ class Element:
 def elements_of(data: bytes) -> list[Element]:
     """The elements of a file without sequences that ITK wrote: types are named in its first group only."""
     found, at = [], 132
-    named = {tag: vr for tag, vr in GEOMETRY.values()} | dict.fromkeys(PIXEL_TAGS.values(), b"US")
+    named = dict(GEOMETRY.values()) | dict.fromkeys(PIXEL_TAGS.values(), b"US")
     named |= {PIXELS: b"OW", (0x0028, 0x0004): b"CS", (0x0028, 0x0106): b"US", (0x0028, 0x0107): b"US"}
     named |= dict.fromkeys(((0x0008, 0x0016), (0x0008, 0x0018), (0x0020, 0x000D), (0x0020, 0x000E)), b"UI")
     while at < len(data):
