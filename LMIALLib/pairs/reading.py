@@ -15,7 +15,15 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, NeedsConfirmation
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.headers import Header, check_axes, check_header, check_position, check_spacing, not_finite
+from LMIALLib.pairs.headers import (
+    Header,
+    check_axes,
+    check_extent,
+    check_header,
+    check_position,
+    check_spacing,
+    not_finite,
+)
 from LMIALLib.pairs.headers_metaimage import read_metaimage_header
 from LMIALLib.pairs.headers_nifti import read_nifti_header
 from LMIALLib.pairs.headers_nrrd import read_nrrd_header
@@ -137,6 +145,7 @@ def _checked(
         raise BadInput(f"{path}: it is not a 3-D volume with one grey value per voxel.")
     grid = Grid.of(image)
     check_spacing(path, grid.spacing, description.split()[0])
+    check_extent(path, grid.size, grid.spacing)
     check_axes(path, np.array(grid.direction).reshape(3, 3))
     check_position(path, grid.origin)
     voxels = sitk.GetArrayViewFromImage(image)
