@@ -95,11 +95,11 @@ def check_header(path: Path, header: Header) -> None:
     """
     _check_size(path, header)
     check_spacing(path, header.spacing[:3], header.kind)
-    check_extent(path, header.size[:3], header.spacing[:3])
     if header.axes is not None:
         check_axes(path, header.axes)
     check_position(path, header.origin)
     _check_memory(path, header)
+    check_extent(path, header.size[:3], header.spacing[:3])
     _check_payload(path, header)
 
 
