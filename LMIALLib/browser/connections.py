@@ -99,7 +99,8 @@ class Connections:
                 loop.call_soon(transport.abort)
                 return
             self._drop_longest_waiting(max(self._waiting, key=lambda one: len(self._waiting[one])))
-        timer = loop.call_later(self.patience, transport.abort)
+        # the second wait lets a request be heard that came while this process was too busy to listen
+        timer = loop.call_later(self.patience, self._last_look, handler)
         self._client[handler] = client
         self._waiting.setdefault(client, {})[handler] = _Waiting(transport, timer)
 
@@ -112,6 +113,13 @@ class Connections:
         """A connection has ended."""
         self._admitted.discard(handler)
         self._forget(handler)
+
+    def _last_look(self, handler: Any) -> None:
+        client = self._client.get(handler)
+        if client is not None:
+            waiting = self._waiting[client][handler]
+            timer = asyncio.get_running_loop().call_later(self.patience / 10, waiting.transport.abort)
+            self._waiting[client][handler] = _Waiting(waiting.transport, timer)
 
     def _drop_longest_waiting(self, client: str) -> None:
         handler, oldest = next(iter(self._waiting[client].items()))

@@ -12,8 +12,8 @@ from trame_slicer.views import SliceView
 
 QUALITY, STILL = 80, 94
 """JPEG quality while something moves and when it rests."""
-MOST_PIXELS = 16_000_000
-"""Of one image; a larger pane is drawn with fewer and enlarged by the page. Two fill an 8K screen."""
+MOST_PIXELS = 4_000_000
+"""Of one image, which takes a hundred bytes each; a pane of a 4K screen has 2.5 million, a larger one is enlarged."""
 
 
 class _Pane(RcaViewAdapter):

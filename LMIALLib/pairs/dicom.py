@@ -242,7 +242,7 @@ def _voxels(folder: Path, ordered: Sequence[_Slice]) -> sitk.Image:
 
 def _subject_key(slices: Sequence[_Slice]) -> str | None:
     identity = "\n".join(re.sub(r"[\s^]+", " ", slices[0].tags.get(tag, "")).strip().upper() for tag in (_ID, _NAME))
-    return hashlib.sha256(identity.encode()).hexdigest()[:16] if identity.strip() else None
+    return hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()[:16] if identity.strip() else None
 
 
 def _date(slices: Sequence[_Slice]) -> str | None:

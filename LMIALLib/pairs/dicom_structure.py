@@ -21,7 +21,10 @@ LARGEST_FILE = 1 << 29
 """Bytes of one file; a slice has a thousandth of it."""
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END, _PIXELS = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD, 0x7FE00010
-_SERIES, _SYNTAX = 0x0020000E, 0x00020010
+_SERIES, _SYNTAX, _FRAMES = 0x0020000E, 0x00020010, 0x00280008
+_SAMPLES, _ROWS, _COLUMNS, _BITS, _STORED, _HIGH = (0x00280000 | tag for tag in (2, 0x10, 0x11, 0x100, 0x101, 0x102))
+_NUMBERS = (_SAMPLES, _ROWS, _COLUMNS, _BITS, _STORED, _HIGH)
+_RUN_LENGTHS = "1.2.840.10008.1.2.5"
 _SHORT = set(re.findall("..", "AEASATCSDADSDTFLFDISLOLTPNSHSLSSSTTMUIULUS"))
 """Types whose length takes two bytes; in the others it takes four."""
 _LONG = set(re.findall("..", "OBODOFOLOVOWSQSVUCUNURUTUV"))
@@ -39,6 +42,8 @@ class _Walk:
         data: the whole file; order: "<" or ">"; explicit: whether elements name their type.
         elements: how many were passed so far.
         found: text of the few elements of the top level that are asked for, by tag.
+        numbers: those that are numbers of two bytes.
+        plain_bytes: length of voxels that are not compressed; None for others.
     """
 
     data: mmap.mmap
@@ -46,6 +51,8 @@ class _Walk:
     explicit: bool = True
     elements: int = 0
     found: dict[int, str] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
+    plain_bytes: int | None = None
 
 
 def series_of(path: Path) -> str | None:
@@ -67,12 +74,13 @@ def series_of(path: Path) -> str | None:
             walk = _Walk(data)
             try:
                 _walk_file(walk, 132 if begin[128:] == b"DICM" else 0)
+                if _PIXELS not in walk.found or walk.numbers.get(_BITS) == 1:  # one bit: a segmentation, no scan
+                    return None
+                _check_picture(walk)
             except (ValueError, struct.error) as error:
                 raise BadInput(
                     f"{path.parent}: its file {path.name} is damaged DICOM, or of a variant that LMIAL does not read."
                 ) from error
-    if _PIXELS not in walk.found:
-        return None
     uid = walk.found.get(_SERIES, "")
     return uid if re.fullmatch(r"[0-9A-Za-z.]{1,64}", uid) else "unnamed"
 
@@ -94,6 +102,17 @@ def _walk_file(walk: _Walk, begin: int) -> None:
         if end - begin < 8 and not data[begin:end].strip(b"\0"):
             return
         begin = _walk_element(walk, begin, end, 0)
+
+
+def _check_picture(walk: _Walk) -> None:
+    """ValueError where the numbers that describe the picture are none, which GDCM would divide by or trust."""
+    samples, rows, columns, bits, stored, high = (walk.numbers.get(tag, 0) for tag in _NUMBERS)
+    samples = samples if _SAMPLES in walk.numbers else 1
+    if not (1 <= samples <= 4 and rows and columns and bits in (8, 16, 32) and 1 <= stored <= bits and high < bits):
+        raise ValueError("the picture's numbers are none")
+    several = walk.found.get(_FRAMES, "1") not in ("", "0", "1")  # refused later, with a sentence of its own
+    if walk.plain_bytes is not None and not several and walk.plain_bytes < samples * rows * columns * bits // 8:
+        raise ValueError("the picture is cut short")
 
 
 def _head(walk: _Walk, begin: int, end: int) -> tuple[int, str, int, int]:
@@ -121,10 +140,15 @@ def _walk_element(walk: _Walk, begin: int, end: int, depth: int) -> int:
     if length != _UNDEFINED and length > end - value:
         raise ValueError("an element is longer than its file")
     stop = end if length == _UNDEFINED else value + length
-    if tag in (_SERIES, _SYNTAX, _PIXELS) and depth == 0:
+    if tag in _NUMBERS and depth == 0 and length == 2:
+        walk.numbers[tag] = struct.unpack_from(f"{walk.order}H", walk.data, value)[0]
+    if tag in (_SERIES, _SYNTAX, _PIXELS, _FRAMES) and depth == 0:
         walk.found[tag] = walk.data[value : min(stop, value + 80)].decode("latin-1").strip(" \0")
+    if tag == _PIXELS and length == _UNDEFINED:
+        return _walk_fragments(walk, value, stop)
     if tag == _PIXELS:
-        return _walk_fragments(walk, value, stop) if length == _UNDEFINED else stop
+        walk.plain_bytes = length if depth == 0 else walk.plain_bytes
+        return stop
     item = walk.data[value : value + 4] in (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
     if length == _UNDEFINED or kind == "SQ" or (item and kind in ("", "UN")):
         explicit = walk.explicit
@@ -159,6 +183,7 @@ def _walk_items(walk: _Walk, begin: int, end: int, depth: int, undefined: bool) 
 
 def _walk_fragments(walk: _Walk, begin: int, end: int) -> int:
     """Pass over the fragments of compressed voxels; returns the byte behind them."""
+    number = 0
     while True:
         walk.elements += 1
         tag, _, length, value = _head(walk, begin, end)
@@ -166,4 +191,14 @@ def _walk_fragments(walk: _Walk, begin: int, end: int) -> int:
             return value
         if tag != _ITEM or length > end - value or walk.elements > MOST_ELEMENTS:
             raise ValueError("compressed voxels do not end")
-        begin = value + length
+        if number and walk.found.get(_SYNTAX) == _RUN_LENGTHS:  # the first fragment is a table of the others
+            _check_run_lengths(walk.data[value : value + min(length, 64)], length)
+        begin, number = value + length, number + 1
+
+
+def _check_run_lengths(head: bytes, length: int) -> None:
+    """ValueError where a fragment does not begin with the places of its parts, by whose number GDCM divides."""
+    count, *places = struct.unpack("<16I", head)
+    used = places[: min(count, 15)]
+    if not 1 <= count <= 15 or used[0] != 64 or used != sorted(used) or used[-1] >= length:
+        raise ValueError("run lengths without their places")

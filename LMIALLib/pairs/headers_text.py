@@ -49,6 +49,7 @@ VECTORS = Form("vectors as (1,0,0)", _several(_VECTOR), 3000)
 WORD = Form("one word", r"[!-~]*", 40)
 WORDS = Form("words", r"[!-~]*(?:[ \t]+[!-~]+)*", 400)
 TEXT = Form("text on one line", r"[^\x00-\x08\x0a-\x1f\x7f]*", LONGEST_NAME)
+NAMES = Form("words in quotes", TEXT.pattern, 400)
 LONG_TEXT = Form("text on one line", TEXT.pattern, 4096)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -43,14 +42,11 @@ def alone(study_folder: Path) -> Iterator[None]:
 
 
 def _check_lock(root: Path) -> None:
-    """Raise BadInput for a lock with something in it, or a journal beside it: LMIAL never writes into either, and
-    SQLite would follow what a journal names."""
-    lock = root / LOCK
-    beside = [lock.with_name(LOCK + more) for more in ("-journal", "-wal", "-shm")]
-    filled = lock.exists() and lock.stat().st_size > 0
-    odd = next((one for one in [*([lock] if filled else []), *beside] if os.path.lexists(one)), None)
-    if odd is not None:
-        raise BadInput(f"{odd} is not a file of LMIAL.", "Remove it.")
+    """Raise BadInput for a lock with something in it. LMIAL never writes into it, and beside an empty database SQLite
+    follows no journal; one that came with a study could name files elsewhere."""
+    lock = inside(root, LOCK)
+    if lock.exists() and lock.stat().st_size > 0:
+        raise BadInput(f"{lock} is not a file of LMIAL.", "Remove it.")
 
 
 def _take(lock: sqlite3.Connection, study_folder: Path, root: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import Natural, read_json
+from LMIALLib.study.inside import inside
 from LMIALLib.study.names import checked_file_name
 from LMIALLib.study.store import Study
 
@@ -42,7 +43,8 @@ class Pseudo:
 def pseudo_folder(study: Study, teacher: str, case: str) -> Path:
     """``pseudo/<teacher>/<case>/pair-<n>`` of a study, for the newest pair of the case."""
     found = study.case(case)
-    return study.folder / "pseudo" / checked_file_name(teacher, "teacher id") / found.name / f"pair-{found.pair_number}"
+    checked_file_name(teacher, "teacher id")
+    return inside(study.folder, f"pseudo/{teacher}/{found.name}/pair-{found.pair_number}")
 
 
 def write_pseudo(study: Study, teacher: str, case: str, pseudo: Pseudo) -> None:

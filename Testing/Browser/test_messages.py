@@ -137,6 +137,7 @@ def test_a_hostile_page_ends_its_own_connection_and_nothing_else(
         reader.sit_down()
         for data in (*SENSELESS, b"y" * (LARGEST + 50)):
             with SocketPage(server.address, tab="stranger") as stranger:
+                stranger.socket.settimeout(60)
                 stranger.send(data)
                 assert stranger.ended() == 1008
         with SocketPage(server.address, tab="stranger") as stranger:
@@ -164,6 +165,7 @@ def test_a_hostile_page_ends_its_own_connection_and_nothing_else(
         with Study.open(study_folder, read_only=True) as study:
             assert not study.current("head")
         reader.sit_down()
+        reader.socket.settimeout(120)  # without a graphics card the largest image takes seconds
         for size in ({"w": 8192, "h": 8192, "p": 2}, {"w": 8192, "h": 0, "p": 16}, {"w": 200, "h": 150, "p": 1}):
             for view in ("baseline", "follow_up", "difference"):
                 assert reader.call("trame.rca.size", view, reader.tab, size) is None

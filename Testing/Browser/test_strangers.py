@@ -6,7 +6,6 @@ import http.client
 import os
 import random
 import re
-import resource
 import socket
 import sys
 import time
@@ -23,6 +22,8 @@ from LMIALLib.study.store import Study
 
 from .conftest import Server, wait_for
 from .socket_page import SocketPage
+
+resource = pytest.importorskip("resource", reason="Windows has no limit of open files")
 
 
 def raw(port: int, request: bytes, seconds: float = 10.0) -> bytes:

@@ -151,7 +151,9 @@
     const shown = look.paintable && mine() && (drag ? drag.view : place[0]) === "follow_up";
     brush.style.display = shown ? "block" : "none";
     if (!shown) return;
-    const size = Math.max(3, get("tools").diameter / look.mm_per_pixel / (window.devicePixelRatio || 1));
+    const image = brush.parentElement.querySelector("img"); // on a huge screen it has fewer pixels than the pane
+    const pixel = image && image.naturalWidth ? image.clientWidth / image.naturalWidth : 1 / (window.devicePixelRatio || 1);
+    const size = Math.max(3, get("tools").diameter / look.mm_per_pixel * pixel);
     brush.style.width = brush.style.height = `${size}px`;
     brush.style.margin = `${-size / 2}px 0 0 ${-size / 2}px`;
     if (x !== undefined) brush.style.transform = `translate(${x}px, ${y}px)`;
@@ -162,7 +164,7 @@
     if (document.querySelector(".gone")) return;
     const veil = document.createElement("div");
     veil.className = "gone"; veil.setAttribute("role", "alert");
-    veil.innerHTML = "<div><h3>LMIAL has stopped</h3><p>Everything that was saved is kept, and what you drew last comes back as a draft.</p><p>Start it again with <b>lmial annotate</b>, then reload this page.</p><button>Reload</button></div>";
+    veil.innerHTML = "<div><h3>LMIAL has stopped</h3><p>Everything that was saved is kept, and what you drew last comes back as a draft.</p><p>Start it again with <b>lmial annotate</b> and open the address that it prints.</p><button>Reload</button></div>";
     veil.querySelector("button").onclick = () => location.reload();
     document.body.appendChild(veil);
   }

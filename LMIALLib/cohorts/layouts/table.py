@@ -14,7 +14,8 @@ LARGEST_TABLE = 1 << 24
 """Bytes; a row of paths takes some hundred of them."""
 MOST_ROWS = 100_000
 LONGEST_PATH = 4096
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves a terminal's cursor, turns the direction of writing, or is half a character."""
 
 
 def read_rows(path: Path, *, delimiters: str = ",;") -> list[tuple[int, list[str]]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from LMIALLib.errors import disk_errors
+from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, reproducible
@@ -124,7 +124,7 @@ def train_masked(
         with disk_errors("training the masked autoencoder"):
             folder.mkdir(parents=True, exist_ok=True)
             checkpoint = folder / CHECKPOINT
-            first = load_checkpoint(checkpoint, {"model": model}, optimiser, told) if checkpoint.is_file() else 0
+            first = _gone_on_with(checkpoint, model, optimiser, told) if checkpoint.is_file() else 0
             for step in range(first, settings.steps):
                 if cancelled():
                     save_checkpoint(checkpoint, step, {"model": model}, optimiser, told)
@@ -140,6 +140,14 @@ def train_masked(
             _write(model, folder)
             checkpoint.unlink(missing_ok=True)
     return losses
+
+
+def _gone_on_with(checkpoint: Path, model: nn.Module, optimiser: torch.optim.Optimizer, told: dict[str, Any]) -> int:
+    """The step of a checkpoint, whose state model and optimiser take. Raises BadInput where it is of another model."""
+    try:
+        return load_checkpoint(checkpoint, {"model": model}, optimiser, told)
+    except (RuntimeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise BadInput(f"The checkpoint {checkpoint} is of another model, or damaged.", "Remove it.") from error
 
 
 def _step(

@@ -12,19 +12,20 @@ import numpy as np
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import parse_json
+from LMIALLib.study.inside import inside
 from LMIALLib.study.names import checked_file_name
 from LMIALLib.study.store import Study
 
 
 def encoder_folder(study: Study, encoder: str) -> Path:
     """Where everything of one encoder lies: embeddings, and weights where they were trained here."""
-    return study.folder / "embeddings" / checked_file_name(encoder, "encoder")
+    return inside(study.folder, f"embeddings/{checked_file_name(encoder, 'encoder')}")
 
 
 def embedding_file(study: Study, encoder: str, case: str) -> Path:
     """The file of the newest pair of a case."""
     found = study.case(case)
-    return encoder_folder(study, encoder) / found.name / f"pair-{found.pair_number}.safetensors"
+    return inside(encoder_folder(study, encoder), f"{found.name}/pair-{found.pair_number}.safetensors")
 
 
 def write_embedding(study: Study, encoder: str, case: str, vectors: np.ndarray, made_by: Mapping[str, Any]) -> None:

@@ -9,8 +9,10 @@ import shutil
 import sqlite3
 import sys
 import traceback
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 CASES = ("case1", "case2", "case3")
 READER = "reader one"
@@ -60,11 +62,13 @@ def copy_study(base: Path, place: Path) -> Path:
 
 
 def _apart(work: Callable[[], object]) -> None:
-    """Do something in a forked process. Raises RuntimeError where it fails."""
+    """Do something in a forked process, with the same random names every time. Raises RuntimeError where it fails."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
+            drawn = Random(1)
+            uuid.uuid4 = lambda: uuid.UUID(int=drawn.getrandbits(128))
             work()
             code = 0
         except SystemExit as end:
@@ -117,7 +121,7 @@ def _volumes(folder: Path) -> None:
         images[name] = sitk.Cast(small_image, sitk.sitkUInt8 if name == "brain" else sitk.sitkInt16)
     shutil.rmtree(whole)
     brain = sitk.GetArrayFromImage(images["brain"])
-    label, inside = np.zeros_like(brain), brain > 0
+    label, inside = np.zeros_like(brain), brain > 0  # a few voxels of a new lesion
     label[4:7, 14:18, 12:16] = 2
     label[~inside] = 0
     scan = sitk.GetArrayFromImage(images["follow_up"])
@@ -126,6 +130,7 @@ def _volumes(folder: Path) -> None:
         images[name] = sitk.GetImageFromArray(array)
         images[name].CopyInformation(images["brain"])
     for name, image in images.items():
+        image.SetDirection((1, 0, 0, 0, 1, 0, 0, 0, 1))  # as what is made from arrays later
         sitk.WriteImage(image, str(small / f"{name}.nii.gz"))
     _series(folder / "dicom", images["baseline"])
     arrays = {name: sitk.GetArrayFromImage(image) for name, image in images.items()}
@@ -147,6 +152,8 @@ def _series(folder: Path, image: object) -> None:
         cosines = image.GetDirection()
         direction = (cosines[0], cosines[3], cosines[6], cosines[1], cosines[4], cosines[7])
         for tag, value in {
+            "0008|0020": "20140302",
+            "0008|0030": "101500",
             "0008|0060": "MR",
             "0020|000d": "1.2.826.0.1.3680043.2.1125.1",
             "0020|000e": uid,

@@ -17,12 +17,10 @@ import single_threaded  # noqa: F401 - first: numpy and torch read what it sets 
 import argparse
 import contextlib
 import gc
-import hashlib
 import importlib
 import json
 import os
 import pkgutil
-import re
 import shutil
 import signal
 import subprocess
@@ -30,9 +28,8 @@ import sys
 import tempfile
 import time
 import types
-import zipfile
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import base_inputs
@@ -41,7 +38,7 @@ import databases
 import one_input
 import scans
 import study_inputs
-from mutations import CANARY
+from judging import FAULTS, FIRST_CHECKS, OPENED, Input, Outcome, attack
 
 FORMATS: dict[str, one_input.Maker] = {
     **scans.VOLUMES,
@@ -52,51 +49,8 @@ FORMATS: dict[str, one_input.Maker] = {
     "CSV": containers.tables,
     "SQLite": databases.sqlite,
 }
-FIRST_CHECKS = {
-    **dict.fromkeys(("NRRD", "NIfTI", "MetaImage"), ("LMIALLib.pairs.headers", "check_header")),
-    "DICOM": ("LMIALLib.pairs.dicom", "_check_kind"),
-    "safetensors": ("LMIALLib.network.weights", "header_info"),
-    "CSV": ("LMIALLib.cohorts.layouts.paths", "_rows"),
-}
-"""What must be passed first: a function that returns. A study, the rest, is past its own once it is open."""
-OPENED = "Study.open"
-SECRET = b"what-nobody-may-see"
-UNFORESEEN = (
-    "Traceback (most recent call last)",
-    "This should not have happened",
-    "an unexpected error",
-    "Fatal Python",
-)
-ESCAPES = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
-FAULTS = ("tracebacks", "signals", "hangs", "escapes", "outside")
 LEFT_OUT = ("LMIALLib.browser", "LMIALLib.desktop", "LMIALLib.scene", "LMIALLib.pipeline.nnunet.")
 """Rooms that no command needs here, and those whose libraries start threads."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input.
-
-    Args:
-        format, number: which input.
-        words: what the command line was asked.
-        code: exit code, minus the signal where one ended it, None for a hang.
-        passed: whether the first check of its format was passed.
-        fault: "" or a word of `FAULTS`.
-        seconds: from fork to end.
-        told: what it said, for a fault also its traceback.
-        cause: of a fault: place in LMIAL and kind of error where they are known, else the command.
-    """
-
-    format: str
-    number: int
-    words: str
-    code: int | None
-    passed: bool
-    fault: str
-    seconds: float
-    told: str
-    cause: str = ""
 
 
 def prepare() -> None:
@@ -139,99 +93,6 @@ def _mark_opened_studies() -> None:
     Study.__enter__ = entering  # type: ignore[method-assign]
 
 
-def attack(format_: str, number: int, seed: int, base: Path, place: Path, *, debug: bool = False) -> Outcome:
-    """Run one input and judge what the command line did."""
-    shutil.rmtree(place, ignore_errors=True)
-    _lay_canary(place, base)
-    before = _seen(place)
-    name = f"{seed}/{format_}/{number}"
-    status, seconds = one_input.run_input(FORMATS[format_], name, base, place, debug=debug)
-    out, err = ((place / name).read_bytes() for name in ("out", "err"))
-    log = place / one_input.WORKER_LOG
-    logged = log.read_bytes() if log.exists() else b""
-    told = (logged + err + out).decode("utf-8", "backslashreplace")
-    code = None if status == -1 else os.waitstatus_to_exitcode(status)
-    if code == one_input.MADE_BADLY:
-        raise RuntimeError(f"the input {name} could not be made:\n{told}")
-    noted = place / one_input.PASSED
-    wanted = FIRST_CHECKS[format_][1] if format_ in FIRST_CHECKS else OPENED
-    passed = noted.exists() and wanted in noted.read_text(encoding="utf-8").splitlines()
-    fault = _fault(code, told, out + err, place, before)
-    words = (place / "words").read_text(encoding="utf-8") if (place / "words").exists() else ""
-    words = words.replace(str(place / "work"), ".").replace(str(base), "BASE")
-    return Outcome(format_, number, words, code, passed, fault, round(seconds, 3), told[-6000:])
-
-
-def _fault(code: int | None, told: str, said: bytes, place: Path, before: dict[str, str]) -> str:
-    worker = place / one_input.BROKEN_WORKER
-    if code is None:
-        return "hangs"
-    if code < 0 or worker.exists():
-        return "signals"
-    if code not in (0, 2, 3, 4, 130) or any(words in told for words in UNFORESEEN):
-        return "tracebacks"
-    if _seen(place) != before or (code == 0 and (place / "must_refuse").exists()) or _shown(place, said):
-        return "outside"
-    return "escapes" if ESCAPES.search(said) else ""
-
-
-def _lay_canary(place: Path, base: Path) -> None:
-    """What lies beside an input's folder: a text, a hidden file, and voxels that would fit a header."""
-    canary = place / CANARY
-    (canary / "inside").mkdir(parents=True)
-    (canary / "secret.txt").write_bytes(SECRET)
-    (canary / "inside" / ".hidden").write_bytes(SECRET)
-    shutil.copyfile(base / "secret.raw", canary / "secret.raw")
-    for folder in (canary, canary / "inside"):
-        folder.chmod(0o777)  # whoever the input's process becomes: it could, but must not
-    place.chmod(0o777)
-    shutil.copyfile(base / "volumes" / "label.nii.gz", place / "label.nii.gz")
-
-
-OURS = ("work", "out", "err", "words", "must_refuse", one_input.PASSED, one_input.BROKEN_WORKER, one_input.WORKER_LOG)
-FRAME = re.compile(r"(?:/|File \")\S*?(LMIALLib/[\w/]+\.py)(?:\", line |:)(\d+),? in")
-ERROR = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception|Interrupt|Warning|Exit))\b", re.MULTILINE)
-
-
-def _cause(outcome: Outcome, traced: str) -> str:
-    """Where a fault comes from, so that faults of one cause can be counted together."""
-    command = " ".join(outcome.words.strip("[]").replace("'", "").replace(",", "").split()[:1])
-    if outcome.fault != "tracebacks":
-        return f"{command}: exit code {outcome.code}"
-    frames = [place for place in FRAME.findall(traced) if "cli/console" not in place[0]]
-    errors = ERROR.findall(traced)
-    return f"{':'.join(frames[-1]) if frames else command} {errors[-1] if errors else ''}"
-
-
-def _seen(place: Path) -> dict[str, str]:
-    """Every file beside the input's folder and the digest of its content."""
-    found = {}
-    for folder, folders, files in os.walk(place):
-        if Path(folder) == place:
-            folders[:] = [one for one in folders if one not in OURS]
-            files = [one for one in files if one not in OURS]
-        for name in (*folders, *files):
-            path = Path(folder) / name
-            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
-    return found
-
-
-def _shown(place: Path, said: bytes) -> bool:
-    """Whether the secret came out: on the terminal, in a backup, or in a file that was written."""
-    if SECRET in said:
-        return True
-    for path in (place / "work").rglob("*"):
-        if path.is_symlink() or not path.is_file() or any(part.is_symlink() for part in path.parents):
-            continue
-        if path.suffix == ".zip" and zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                if any(SECRET in archive.read(one) for one in archive.infolist() if one.file_size < 5_000_000):
-                    return True
-        elif path.stat().st_size < 5_000_000 and SECRET in path.read_bytes():
-            return True
-    return False
-
-
 def run_all(inputs: int, seed: int, base: Path, folder: Path, jobs: int, formats: list[str]) -> list[Outcome]:
     """Attack with ``inputs`` inputs, the same number of each format, in ``jobs`` processes side by side."""
     asked = [(format_, number) for number in range(-(-inputs // len(formats))) for format_ in formats][:inputs]
@@ -259,13 +120,7 @@ def _run_share(asked: list[tuple[str, int]], seed: int, base: Path, folder: Path
     place = folder / "a" / "b" / "c" / "d" / f"input-{job}"
     with open(folder / f"outcomes-{job}.jsonl", "w", encoding="utf-8") as stream:
         for format_, number in asked:
-            outcome = attack(format_, number, seed, base, place)
-            if outcome.fault in ("tracebacks", "escapes"):
-                again = attack(format_, number, seed, base, place, debug=True)
-                told = f"{outcome.told}\n--- with LMIAL_DEBUG:\n{again.told}"
-                outcome = replace(outcome, told=told, cause=_cause(outcome, again.told))
-            elif outcome.fault:
-                outcome = replace(outcome, cause=_cause(outcome, ""))
+            outcome = attack(Input(FORMATS[format_], format_, number, seed), base, place)
             stream.write(json.dumps(asdict(outcome)) + "\n")
             stream.flush()
     shutil.rmtree(place, ignore_errors=True)
@@ -336,7 +191,7 @@ def main() -> int:
         if given.only:
             format_, number = given.only.rsplit(":", 1)
             place = folder / "a" / "b" / "c" / "d" / "input"
-            outcome = attack(format_, int(number), given.seed, base, place, debug=True)
+            outcome = attack(Input(FORMATS[format_], format_, int(number), given.seed), base, place)
             print(json.dumps(asdict(outcome) | {"told": ""}, indent=1), outcome.told, sep="\n")
             return int(bool(outcome.fault))
         outcomes = run_all(given.inputs, given.seed, base, folder, given.jobs, given.formats.split(","))

@@ -35,7 +35,9 @@ def safetensors(random: Random, base: Path, place: Path) -> Attempt:
             header, data = random.choice(KINDS)(random, header, data)
     if random.random() < 0.7:
         _digested(header, data)
-    written = json_bytes(random, header)
+    written = (
+        json_bytes(random, header) if random.random() < 0.2 else json.dumps(header).encode("utf-8", "surrogatepass")
+    )
     start = struct.pack("<Q", len(written))
     if random.random() < 0.08:
         start = random.choice(

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from base_inputs import copy_study
-from mutations import PATHS, TEXTS, several, some_number, some_text, spoiled_bytes
+from mutations import PATHS, TEXTS, some_number, some_text, spoiled_bytes
 from one_input import Attempt
 from study_inputs import some_command, spoil_links, without_triggers
 
@@ -47,18 +47,21 @@ def sqlite(random: Random, base: Path, place: Path) -> Attempt:
     """A study whose database, or whose folder, somebody else prepared."""
     study = copy_study(base, place)
     file = study / "study.sqlite"
+    likely: tuple[str, ...] = ()
     if random.random() < 0.12:
+        likely = ("backup", "backup", "label", "check")
         spoil_links(random, study)
     else:
         with closing(sqlite3.connect(file)) as database, suppress(sqlite3.Error):
-            if random.random() < 0.9:
-                several(random, database, KINDS)
+            for kind in random.choices(KINDS, k=random.choice((0, 1, 1, 1, 2, 3))):
+                likely += LIKELY.get(kind, ())
+                kind(random, database)
             if random.random() < 0.1:  # last: what reads such a table may not end
                 _view(random, database)
             database.commit()
         if random.random() < 0.12:
             _damaged(random, file)
-    return some_command(random, study, place)
+    return some_command(random, study, place, likely)
 
 
 def _update(database: sqlite3.Connection, query: str, values: tuple[Any, ...]) -> None:
@@ -260,3 +263,10 @@ KINDS = (
     *(_value, _value, _value, _path, _path, _path, _name, _name, _trigger, _schema, _schema_text, _mask, _mask),
     *(_scores, _rows),
 )
+LIKELY = {
+    _path: ("backup", "export labels", "export table", "lesions", "remove", "check", "label", "models", "models --use"),
+    _name: ("status", "history", "models", "check", "rank", "label", "lesions"),
+    _mask: ("check", "label", "export labels", "rank", "lesions"),
+    _scores: ("status", "check", "rank", "replay"),
+}
+"""Commands that look at what was spoiled."""

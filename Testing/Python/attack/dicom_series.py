@@ -1,4 +1,4 @@
-"""DICOM series: the elements of each file (explicit VR, little endian) in a list, spoiled in one slice or in all."""
+"""DICOM series: the elements of each file in a list, spoiled in one slice or in all; types are named (explicit VR)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Element:
 
     def encoded(self) -> bytes:
         """As it stands in a file."""
-        value = self.value + (b"\0" if len(self.value) % 2 else b"")
+        value = self.value + ((b"\0" if self.vr in LONG or self.vr == b"UI" else b" ") if len(self.value) % 2 else b"")
         length = len(value) if self.length is None else self.length
         start = struct.pack("<HH", *self.tag) + self.vr
         if self.vr in LONG:
@@ -63,14 +63,22 @@ class Element:
 
 
 def elements_of(data: bytes) -> list[Element]:
-    """The elements of a file without sequences."""
+    """The elements of a file without sequences that ITK wrote: types are named in its first group only."""
     found, at = [], 132
+    named = dict(GEOMETRY.values()) | dict.fromkeys(PIXEL_TAGS.values(), b"US")
+    named |= {PIXELS: b"OW", (0x0028, 0x0004): b"CS", (0x0028, 0x0106): b"US", (0x0028, 0x0107): b"US"}
+    named |= dict.fromkeys(((0x0008, 0x0016), (0x0008, 0x0018), (0x0020, 0x000D), (0x0020, 0x000E)), b"UI")
     while at < len(data):
-        tag, vr = struct.unpack_from("<HH", data, at), data[at + 4 : at + 6]
-        head, form = (12, "<I") if vr in LONG else (8, "<H")
-        (length,) = struct.unpack_from(form, data, at + (8 if vr in LONG else 6))
-        found.append(Element((tag[0], tag[1]), vr, data[at + head : at + head + length]))
+        group, number = struct.unpack_from("<HH", data, at)
+        if group != 2:
+            vr, head, form, where = named.get((group, number), b"LO"), 8, "<I", 4
+        else:
+            vr = data[at + 4 : at + 6]
+            head, form, where = (12, "<I", 8) if vr in LONG else (8, "<H", 6)
+        (length,) = struct.unpack_from(form, data, at + where)
+        found.append(Element((group, number), vr, data[at + head : at + head + length]))
         at += head + length
+    _put(found, (0x0002, 0x0010), b"UI", SYNTAXES[1].encode())
     return found
 
 

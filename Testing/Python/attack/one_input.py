@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import importlib
 import logging
 import os
@@ -89,6 +90,8 @@ def _never_return(make: Maker, seed: str, base: Path, place: Path, debug: bool) 
     try:
         os.setsid()
         _streams(place)
+        faulthandler.enable(2)
+        faulthandler.dump_traceback_later(max(SECONDS - 1, 0.1))  # a hang says where
         try:
             os.environ["LMIAL_DEBUG"] = "1" if debug else ""
             attempt = make(random.Random(seed), base, place / "work")
@@ -160,13 +163,15 @@ def _become_nobody() -> None:
 class ForkedWorker:
     """In place of ``subprocess.Popen`` in LMIAL's transport: ``python -m MODULE ARGUMENTS`` forked, not started."""
 
-    def __init__(self, command: list[str], env: dict[str, str] | None = None, **_: Any) -> None:
+    def __init__(self, command: list[str], env: dict[str, str] | None = None, **options: Any) -> None:
         place = Path.cwd().parent
         pipes = [os.pipe() for _ in range(3)]
         self.returncode: int | None = None
         self._killed, self._place = False, place
         self.pid = os.fork()
         if self.pid == 0:
+            if options.get("start_new_session"):
+                os.setsid()
             self._never_return(command[2], command[3:], env or {}, pipes)
         for end in (pipes[0][0], pipes[1][1], pipes[2][1]):
             os.close(end)
@@ -189,6 +194,7 @@ class ForkedWorker:
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
             os.environ.update(env)
             sys.argv = [module, *arguments]
+            faulthandler.enable(os.open(Path.cwd().parent / WORKER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND))
             if os.environ.get("LMIAL_DEBUG"):
                 logging.getLogger().addHandler(logging.FileHandler(Path.cwd().parent / WORKER_LOG))
             program = "process" if module == "LMIALLib.worker" else None

@@ -43,10 +43,10 @@ COMMANDS = {
     "remove": 1,
     "core-set": 0.7,
     "teach": 0.5,
-    "pipeline": 1,
+    "pipeline": 0.2,
     "pipeline stage": 1,
-    "pretrain": 0.2,
-    "finetune nnunet": 0.3,
+    "pretrain": 0.1,
+    "finetune nnunet": 0.2,
     "finetune": 0.1,
 }
 """Commands and how often each is asked, where nothing speaks for one of them."""
@@ -157,9 +157,10 @@ def json_of_study(random: Random, base: Path, place: Path) -> Attempt:
         spoil_json_column(random, study, table, column, which)
         return some_command(random, study, place, _of_column(table))
     files = sorted(study.rglob("*.json"))
-    kinds = sorted({file.name for file in files})
-    kind = random.choice(kinds)
-    file = random.choice([one for one in files if one.name == kind])
+    ours = [one for one in files if one.relative_to(study).parts[0] != "nnunet"]
+    some = ours if random.random() < 0.85 else sorted(set(files) - set(ours))
+    kind = random.choice(sorted({file.name for file in some}))
+    file = random.choice([one for one in some if one.name == kind])
     value = json.loads(file.read_text(encoding="utf-8"))
     file.write_bytes(json_bytes(random, spoiled_tree(random, value)))
     if random.random() < 0.5:
@@ -185,13 +186,13 @@ def _of_file(file: Path, study: Path) -> tuple[str, ...]:
     if file.name == "registration.json":
         return ("show", "rank", "register", "lesions", "label", "export lesions", "check")
     if file.name == "pipeline.json":
-        return ("pipeline", "pipeline stage", "backup")
+        return ("pipeline stage", "pipeline stage", "backup")
     if file.name == "pseudo.json":
         return ("core-set", "lesions --teacher", "teach", "pretrain", "backup", "pipeline stage")
     if inside == "maps":
         return ("rank", "core-set", "show", "export suggestion", "export uncertainty", "lesions")
     if inside == "nnunet":
-        return ("pretrain", "finetune nnunet", "pipeline", "pipeline stage")
+        return ("pretrain", "finetune nnunet", "finetune nnunet", "pipeline stage")
     return ("check", "backup", "status")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -334,3 +335,91 @@ def test_a_truth_on_another_grid_is_brought_over_and_ends_where_it_ends() -> Non
     away = Grid(half.size, half.spacing, (500.0, 0.0, 0.0), half.direction)
     with pytest.raises(BadInput, match="no part of the follow-up's brain"):
         MaskOfChange(Path("gt.nii"), values, away, None, ("change",)).on(pair)
+
+
+NO_PATHS = {
+    "x" * 300: "cannot be looked at",
+    "a/" * 3000: "characters",
+    "x" * 100_000: "characters",
+    "a\x00b": "cannot be printed",
+    "\x1b[2Ja.nii": "cannot be printed",
+    "a\nb": "cannot be printed",
+    "gone.nii": "does not exist",
+    "..\\gone.nii": "does not exist",
+}
+
+
+@pytest.mark.parametrize("column", ["baseline", "follow_up", "mask", "truth"])
+@pytest.mark.parametrize("text", NO_PATHS, ids=range(len(NO_PATHS)))
+def test_a_path_that_cannot_be_one_names_table_line_and_column(tmp_path: Path, column: str, text: str) -> None:
+    files(tmp_path, "a.nii.gz", "b.nii.gz")
+    (tmp_path / "loop").symlink_to("loop")
+    cells = {"case": "c1", "subject": "s1", "baseline": "a.nii.gz", "follow_up": "b.nii.gz", "mask": "", "truth": ""}
+    cells[column] = f'"{text}"'
+    table = tmp_path / "pairs.csv"
+    table.write_text(f"{','.join(cells)}\n{','.join(cells.values())}\n", encoding="utf-8")
+    found = list_cases("csv", table)
+    assert not found.cases
+    (remark,) = found.left_out
+    assert re.search(f"pairs.csv, line [23]: the {column} .*{NO_PATHS[text]}", remark.sentence)
+    assert len(remark.sentence.replace(str(tmp_path), "")) < 500
+    assert remark.sentence.isprintable()
+
+
+def test_a_circle_of_links_in_a_table(tmp_path: Path) -> None:
+    files(tmp_path, "a.nii.gz")
+    (tmp_path / "loop").symlink_to("loop")
+    table = tmp_path / "pairs.csv"
+    table.write_text("case,subject,baseline,follow_up\nc,s,a.nii.gz,loop/b.nii\n")
+    assert "follow_up" in list_cases("csv", table).left_out[0].sentence
+
+
+@pytest.mark.parametrize("column", ["case", "subject", "covers", "baseline_date"])
+@pytest.mark.parametrize("text", ["x" * 100_000, "\x1b]0;title\x07", "\u202e", "9" * 5000, "\x00"])
+def test_cells_that_no_row_has(tmp_path: Path, column: str, text: str) -> None:
+    files(tmp_path, "a.nii.gz", "b.nii.gz")
+    cells = {"case": "c1", "subject": "s1", "baseline": "a.nii.gz", "follow_up": "b.nii.gz", column: text}
+    table = tmp_path / "pairs.csv"
+    table.write_text(f"{','.join(cells)}\n{','.join(cells.values())}\n", encoding="utf-8")
+    (remark,) = list_cases("csv", table).left_out
+    for shown in (remark.case, remark.subject, remark.sentence):
+        assert shown.isprintable()
+        assert len(shown.replace(str(tmp_path), "")) < 700
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"case,subject,baseline,follow_up,baseline\n", "twice: baseline"),
+        (b"case,subject,baseline,follow_up\n" + b'"' + b"x" * 200_000, "cannot be read as CSV"),
+        (b"case,subject,baseline,follow_up\n" + b",".join([b"x"] * 100_000) + b"\n\xff", "UTF-8"),
+        ("case,subject,baseline,follow_up\n".encode("utf-16"), "UTF-8"),
+        (bytes(1000), "missing"),
+        (b"a" * (17 << 20), "MB"),
+        (b"case,subject,baseline,follow_up\n" + b"a\n" * 100_001, "rows"),
+        (b"\x1b[2J,x" * 10_000, "missing"),
+    ],
+    ids=["twice", "field", "cells", "utf-16", "nul", "large", "rows", "escape"],
+)
+def test_tables_within_limits(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "pairs.csv").write_bytes(content)
+    with pytest.raises(BadInput, match=said) as caught:
+        list_cases("csv", tmp_path / "pairs.csv")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 3500
+
+
+def test_a_table_whose_name_is_none(tmp_path: Path) -> None:
+    for name in ("x" * 300, "a\x00b"):
+        with pytest.raises(BadInput):
+            list_cases("csv", tmp_path / name)
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(BadInput, match="0 CSV files"):
+        list_cases("csv", tmp_path)
+
+
+def test_bids_names_that_are_no_text_become_pseudonyms(tmp_path: Path) -> None:
+    folder = "sub-\udcff"
+    files(tmp_path, f"{folder}/ses-1/anat/x_FLAIR.nii.gz", f"{folder}/ses-2/anat/x_FLAIR.nii.gz")
+    (case,) = list_cases("bids", tmp_path).cases
+    assert case.subject.startswith("subject-")

@@ -305,6 +305,6 @@ def test_a_broken_state_is_told_and_can_be_removed_without_loss(study_folder: Pa
 
 def test_settings_survive_the_file_and_only_what_is_given_changes() -> None:
     settings = PipelineSettings(budget="12").changed({"epochs": 7, "config": "2d", "seed": 4, "budget": None})
-    assert PipelineSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    assert PipelineSettings.from_dict(json.loads(json.dumps(settings.to_dict())), "here") == settings
     assert settings.budget == "12" and settings.pretraining.epochs == 7 and settings.finetuning.seed == 4
     assert settings.finetuning.learning_rate < settings.pretraining.learning_rate
