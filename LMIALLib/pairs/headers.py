@@ -29,6 +29,8 @@ WORKING_BYTES_PER_VOXEL = 24
 """Raw voxels, two float32 copies, spline coefficients and a mask live at once while a pair is prepared."""
 SPACING_MM = (1e-4, 1e4)
 """Smallest and largest distance of voxels that a scan of a person can have; beyond them arithmetic overflows."""
+EXTENT_MM = (2.0, 1e4)
+"""Smallest and largest length of a scan along an axis; over less, margins in mm become millions of voxels."""
 FARTHEST_MM = 1e7
 """Largest distance of a scan from the origin of its space, ten kilometres."""
 SHEAR_TOLERANCE = 1e-3
@@ -97,6 +99,7 @@ def check_header(path: Path, header: Header) -> None:
         check_axes(path, header.axes)
     check_position(path, header.origin)
     _check_memory(path, header)
+    check_extent(path, header.size[:3], header.spacing[:3])
     _check_payload(path, header)
 
 
@@ -150,6 +153,18 @@ def check_spacing(path: Path, spacing: tuple[float, ...], kind: str) -> None:
     if not all(least <= value <= most for value in spacing):
         raise BadInput(
             f"{path}: its {kind} header gives the voxel spacing {found} mm; LMIAL takes {least:g} to {most:g} mm.", hint
+        )
+
+
+def check_extent(path: Path, size: tuple[int, ...], spacing: tuple[float, ...]) -> None:
+    """Refuse a scan (voxels, and mm from one to the next) that is shorter or longer than any of a person."""
+    extent = [length * step for length, step in zip(size, spacing, strict=True)]
+    least, most = EXTENT_MM
+    if not all(least <= value <= most for value in extent):
+        raise BadInput(
+            f"{path}: it shows {' x '.join(f'{value:.3g}' for value in extent)} mm; LMIAL takes scans of {least:g} to"
+            f" {most:,.0f} mm along each axis.",
+            "Check the unit of its voxel spacing, which is millimetres.",
         )
 
 

@@ -15,7 +15,15 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, NeedsConfirmation
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.headers import Header, check_axes, check_header, check_position, check_spacing, not_finite
+from LMIALLib.pairs.headers import (
+    Header,
+    check_axes,
+    check_extent,
+    check_header,
+    check_position,
+    check_spacing,
+    not_finite,
+)
 from LMIALLib.pairs.headers_metaimage import read_metaimage_header
 from LMIALLib.pairs.headers_nifti import read_nifti_header
 from LMIALLib.pairs.headers_nrrd import read_nrrd_header
@@ -34,6 +42,8 @@ HEADERS: dict[str, Callable[[Path], Header]] = {
     ".mhd": read_metaimage_header,
 }
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD (.nrrd, .nhdr), MetaImage (.mha, .mhd) or a DICOM series folder"
+LARGEST_VALUE = 1e30
+"""Of a voxel: differences and squares of larger ones overflow in single precision; mostly they mark a gap."""
 LEAST_OVERLAP = 0.01
 """Share of the follow-up's field of view that must lie inside the baseline's for the two to be of one place."""
 
@@ -137,6 +147,7 @@ def _checked(
         raise BadInput(f"{path}: it is not a 3-D volume with one grey value per voxel.")
     grid = Grid.of(image)
     check_spacing(path, grid.spacing, description.split()[0])
+    check_extent(path, grid.size, grid.spacing)
     check_axes(path, np.array(grid.direction).reshape(3, 3))
     check_position(path, grid.origin)
     voxels = sitk.GetArrayViewFromImage(image)
@@ -144,6 +155,12 @@ def _checked(
         raise BadInput(f"{path}: its voxels are complex numbers; LMIAL reads one grey value per voxel.")
     if voxels.dtype.kind == "f" and not np.all(np.isfinite(voxels)):
         raise not_finite(path, int(voxels.size - np.count_nonzero(np.isfinite(voxels))), voxels.size)
+    if max(abs(float(voxels.min())), abs(float(voxels.max()))) > LARGEST_VALUE:
+        raise BadInput(
+            f"{path}: its voxels go from {voxels.min():.3g} to {voxels.max():.3g}; LMIAL takes values up to"
+            f" {LARGEST_VALUE:g}.",
+            "Replace them, for example with the background's value, and export it again.",
+        )
     if voxels.min() == voxels.max() and not may_be_empty:
         raise BadInput(f"{path}: all its voxels have the same value ({voxels.flat[0]}); there is nothing to compare.")
     digest = hashlib.sha256(repr(grid).encode())

@@ -17,6 +17,7 @@ from LMIALLib.errors import BadInput, WrongUse, disk_errors
 from LMIALLib.interrupts import held
 from LMIALLib.json_data import parse_json
 from LMIALLib.study.clock import now
+from LMIALLib.study.inside import check_journal
 from LMIALLib.study.labels import LabelSchema
 from LMIALLib.study.lease import Lease, confirm_lease, held_lease, release_lease
 
@@ -75,6 +76,7 @@ def connect_to_write(database: Path) -> sqlite3.Connection:
     is flushed as well. (In DELETE mode FULL leaves the removal of the journal unflushed, so that a power loss right
     after an acknowledgement could bring the journal back and undo it: see EXTRA at sqlite.org/pragma.html.)
     """
+    check_journal(database)
     connection = sqlite3.connect(_address(database, "rw"), uri=True, timeout=5.0, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode = TRUNCATE")
@@ -86,6 +88,7 @@ def connect_to_write(database: Path) -> sqlite3.Connection:
 
 def connect_to_read(database: Path) -> sqlite3.Connection:
     """A connection that cannot write; it takes shared locks only and needs no write permission."""
+    check_journal(database)
     connection = sqlite3.connect(_address(database, "ro"), uri=True, timeout=5.0, isolation_level=None)
     connection.row_factory = sqlite3.Row
     _set_common(connection)

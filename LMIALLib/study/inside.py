@@ -13,6 +13,7 @@ from LMIALLib.errors import BadInput
 
 LONGEST = 250
 """Characters of a path inside a study, more than any that LMIAL makes."""
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 _LINKS_OF_WINDOWS = {0xA0000003, 0xA000000C}  # junctions and symbolic links
 
 
@@ -52,6 +53,28 @@ def check_no_links(folder: Path) -> None:
                         )
         except (FileNotFoundError, PermissionError):
             continue  # removed meanwhile by whoever annotates; what may not be listed, may not be opened either
+
+
+def check_journal(database: Path) -> None:
+    """Raise BadInput where the rollback journal beside an SQLite database names another file.
+
+    SQLite removes the file that the end of a journal names (a "super-journal", for one transaction over several
+    databases) once it has rolled back. LMIAL's own journals name none. https://www.sqlite.org/fileformat.html, 3.
+    """
+    journal = Path(f"{database}-journal")
+    try:
+        with open(journal, "rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - len(_JOURNAL_MAGIC)))
+            names_another = stream.read() == _JOURNAL_MAGIC
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BadInput(f"{journal}: it cannot be read ({error.strerror or 'unknown reason'}).") from error
+    if names_another:
+        raise BadInput(
+            f"{journal} names another file, which SQLite would remove; LMIAL never writes such a journal.",
+            "Take the study from where it came, or restore a backup.",
+        )
 
 
 def _is_plain(relative: str) -> bool:

@@ -135,6 +135,8 @@ def test_spacing_and_position_have_the_size_of_a_person(tmp_path, small_image, c
         ((1, 1, 1e5), (0, 0, 0), "LMIAL takes|usable vectors"),
         ((1, 1e-5, 1), (0, 0, 0), "LMIAL takes|usable vectors"),
         ((1, 1, 1), (0, 1e9, 0), "position in space"),
+        ((1, 1, 0.1), (0, 0, 0), "it shows 12 x 10 x 0.8 mm"),
+        ((1, 1, 9e3), (0, 0, 0), "it shows"),
     ):
         small_image.SetSpacing(spacing)
         small_image.SetOrigin(origin)
@@ -144,6 +146,19 @@ def test_spacing_and_position_have_the_size_of_a_person(tmp_path, small_image, c
             with pytest.raises(BadInput, match=words):
                 read_volume(path)
     assert "itk" not in capfd.readouterr().err.lower()
+
+
+def test_values_that_single_precision_cannot_hold(tmp_path, as_image, capfd):
+    import SimpleITK as sitk
+
+    for value, dtype in ((1e300, np.float64), (-3e38, np.float32)):
+        array = np.arange(720.0).reshape(8, 9, 10)
+        array[0, 0, 0] = value
+        path = tmp_path / "a.nrrd"
+        sitk.WriteImage(as_image(array, dtype=dtype), str(path))
+        with pytest.raises(BadInput, match="values up to"):
+            read_volume(path)
+    assert capfd.readouterr() == ("", "")
 
 
 def _detached(folder: Path, kind: str, name: str, outside: Path) -> Path:

@@ -466,3 +466,42 @@ def test_odd_bytes_anywhere_in_the_database_are_a_sentence(received: Path, tmp_p
         except BadInput:
             refused += 1
     assert refused > 10
+
+
+def hot_journal(database: Path, names: Path) -> bytes:
+    """A journal that a crash in the middle of a commit over several databases leaves; the end names the file of names.
+
+    https://www.sqlite.org/fileformat.html, 3 "The Rollback Journal": header, page records, then the super-journal.
+    """
+    content = database.read_bytes()
+    size = int.from_bytes(content[16:18], "big")
+    header = bytes.fromhex("d9d505f920a163d7") + b"".join(
+        n.to_bytes(4, "big") for n in (1, 7, len(content) // size, 512, size)
+    )
+    page, total, at = content[:size], 7, size - 200
+    while at > 0:
+        total, at = (total + page[at]) & 0xFFFFFFFF, at - 200
+    record = (1).to_bytes(4, "big") + page + total.to_bytes(4, "big")
+    name = str(names).encode()
+    lock_page = (0x40000000 // size + 1).to_bytes(4, "big")
+    end = lock_page + name + len(name).to_bytes(4, "big") + (sum(name) & 0xFFFFFFFF).to_bytes(4, "big") + header[:8]
+    return header.ljust(512, b"\0") + record + end
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_journal_that_names_a_file_for_sqlite_to_remove_is_refused(
+    received: Path, tmp_path: Path, read_only: bool
+) -> None:
+    secret = tmp_path / "victim" / "secret.txt"
+    database, journal = received / "study.sqlite", received / "study.sqlite-journal"
+    whole, hostile = database.read_bytes(), hot_journal(database, secret)
+    journal.write_bytes(hostile)
+    with pytest.raises(BadInput, match="names another file"):
+        Study.open(received, read_only=read_only)
+    assert secret.is_file() and journal.read_bytes() == hostile
+    with closing(sqlite3.connect(database)) as careless:  # what SQLite alone does with it
+        careless.execute("SELECT count(*) FROM cases").fetchone()
+    assert not secret.exists(), "the journal of this test is one that SQLite follows"
+    journal.unlink(missing_ok=True)
+    database.write_bytes(whole)
+    Study.open(received, read_only=read_only).close()
