@@ -20,7 +20,7 @@ FACE_ROOMS = ("pairs", "queries", "study", "loop", "scene", "desktop", "cohorts"
 WORKER_SIDE = ("LMIALLib.worker.client", "LMIALLib.worker.transport", "LMIALLib.worker.messages")
 IN_SLICER = {
     "numpy", "scipy", "SimpleITK", "vtk", "slicer", "qt", "ctk", "packaging", "pydicom", "SampleData",
-    "DICOMLib", "DICOMSegmentationPlugin", "PyTorchUtils",
+    "DICOMLib", "DICOMSegmentationPlugin", "PyTorchUtils", "PIL",
 }  # fmt: skip
 """Third-party packages that Slicer 5.12 brings, or that come with an extension we depend on."""
 
