@@ -10,12 +10,9 @@ import sys
 from pathlib import Path
 from random import Random
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import judging
 import one_input
+import pytest
 from judging import Input, attack
 
 INPUTS, SEED = 160, 16
