@@ -28,13 +28,14 @@ from Testing.Python.storm.faults import KINDS, Counted, Fault, Moments
 from Testing.Python.storm.looking import COLUMNS, Ended, Found, look, state_of
 from Testing.Python.storm.operations import OPERATIONS, Operation
 
+THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
+"""One thread each: the volumes are tiny, and runs go side by side."""
 LONGEST = 60.0
 """Seconds after which a run counts as hung; a process that stays after its session counts after 10."""
 
 
 def prepare_imports() -> None:
     """Import what operations need once; each run is a fork of this process."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     import SimpleITK  # noqa: F401
 
     import LMIALLib.cli.main
@@ -216,7 +217,7 @@ def main() -> int:
     chosen = options.parse_args()
     if not faults.loaded():
         with tempfile.TemporaryDirectory() as place:
-            environment = dict(os.environ, LD_PRELOAD=str(faults.build(Path(place))), OMP_NUM_THREADS="1")
+            environment = os.environ | dict.fromkeys(THREADS, "1") | {"LD_PRELOAD": str(faults.build(Path(place)))}
             return os.spawnve(os.P_WAIT, sys.executable, [sys.executable, *sys.argv], environment)
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     prepare_imports()

@@ -17,12 +17,9 @@ from interactive_models import save_model_folder
 from teacher_models import save_onnx, save_sam, small_study
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
 from LMIALLib.pipeline.teachers.network_plan import check_capabilities, check_network
 from LMIALLib.pipeline.teachers.onnx_files import files_of
 from LMIALLib.pipeline.teachers.sam_folder import load_sam
-
-hide_broken_torchvision()
 
 
 class Bomb:
