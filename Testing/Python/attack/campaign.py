@@ -49,6 +49,12 @@ FORMATS: dict[str, one_input.Maker] = {
     "CSV": containers.tables,
     "SQLite": databases.sqlite,
 }
+IMPORTED_LATE = (
+    *("SimpleITK", "nrrd", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "contourpy", "plotly.graph_objects"),
+    *("pydantic.type_adapter", "rich._emoji_codes", "rich.progress", "rich.traceback", "typer._adapters"),
+    *("scipy.ndimage", "scipy.stats", "skimage.measure", "sklearn.decomposition", "sklearn.metrics", "torch._dynamo"),
+)
+"""What commands import when they need it: seconds of a processor that are spent once."""
 LEFT_OUT = ("LMIALLib.browser", "LMIALLib.desktop", "LMIALLib.scene", "LMIALLib.pipeline.nnunet.")
 """Rooms that no command needs here, and those whose libraries start threads."""
 
@@ -60,8 +66,9 @@ def prepare() -> None:
     for module in pkgutil.walk_packages(LMIALLib.__path__, "LMIALLib."):
         if not module.name.startswith(LEFT_OUT) and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in ("torch", "SimpleITK", "matplotlib.pyplot", "skimage.measure", "scipy.stats", "scipy.ndimage", "nrrd"):
-        importlib.import_module(name)
+    for name in IMPORTED_LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     transport = importlib.import_module("LMIALLib.worker.transport")
     transport.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": one_input.ForkedWorker})
     for module_name, function in set(FIRST_CHECKS.values()):
