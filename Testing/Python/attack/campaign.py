@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import pkgutil
@@ -55,6 +56,8 @@ IMPORTED_LATE = (
     *("scipy.ndimage", "scipy.stats", "skimage.measure", "sklearn.decomposition", "sklearn.metrics", "torch._dynamo"),
 )
 """What commands import when they need it: seconds of a processor that are spent once."""
+WITH_TRAINING = 500
+"""From so many inputs on it is worth half a minute to let nnU-Net make a plan that can be spoiled."""
 LEFT_OUT = ("LMIALLib.browser", "LMIALLib.desktop", "LMIALLib.scene", "LMIALLib.pipeline.nnunet.")
 """Rooms that no command needs here, and those whose libraries start threads."""
 
@@ -189,8 +192,9 @@ def main() -> int:
         base = (given.base or folder / "base").absolute()
         (folder / "w" / "here").mkdir(parents=True)
         os.chdir(folder / "w" / "here")  # the forked worker notes its end above the current folder
+        has_nnunet = importlib.util.find_spec("nnunetv2") is not None
         if not (base / "secret.raw").exists():
-            base_inputs.make_base(base)
+            base_inputs.make_base(base, trained=given.inputs >= WITH_TRAINING and has_nnunet)
         for path in (base, *base.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         scans.warm(base)
