@@ -132,7 +132,7 @@ def _model_names(study: Path) -> list[str]:
 
 def _names(study: Path, table: str, column: str) -> list[str]:
     try:
-        with closing(sqlite3.connect(study / "study.sqlite")) as database:
+        with closing(sqlite3.connect(f"file:{study / 'study.sqlite'}?mode=ro", uri=True)) as database:
             kind = database.execute("SELECT type FROM sqlite_master WHERE name = ?", (table,)).fetchone()
             if kind is None or kind[0] != "table":
                 return []  # a view may never end
