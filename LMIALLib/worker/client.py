@@ -49,7 +49,8 @@ class WorkerClient:
         self._numbers = itertools.count(1)
 
     def submit(self, do: str, **fields: Any) -> Job:
-        """Queue a job (see ``worker.jobs`` for its fields) and return at once."""
+        """Queue a job (see ``worker.jobs`` for its fields) and return at once. BadInput for a name that is no UTF-8."""
+        encode({"do": do, **fields})  # what cannot be sent is refused before a worker is started for it
         if self._transport is not None and not self._transport.alive():
             self._unheard += self._worker_died()
         if self._transport is None:

@@ -32,7 +32,12 @@ FINAL = {
 
 
 def finite(value: Any) -> Any:
-    """The same value with null for every number that JSON does not know (NaN, infinite)."""
+    """The same value with null for every number that JSON does not know (NaN, infinite), and text that can be sent.
+
+    In names of files, bytes that are no UTF-8 become half characters; a question mark stands for each.
+    """
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -43,8 +48,16 @@ def finite(value: Any) -> Any:
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """One line of UTF-8 JSON with the protocol version; floats keep every bit (repr), NaN is refused (ValueError)."""
-    return (json.dumps({"protocol": PROTOCOL, **message}, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """One line of UTF-8 JSON with the protocol version; floats keep every bit (repr), NaN is refused (ValueError).
+
+    Raises BadInput for a name of a file or folder that is not written in UTF-8.
+    """
+    text = json.dumps({"protocol": PROTOCOL, **message}, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        near = ascii(text[max(0, error.start - 30) : error.end + 10])
+        raise BadInput(f"a name is not written in UTF-8 ({near}).", "Rename the file or folder.") from error
 
 
 def decode(line: bytes) -> dict[str, Any]:

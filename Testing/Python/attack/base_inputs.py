@@ -20,8 +20,11 @@ MODULES = "modules.txt"
 """In the base folder: what the commands import late; imported beforehand it costs the campaign nothing."""
 
 
-def make_base(folder: Path) -> None:
+def make_base(folder: Path, *, trained: bool) -> None:
     """Fill a new folder; each step in a process of its own, so that this one stays without threads.
+
+    With ``trained``, nnU-Net learns from the study for a moment, so that its plan is a real one; else a few files of
+    its work folder are made up.
 
     ``volumes/`` (baseline, follow_up, brain, label, truth as .nii.gz), ``dicom/``, ``weights.safetensors``,
     ``study/`` (three cases, answers, drafts, two models, rankings, a core-set, pseudo-labels, lesions, a removed case),
@@ -52,6 +55,11 @@ def make_base(folder: Path) -> None:
     _lmial(folder, "show", study, "--case", CASES[0], "--out", folder / "slices.png")
     _lmial(folder, "rank", study, "--strategy", "entropy")
     _lmial(folder, "lesions", study)
+    if trained:
+        few = ["--config", "2d", "--epochs", "1", "--iterations", "1", "--size", "tiny", "--workers", "0"]
+        _lmial(folder, "nnunet", "pretrain", study, "--teacher", "default", "--device", "cpu", *few)
+    else:
+        _made_up_training(study / "nnunet")
     _apart(lambda: _drafts_and_pipeline(study))
     _table(folder)
 
@@ -216,7 +224,9 @@ def _drafts_and_pipeline(study: Path) -> None:
     lease.execute("DELETE FROM lease")
     lease.commit()
     lease.close()
-    work = study / "nnunet"
+
+
+def _made_up_training(work: Path) -> None:
     for inside, value in {
         "raw/Dataset701_pre/made_from.json": {"key": "0" * 64, "cases": [], "left_out": {}},
         "raw/Dataset701_pre/dataset.json": {"channel_names": {"0": "baseline"}, "labels": {"background": 0}},

@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import pkgutil
@@ -49,6 +50,14 @@ FORMATS: dict[str, one_input.Maker] = {
     "CSV": containers.tables,
     "SQLite": databases.sqlite,
 }
+IMPORTED_LATE = (
+    *("SimpleITK", "nrrd", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "contourpy", "plotly.graph_objects"),
+    *("pydantic.type_adapter", "rich._emoji_codes", "rich.progress", "rich.traceback", "typer._adapters"),
+    *("scipy.ndimage", "scipy.stats", "skimage.measure", "sklearn.decomposition", "sklearn.metrics", "torch._dynamo"),
+)
+"""What commands import when they need it: seconds of a processor that are spent once."""
+WITH_TRAINING = 500
+"""From so many inputs on it is worth half a minute to let nnU-Net make a plan that can be spoiled."""
 LEFT_OUT = ("LMIALLib.browser", "LMIALLib.desktop", "LMIALLib.scene", "LMIALLib.pipeline.nnunet.")
 """Rooms that no command needs here, and those whose libraries start threads."""
 
@@ -60,8 +69,9 @@ def prepare() -> None:
     for module in pkgutil.walk_packages(LMIALLib.__path__, "LMIALLib."):
         if not module.name.startswith(LEFT_OUT) and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in ("torch", "SimpleITK", "matplotlib.pyplot", "skimage.measure", "scipy.stats", "scipy.ndimage", "nrrd"):
-        importlib.import_module(name)
+    for name in IMPORTED_LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     transport = importlib.import_module("LMIALLib.worker.transport")
     transport.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": one_input.ForkedWorker})
     for module_name, function in set(FIRST_CHECKS.values()):
@@ -182,8 +192,9 @@ def main() -> int:
         base = (given.base or folder / "base").absolute()
         (folder / "w" / "here").mkdir(parents=True)
         os.chdir(folder / "w" / "here")  # the forked worker notes its end above the current folder
+        has_nnunet = importlib.util.find_spec("nnunetv2") is not None
         if not (base / "secret.raw").exists():
-            base_inputs.make_base(base)
+            base_inputs.make_base(base, trained=given.inputs >= WITH_TRAINING and has_nnunet)
         for path in (base, *base.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         scans.warm(base)

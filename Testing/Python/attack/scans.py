@@ -12,6 +12,7 @@ from typing import Any
 import dicom_series
 import nifti_headers
 import numpy as np
+import text_faults
 import text_headers
 from base_inputs import CASES, READER, copy_study
 from mutations import CANARY
@@ -22,7 +23,7 @@ def nrrd(random: Random, base: Path, place: Path) -> Attempt:
     """A NRRD: a label, a scan, a truth, or a volume that lies in the study."""
     array, spacing, origin, role = _begin(random, base)
     volume = text_headers.nrrd_of(array, spacing, origin)
-    text_headers.spoil(random, volume)
+    text_faults.spoil(random, volume)
     if random.random() < 0.25:
         return _stored(random, volume, base, place)
     file = text_headers.write(random, volume, place, role)
@@ -33,7 +34,7 @@ def metaimage(random: Random, base: Path, place: Path) -> Attempt:
     """A MetaImage: a label, a scan or a truth."""
     array, spacing, origin, role = _begin(random, base)
     volume = text_headers.metaimage_of(array, spacing, origin)
-    text_headers.spoil(random, volume)
+    text_faults.spoil(random, volume)
     file = text_headers.write(random, volume, place, role)
     return _text_attempt(random, volume, role, file, base, place)
 

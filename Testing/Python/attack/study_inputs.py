@@ -132,7 +132,7 @@ def _model_names(study: Path) -> list[str]:
 
 def _names(study: Path, table: str, column: str) -> list[str]:
     try:
-        with closing(sqlite3.connect(study / "study.sqlite")) as database:
+        with closing(sqlite3.connect(f"file:{study / 'study.sqlite'}?mode=ro", uri=True)) as database:
             kind = database.execute("SELECT type FROM sqlite_master WHERE name = ?", (table,)).fetchone()
             if kind is None or kind[0] != "table":
                 return []  # a view may never end
@@ -158,7 +158,7 @@ def json_of_study(random: Random, base: Path, place: Path) -> Attempt:
         return some_command(random, study, place, _of_column(table))
     files = sorted(study.rglob("*.json"))
     ours = [one for one in files if one.relative_to(study).parts[0] != "nnunet"]
-    some = ours if random.random() < 0.85 else sorted(set(files) - set(ours))
+    some = ours if random.random() < 0.92 else sorted(set(files) - set(ours))
     kind = random.choice(sorted({file.name for file in some}))
     file = random.choice([one for one in some if one.name == kind])
     value = json.loads(file.read_text(encoding="utf-8"))

@@ -10,21 +10,18 @@ import sys
 from pathlib import Path
 from random import Random
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import judging
 import one_input
+import pytest
 from judging import Input, attack
 
-INPUTS, SEED = 160, 16
+INPUTS, SEED = 120, 16
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork") or not Path("/proc/self").exists(), reason="it forks processes")
 
 
 def test_a_small_campaign_finds_no_fault(tmp_path: Path) -> None:
-    """Twenty inputs of each format: no traceback, no signal, no hang, nothing outside, no escape code."""
+    """Fifteen inputs of each format: no traceback, no signal, no hang, nothing outside, no escape code."""
     campaign = Path(__file__).with_name("campaign.py")
     words = ["--inputs", str(INPUTS), "--seed", str(SEED), "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, str(campaign), *words], capture_output=True, text=True, check=False)
