@@ -157,6 +157,11 @@ def _check_kind(folder: Path, slices: Sequence[_Slice]) -> None:
     pixels = slices[0].numbers(_ROWS, 1), slices[0].numbers(_COLUMNS, 1)
     if pixels[0] is None or pixels[1] is None or pixels[0][0] * pixels[1][0] * len(slices) > MAX_VOXELS:
         raise BadInput(f"{folder}: its DICOM headers promise no usable number of rows and columns.")
+    if min(pixels[0][0], pixels[1][0]) < MIN_VOXELS_PER_AXIS:
+        raise BadInput(
+            f"{folder}: its slices have {pixels[0][0]:g} rows and {pixels[1][0]:g} columns; LMIAL needs at least"
+            f" {MIN_VOXELS_PER_AXIS} of both."
+        )
 
 
 def _rounded(text: str) -> tuple[object, ...]:

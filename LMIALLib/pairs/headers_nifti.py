@@ -1,4 +1,4 @@
-"""The header of NIfTI-1 and NIfTI-2 files (.nii, .nii.gz): https://nifti.nimh.nih.gov/nifti-1 and nifti-2."""
+"""The header of NIfTI-1 files (.nii, .nii.gz): https://nifti.nimh.nih.gov/nifti-1."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ def read_nifti_header(path: Path) -> Header:
         kind = struct.unpack_from(order + "i", raw)[0]
         if kind == 348:
             return _nifti1(path, raw, order, compressed)
-        if kind == 540 and len(raw) >= 540:
-            return _nifti2(path, raw, order, compressed)
+        if kind == 540:  # ITK's reader knows it not, and says so past every stream of Python
+            raise BadInput(
+                f"{path}: it is a NIfTI-2 file; LMIAL reads NIfTI-1, as nearly every tool writes it.",
+                "Save it as NIfTI-1 or NRRD.",
+            )
     raise BadInput(f"{path}: its content is not NIfTI although its name says so; it may be another file renamed.")
 
 
@@ -42,10 +45,10 @@ def _first_bytes(path: Path) -> tuple[bytes, bool]:
                 " it may be another file renamed."
             )
         with open(path, "rb") as file:
-            return file.read(540), False
+            return file.read(348), False
     try:
         with gzip.open(path, "rb") as stream:
-            return stream.read(540), True
+            return stream.read(348), True
     except (EOFError, zlib.error, OSError) as error:
         raise BadInput(
             f"{path}: its gzip data are cut short or damaged within the header.", "Copy or export it again."
@@ -65,29 +68,13 @@ def _nifti1(path: Path, raw: bytes, order: str, compressed: bool) -> Header:
     codes = struct.unpack_from(order + "2h", raw, 252)
     _check_places(path, codes, struct.unpack_from(order + "6f", raw, 256), struct.unpack_from(order + "12f", raw, 280))
     rows = struct.unpack_from(order + "12f", raw, 280)
-    return _header(path, order, dim, datatype, pixdim, _begin(path, offset, 352), codes[1], rows, compressed)
+    return _header(path, order, dim, datatype, pixdim, _begin(path, offset), codes[1], rows, compressed)
 
 
-def _nifti2(path: Path, raw: bytes, order: str, compressed: bool) -> Header:
-    if raw[4:8] != b"n+2\0":
-        raise BadInput(f"{path}: it is not NIfTI-2 in one file; LMIAL reads .nii and .nii.gz only.")
-    datatype = struct.unpack_from(order + "h", raw, 12)[0]
-    dim = struct.unpack_from(order + "8q", raw, 16)
-    pixdim = struct.unpack_from(order + "8d", raw, 104)
-    offset = struct.unpack_from(order + "q", raw, 168)[0]
-    _check_scaling(path, struct.unpack_from(order + "2d", raw, 176))
-    codes = struct.unpack_from(order + "2i", raw, 344)
-    _check_places(path, codes, struct.unpack_from(order + "6d", raw, 352), struct.unpack_from(order + "12d", raw, 400))
-    rows = struct.unpack_from(order + "12d", raw, 400)
-    return _header(path, order, dim, datatype, pixdim, _begin(path, offset, 544), codes[1], rows, compressed)
-
-
-def _begin(path: Path, offset: float, least: int) -> int:
+def _begin(path: Path, offset: float) -> int:
     """The byte of the first voxel. Within the header it cannot lie: ITK would take the header's end for voxels."""
-    if not least <= offset < 1 << 62:
-        raise BadInput(
-            f"{path}: its NIfTI header says that voxels begin at byte {offset:g}; the header ends at {least}."
-        )
+    if not 352 <= offset < 1 << 62:
+        raise BadInput(f"{path}: its NIfTI header says that voxels begin at byte {offset:g}; the header ends at 352.")
     return int(offset)
 
 

@@ -152,9 +152,9 @@ def _digested(header: dict[str, Any], data: bytes) -> None:
 def tables(random: Random, base: Path, place: Path) -> Attempt:
     """A table of pairs, the sessions of a BIDS data set, or the transform of an open-ms patient."""
     kind = random.random()
-    if kind < 0.12:
+    if kind < 0.04:
         return _bids(random, base, place)
-    if kind < 0.2:
+    if kind < 0.1:
         return _open_ms(random, base, place)
     rows = list(csv.reader(io.StringIO((base / "table.csv").read_text(encoding="utf-8"))))
     fresh = random.random() < 0.05

@@ -71,7 +71,7 @@ def elements_of(data: bytes) -> list[Element]:
     while at < len(data):
         group, number = struct.unpack_from("<HH", data, at)
         if group != 2:
-            vr, head, form, where = named.get((group, number), b"LO"), 8, "<I", 4
+            vr, head, form, where = named.get((group, number), b"UN"), 8, "<I", 4
         else:
             vr = data[at + 4 : at + 6]
             head, form, where = (12, "<I", 8) if vr in LONG else (8, "<H", 6)
@@ -98,6 +98,8 @@ def spoil_series(random: Random, base: Path, folder: Path) -> None:
         if random.random() < 0.3:
             _series(random, slices)
     for one in slices:
+        if random.random() < 0.97:
+            _true_length(one)
         data = bytes(128) + b"DICM" + b"".join(element.encoded() for element in one)
         after.append(data)
     folder.mkdir()
@@ -108,6 +110,14 @@ def spoil_series(random: Random, base: Path, folder: Path) -> None:
         (folder / f"slice{number:03d}.dcm").write_bytes(data)
     if random.random() < 0.15:
         several(random, folder, FOLDERS)
+
+
+def _true_length(elements: list[Element]) -> None:
+    """Say how long the first group is, without which no reader finds the second."""
+    total = sum(len(one.encoded()) for one in elements if one.tag[0] == 2 and one.tag[1] != 0)
+    first = _at(elements, (0x0002, 0x0000))
+    if first is not None and first.vr == b"UL":
+        first.value = struct.pack("<I", total)
 
 
 def _at(elements: list[Element], tag: tuple[int, int]) -> Element | None:

@@ -93,7 +93,8 @@ def _judged(one: Input, base: Path, place: Path, *, debug: bool) -> Outcome:
     out, err = ((place / name).read_bytes() for name in ("out", "err"))
     log = place / one_input.WORKER_LOG
     logged = log.read_bytes() if log.exists() else b""
-    told = re.sub("Extension modules: .*", "", (logged + err + out).decode("utf-8", "backslashreplace"))
+    said = (err + out).decode("utf-8", "backslashreplace")[-6000:]
+    told = re.sub("Extension modules: .*", "", said + logged.decode("utf-8", "backslashreplace")[-6000:])
     code = None if status == -1 else os.waitstatus_to_exitcode(status)
     if code == one_input.MADE_BADLY:
         raise RuntimeError(f"the input {one} could not be made:\n{told}")
@@ -103,7 +104,7 @@ def _judged(one: Input, base: Path, place: Path, *, debug: bool) -> Outcome:
     fault = _fault(code, told, out + err, place, before)
     words = (place / "words").read_text(encoding="utf-8") if (place / "words").exists() else ""
     words = words.replace(str(place / "work"), ".").replace(str(base), "BASE")
-    return Outcome(one.format, one.number, words, code, passed, fault, round(seconds, 3), told[-6000:])
+    return Outcome(one.format, one.number, words, code, passed, fault, round(seconds, 3), told)
 
 
 def _fault(code: int | None, told: str, said: bytes, place: Path, before: dict[str, str]) -> str:

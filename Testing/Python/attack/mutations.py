@@ -52,6 +52,7 @@ TEXTS = (
     *("Ä" * 40, "日本語", "\U0001f9e0", "e\u0301", "\u0085", "\u2028", "\ud800", "a\udcffb", "\udfff"),
     *("nan", "inf", "-inf", "1e400", "-1", "0", "1", "true", "null", "None", "'", '"', "'; DROP TABLE cases; --"),
     *("1,2", "1;2", "a=b", "<script>alert(1)</script>", "__import__('os')", "os.system", "torch.hub.load"),
+    *(f"sam:../{CANARY}", f"nninteractive:../{CANARY}", f"onnx:../{CANARY}/secret.raw", f"dinov2:../{CANARY}"),
 )
 LENGTHS = (60, 300, 1000, 5000, 100_000)
 

@@ -213,7 +213,7 @@ def _bad_extension(random: Random, volume: NiftiVolume) -> None:
 
 
 def _bad_bomb(random: Random, volume: NiftiVolume) -> None:
-    volume.bomb, volume.packed = random.choice((10**6, 10**8)), True
+    volume.bomb, volume.packed = random.choice((10**6, 2 * 10**7)), True
     if random.random() < 0.5:
         side = round((volume.bomb // 2) ** (1 / 3))
         volume.fields["dim"] = [3, side, side, side, 1, 1, 1, 1]

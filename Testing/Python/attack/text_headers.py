@@ -266,7 +266,7 @@ def _bad_bytes(random: Random, volume: TextVolume) -> None:
     elif kind == 2:
         volume.tail.append(lambda data: data + b"\0" * 1000)
     else:
-        volume.bomb = random.choice((10**6, 10**8))
+        volume.bomb = random.choice((10**6, 2 * 10**7))
         volume.packed = "gzip" if volume.nrrd else "zlib"
         volume.set(*(("encoding", "gzip") if volume.nrrd else ("CompressedData", "True")))
         if random.random() < 0.5:

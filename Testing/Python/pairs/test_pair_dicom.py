@@ -128,3 +128,11 @@ def test_truncated_slice(tmp_path, voxels, write_series, capfd):
     raw = files[2].read_bytes()
     files[2].write_bytes(raw[: len(raw) - 60])
     refused(tmp_path, ".", capfd)
+
+
+@pytest.mark.parametrize("shape", [(6, 3, 12), (6, 12, 2), (6, 1, 1)])
+def test_slices_with_too_few_rows_or_columns_are_refused(tmp_path, write_series, shape):
+    """Smoothing needs four voxels along each axis; three columns ended a worker's job on an unforeseen error."""
+    write_series(tmp_path / "thin", np.random.default_rng(1).integers(0, 900, shape))
+    with pytest.raises(BadInput, match=f"{shape[1]} rows and {shape[2]} columns"):
+        read_volume(tmp_path / "thin")
