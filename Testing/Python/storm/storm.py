@@ -30,8 +30,9 @@ from Testing.Python.storm.operations import OPERATIONS, Operation
 
 THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 """One thread each: the volumes are tiny, and runs go side by side."""
-LONGEST = 60.0
-"""Seconds after which a run counts as hung; a process that stays after its session counts after 10."""
+LONGEST = 300.0
+"""Seconds after which a run counts as hung, on a machine that may be busy with other things; a process that stays after
+its session counts after 10."""
 
 
 def prepare_imports() -> None:
