@@ -48,7 +48,7 @@ foreground_by_lot = Choice("foreground-by-lot", ForegroundByLot, by_score=False,
 class_stratified = Choice(
     "class-stratified",
     ClassStratified,
-    also=(MEASURES["change-entropy"], MEASURES["no-change-entropy"]),
+    also=(MEASURES["change-entropy"],),
     told=telling.turn,
 )
 stochastic_batches = Choice("stochastic-batches", clusters.StochasticBatches, told=telling.drawn_batch)

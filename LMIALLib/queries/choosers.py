@@ -155,10 +155,12 @@ class ForegroundByLot:
 
 
 class ClassStratified:
-    """Two thirds of the queries split evenly over both classes, the rest by the plain score (nnActive, ClaSP).
+    """Two thirds of the queries by the score of change, the rest by the plain score (nnActive, ClaSP).
 
-    One after another: highest score of change, highest of no change, highest altogether; counted from the study's first
-    answer, so that small batches are stratified as well. nnActive: 66 % of a batch by A(map_c), the rest by A(entropy).
+    nnActive's ``class_pe66`` splits 66 % of a batch evenly over the classes c by A(p_c H) and takes the rest by A(H);
+    the background is no class there (``entropy_balanced.py`` leaves it out), so here the one class is change. Of every
+    three queries two go by change, one by the plain score; counted from the study's first answer, so that small batches
+    are stratified as well.
     """
 
     def __init__(self, candidates: Candidates, spacing: float) -> None:
@@ -174,7 +176,7 @@ class ClassStratified:
         self._number += index == self._handed
 
     def following(self, batch: Sequence[int]) -> int | None:
-        turn = self._number % len(self._turns)
+        turn = int(self._number % 3 >= 3 * FOREGROUND_SHARE)
         index = self._turns[turn].following(batch)
         if index is not None:
             self._turn[index] = turn

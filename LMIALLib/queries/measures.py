@@ -119,11 +119,6 @@ def change_entropy(maps: CaseMaps) -> np.ndarray:
     return _by_slice(maps, lambda k: _double(maps.mean[k]) * binary_entropy(maps.mean[k]))
 
 
-def no_change_entropy(maps: CaseMaps) -> np.ndarray:
-    """(1-p) H(p): the entropy as far as the pixel is no change, nats."""
-    return _by_slice(maps, lambda k: (1.0 - _double(maps.mean[k])) * binary_entropy(maps.mean[k]))
-
-
 def selective_entropy(maps: CaseMaps) -> np.ndarray:
     """H(p) where p is 0.5 or more or at most `NEAR_HALF` from it, else 0; nats (Ma et al., arXiv 2401.16298)."""
     return _by_slice(maps, lambda k: np.where(maps.mean[k] >= 0.5 - NEAR_HALF, binary_entropy(maps.mean[k]), 0.0))
@@ -182,7 +177,6 @@ MEASURES = MappingProxyType(
             Measure("variance", variance, "Variance between passes", _PASSES),
             Measure("vote-entropy", vote_entropy, "Disagreement of votes", frozenset({"members"})),
             Measure("change-entropy", change_entropy, "Uncertainty of change"),
-            Measure("no-change-entropy", no_change_entropy, "Uncertainty of no change"),
             Measure("selective-entropy", selective_entropy, "Uncertainty in and around predicted change"),
             Measure("predicted-change", predicted_change, "Predicted change"),
             Measure("visible-difference", visible_difference, "Visible difference"),

@@ -17,7 +17,7 @@ NOTHING = -1000.0
 """Stands for ln 0: lower than the logarithm of any number with any noise, and still finite."""
 
 LARGEST_BETA = 100.0
-"""Where ClaSP's schedule ends; it begins at 1."""
+"""Where ClaSP's schedule ends, in the last round of the budget; it begins at 1 in the first."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Noise:
 
     Args:
         name: for records.
-        function: (score (N,) float64 0 or more, chance (N,) in [0, 1), progress in [0, 1]) to (N,) float64, finite.
+        function: (score (N,) float64 0 or more, chance (N,) in [0, 1), progress in [0, 1], 0 in the first round of
+            the budget and 1 in its last) to (N,) float64, finite.
     """
 
     name: str
@@ -56,7 +57,11 @@ def soft_rank(score: np.ndarray, chance: np.ndarray) -> np.ndarray:
 
 
 def beta_at(progress: float) -> float:
-    """ClaSP's schedule 100 ** progress: much noise while little is labelled, hardly any at the end of the budget."""
+    """ClaSP's schedule 100 ** (k / (K - 1)) in round k of 0 to K - 1: much noise at first, hardly any at last.
+
+    Args:
+        progress: k / (K - 1), 0 in the first round that is chosen and 1 in the last.
+    """
     return float(LARGEST_BETA**progress)
 
 

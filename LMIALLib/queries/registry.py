@@ -33,6 +33,11 @@ LEFT_OUT = (
     ("DPP", "sampling by determinants; `typiclust`, `probcover` and `k-means` stand for diversity"),
 )
 """Strategies that the literature names and that are not here, each with the reason."""
+CHANGED = (
+    ("class-entropy, clasp", "the background was a class of its own, asked for in every third turn; it is none now"),
+    ("clasp", "beta ended at 100^((K - 1) / K), 21.5 for three rounds; it ends at 100 in the last round"),
+)
+"""Names whose formulas changed on 2026-11-28 (`strategy.FORMULAS` 2), each with what it was and is."""
 
 _STOCHASTIC = "Kirsch et al., arXiv 2106.12059"
 
@@ -103,8 +108,8 @@ _CLASSES = (
         ENTROPY,
         name="class-entropy",
         choice=choices.class_stratified,
-        formula="in turn Sum p H(p), Sum (1-p) H(p), Sum H(p)",
-        summary="Slices uncertain of change, of no change, and altogether, a third each.",
+        formula="Sum p H(p) in 2 of 3 turns, Sum H(p) in the third",
+        summary="Slices uncertain of change, two of three, and uncertain altogether.",
         source=NNACTIVE,
     ),
     replace(
@@ -112,8 +117,8 @@ _CLASSES = (
         name="clasp",
         choice=choices.class_stratified,
         noise=noise.power_growing,
-        formula="class-entropy with ln s + Gumbel(0, 1/beta), beta = 100^(used share of the budget)",
-        summary="Slices uncertain of change, of no change, and altogether, with chance that shrinks over the budget.",
+        formula="class-entropy with ln s + Gumbel(0, 1/beta), beta = 100^(k / (K - 1)) in round k = 0 ... K - 1",
+        summary="Slices uncertain of change, two of three, and altogether, with chance that shrinks over the budget.",
         source="ClaSP PE, arXiv 2601.13677",
     ),
 )

@@ -10,6 +10,12 @@ from LMIALLib.queries.choices import Choice
 from LMIALLib.queries.measures import Measure
 from LMIALLib.queries.noise import Noise
 
+FORMULAS = 2
+"""Version of the formulas behind the names, stored with every ranking; raised whenever what a name means changes.
+
+2 (2026-11-28): see "Names whose formulas changed" in Docs/strategies.md. Rankings without this number are of version 1.
+"""
+
 
 @dataclass(frozen=True)
 class Strategy:

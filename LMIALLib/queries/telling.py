@@ -64,7 +64,7 @@ def turn(terms: Terms) -> str:
     """Class-stratified: for which class the slice was asked for."""
     if "turn" not in terms:
         return ""
-    return ("most uncertain of change", "most uncertain of no change", "most uncertain")[int(terms["turn"])]
+    return ("most uncertain of change", "most uncertain")[int(terms["turn"])]
 
 
 def drawn_batch(terms: Terms) -> str:

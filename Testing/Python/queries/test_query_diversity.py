@@ -243,24 +243,24 @@ def test_foreground_lots_leave_the_random_share_a_fair_draw(make_scores) -> None
 
 def test_class_stratified_takes_turns(make_scores) -> None:
     rng = np.random.default_rng(0)
-    change, none, plain = rng.random((3, 40))
-    pool = gather([make_scores(plain, others=(change, none))], 0)
+    change, plain = rng.random((2, 40))
+    pool = gather([make_scores(plain, others=(change,))], 0)
     picks = hand_out(CHOICES["class-stratified"].begin(pool, 0.0), 40)
     left = set(range(40))
     for place, index in enumerate(picks):
-        by = (change, none, plain)[place % 3]
+        by = (change, change, plain)[place % 3]
         assert index == max(left, key=lambda i: by[i])
         left.remove(index)
 
 
 def test_class_stratified_goes_on_when_one_class_has_too_few(make_scores) -> None:
-    pool = gather([make_scores(np.zeros(7), others=(np.zeros(7), np.zeros(7)))], 0)
+    pool = gather([make_scores(np.zeros(7), others=(np.zeros(7),))], 0)
     assert sorted(hand_out(CHOICES["class-stratified"].begin(pool, 0.0), 9)) == list(range(7))
 
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_what_others_took_is_not_handed_out(name: str, make_pool) -> None:
-    pool = replace(make_pool(25), others=(np.arange(25.0), np.arange(25.0)))
+    pool = replace(make_pool(25), others=(np.arange(25.0),))
     chooser = CHOICES[name].begin(pool, 3.0)
     own: list[int] = []
     for turn in range(12):

@@ -45,7 +45,6 @@ BRUTE_FORCE = {
     "variance": lambda p: np.var(p) + np.var([1 - one for one in p]),
     "vote-entropy": lambda p: plain_entropy(np.mean([one >= 0.5 for one in p])),
     "change-entropy": lambda p: np.mean(p) * plain_entropy(np.mean(p)),
-    "no-change-entropy": lambda p: (1 - np.mean(p)) * plain_entropy(np.mean(p)),
     "selective-entropy": lambda p: (
         plain_entropy(np.mean(p)) * (np.mean(p) >= 0.5 or abs(np.mean(p) - 0.5) <= NEAR_HALF)
     ),
@@ -53,7 +52,7 @@ BRUTE_FORCE = {
 }
 
 OF_DIFFERENCE = {"visible-difference"}
-ASYMMETRIC = {"change-entropy", "no-change-entropy", "selective-entropy", "predicted-change"}
+ASYMMETRIC = {"change-entropy", "selective-entropy", "predicted-change"}
 
 
 def test_every_measure_has_a_brute_force_twin() -> None:
@@ -79,13 +78,6 @@ def test_measure_is_finite_symmetric_and_never_negative(name: str, first: np.nda
     if name not in ASYMMETRIC:
         votes_are_even = "vote" in name and np.any(passes == 0.5)  # a vote at exactly 1/2 is for change
         assert votes_are_even or np.allclose(found, mirrored, atol=5e-6)
-
-
-def test_the_two_class_entropies_change_places_and_add_up_to_the_entropy() -> None:
-    p = np.random.default_rng(0).random((1, 2, 4, 5))
-    change, none = (MEASURES[f"{name}-entropy"](case_of(p)) for name in ("change", "no-change"))
-    np.testing.assert_allclose(change, MEASURES["no-change-entropy"](case_of(1 - p)), atol=1e-6)
-    np.testing.assert_allclose(change + none, MEASURES["entropy"](case_of(p)), atol=1e-6)
 
 
 def test_visible_difference_is_smoothed_and_looks_both_ways(make_maps) -> None:
