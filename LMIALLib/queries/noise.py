@@ -1,7 +1,8 @@
 """Noise: how aggregated scores are perturbed, so that the slices of a batch are not all of one kind.
 
 All noise is Gumbel-distributed and made from the seeded uniform numbers that each slice has by its case's name and its
-number, so that it is reproducible and does not depend on the order or the rest of the pool. Taking the highest of
+number, so that it is reproducible and does not depend on the order or the rest of the pool; once more slices are
+answered it is drawn anew. Taking the highest of
 (ln s + Gumbel(0, 1/beta)) one after another draws without replacement with chances in proportion to s ** beta
 (Kirsch et al., Stochastic Batch Acquisition, arXiv 2106.12059).
 """

@@ -15,7 +15,8 @@ SMALLEST_SHARE = 0.1
 """A slice whose brain region is smaller than this share of the case's median is neither asked for nor divided by."""
 
 CHANCES = 3
-"""Uniform numbers that each slice has for the strategy's own draws: one for the score, two for further measures."""
+"""Uniform numbers that each slice has for the strategy's own draws, and as many for noise: one for the score, the
+others for further measures."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ class Candidates:
         tie: (N,) float64 in [0, 1), seeded; decides between equal scores.
         lot: (N,) float64 in [0, 1), seeded and independent of ``tie``; the order of random draws.
         chance: (`CHANCES`, N) float64 in [0, 1), seeded and independent of both; what a strategy draws for itself.
+        noise: (`CHANCES`, N) float64 in [0, 1), the same, but drawn anew once more was answered.
         features: (N, d) float64 or None.
         gradients: (N, g) float64 or None.
         labelled: (A, d) float64, features of the answered slices; None without features.
@@ -197,6 +199,7 @@ class Candidates:
     tie: np.ndarray
     lot: np.ndarray
     chance: np.ndarray
+    noise: np.ndarray
     features: np.ndarray | None
     gradients: np.ndarray | None
     labelled: np.ndarray | None
@@ -214,7 +217,9 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
     """The flat pool of unanswered, eligible slices of several cases.
 
     A slice's chance depends on the seed, its case's name and its number only: it stays the same when other cases come
-    or go, and from one ranking to the next. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
+    or go, and from one ranking to the next. Its noise depends on the number of answers as well, because stochastic
+    batches (Kirsch et al., arXiv 2106.12059) draw theirs anew in every round: a slice that chance held back once is not
+    held back for the whole study. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
     for two cases of one name or vectors of unequal length.
     """
     ordered = sorted(cases, key=lambda scores: scores.case)
@@ -223,8 +228,9 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
         raise ValueError("two cases have the same name; a slice is known by its case's name and its number")
     open_slices = [np.flatnonzero(s.eligible & ~_flags(s.answered, s.n_slices)) for s in ordered]
     pairs = list(zip(ordered, open_slices, strict=True))
-    chances = [_chances(s.case, s.n_slices, seed)[:, k] for s, k in pairs]
-    lots = np.concatenate([np.empty((2 + CHANCES, 0)), *chances], axis=1)
+    n_answered = sum(len(s.answered) for s in ordered)
+    lots = _joined_chances(pairs, 2 + CHANCES, [seed])
+    noise = _joined_chances(pairs, CHANCES, [seed, 1 + n_answered])
 
     def joined(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
         return np.concatenate([np.empty(0, dtype=kind), *parts]).astype(kind)
@@ -240,10 +246,11 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
         tie=lots[0],
         lot=lots[1],
         chance=lots[2:],
+        noise=noise,
         features=_stacked("features", features, open_slices),
         gradients=_stacked("gradients", [s.gradients for s in ordered], open_slices),
         labelled=_stacked("features", features, [np.array(sorted(s.answered), dtype=int) for s in ordered]),
-        n_answered=sum(len(s.answered) for s in ordered),
+        n_answered=n_answered,
         reserved=joined([np.full(k.size, s.case in set(reserved)) for s, k in pairs], bool),
         others=tuple(
             joined([s.others[number][k] for s, k in pairs], float)
@@ -273,7 +280,13 @@ def _flags(numbers: frozenset[int], n: int) -> np.ndarray:
     return flags
 
 
-def _chances(case: str, n: int, seed: int) -> np.ndarray:
-    """Independent uniform numbers for each slice of a case, (2 + `CHANCES`, n)."""
+def _joined_chances(pairs: Sequence[tuple[CaseScores, np.ndarray]], count: int, seeds: Sequence[int]) -> np.ndarray:
+    """Uniform numbers (``count``, N) of the chosen slices of all cases, by each case's name and the seeds."""
+    chances = [_chances(scores.case, scores.n_slices, count, seeds)[:, k] for scores, k in pairs]
+    return np.concatenate([np.empty((count, 0)), *chances], axis=1)
+
+
+def _chances(case: str, n: int, count: int, seeds: Sequence[int]) -> np.ndarray:
+    """Independent uniform numbers for each slice of a case, (``count``, n)."""
     name = int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big")
-    return np.random.default_rng([seed, name]).random((2 + CHANCES, n))
+    return np.random.default_rng([seeds[0], name, *seeds[1:]]).random((count, n))

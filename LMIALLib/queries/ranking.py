@@ -191,7 +191,7 @@ def _perturbed(candidates: Candidates, strategy: Strategy, progress: float) -> C
     """The pool with the strategy's noise on its scores."""
     if strategy.noise is None:
         return candidates
-    noise, chance = strategy.noise, candidates.chance
+    noise, chance = strategy.noise, candidates.noise
     others = (noise(score, chance[k], progress) for k, score in enumerate(candidates.others, start=1))
     return replace(candidates, score=noise(candidates.score, chance[0], progress), others=tuple(others))
 

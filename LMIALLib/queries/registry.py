@@ -36,6 +36,10 @@ LEFT_OUT = (
 CHANGED = (
     ("class-entropy, clasp", "the background was a class of its own, asked for in every third turn; it is none now"),
     ("clasp", "beta ended at 100^((K - 1) / K), 21.5 for three rounds; it ends at 100 in the last round"),
+    (
+        "power-entropy, power-bald, soft-rank-bald, clasp",
+        "a slice kept its noise for the whole study; it is drawn anew once more was answered",
+    ),
 )
 """Names whose formulas changed on 2026-11-28 (`strategy.FORMULAS` 2), each with what it was and is."""
 

@@ -59,3 +59,16 @@ def test_the_laboratory_ends_clasp_at_a_beta_of_100() -> None:
     # The same with a first draw at random: it is none of the strategy's rounds.
     assert [beta_at(place_in_budget(k, 5, initial=True)) for k in (2, 3, 4)] == pytest.approx([1, 10, 100])
     assert place_in_budget(1, 2, initial=False) == 0.0  # a single round
+
+
+@pytest.mark.parametrize("name", ["power-entropy", "soft-rank-bald"])
+def test_noise_is_drawn_anew_in_every_round(name: str, make_scores) -> None:
+    # All scores are alike, so the order is the noise alone. Slices 0 to 4 of 40 are answered between the rankings; with
+    # frozen noise the other 35 would keep their order, which chance gives once in 35! draws.
+    before, after = (
+        ranked(make_scores(np.ones(40), answered=frozenset(range(answered))), name, seed=3) for answered in (0, 5)
+    )
+    left = [k for k in slices(before) if k >= 5]
+    assert sorted(left) == sorted(slices(after)) and left != slices(after)
+    # nothing answered in between: the same noise, so that ranking again does not shuffle the queue
+    assert slices(after) == slices(ranked(make_scores(np.ones(40), answered=frozenset(range(5))), name, seed=3))
