@@ -40,6 +40,10 @@ CHANGED = (
         "power-entropy, power-bald, soft-rank-bald, clasp",
         "a slice kept its noise for the whole study; it is drawn anew once more was answered",
     ),
+    ("typiclust", "a cluster's n slices had min(20, n - 1) neighbours; they have min(20, n // 2)"),
+    ("cluster-margin", "a pool under ten batches was shortlisted whole, whatever its margins; half of it is at most"),
+    ("k-means-bald", "features were centred and scaled over the pool; they are scaled over the 2n best, not centred"),
+    ("stochastic-batches", "100 batches were drawn that overlapped; the shuffled pool is cut into batches"),
 )
 """Names whose formulas changed on 2026-11-28 (`strategy.FORMULAS` 2), each with what it was and is."""
 
@@ -101,7 +105,7 @@ _CHANCE = (
         ENTROPY,
         name="stochastic-batches",
         choice=choices.stochastic_batches,
-        formula="argmax over 100 random batches of mean Sum H(p)",
+        formula="argmax of mean Sum H(p) over the batches of n into which the shuffled pool is cut",
         summary="The most uncertain of many batches drawn by lot.",
         source="Gaillochet et al., arXiv 2301.07670",
     ),
@@ -210,7 +214,7 @@ _DIVERSITY = (
     _diverse(
         "typiclust",
         choices.typiclust,
-        "in the largest cluster without a label argmax 1 / mean distance to 20 neighbours",
+        "in the largest cluster without a label argmax 1 / mean distance to min(20, m // 2) of its m open slices",
         "The most typical slices of the largest groups that nobody has read from.",
         "Hacohen et al., arXiv 2202.02794",
     ),
@@ -225,7 +229,7 @@ _DIVERSITY = (
         BALD,
         name="k-means-bald",
         choice=choices.k_means_of_best,
-        formula="2n highest BALD, then farthest-first on standardised f from the largest norm",
+        formula="2n highest BALD, then farthest-first on f / std(f) over those 2n, from the largest norm",
         summary="Of the slices on which stochastic passes disagree most, those that differ most from each other.",
         source=NNACTIVE,
     ),
@@ -236,7 +240,7 @@ _DIVERSITY = (
         choices.cluster_margin,
         "Slices between change and no change, dealt from groups of similar slices, smallest group first.",
         "Citovsky et al., arXiv 2107.14263",
-        "10n lowest margin, then round robin over clusters of f",
+        "10n lowest margin, at most half of what is open, then round robin over clusters of f",
     ),
     replace(
         BALD,

@@ -72,3 +72,60 @@ def test_noise_is_drawn_anew_in_every_round(name: str, make_scores) -> None:
     assert sorted(left) == sorted(slices(after)) and left != slices(after)
     # nothing answered in between: the same noise, so that ranking again does not shuffle the queue
     assert slices(after) == slices(ranked(make_scores(np.ones(40), answered=frozenset(range(5))), name, seed=3))
+
+
+def test_typiclust_has_at_most_half_of_a_cluster_as_neighbours(make_scores) -> None:
+    # One cluster of 6 slices at 0, 1, 2, 3.6, 3.9 and 20: 6 // 2 = 3 neighbours.
+    # mean distance to the 3 nearest: 0: (1 + 2 + 3.6) / 3 = 2.2; 1: (1 + 1 + 2.6) / 3 = 1.53;
+    # 2: (1 + 1.6 + 1.9) / 3 = 1.5; 3.6: (0.3 + 1.6 + 2.6) / 3 = 1.5 (a hair more); 3.9: (0.3 + 1.9 + 2.9) / 3 = 1.7.
+    # With all 5 others, 3.6 would be first: (0.3 + 1.6 + 2.6 + 3.6 + 16.4) / 5 = 4.9 against 5.1 for 2.
+    features = np.array([[0.0], [1.0], [2.0], [3.6 + 1e-3], [3.9 + 1e-3], [20.0]])
+    scored = make_scores(np.zeros(6), features=features)
+    assert slices(ranked(scored, "typiclust", batch=1, count=1)) == [2]
+
+
+def test_cluster_margin_goes_by_the_margin_in_a_single_patient(make_scores) -> None:
+    # 12 slices of one patient, batches of 2: 10 batches are 20, more than there are, so that all were shortlisted and
+    # the margin of none mattered. Half of what is open are 6 (slices 6 to 11), then 5 of the 10 left (7 to 11 or so).
+    features = np.random.default_rng(0).standard_normal((12, 3))
+    scored = make_scores(np.arange(12.0), features=features)
+    for seed in range(8):
+        assert set(slices(ranked(scored, "cluster-margin", batch=2, count=2, seed=seed))) <= set(range(6, 12))
+    # A batch as large as the pool is the pool.
+    assert len(slices(ranked(scored, "cluster-margin", batch=12))) == 12
+
+
+def test_k_means_bald_scales_over_its_shortlist_and_does_not_centre(make_scores) -> None:
+    # Batch 1: the shortlist is the two best, slices 0 (f = 1) and 1 (f = 3), std 1.414 (of a sample), scaled 0.71, 2.12.
+    # Largest norm: slice 1. Centred over the pool (mean 4.75) slice 0 would be first, |1 - 4.75| over |3 - 4.75|.
+    scored = make_scores([9, 8, 1, 0], features=np.array([[1.0], [3.0], [7.0], [8.0]]))
+    assert slices(ranked(scored, "k-means-bald", batch=1, count=1)) == [1]
+    # Batch 2: the shortlist is 0 to 3 with f = (0, 10), (0, 0), (1, 0), (1, 9). Over it the std are 0.577 and 5.5, so
+    # scaled f = (0, 1.82), (0, 0), (1.73, 0), (1.73, 1.64). Norms 1.82, 0, 1.73, 2.38: slice 3 first. From it slice 0 is
+    # 1.74 away, slice 1 2.38, slice 2 1.64: slice 1 next. By the std of the pool, where slices 4 and 5 have 1000 in the
+    # first feature (some 516), that feature would count for nothing, and slice 0 be first.
+    features = np.array([[0.0, 10], [0, 0], [1, 0], [1, 9], [1000, 0], [1000, 0]])
+    scored = make_scores([9, 8, 7, 6, 1, 0], features=features)
+    assert slices(ranked(scored, "k-means-bald", batch=2, count=2)) == [3, 1]
+
+
+def test_stochastic_batches_do_not_overlap(make_scores) -> None:
+    # Four slices of scores 0, 0, 1, 1, batches of 2. Cut without overlap the pool gives {0, 1} and {2, 3} once in three
+    # shuffles, and then the best mean is 1; otherwise both batches have a mean of 1/2. Of 100 batches that may overlap
+    # one is nearly surely {2, 3}: the order would be that of the plain score.
+    found = []
+    for seed in range(300):
+        ranking = ranked(make_scores([0.0, 0, 1, 1]), "stochastic-batches", batch=2, count=2, seed=seed)
+        assert {query.terms["batch_score"] for query in ranking.queries} in ({1.0}, {0.5})
+        found.append(ranking.queries[0].terms["batch_score"])
+    # 300 draws with a chance of 1/3: 100 of them, standard deviation 8.2
+    assert 70 < sum(mean == 1.0 for mean in found) < 130
+
+
+def test_stochastic_batches_leave_out_what_fills_no_batch(make_scores) -> None:
+    # Five slices, batches of 2: two batches, one slice is in none, whatever its score (here slice 4, of score 9, is in
+    # none once in five shuffles, and then the batch that is asked for lacks it).
+    first = [
+        slices(ranked(make_scores([0, 0, 0, 0, 9.0]), "stochastic-batches", batch=2, seed=k))[:2] for k in range(100)
+    ]
+    assert 5 < sum(4 not in batch for batch in first) < 40  # 20 of 100, standard deviation 4
