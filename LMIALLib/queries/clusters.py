@@ -183,8 +183,8 @@ class StochasticBatches(Planned):
     """Stochastic batches (Gaillochet et al., arXiv 2301.07670): the most uncertain of many batches drawn by lot.
 
     The pool is shuffled and cut into batches that do not overlap, as its authors' code does; what is left over at
-    the end and fills no batch is left out. Next is the batch of highest mean score, its slices highest first. It keeps no
-    distance, or it would be no random batch. Each batch draws anew.
+    the end and fills no batch is left out. Next is the batch of highest mean score, its slices highest first. It
+    keeps no distance, or it would be no random batch. Each batch draws anew.
     """
 
     keeps_distance = False

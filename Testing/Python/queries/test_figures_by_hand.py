@@ -86,7 +86,7 @@ def test_typiclust_has_at_most_half_of_a_cluster_as_neighbours(make_scores) -> N
 
 def test_cluster_margin_goes_by_the_margin_in_a_single_patient(make_scores) -> None:
     # 12 slices of one patient, batches of 2: 10 batches are 20, more than there are, so that all were shortlisted and
-    # the margin of none mattered. Half of what is open are 6 (slices 6 to 11), then 5 of the 10 left (7 to 11 or so).
+    # the margin of none mattered. Half of what is open are the 6 slices 6 to 11.
     features = np.random.default_rng(0).standard_normal((12, 3))
     scored = make_scores(np.arange(12.0), features=features)
     for seed in range(8):
@@ -96,13 +96,13 @@ def test_cluster_margin_goes_by_the_margin_in_a_single_patient(make_scores) -> N
 
 
 def test_k_means_bald_scales_over_its_shortlist_and_does_not_centre(make_scores) -> None:
-    # Batch 1: the shortlist is the two best, slices 0 (f = 1) and 1 (f = 3), std 1.414 (of a sample), scaled 0.71, 2.12.
+    # Batch 1: the shortlist is the two best, slices 0 (f = 1) and 1 (f = 3), std 1.414 (of a sample), scaled 0.7, 2.1.
     # Largest norm: slice 1. Centred over the pool (mean 4.75) slice 0 would be first, |1 - 4.75| over |3 - 4.75|.
     scored = make_scores([9, 8, 1, 0], features=np.array([[1.0], [3.0], [7.0], [8.0]]))
     assert slices(ranked(scored, "k-means-bald", batch=1, count=1)) == [1]
     # Batch 2: the shortlist is 0 to 3 with f = (0, 10), (0, 0), (1, 0), (1, 9). Over it the std are 0.577 and 5.5, so
-    # scaled f = (0, 1.82), (0, 0), (1.73, 0), (1.73, 1.64). Norms 1.82, 0, 1.73, 2.38: slice 3 first. From it slice 0 is
-    # 1.74 away, slice 1 2.38, slice 2 1.64: slice 1 next. By the std of the pool, where slices 4 and 5 have 1000 in the
+    # scaled f = (0, 1.82), (0, 0), (1.73, 0), (1.73, 1.64). Norms 1.82, 0, 1.73, 2.38: slice 3 first. From it slice 0
+    # is 1.74 away, slice 1 2.38, slice 2 1.64: slice 1 next. By the std of the pool, where slices 4 and 5 have 1000 in the
     # first feature (some 516), that feature would count for nothing, and slice 0 be first.
     features = np.array([[0.0, 10], [0, 0], [1, 0], [1, 9], [1000, 0], [1000, 0]])
     scored = make_scores([9, 8, 7, 6, 1, 0], features=features)
