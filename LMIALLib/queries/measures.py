@@ -25,8 +25,11 @@ SMALLEST_PROBABILITY = 1e-7
 NOISE_FLOOR = 2e-6
 """Mutual information of fewer nats is rounding of float32 inputs and counts as 0, so that it cannot rank slices."""
 
-NEAR_HALF = 0.25
-"""Selective entropy counts pixels whose p is at most so far from 1/2, beside all that are predicted change."""
+FOREGROUND = 0.25
+"""Foreground entropy counts pixels whose p is so high or higher: predicted change and what is near it."""
+
+TARGET = 0.1
+"""Selective entropy counts pixels whose p is so high or higher (the threshold in its authors' code for entropy)."""
 
 DIFFERENCE_SAYS_CHANGE = 2.5
 """Robust spreads of the brain from which the smoothed difference of the scans counts as change. It is reached by one
@@ -67,7 +70,10 @@ def least_confidence(maps: CaseMaps) -> np.ndarray:
 
 
 def margin(maps: CaseMaps) -> np.ndarray:
-    """1 - abs(2p-1): one minus the distance between the two class probabilities, 0 to 1."""
+    """1 - abs(2p-1): one minus the distance between the two class probabilities, 0 to 1.
+
+    With two classes it is twice the least confidence, so that both put slices in the same order.
+    """
     return _by_slice(maps, lambda k: 1.0 - np.abs(2.0 * _double(maps.mean[k]) - 1.0))
 
 
@@ -119,9 +125,14 @@ def change_entropy(maps: CaseMaps) -> np.ndarray:
     return _by_slice(maps, lambda k: _double(maps.mean[k]) * binary_entropy(maps.mean[k]))
 
 
+def foreground_entropy(maps: CaseMaps) -> np.ndarray:
+    """H(p) where p is `FOREGROUND` or more, else 0; nats."""
+    return _by_slice(maps, lambda k: np.where(maps.mean[k] >= FOREGROUND, binary_entropy(maps.mean[k]), 0.0))
+
+
 def selective_entropy(maps: CaseMaps) -> np.ndarray:
-    """H(p) where p is 0.5 or more or at most `NEAR_HALF` from it, else 0; nats (Ma et al., arXiv 2401.16298)."""
-    return _by_slice(maps, lambda k: np.where(maps.mean[k] >= 0.5 - NEAR_HALF, binary_entropy(maps.mean[k]), 0.0))
+    """H(p) where p is `TARGET` or more, else 0; nats (Ma et al., arXiv 2401.16298)."""
+    return _by_slice(maps, lambda k: np.where(maps.mean[k] >= TARGET, binary_entropy(maps.mean[k]), 0.0))
 
 
 def predicted_change(maps: CaseMaps) -> np.ndarray:
@@ -177,6 +188,7 @@ MEASURES = MappingProxyType(
             Measure("variance", variance, "Variance between passes", _PASSES),
             Measure("vote-entropy", vote_entropy, "Disagreement of votes", frozenset({"members"})),
             Measure("change-entropy", change_entropy, "Uncertainty of change"),
+            Measure("foreground-entropy", foreground_entropy, "Uncertainty in and near predicted change"),
             Measure("selective-entropy", selective_entropy, "Uncertainty in and around predicted change"),
             Measure("predicted-change", predicted_change, "Predicted change"),
             Measure("visible-difference", visible_difference, "Visible difference"),

@@ -24,6 +24,13 @@ SPACING = (
     "and distance together."
 )
 """What is asked of all choices beside their formula."""
+SAME_ORDER = (
+    "With two classes margin is twice the least confidence: 1 - |2p - 1| = 2 (1 - max(p, 1-p)). So margin, "
+    "difference-margin and difference-margin-normalised put slices in the very order of least-confidence, "
+    "difference-least-confidence and difference-least-confidence-normalised. They are kept for their names, and are no "
+    "further evidence: of the {names} names {orders} are distinct strategies."
+)
+"""What is said of strategies that differ in name only."""
 LEFT_OUT = (
     ("first, last", "an order of file names says nothing of slices; `random` is the baseline"),
     ("CDAL", "k-center on class distributions; with two classes that is the mean p of a slice, one number"),
@@ -43,6 +50,10 @@ CHANGED = (
     ("typiclust", "a cluster's n slices had min(20, n - 1) neighbours; they have min(20, n // 2)"),
     ("cluster-margin", "a pool under ten batches was shortlisted whole, whatever its margins; half of it is at most"),
     ("k-means-bald", "features were centred and scaled over the pool; they are scaled over the 2n best, not centred"),
+    (
+        "selective-entropy",
+        "it was the sum of H(p) over p >= 1/4, which is now called foreground-entropy; it is the method of its source now",
+    ),
     ("stochastic-batches", "100 batches were drawn that overlapped; the shuffled pool is cut into batches"),
 )
 """Names whose formulas changed on 2026-11-28 (`strategy.FORMULAS` 2), each with what it was and is."""

@@ -64,7 +64,7 @@ def score_case(maps: CaseMaps, strategy: Strategy) -> CaseScores:
         answered=maps.answered,
         skipped=maps.skipped,
         eligible=eligible_slices(maps.mask),
-        others=tuple(strategy.aggregation(measure(maps), maps) for measure in strategy.choice.also),
+        others=tuple((way or strategy.aggregation)(measure(maps), maps) for measure, way in strategy.choice.also),
         gradients=maps.gradients if "gradients" in strategy.needs else None,
     )
 

@@ -102,8 +102,8 @@ def test_k_means_bald_scales_over_its_shortlist_and_does_not_centre(make_scores)
     assert slices(ranked(scored, "k-means-bald", batch=1, count=1)) == [1]
     # Batch 2: the shortlist is 0 to 3 with f = (0, 10), (0, 0), (1, 0), (1, 9). Over it the std are 0.577 and 5.5, so
     # scaled f = (0, 1.82), (0, 0), (1.73, 0), (1.73, 1.64). Norms 1.82, 0, 1.73, 2.38: slice 3 first. From it slice 0
-    # is 1.74 away, slice 1 2.38, slice 2 1.64: slice 1 next. By the std of the pool, where slices 4 and 5 have 1000 in the
-    # first feature (some 516), that feature would count for nothing, and slice 0 be first.
+    # is 1.74 away, slice 1 2.38, slice 2 1.64: slice 1 next. By the std of the pool, where slices 4 and 5 have 1000 in
+    # the first feature (some 516), that feature would count for nothing, and slice 0 be first.
     features = np.array([[0.0, 10], [0, 0], [1, 0], [1, 9], [1000, 0], [1000, 0]])
     scored = make_scores([9, 8, 7, 6, 1, 0], features=features)
     assert slices(ranked(scored, "k-means-bald", batch=2, count=2)) == [3, 1]
@@ -129,3 +129,36 @@ def test_stochastic_batches_leave_out_what_fills_no_batch(make_scores) -> None:
         slices(ranked(make_scores([0, 0, 0, 0, 9.0]), "stochastic-batches", batch=2, seed=k))[:2] for k in range(100)
     ]
     assert 5 < sum(4 not in batch for batch in first) < 40  # 20 of 100, standard deviation 4
+
+
+def test_selective_entropy_takes_its_two_means_in_turn(make_maps) -> None:
+    # H(0.9) = H(0.1) = 0.3251, H(0.2) = 0.5004, H(0.45) = 0.6881, H(0.5) = 0.6931. Four pixels a slice.
+    # slice                          0                  1                    2               3
+    # pixels                         0.2 0.2 0.2 0.05   0.5 0.9 0.9 0.9      0.45 0.1 0 0    0.09 0.09 0.09 0.09
+    # mean over p >= 0.1             0.5004             (0.6931 + 3 x 0.3251) / 4 = 0.4171
+    #                                                                        0.5066          none: 0
+    # mean over |p - 1/2| <= 0.1     none: 0            0.6931               0.6881          none: 0
+    # In turn: by the first mean slice 2, by the second slice 1, by the first slice 0, then slice 3.
+    pixels = [[0.2, 0.2, 0.2, 0.05], [0.5, 0.9, 0.9, 0.9], [0.45, 0.1, 0.0, 0.0], [0.09] * 4]
+    scored = score_case(make_maps(np.array(pixels)[:, None]), STRATEGIES["selective-entropy"])
+    np.testing.assert_allclose(scored.score, [0.5004, 0.4171, 0.5066, 0.0], atol=1e-4)
+    np.testing.assert_allclose(scored.others[0], [0.0, 0.6931, 0.6881, 0.0], atol=1e-4)
+    ranking = ranked(scored, "selective-entropy")
+    assert slices(ranking) == [2, 1, 0, 3]
+    assert ranking.queries[1].reason.startswith("Most uncertain near the border of change")
+
+
+def test_the_former_selective_entropy_has_a_name_of_its_own(make_maps) -> None:
+    # The sum of H over p >= 1/4: slice 0 has 0.3 and 0.2, H(0.3) = 0.6109; slice 1 has 0.5 and 0.9, 0.6931 + 0.3251.
+    scored = score_case(make_maps(np.array([[[0.3, 0.2]], [[0.5, 0.9]]])), STRATEGIES["foreground-entropy"])
+    np.testing.assert_allclose(scored.score, [0.6109, 1.0182], atol=1e-4)
+
+
+@pytest.mark.parametrize("way", ["{}", "difference-{}", "difference-{}-normalised"])
+def test_margin_is_said_to_be_twice_the_least_confidence(way: str, make_random_maps) -> None:
+    # p = 0.3: 1 - max(0.3, 0.7) = 0.3, and 1 - |0.6 - 1| = 0.6
+    maps, names = make_random_maps(3), (way.format("least-confidence"), way.format("margin"))
+    least, margin = (score_case(maps, STRATEGIES[name]) for name in names)
+    np.testing.assert_allclose(margin.score, 2 * least.score, rtol=1e-12)
+    assert slices(ranked(margin, names[1])) == slices(ranked(least, names[0]))
+    assert "order of least-confidence" in STRATEGIES[names[1]].summary

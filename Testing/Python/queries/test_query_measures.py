@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from LMIALLib.errors import WrongUse
-from LMIALLib.queries.measures import MEASURES, NEAR_HALF, SMALLEST_PROBABILITY, binary_entropy
+from LMIALLib.queries.measures import MEASURES, SMALLEST_PROBABILITY, binary_entropy
 from LMIALLib.queries.pool import CaseMaps
 
 probabilities = arrays(np.float64, (2, 3, 3), elements=st.floats(0, 1))
@@ -45,14 +45,13 @@ BRUTE_FORCE = {
     "variance": lambda p: np.var(p) + np.var([1 - one for one in p]),
     "vote-entropy": lambda p: plain_entropy(np.mean([one >= 0.5 for one in p])),
     "change-entropy": lambda p: np.mean(p) * plain_entropy(np.mean(p)),
-    "selective-entropy": lambda p: (
-        plain_entropy(np.mean(p)) * (np.mean(p) >= 0.5 or abs(np.mean(p) - 0.5) <= NEAR_HALF)
-    ),
+    "foreground-entropy": lambda p: plain_entropy(np.mean(p)) * (np.mean(p) >= 0.25),
+    "selective-entropy": lambda p: plain_entropy(np.mean(p)) * (np.mean(p) >= 0.1),
     "predicted-change": lambda p: float(np.mean(p) >= 0.5),
 }
 
 OF_DIFFERENCE = {"visible-difference"}
-ASYMMETRIC = {"change-entropy", "selective-entropy", "predicted-change"}
+ASYMMETRIC = {"change-entropy", "foreground-entropy", "selective-entropy", "predicted-change"}
 
 
 def test_every_measure_has_a_brute_force_twin() -> None:

@@ -28,7 +28,7 @@ FIELDS = {
 }
 
 # Of the others swapping "change" and "no change" is no change of question.
-ASYMMETRIC = {"foreground-random-prediction", "selective-entropy", "class-entropy", "clasp"}
+ASYMMETRIC = {"foreground-random-prediction", "selective-entropy", "foreground-entropy", "class-entropy", "clasp"}
 
 
 def ranked(maps: CaseMaps | list[CaseMaps], name: str, **settings) -> Ranking:
@@ -53,7 +53,7 @@ def test_a_strategy_says_what_it_is(name: str) -> None:
 def test_the_names_of_the_contract_are_registered() -> None:
     plain = "least-confidence margin entropy mc-entropy bald expected-entropy variance committee-bald view-consistency"
     others = (
-        "random foreground-random-prediction foreground-random-difference mean-entropy top-entropy selective-entropy "
+        "random foreground-random-prediction foreground-random-difference mean-entropy top-entropy selective-entropy foreground-entropy "
         "committee-entropy committee-variance committee-vote power-entropy power-bald soft-rank-bald class-entropy "
         "clasp expected-dice core-set core-set-cosine k-means k-means-bald cluster-margin badge max-cover typiclust "
         "probcover hybrid loss-prediction discriminator stochastic-batches cost-aware"
@@ -74,7 +74,7 @@ def test_score_and_order_equal_brute_force(name: str, make_random_maps) -> None:
     values = {
         "least-confidence": 1 - np.maximum(p, 1 - p),
         "margin": 1 - np.abs(2 * p - 1),
-        "selective-entropy": np.where((p >= 0.5) | (np.abs(p - 0.5) <= 0.25), binary_entropy(p), 0),
+        "foreground-entropy": np.where((p >= 0.5) | (np.abs(p - 0.5) <= 0.25), binary_entropy(p), 0),
         **dict.fromkeys(("bald", "committee-bald", "power-bald", "soft-rank-bald"), np.where(gain > 2e-6, gain, 0)),
         "expected-entropy": maps.expected_entropy,
         **dict.fromkeys(("variance", "committee-variance", "view-consistency"), 2 * maps.variance),
