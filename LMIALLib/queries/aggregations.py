@@ -25,7 +25,7 @@ TOP_PIXELS = 100
 """How many pixels `top_mean` averages: about 50 mm2 at 0.7 mm, the size of one small lesion."""
 
 NEAR_HALF = 0.1
-"""`boundary_mean` averages pixels whose p is at most so far from 1/2 (the threshold in its authors' code for entropy)."""
+"""`boundary_mean` averages pixels whose p is at most so far from 1/2, as its authors' code does for entropy."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ CHANGED = (
     ("k-means-bald", "features were centred and scaled over the pool; they are scaled over the 2n best, not centred"),
     (
         "selective-entropy",
-        "it was the sum of H(p) over p >= 1/4, which is now called foreground-entropy; it is the method of its source now",
+        "it was the sum of H(p) over p >= 1/4, now foreground-entropy; it is the method of its source now",
     ),
     ("stochastic-batches", "100 batches were drawn that overlapped; the shuffled pool is cut into batches"),
 )

@@ -51,9 +51,7 @@ class Strategy:
         One of "passes", "members" and "views" at most, and any of "features", "gradients", "expected-dice",
         "loss-prediction", "discriminator", "seconds".
         """
-        measures = frozenset().union(
-            *(measure.needs for measure in (self.measure, *(measure for measure, _ in self.choice.also)))
-        )
+        measures = self.measure.needs.union(*(measure.needs for measure, _ in self.choice.also))
         if self.several:
             measures = measures - {"passes"} | {self.several}
         return measures | self.aggregation.needs | self.choice.needs

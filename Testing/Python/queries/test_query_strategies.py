@@ -53,8 +53,8 @@ def test_a_strategy_says_what_it_is(name: str) -> None:
 def test_the_names_of_the_contract_are_registered() -> None:
     plain = "least-confidence margin entropy mc-entropy bald expected-entropy variance committee-bald view-consistency"
     others = (
-        "random foreground-random-prediction foreground-random-difference mean-entropy top-entropy selective-entropy foreground-entropy "
-        "committee-entropy committee-variance committee-vote power-entropy power-bald soft-rank-bald class-entropy "
+        "random foreground-random-prediction foreground-random-difference mean-entropy top-entropy selective-entropy "
+        "foreground-entropy committee-entropy committee-variance committee-vote power-entropy power-bald soft-rank-bald class-entropy "
         "clasp expected-dice core-set core-set-cosine k-means k-means-bald cluster-margin badge max-cover typiclust "
         "probcover hybrid loss-prediction discriminator stochastic-batches cost-aware"
     )
