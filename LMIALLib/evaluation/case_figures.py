@@ -11,7 +11,7 @@ from LMIALLib.evaluation.calibration import reliability
 from LMIALLib.evaluation.correlation import area_under_risk, partial_spearman, risk_by_coverage, spearman
 from LMIALLib.evaluation.lesions import lesion_counts
 from LMIALLib.evaluation.metrics import average_precision, best_dice, dice
-from LMIALLib.queries.measures import binary_entropy
+from LMIALLib.queries.measures import entropy
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.scoring import score_case
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES
@@ -88,7 +88,7 @@ def slice_table(maps: CaseMaps, truth: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "error": added((maps.mean >= 0.5) != truth),
         "changed": added(truth),
-        "entropy": added(binary_entropy(maps.mean)),
+        "entropy": added(entropy(maps)),
         "default": scores.score,
         "area": added(maps.mean >= 0.5),
         "soft_area": added(maps.mean),

@@ -16,7 +16,7 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.queries import telling
 from LMIALLib.queries.measures import TARGET
-from LMIALLib.queries.pool import SMALLEST_SHARE, CaseMaps
+from LMIALLib.queries.pool import CaseMaps
 
 LARGEST_DIFFERENCE = 5.0
 """Differences, in robust spreads of the brain, weigh 1 from here on: motion and vessels weigh no more than lesions."""
@@ -125,13 +125,14 @@ def _mean_where(weighted: np.ndarray, chosen: Sequence[np.ndarray]) -> np.ndarra
 def _weighted_mean(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
     """Sum of w H divided by the sum of w, so that bright or moved slices do not win by weight alone.
 
-    A slice with hardly any weight would get a mean over a handful of pixels: the divisor is at least `SMALLEST_SHARE`
-    of the case's median sum of weights. A case without any difference gets 0 throughout.
+    The divisor is at least the case's median sum of weights. A mean over few pixels is high by chance alone, and the
+    first and last slices of the brain have few: with a smaller least divisor they were asked for before slices with
+    many times their expected error. A case without any difference gets 0 throughout.
     """
     mass = difference_mass(maps)
     if not mass.any():
         return np.zeros(maps.n_slices)
-    return _total(weighted, maps) / np.maximum(mass, SMALLEST_SHARE * float(np.median(mass[mass > 0])))
+    return _total(weighted, maps) / np.maximum(mass, float(np.median(mass[mass > 0])))
 
 
 def _weighted_total_per_second(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from LMIALLib.errors import LMIALError
+
 SMALLEST_SHARE = 0.1
-"""A slice whose brain region is smaller than this share of the case's median is neither asked for nor divided by."""
+"""A slice whose brain region is smaller than this share of the case's median is not asked for."""
 
 CHANCES = 3
 """Uniform numbers that each slice has for the strategy's own draws, and as many for noise: one for the score, the
 others for further measures."""
+
+OF_PIXELS = ("mean", "expected_entropy", "variance", "vote_entropy", "entropy", "mutual_information")
+"""Maps of a case that a model made."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,10 @@ class CaseMaps:
         expected_entropy: (n, r, c) float32, nats, mean over passes of each pass's entropy; None with a single pass.
         variance: (n, r, c) float32, variance over passes of the probability; None with a single pass.
         vote_entropy: (n, r, c) float32, nats, entropy of the members' hard votes; None without a committee.
+        entropy: (n, r, c) float32, nats, entropy of the mean as the network's own pixels have it; None where only the
+            mean is known, from which it is then made.
+        mutual_information: (n, r, c) float32, nats, entropy minus expected entropy, likewise; None where it is made
+            from both.
         expected_dice: (n,) float32 in [0, 1], mean over passes of the soft Dice of a pass with the mean; None unless
             asked for.
         features: (n, d) float32, one vector a slice; None where the strategy needs none.
@@ -43,6 +52,7 @@ class CaseMaps:
 
     Raises:
         ValueError: for arrays that do not fit each other, slice numbers outside the stack, a spacing of 0 or less.
+        LMIALError: for vectors that are not finite.
     """
 
     case: str
@@ -52,6 +62,8 @@ class CaseMaps:
     expected_entropy: np.ndarray | None = None
     variance: np.ndarray | None = None
     vote_entropy: np.ndarray | None = None
+    entropy: np.ndarray | None = None
+    mutual_information: np.ndarray | None = None
     expected_dice: np.ndarray | None = None
     features: np.ndarray | None = None
     gradients: np.ndarray | None = None
@@ -64,7 +76,7 @@ class CaseMaps:
     def __post_init__(self) -> None:
         if self.mean.ndim != 3:
             raise ValueError(f"mean of case {self.case} has shape {self.mean.shape}; expected (slices, rows, columns)")
-        for name in ("mask", "difference", "expected_entropy", "variance", "vote_entropy"):
+        for name in ("mask", "difference", *OF_PIXELS[1:]):
             array = getattr(self, name)
             if array is not None and array.shape != self.mean.shape:
                 raise ValueError(f"{name} of case {self.case} has shape {array.shape}; expected {self.mean.shape}")
@@ -138,11 +150,14 @@ class CaseScores:
 
 
 def _check_rows(case: str, name: str, rows: np.ndarray | None, n: int) -> None:
-    """Raise ValueError where there are vectors, but not one finite vector for each of ``n`` slices."""
+    """Raise ValueError where there is not one vector for each of ``n`` slices, LMIALError where one is not finite."""
     if rows is not None and (rows.ndim != 2 or len(rows) != n):
         raise ValueError(f"{name} of case {case} have shape {rows.shape}; expected ({n}, d)")
     if rows is not None and not np.isfinite(rows).all():
-        raise ValueError(f"{name} of case {case} hold values that are not finite")
+        raise LMIALError(
+            f"The {name} of case {case} hold values that are not finite.",
+            "Go back to an earlier model; this one cannot be ranked with.",
+        )
 
 
 def _check_slices(case: str, n: int, spacing: float, numbers: frozenset[int]) -> None:

@@ -41,6 +41,20 @@ LEFT_OUT = (
 )
 """Strategies that the literature names and that are not here, each with the reason."""
 CHANGED = (
+    (
+        "all by entropy",
+        "sure pixels had a floor of 1.7e-6 nats, by which sure slices were ranked; it is gone. Where slices are "
+        "resampled for the network, entropy is made at its pixels and then resampled",
+    ),
+    (
+        "bald and what builds on it",
+        "where slices are resampled, mean and expected entropy were resampled apart, and most of their difference was "
+        "that; BALD is made at the network's pixels and then resampled",
+    ),
+    (
+        "all *-normalised",
+        "the least divisor was a tenth of the median of Sum w, so that end slices won; it is the median",
+    ),
     ("class-entropy, clasp", "the background was a class of its own, asked for in every third turn; it is none now"),
     ("clasp", "beta ended at 100^((K - 1) / K), 21.5 for three rounds; it ends at 100 in the last round"),
     (

@@ -181,7 +181,7 @@ NORMALISED = tuple(
         weighted,
         name=f"{weighted.name}-normalised",
         aggregation=aggregations.weighted_mean,
-        formula=f"{weighted.formula} / max(Sum w, 0.1 median Sum w)",
+        formula=f"{weighted.formula} / max(Sum w, median Sum w)",
         summary=f"{weighted.summary[:-1]}, whatever the amount of difference.",
     )
     for weighted in WEIGHTED

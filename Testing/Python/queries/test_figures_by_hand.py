@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from LMIALLib.errors import LMIALError
 from LMIALLib.queries.noise import beta_at
 from LMIALLib.queries.ranking import Ranking, rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
@@ -162,3 +165,63 @@ def test_margin_is_said_to_be_twice_the_least_confidence(way: str, make_random_m
     np.testing.assert_allclose(margin.score, 2 * least.score, rtol=1e-12)
     assert slices(ranked(margin, names[1])) == slices(ranked(least, names[0]))
     assert "order of least-confidence" in STRATEGIES[names[1]].summary
+
+
+def test_bald_is_what_the_network_made_where_slices_were_resampled(make_maps) -> None:
+    # The network's pixels have p = 0 and 1 in both passes: no pass disagrees, BALD is 0 at both. Halfway the mean is
+    # 1/2 and the mean entropy (0 + 0) / 2 = 0: made of these two, BALD were ln 2 = 0.693.
+    apart = make_maps(np.array([[[0.0, 0.5, 1.0]]]), expected_entropy=np.zeros((1, 1, 3), np.float32))
+    assert score_case(apart, STRATEGIES["bald"]).score[0] == pytest.approx(LN2)  # all that can be known from these maps
+    made = replace(apart, mutual_information=np.zeros((1, 1, 3), np.float32), entropy=np.zeros((1, 1, 3), np.float32))
+    assert score_case(made, STRATEGIES["bald"]).score[0] == 0.0
+    assert score_case(made, STRATEGIES["entropy"]).score[0] == 0.0
+
+
+@pytest.mark.parametrize("value", [1.5, -0.25])
+def test_a_probability_outside_of_0_to_1_is_refused(value: float, make_maps) -> None:
+    with pytest.raises(LMIALError, match=f"case a hold {value}; expected 0 to 1"):
+        score_case(make_maps(np.array([[[0.5, value]]])), STRATEGIES["least-confidence"])
+    outside = np.array([[[True, False]]])  # beyond the brain nothing is looked at
+    score_case(make_maps(np.array([[[0.5, value]]]), mask=outside), STRATEGIES["least-confidence"])
+    rounding = make_maps(np.array([[[0.5, 1.0000001]]]))
+    assert score_case(rounding, STRATEGIES["entropy"]).score[0] == pytest.approx(LN2)
+
+
+def test_features_that_are_not_finite_are_refused_with_a_sentence(make_maps) -> None:
+    with pytest.raises(LMIALError, match="The features of case a hold values that are not finite"):
+        make_maps(np.full((2, 1, 1), 0.5), features=np.array([[1.0], [np.nan]]))
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_an_infinite_difference_blames_the_scans(value: float, make_maps) -> None:
+    maps = make_maps(np.full((1, 1, 2), 0.5), difference=np.array([[[0.0, value]]], np.float32))
+    with pytest.raises(LMIALError, match="difference of the two scans of case a") as refused:
+        score_case(maps, STRATEGIES["difference-entropy"])
+    assert "not the model" in refused.value.hint
+
+
+def test_sure_slices_are_not_ranked_by_the_area_of_their_brain(make_maps) -> None:
+    # Slice 0: 100 pixels of p = 0. Slice 1: one pixel of p = 1e-6, H = 1e-6 (ln 1e6 + 1) = 1.482e-5, 99 outside of the
+    # brain. With a floor of 1.71e-6 a pixel slice 0 had 1.71e-4 and came first, for its area alone.
+    mean, mask = np.zeros((2, 10, 10)), np.ones((2, 10, 10), dtype=bool)
+    mask[1], mask[1, 0, 0], mean[1, 0, 0] = False, True, 1e-6
+    scored = replace(score_case(make_maps(mean, mask=mask), STRATEGIES["entropy"]), eligible=np.ones(2, dtype=bool))
+    np.testing.assert_allclose(scored.score, [0.0, 1.482e-5], rtol=1e-3, atol=1e-12)
+    assert slices(ranked(scored, "entropy")) == [1, 0]
+
+
+@pytest.mark.parametrize("spread", [1.0, 5.0])
+def test_an_end_slice_is_not_asked_before_slices_with_more_expected_error(spread: float, make_maps) -> None:
+    # Five slices of 40, 400, 400, 400 and 40 pixels, |difference| the same everywhere, so that w is 0.2 (or 1)
+    # throughout and Sum w is 8, 80, 80, 80, 8 (median 80). p = 0.5 in 10 pixels of the first slice and in 20, 60, 30
+    # and 8 of the others: expected errors Sum min(p, 1-p) of 5, 10, 30, 15 and 4.
+    # Score: ln 2 x 0.2 x (10, 20, 60, 30, 8) / 80; order 2, 3, 1, 0, 4. With a least divisor of 8 the first slice had
+    # ln 2 x 0.2 x 10 / 8, more than the 60 pixels of the middle: it was asked first, the last one second.
+    mean, mask = np.zeros((5, 20, 20)), np.ones((5, 20, 20), dtype=bool)
+    mask[[0, 4], 2:] = False
+    for k, doubtful in enumerate((10, 20, 60, 30, 8)):
+        mean[k].flat[:doubtful] = 0.5
+    maps = make_maps(mean, mask=mask, difference=np.full(mean.shape, spread, np.float32))
+    scored = score_case(maps, STRATEGIES["difference-entropy-normalised"])
+    np.testing.assert_allclose(scored.score, LN2 * np.array([10, 20, 60, 30, 8]) / 400, rtol=1e-6)
+    assert slices(ranked(scored, "difference-entropy-normalised")) == [2, 3, 1, 0, 4]
