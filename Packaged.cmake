@@ -11,6 +11,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/cohorts/layouts/msseg2.py
   LMIALLib/cohorts/layouts/open_ms.py
   LMIALLib/cohorts/layouts/paths.py
+  LMIALLib/cohorts/layouts/table.py
   LMIALLib/cohorts/lesions.py
   LMIALLib/cohorts/open_ms.py
   LMIALLib/cohorts/painting.py
@@ -41,6 +42,8 @@ set(LMIAL_SCRIPTS
   LMIALLib/desktop/views.py
   LMIALLib/errors.py
   LMIALLib/files.py
+  LMIALLib/interrupts.py
+  LMIALLib/json_data.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
   LMIALLib/loop/choosing_model.py
@@ -83,16 +86,20 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/slice_numbers.py
   LMIALLib/network/slices.py
   LMIALLib/network/training.py
+  LMIALLib/network/uncertainty.py
   LMIALLib/network/weights.py
   LMIALLib/pairs/__init__.py
   LMIALLib/pairs/brain.py
   LMIALLib/pairs/climbing.py
+  LMIALLib/pairs/compressed.py
   LMIALLib/pairs/dicom.py
+  LMIALLib/pairs/dicom_structure.py
   LMIALLib/pairs/geometry.py
   LMIALLib/pairs/headers.py
   LMIALLib/pairs/headers_metaimage.py
   LMIALLib/pairs/headers_nifti.py
   LMIALLib/pairs/headers_nrrd.py
+  LMIALLib/pairs/headers_text.py
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
   LMIALLib/pairs/labels.py
@@ -101,10 +108,12 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/prepare.py
   LMIALLib/pairs/reading.py
   LMIALLib/pairs/registration.py
+  LMIALLib/pairs/registration_record.py
   LMIALLib/pairs/resampling.py
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py
+  LMIALLib/pairs/voxels.py
   LMIALLib/queries/__init__.py
   LMIALLib/queries/aggregations.py
   LMIALLib/queries/choices.py
@@ -156,6 +165,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/database.py
   LMIALLib/study/drafts.py
   LMIALLib/study/exports.py
+  LMIALLib/study/inside.py
   LMIALLib/study/labels.py
   LMIALLib/study/lease.py
   LMIALLib/study/lesion_class.py
@@ -176,6 +186,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/splitting.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
+  LMIALLib/study/sweep.py
   LMIALLib/study/tables.py
   LMIALLib/study/targets.py
   LMIALLib/study/truth.py
@@ -186,6 +197,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
   LMIALLib/worker/process.py
+  LMIALLib/worker/process_group.py
   LMIALLib/worker/progress.py
   LMIALLib/worker/stored_evidence.py
   LMIALLib/worker/study_cases.py

@@ -68,6 +68,10 @@ CHANGED = (
         "selective-entropy",
         "it was the sum of H(p) over p >= 1/4, now foreground-entropy; it is the method of its source now",
     ),
+    (
+        "expected-dice",
+        "the change of empty slices entered with a Dice near 0; a class that nothing predicts is left out",
+    ),
     ("stochastic-batches", "100 batches were drawn that overlapped; the shuffled pool is cut into batches"),
 )
 """Names whose formulas changed on 2026-11-28 (`strategy.FORMULAS` 2), each with what it was and is."""
@@ -167,7 +171,7 @@ _SCORERS = (
         BALD,
         name="expected-dice",
         aggregation=aggregations.expected_dice,
-        formula="1 - mean over t of the soft Dice of p_t with the mean",
+        formula="1 - mean over t of the soft Dice of p_t with the mean, without a class that neither predicts",
         summary="Slices whose stochastic passes overlap least with their mean.",
         source=NNACTIVE,
     ),

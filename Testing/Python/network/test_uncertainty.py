@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from LMIALLib.network.prediction import predict
+from LMIALLib.network.slice_numbers import _two_class_dice
 from LMIALLib.network.slices import resized
 from LMIALLib.network.uncertainty import binary_entropy_of, uncertainty_maps
 
@@ -72,3 +73,19 @@ def test_a_resampled_pair_has_no_more_bald_than_its_passes(network, pair_of) -> 
     assert found.mutual_information is not None and found.entropy is not None and found.expected_entropy is not None
     assert found.mutual_information.min() >= 0
     np.testing.assert_allclose(found.mutual_information, found.entropy - found.expected_entropy, atol=2e-5)
+
+
+def test_expected_dice_of_an_empty_slice_is_that_of_no_change_alone() -> None:
+    # Four pixels, p = 0.01 in mean and pass. No change: 2 x 4 x 0.99^2 / (4 x 1.98) = 0.99. Change is predicted nowhere
+    # and left out; its soft Dice, 2 x 4 x 0.0001 / (4 x 0.02) = 0.01, made 0.5 of the slice, less than that of slice 1.
+    empty = torch.full((1, 1, 4), 0.01)
+    # One pixel of 0.8, three of 0: change 2 x 0.64 / 1.6 = 0.8; no change 2 (0.04 + 3) / (0.4 + 6) = 0.95; mean 0.875.
+    found = torch.tensor([[[0.8, 0.0, 0.0, 0.0]]])
+    # Mean 0.4 and pass 0.8 in one pixel, else 0: predicted by the pass. Change 2 x 0.32 / 1.2 = 0.5333;
+    # no change 2 (0.12 + 3) / (0.8 + 6) = 0.9176; mean 0.7255.
+    doubtful = torch.tensor([[[0.4, 0.0, 0.0, 0.0]]])
+    region = torch.ones((1, 1, 4), dtype=torch.bool)
+    dice = [float(_two_class_dice(a, b, region)) for a, b in ((empty, empty), (found, found), (doubtful, found))]
+    assert dice == pytest.approx(
+        [0.99, 0.875, 0.7255], abs=1e-4
+    )  # the doubtful slice is asked first, the empty one last
