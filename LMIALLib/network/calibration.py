@@ -111,10 +111,10 @@ def expected_calibration_error(probability: np.ndarray, true: np.ndarray) -> flo
         probability: (n,) float in [0, 1].
         true: (n,) bool.
 
-    Counted are values with p > 0.01 or true change, because nearly all pixels are surely unchanged (Naeini et al.,
-    AAAI 2015; Guo et al., arXiv 1706.04599). Returns a value in [0, 1]; 0 when none counts.
+    Counted are values with p > 0.01, because nearly all pixels are surely unchanged; none is chosen by what happened
+    (Naeini et al., AAAI 2015; Guo et al., arXiv 1706.04599). Returns a value in [0, 1]; 0 when none counts.
     """
-    counted = (probability > 0.01) | true
+    counted = probability > 0.01
     values, happened = probability[counted].astype(np.float64), true[counted]
     place = np.minimum((values * BINS).astype(np.intp), BINS - 1)
     expected, seen = (np.bincount(place, weights, minlength=BINS) for weights in (values, happened))

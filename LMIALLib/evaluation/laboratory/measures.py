@@ -68,7 +68,7 @@ def measured(cases: Sequence[Judged]) -> dict[str, float]:
         volume_errors.append(abs(n_predicted - n_true) * voxel_mm3 / 1000.0)
         distances.append(hausdorff_95(predicted, true, case.voxel_mm))
         lesions.append(lesion_counts(predicted, true, voxel_mm3, sizes_mm3=(0.0,))[0])
-        uncertain = case.counted & ((case.probability > SURELY_UNCHANGED) | true)
+        uncertain = case.counted & (case.probability > SURELY_UNCHANGED)
         probabilities.append(case.probability[uncertain])
         changes.append(true[uncertain])
     return {
