@@ -62,7 +62,13 @@ def case_figures(maps: CaseMaps, truth: np.ndarray, voxel_mm3: float) -> dict[st
         "reliability": {key: getattr(table, key).tolist() for key in ("count", "expected", "seen")},
         "probability_ratio": float(probability.sum(dtype=np.float64) / max(int(changed.sum()), 1)),
         "lesions": [
-            {**vars(count), "sensitivity": count.sensitivity, "precision": count.precision, "f1": count.f1}
+            {
+                **vars(count),
+                "sensitivity": count.sensitivity,
+                "precision": count.precision,
+                "f1": count.f1,
+                "matched_f1": count.matched_f1,
+            }
             for count in lesion_counts(predicted, truth, voxel_mm3)
         ],
         "subtraction": _subtraction_figures(maps, truth, slices["askable"]),

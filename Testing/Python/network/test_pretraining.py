@@ -16,7 +16,14 @@ from LMIALLib.cohorts.backgrounds import background_of
 from LMIALLib.errors import BadInput
 from LMIALLib.network import samples
 from LMIALLib.network.architecture import Architecture, ChangeNetwork
-from LMIALLib.network.calibration import average_precision, calibrate, expected_calibration_error, figures, lesion_f1
+from LMIALLib.network.calibration import (
+    average_precision,
+    calibrate,
+    expected_calibration_error,
+    figures,
+    lesion_f1,
+    lesion_f1_matched,
+)
 from LMIALLib.network.origin import unseen
 from LMIALLib.network.pretraining import PretrainConfig, learning_rate, pretrain
 from LMIALLib.network.weights import load_weights, save_weights
@@ -230,6 +237,19 @@ def test_lesions_are_counted_slice_by_slice():
     assert lesion_f1(called, true) == pytest.approx(2 * 1 / (2 * 1 + 2))
     called[1, 30, 30:33] = True  # too small to be false
     assert lesion_f1(called, true) == pytest.approx(2 * 1 / (2 * 1 + 2))
+
+
+def test_one_blob_over_all_lesions_of_a_slice_is_one_match():
+    # three lesions of 4 x 4 pixels, one blob of 4 x 20 over them: IoU 16 / 80 = 0.2 with each
+    true = np.zeros((1, 40, 40), bool)
+    for left in (0, 8, 16):
+        true[0, 0:4, left : left + 4] = True
+    blob = np.zeros_like(true)
+    blob[0, 0:4, 0:20] = True
+    assert lesion_f1(blob, true) == 1.0
+    assert lesion_f1_matched(blob, true) == pytest.approx(0.5)  # S = 1/3, P = 1
+    assert lesion_f1_matched(true, true) == lesion_f1_matched(~(true | ~true), ~(true | ~true)) == 1.0
+    assert lesion_f1_matched(np.ones_like(true), true) == 0.0  # IoU 16 / 1600
 
 
 def test_average_precision_of_a_known_order():
