@@ -185,7 +185,8 @@ def main() -> None:
             size = sum(p.numel() for p in network.parameters()) * 2 / 1e6
             print(
                 f"| {name} | {seed} | {found['dice']:.3f} | {found['lesion_f1']:.3f} | "
-                f"{found['lesion_f1_matched']:.3f} | {found['average_precision']:.3f} | {milliseconds(network):.0f} | {size:.1f} MB |",
+                f"{found['lesion_f1_matched']:.3f} | {found['average_precision']:.3f} | "
+                f"{milliseconds(network):.0f} | {size:.1f} MB |",
                 flush=True,
             )
 
