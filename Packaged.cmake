@@ -59,6 +59,8 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/shortcuts.py
   LMIALLib/loop/studies.py
   LMIALLib/loop/telemetry.py
+  LMIALLib/metrics/__init__.py
+  LMIALLib/metrics/lesion_matching.py
   LMIALLib/network/__init__.py
   LMIALLib/network/adoption.py
   LMIALLib/network/architecture.py
@@ -86,6 +88,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/slice_numbers.py
   LMIALLib/network/slices.py
   LMIALLib/network/training.py
+  LMIALLib/network/uncertainty.py
   LMIALLib/network/weights.py
   LMIALLib/pairs/__init__.py
   LMIALLib/pairs/brain.py

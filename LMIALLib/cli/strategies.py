@@ -54,7 +54,7 @@ def described(strategy: Strategy) -> dict[str, object]:
 
 def table(strategies: list[Strategy]) -> str:
     """A Markdown document: one row a strategy, with name, needs, formula, source and summary."""
-    from LMIALLib.queries.registry import LEFT_OUT, NOTATION, SPACING
+    from LMIALLib.queries.registry import CHANGED, LEFT_OUT, NOTATION, SAME_ORDER, SPACING
     from LMIALLib.queries.strategies import DEFAULT_STRATEGY
 
     lines = [
@@ -71,6 +71,20 @@ def table(strategies: list[Strategy]) -> str:
         formula = strategy.formula.replace("|", "\\|")
         needs = ", ".join(sorted(strategy.needs)) or "-"
         lines.append(f"| {strategy.name} | {needs} | `{formula}` | {strategy.source} | {strategy.summary} |")
-    lines += ["", SPACING, "", "## Not here, and why", "", "| strategy | reason |", "|---|---|"]
+    twins = sum(
+        strategy.measure.name == "margin" and strategy.choice.name == "highest-first" for strategy in strategies
+    )
+    same = SAME_ORDER.format(names=len(strategies), orders=len(strategies) - twins)
+    lines += ["", SPACING, "", same, "", "## Not here, and why", "", "| strategy | reason |", "|---|---|"]
     lines += [f"| {name} | {reason} |" for name, reason in LEFT_OUT]
+    lines += ["", "## Names whose formulas changed", ""]
+    lines += [
+        "On 2026-11-28 some formulas were brought in line with their names and sources. Rankings store the version of "
+        "the formulas among their conditions; one that was made before holds none, and `lmial replay` says that its "
+        "conditions differ.",
+        "",
+        "| name | what changed |",
+        "|---|---|",
+    ]
+    lines += [f"| {names} | {what} |" for names, what in CHANGED]
     return "\n".join(lines) + "\n"

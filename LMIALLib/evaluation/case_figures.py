@@ -11,7 +11,7 @@ from LMIALLib.evaluation.calibration import reliability
 from LMIALLib.evaluation.correlation import area_under_risk, partial_spearman, risk_by_coverage, spearman
 from LMIALLib.evaluation.lesions import lesion_counts
 from LMIALLib.evaluation.metrics import average_precision, best_dice, dice
-from LMIALLib.queries.measures import binary_entropy
+from LMIALLib.queries.measures import entropy
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.scoring import score_case
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES
@@ -62,7 +62,13 @@ def case_figures(maps: CaseMaps, truth: np.ndarray, voxel_mm3: float) -> dict[st
         "reliability": {key: getattr(table, key).tolist() for key in ("count", "expected", "seen")},
         "probability_ratio": float(probability.sum(dtype=np.float64) / max(int(changed.sum()), 1)),
         "lesions": [
-            {**vars(count), "sensitivity": count.sensitivity, "precision": count.precision, "f1": count.f1}
+            {
+                **vars(count),
+                "sensitivity": count.sensitivity,
+                "precision": count.precision,
+                "f1": count.f1,
+                "matched_f1": count.matched_f1,
+            }
             for count in lesion_counts(predicted, truth, voxel_mm3)
         ],
         "subtraction": _subtraction_figures(maps, truth, slices["askable"]),
@@ -88,7 +94,7 @@ def slice_table(maps: CaseMaps, truth: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "error": added((maps.mean >= 0.5) != truth),
         "changed": added(truth),
-        "entropy": added(binary_entropy(maps.mean)),
+        "entropy": added(entropy(maps)),
         "default": scores.score,
         "area": added(maps.mean >= 0.5),
         "soft_area": added(maps.mean),

@@ -1,4 +1,9 @@
-"""Lesion by lesion: which true lesions were hit, and which predicted ones are right."""
+"""Lesion by lesion: which true lesions were hit, and which predicted ones are right.
+
+Counted twice. By cover, each lesion is looked at alone, and one blob over everything hits all lesions at once. One to
+one, a predicted lesion stands for one true lesion at most. Both are given, because the first is what the literature on
+multiple sclerosis mostly prints, and the second is what it is taken for.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from LMIALLib.metrics.lesion_matching import matched_lesions
 
 COVERED = 0.1
 """A true lesion is hit where at least this share of it is predicted; a predicted one is right where it is true."""
@@ -22,6 +29,7 @@ class LesionCount:
         over_mm3: only larger lesions are counted.
         true, hit: true lesions, and those of them that were hit.
         predicted, right: predicted lesions, and those of them that are right.
+        matched_true, matched_predicted: true and predicted lesions that have a partner, one to one.
     """
 
     over_mm3: float
@@ -29,6 +37,8 @@ class LesionCount:
     hit: int
     predicted: int
     right: int
+    matched_true: int = 0
+    matched_predicted: int = 0
 
     @property
     def sensitivity(self) -> float:
@@ -42,12 +52,24 @@ class LesionCount:
 
     @property
     def f1(self) -> float:
-        """2 S P / (S + P) of sensitivity S and precision P; 0 where one kind only is there, NaN where neither is."""
+        """F1 by cover, 2 S P / (S + P) of sensitivity S and precision P; 0 where one kind is missing, NaN without any.
+
+        It is 1 for one blob over all lesions; see `matched_f1`.
+        """
+        return self._f1(self.hit, self.right)
+
+    @property
+    def matched_f1(self) -> float:
+        """The same of lesions that are matched one to one."""
+        return self._f1(self.matched_true, self.matched_predicted)
+
+    def _f1(self, hit: int, right: int) -> float:
         if not self.true and not self.predicted:
             return float("nan")
-        if not self.hit or not self.right:
+        if not hit or not right:
             return 0.0
-        return 2 * self.sensitivity * self.precision / (self.sensitivity + self.precision)
+        sensitivity, precision = hit / self.true, right / self.predicted
+        return 2 * sensitivity * precision / (sensitivity + precision)
 
 
 def lesion_counts(
@@ -58,15 +80,16 @@ def lesion_counts(
     A true lesion is hit when the prediction covers at least a tenth of it; a predicted lesion is right when at least a
     tenth of itself is true. The size decides only which lesions are counted: a true lesion over 27 mm3 may be hit by
     several small predicted ones. After the lesion-wise scores of Commowick et al., Scientific Reports 8, 2018, with
-    their threshold on overlap alone.
+    their threshold on overlap alone. One to one: see `matched_lesions`.
 
     Args:
         predicted, true: bool, three axes in any order, same shape.
         voxel_mm3: volume of one voxel.
         sizes_mm3: a lesion is counted where its volume is larger.
     """
-    true_size, true_found = _covered(true, predicted)
-    predicted_size, predicted_right = _covered(predicted, true)
+    true_number, true_size, true_found = _covered(true, predicted)
+    predicted_number, predicted_size, predicted_right = _covered(predicted, true)
+    partner_found, partner_hit = matched_lesions(predicted_number, true_number)
     counts = []
     for size in sizes_mm3:
         ours, theirs = true_size * voxel_mm3 > size, predicted_size * voxel_mm3 > size
@@ -77,16 +100,18 @@ def lesion_counts(
                 hit=int(true_found[ours].sum()),
                 predicted=int(theirs.sum()),
                 right=int(predicted_right[theirs].sum()),
+                matched_true=int(partner_hit[ours].sum()),
+                matched_predicted=int(partner_found[theirs].sum()),
             )
         )
     return counts
 
 
-def _covered(lesions: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels of each lesion, and whether ``other`` covers enough of it."""
+def _covered(lesions: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The lesions' numbers from 1 on, voxels of each, and whether ``other`` covers enough of it."""
     from scipy.ndimage import label
 
     number, count = label(lesions, np.ones((3, 3, 3), dtype=bool))
     size = np.bincount(number.ravel(), minlength=count + 1)[1:]
     shared = np.bincount(number[np.asarray(other, dtype=bool)], minlength=count + 1)[1:]
-    return size, shared >= COVERED * size - 1e-9
+    return number, size, shared >= COVERED * size - 1e-9

@@ -104,7 +104,7 @@ def case_evidence(
             prediction = predict(networks[0], case.pair, progress=progress, **stochastic, **options)
         if told:
             prediction = replace(prediction, conditions={**prediction.conditions, **told})
-            more["learned"] = learned[case.name] if learned else _entropy(prediction.mean, case.pair)
+            more["learned"] = learned[case.name] if learned else _entropy(prediction, case.pair)
         if "expected-dice" in needed:
             more["expected_dice"] = expected_dice(networks[0], case.pair, **stochastic, **options)
         if "gradients" in needed:
@@ -128,6 +128,8 @@ def case_maps(
         difference=pair.stack(pair.difference),
         expected_entropy=prediction.expected_entropy,
         variance=prediction.variance,
+        entropy=prediction.entropy,
+        mutual_information=prediction.mutual_information,
         features=prediction.features,
         slice_spacing=pair.slice_spacing,
         answered=frozenset(answered),
@@ -185,7 +187,8 @@ def _learned(
     return result
 
 
-def _entropy(mean: np.ndarray, pair: Pair) -> np.ndarray:
+def _entropy(prediction: Prediction, pair: Pair) -> np.ndarray:
     """Entropy of each slice, added up over its brain region, nats, float32 (n,)."""
-    mask = pair.stack(pair.mask)
-    return np.array([binary_entropy(p[inside]).sum() for p, inside in zip(mean, mask, strict=True)], np.float32)
+    mask, known = pair.stack(pair.mask), prediction.entropy
+    entropy = binary_entropy(prediction.mean) if known is None else known
+    return np.array([h[inside].sum(dtype=np.float64) for h, inside in zip(entropy, mask, strict=True)], np.float32)

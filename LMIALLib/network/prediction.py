@@ -27,11 +27,15 @@ from LMIALLib.network.slices import (
     paste,
     resized,
 )
+from LMIALLib.network.uncertainty import uncertainty_maps
 from LMIALLib.pairs.pair import Pair
 
 Progress = Callable[[str, int, int], None]
 Computed = TypeVar("Computed")
 FEATURES = 256
+SINGLE = ("mean", "entropy")
+SEVERAL = (*SINGLE, "expected_entropy", "variance", "mutual_information")
+"""Maps of one pass, and of several."""
 
 
 def ignore(stage: str, done: int, total: int) -> None:
@@ -50,6 +54,9 @@ class Prediction:
         features: float32 (slices, d), mean and maximum over the brain of an encoder map; 0 for slices without brain.
         passes: number of passes; 1 is without dropout.
         conditions: everything that must be the same for the same bits (JSON-ready).
+        entropy: float32, entropy of the mean in nats, made at the network's pixels; None where only the mean is known.
+        mutual_information: float32, entropy minus expected entropy, made there as well; None for a single pass, and
+            where the passes are of several networks or views, whose maps are added up on the pair's grid.
     """
 
     mean: np.ndarray
@@ -58,6 +65,8 @@ class Prediction:
     features: np.ndarray
     passes: int
     conditions: dict[str, Any]
+    entropy: np.ndarray | None = None
+    mutual_information: np.ndarray | None = None
 
 
 def predict(
@@ -72,7 +81,9 @@ def predict(
     threads: int | None = None,
     progress: Progress = ignore,
 ) -> Prediction:
-    """Probability, expected entropy and variance of every pixel of the brain, and features of every slice.
+    """Probability and what is uncertain about it at every pixel of the brain, and features of every slice.
+
+    All maps are made at the network's pixels, see `uncertainty`, and resampled to the slice where those differ.
 
     Args:
         network: in evaluation mode or not; its dropout and normalisation layers are never in training mode here.
@@ -93,11 +104,11 @@ def predict(
     if passes < 1:
         raise WrongUse(f"{passes} passes were asked for; at least one is needed.")
 
-    def work(folded: FoldedNetwork, size: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
+    def work(folded: FoldedNetwork, size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         layers = Passes(network, folded, passes, seed)
         return _predict_stacks(folded, layers, pair, network.architecture.multiple, size, progress)
 
-    maps, facts = computed(network, work, device=device, dtype=dtype, batch=batch, threads=threads)
+    (maps, features), facts = computed(network, work, device=device, dtype=dtype, batch=batch, threads=threads)
     conditions = {
         **{name: facts[name] for name in ("device", "dtype", "threads", "batch")},
         "passes": passes,
@@ -106,8 +117,16 @@ def predict(
         "versions": library_versions(),
         "notes": facts["notes"],
     }
-    mean, expected, variance, features = maps
-    return Prediction(mean, expected, variance, features, passes, conditions)
+    return Prediction(
+        mean=maps["mean"],
+        expected_entropy=maps.get("expected_entropy"),
+        variance=maps.get("variance"),
+        features=features,
+        passes=passes,
+        conditions=conditions,
+        entropy=maps["entropy"],
+        mutual_information=maps.get("mutual_information"),
+    )
 
 
 def computed(
@@ -221,47 +240,30 @@ def _predict_stacks(
     multiple: int,
     batch: int,
     progress: Progress,
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray]:
-    """Mean, expected entropy, variance (stacks) and features of all slices that hold brain."""
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The maps of `uncertainty_maps` as stacks, and features, of all slices that hold brain."""
     mask = pair.stack(pair.mask)
-    several = len(layers) > 1
-    maps = [np.zeros(mask.shape, np.float32) for _ in range(3 if several else 1)]
+    names = SEVERAL if len(layers) > 1 else SINGLE
+    maps = {name: np.zeros(mask.shape, np.float32) for name in names}
     features = np.zeros((len(mask), FEATURES), np.float32)
     done, total = 0, int(mask.any(axis=(1, 2)).sum())
     for part in batches(pair, layers.network.architecture.pixels, multiple, batch, folded.device):
         results, pooled = _predict_batch(folded, layers, part.inputs, part.region)
         features[part.chosen, : pooled.shape[1]] = pooled
-        for stack, result in zip(maps, results, strict=True):
-            stack[part.chosen] = part.on_grid(result, pair.slice_shape) * mask[part.chosen]
+        for name, result in results.items():
+            maps[name][part.chosen] = part.on_grid(result, pair.slice_shape) * mask[part.chosen]
         done += len(part.chosen)
         progress("predict", done, total)
-    return maps[0], maps[1] if several else None, maps[2] if several else None, features
+    return maps, features
 
 
 def _predict_batch(
     folded: FoldedNetwork, layers: Passes, inputs: Tensor, region: Tensor
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """What one batch leaves: [mean] or [mean, expected entropy, variance], each (n, rows, columns), and features."""
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What one batch leaves: the maps of `uncertainty_maps`, each (n, rows, columns), and features."""
     encoded, deep = folded.encode(inputs)
-    pooled = _pooled(deep, region)
-    total = entropy = square = torch.zeros(())
-    for index, layer in enumerate(layers):
-        logits = folded.decode(encoded, layer)
-        probability = torch.sigmoid(logits)
-        if len(layers) == 1:
-            return [probability.cpu().numpy()], pooled
-        # H(p) = softplus(z) - z p, exact for saturated logits, where p ln p would be 0 times infinity
-        pass_entropy = functional.softplus(logits).sub_(logits.mul_(probability))
-        if index == 0:
-            total, entropy, square = probability.clone(), pass_entropy, probability.square_()
-        else:
-            total += probability
-            entropy += pass_entropy
-            square += probability.square_()
-    count = len(layers)
-    mean = total / count
-    variance = (square / count - mean * mean).clamp_(min=0)
-    return [value.cpu().numpy() for value in (mean, entropy / count, variance)], pooled
+    maps = uncertainty_maps(folded.decode(encoded, layer) for layer in layers)
+    return {name: value.cpu().numpy() for name, value in maps.items()}, _pooled(deep, region)
 
 
 def _pooled(deep: Tensor, region: Tensor) -> np.ndarray:

@@ -27,6 +27,7 @@ View = tuple[int, bool]
 class Several:
     """Mean, expected entropy, variance and votes over probability maps, in float32 by running means (Welford 1962).
 
+    All of them, and so the mutual information that is made from them, are taken of the same maps on the pair's grid.
     Equal maps give a variance and a vote entropy of exactly 0.
     """
 
@@ -153,4 +154,6 @@ def _together(first: Prediction, sums: Several, **counted: int) -> Prediction:
         expected_entropy=sums.expected_entropy,
         variance=sums.variance,
         conditions=conditions,
+        entropy=None,  # the first one's is not that of the mean
+        mutual_information=None,
     )

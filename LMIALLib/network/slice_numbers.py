@@ -32,9 +32,11 @@ def expected_dice(
     """Mean over passes of the soft Dice of a pass p_t with the mean p over passes, float32 (n,) in [0, 1].
 
     Dice of a class is 2 sum p p_t / sum (p + p_t) over the brain region of the slice, at the network's pixel size; it
-    is averaged over change and no change, as nnActive does (``expected_dice``; its patch is our slice). A class whose
-    denominator is 0 is left out of the average; slices without brain have 1. Even equal passes come out below 1 where
-    probabilities are neither 0 nor 1: soft Dice of p with itself is sum p^2 / sum p.
+    is averaged over change and no change, as nnActive does (``expected_dice``; its patch is our slice). A class that
+    neither the pass nor the mean predicts anywhere (p of 1/2 or more) is left out of the average: there is nothing that
+    could overlap, and the Dice of two faint backgrounds is near 0, so that empty slices at the rim of the brain would
+    be asked for first. Slices without brain have 1. Even equal passes come out below 1 where probabilities are neither
+    0 nor 1: soft Dice of p with itself is sum p^2 / sum p.
 
     Options as in `prediction.predict`, with the same passes. They run twice over each batch, once for the mean and
     once for Dice, so memory does not grow with their number.
@@ -60,11 +62,13 @@ def expected_dice(
 
 
 def _two_class_dice(mean: Tensor, one: Tensor, region: Tensor) -> Tensor:
-    """Soft Dice (n,) float64 of two probabilities (n, rows, columns), averaged over the classes that are anywhere."""
+    """Soft Dice (n,) float64 of two probabilities (n, rows, columns), averaged over the classes that are predicted."""
     dice = []
     for a, b in ((mean, one), (1 - mean, 1 - one)):
         overlap = 2 * (a * b * region).sum(dim=(1, 2), dtype=torch.float64)
-        dice.append(overlap / ((a + b) * region).sum(dim=(1, 2), dtype=torch.float64))
+        found = overlap / ((a + b) * region).sum(dim=(1, 2), dtype=torch.float64)
+        predicted = ((torch.maximum(a, b) >= 0.5) & region).any(dim=2).any(dim=1)
+        dice.append(torch.where(predicted, found, torch.nan))
     return torch.stack(dice).nanmean(dim=0).nan_to_num(nan=1.0)
 
 

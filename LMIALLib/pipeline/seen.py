@@ -17,6 +17,7 @@ from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.embeddings.encoders import BUNDLED
 from LMIALLib.pipeline.embeddings.stored import made_by_of, read_embedding, write_embedding
 from LMIALLib.queries.scoring import uncertainty_map
+from LMIALLib.queries.strategy import FORMULAS
 from LMIALLib.study.maps import map_folder, read_map, write_maps
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Seeing:
             "lmial": LMIALLib.__version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
+            "formulas": FORMULAS,
             **prediction.conditions["versions"],
         }
         return replace(prediction, conditions={**prediction.conditions, "versions": versions})

@@ -7,7 +7,7 @@ their number from elsewhere (`Aggregation.of_map` is False), and the map is show
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -15,13 +15,17 @@ import numpy as np
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.queries import telling
-from LMIALLib.queries.pool import SMALLEST_SHARE, CaseMaps
+from LMIALLib.queries.measures import TARGET
+from LMIALLib.queries.pool import CaseMaps
 
 LARGEST_DIFFERENCE = 5.0
 """Differences, in robust spreads of the brain, weigh 1 from here on: motion and vessels weigh no more than lesions."""
 
 TOP_PIXELS = 100
 """How many pixels `top_mean` averages: about 50 mm2 at 0.7 mm, the size of one small lesion."""
+
+NEAR_HALF = 0.1
+"""`boundary_mean` averages pixels whose p is at most so far from 1/2, as its authors' code does for entropy."""
 
 
 @dataclass(frozen=True)
@@ -101,16 +105,34 @@ def _top_mean(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
     return result
 
 
+def _target_mean(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """Mean over pixels of the brain with p of `TARGET` or more, 0 without any."""
+    return _mean_where(weighted, [inside & (p >= TARGET) for p, inside in zip(maps.mean, maps.mask, strict=True)])
+
+
+def _boundary_mean(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
+    """Mean over pixels of the brain with p at most `NEAR_HALF` from 1/2, 0 without any."""
+    near = [inside & (np.abs(p - 0.5) <= NEAR_HALF) for p, inside in zip(maps.mean, maps.mask, strict=True)]
+    return _mean_where(weighted, near)
+
+
+def _mean_where(weighted: np.ndarray, chosen: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean of each slice over the pixels chosen in it, 0 without any."""
+    values = [part[where] for part, where in zip(weighted, chosen, strict=True)]
+    return np.array([one.mean(dtype=np.float64) if one.size else 0.0 for one in values])
+
+
 def _weighted_mean(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
     """Sum of w H divided by the sum of w, so that bright or moved slices do not win by weight alone.
 
-    A slice with hardly any weight would get a mean over a handful of pixels: the divisor is at least `SMALLEST_SHARE`
-    of the case's median sum of weights. A case without any difference gets 0 throughout.
+    The divisor is at least the case's median sum of weights. A mean over few pixels is high by chance alone, and the
+    first and last slices of the brain have few: with a smaller least divisor they were asked for before slices with
+    many times their expected error. A case without any difference gets 0 throughout.
     """
     mass = difference_mass(maps)
     if not mass.any():
         return np.zeros(maps.n_slices)
-    return _total(weighted, maps) / np.maximum(mass, SMALLEST_SHARE * float(np.median(mass[mass > 0])))
+    return _total(weighted, maps) / np.maximum(mass, float(np.median(mass[mass > 0])))
 
 
 def _weighted_total_per_second(weighted: np.ndarray, maps: CaseMaps) -> np.ndarray:
@@ -146,6 +168,12 @@ mean_in_brain = Aggregation("mean-in-brain", False, _mean_in_brain)
 
 top_mean = Aggregation("top-mean", False, _top_mean)
 """Mean of the highest values, so that one small lesion is not diluted by a large sure brain."""
+
+target_mean = Aggregation("target-mean", False, _target_mean)
+"""Mean over pixels that may be change."""
+
+boundary_mean = Aggregation("boundary-mean", False, _boundary_mean)
+"""Mean over pixels near the border of predicted change."""
 
 weighted_total = Aggregation("weighted-total", True, _total)
 """S = sum of w H: difference-weighted, LMI-AL (arXiv 2511.18007)."""
@@ -189,6 +217,8 @@ AGGREGATIONS = MappingProxyType(
             total,
             mean_in_brain,
             top_mean,
+            target_mean,
+            boundary_mean,
             weighted_total,
             weighted_mean,
             weighted_total_per_second,

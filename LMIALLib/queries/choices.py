@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 
 from LMIALLib.queries import clusters, covers, diversity, telling
-from LMIALLib.queries.choosers import ByLot, Chooser, ClassStratified, ForegroundByLot, HighestFirst
+from LMIALLib.queries.aggregations import Aggregation, boundary_mean
+from LMIALLib.queries.choosers import ByLot, Chooser, ClassStratified, ForegroundByLot, HighestFirst, Selective
 from LMIALLib.queries.measures import MEASURES, Measure
 from LMIALLib.queries.pool import Candidates
 
@@ -26,7 +27,7 @@ class Choice:
         uniform: whether every pick is a uniform draw, and may feed unbiased estimates.
         needs: "features" or "gradients" where slices need such vectors.
         by_score: whether the scores of slices decide, alone or among other things.
-        also: further measures, aggregated like the strategy's own into `Candidates.others`.
+        also: further scores, in `Candidates.others`: each a measure and its aggregation, None for the strategy's own.
         told: from a query's terms to words for a reader, of what the choice went by beside the score.
         distances: candidates to a function from features (n, d) to the distances (n,) at the start, where it goes by
             distance.
@@ -37,7 +38,7 @@ class Choice:
     uniform: bool = False
     needs: frozenset[str] = frozenset()
     by_score: bool = True
-    also: tuple[Measure, ...] = ()
+    also: tuple[tuple[Measure, Aggregation | None], ...] = ()
     told: Callable[[Mapping[str, float]], str] | None = None
     distances: Callable[[Candidates], Callable[[np.ndarray], np.ndarray]] | None = None
 
@@ -48,8 +49,14 @@ foreground_by_lot = Choice("foreground-by-lot", ForegroundByLot, by_score=False,
 class_stratified = Choice(
     "class-stratified",
     ClassStratified,
-    also=(MEASURES["change-entropy"], MEASURES["no-change-entropy"]),
+    also=((MEASURES["change-entropy"], None),),
     told=telling.turn,
+)
+selective = Choice(
+    "selective",
+    Selective,
+    also=((MEASURES["selective-entropy"], boundary_mean),),
+    told=telling.selective_turn,
 )
 stochastic_batches = Choice("stochastic-batches", clusters.StochasticBatches, told=telling.drawn_batch)
 k_center = Choice(
@@ -85,6 +92,7 @@ CHOICES = MappingProxyType(
             random,
             foreground_by_lot,
             class_stratified,
+            selective,
             stochastic_batches,
             k_center,
             k_center_cosine,

@@ -154,16 +154,19 @@ class ForegroundByLot:
         return self._terms.get(index, {})
 
 
-class ClassStratified:
-    """Two thirds of the queries split evenly over both classes, the rest by the plain score (nnActive, ClaSP).
+class InTurns:
+    """Several scores take turns: each hands out its highest, in the order of `pattern`, over and over.
 
-    One after another: highest score of change, highest of no change, highest altogether; counted from the study's first
-    answer, so that small batches are stratified as well. nnActive: 66 % of a batch by A(map_c), the rest by A(entropy).
+    Counted from the study's first answer, so that the turns are kept in small batches as well.
     """
 
+    pattern: tuple[int, ...] = ()
+    """Whose turn it is: 0 for the strategy's own score, from 1 on for the further ones."""
+
     def __init__(self, candidates: Candidates, spacing: float) -> None:
-        scores = (*candidates.others, candidates.score)
-        self._turns = [HighestFirst(replace(candidates, score=score), spacing) for score in scores]
+        self._turns = [
+            HighestFirst(replace(candidates, score=score), spacing) for score in (candidates.score, *candidates.others)
+        ]
         self._number = candidates.n_answered
         self._handed: int | None = None
         self._turn: dict[int, int] = {}
@@ -174,7 +177,7 @@ class ClassStratified:
         self._number += index == self._handed
 
     def following(self, batch: Sequence[int]) -> int | None:
-        turn = self._number % len(self._turns)
+        turn = self.pattern[self._number % len(self.pattern)]
         index = self._turns[turn].following(batch)
         if index is not None:
             self._turn[index] = turn
@@ -182,10 +185,30 @@ class ClassStratified:
         return index
 
     def score(self, index: int) -> float:
-        return self._turns[self._turn.get(index, -1)].score(index)
+        return self._turns[self._turn.get(index, 0)].score(index)
 
     def terms(self, index: int) -> dict[str, float]:
         return {"turn": float(self._turn[index])} if index in self._turn else {}
+
+
+class ClassStratified(InTurns):
+    """Two thirds of the queries by the score of change, the rest by the plain score (nnActive, ClaSP).
+
+    nnActive's ``class_pe66`` splits 66 % of a batch evenly over the classes c by A(p_c H) and takes the rest by A(H);
+    the background is no class there (``entropy_balanced.py`` leaves it out), so here the one class is change.
+    """
+
+    pattern = (1, 1, 0)
+
+
+class Selective(InTurns):
+    """In turn by the uncertainty of pixels that may be change, and of pixels near its border (arXiv 2401.16298).
+
+    Ma et al. sort the pool twice, by the mean over target pixels and by the mean over pixels near p = 1/2, and take the
+    first of either list in turn (their code, ``query_strategies/entropy_sampling.py``).
+    """
+
+    pattern = (0, 1)
 
 
 class Spacing:

@@ -26,12 +26,9 @@ FIXED_CLUSTERS = 20
 """Clusters of the pool in cluster-margin."""
 
 MOST_CLUSTERS = 500
-"""Clusters in TypiClust, as published; also its neighbours and least members."""
+"""Clusters in TypiClust, as published; also its most neighbours and least members."""
 NEIGHBOURS = 20
 LEAST_MEMBERS = 5
-
-DRAWN_BATCHES = 100
-"""Batches drawn by stochastic batches."""
 
 PER_GROUP = 50
 """Members of a cluster that a plan goes on to when the better ones are taken or too near."""
@@ -103,22 +100,20 @@ class KMeansNearest(Planned):
 
 
 class KMeansBald(Planned):
-    """KMeans BALD (nnActive): the batch's double of highest score, then farthest-first on standardised features.
+    """KMeans BALD (nnActive): the batch's double of highest score, then farthest-first on scaled features.
 
-    Features are divided by their standard deviation over the pool. The first is the one of largest norm, each next the
-    one farthest from those chosen with it.
+    Features are divided by their standard deviation (of a sample) over those doubles, and not centred, as nnActive's
+    ``kmeans_bald.py`` does. The first is the one of largest norm, each next the one farthest from those chosen with it.
+    There the doubles are taken from each image, here from the whole pool.
     """
 
     def __init__(self, candidates: Candidates, spacing: float) -> None:
         super().__init__(candidates, spacing)
-        features = required_features(candidates)
-        deviation = features.std(axis=0) if len(features) else np.ones(features.shape[1])
-        self._scaled = features - (features.mean(axis=0) if len(features) else 0.0)
-        self._scaled /= np.where(deviation > 0, deviation, 1.0)
+        self._features = required_features(candidates)
 
     def plan(self, among: np.ndarray) -> dict[int, dict[str, float]]:
         left = best(self.candidates, among, 2 * self.candidates.batch).tolist()
-        points = self._scaled[left]
+        points = _scaled(self._features[left])
         distance = np.sqrt(np.square(points).sum(axis=1))
         planned: dict[int, dict[str, float]] = {}
         for number in range(len(left)):
@@ -133,8 +128,10 @@ class ClusterMargin(Planned):
     """Cluster-margin (Citovsky et al., arXiv 2107.14263): clustered once, chosen by margin, dealt.
 
     Of the 10 batches' worth of lowest margin (highest score) one slice after another is dealt from the clusters, the
-    smallest first, in each by lot. Clusters: k-means, `FIXED_CLUSTERS`, anew in every ranking, over all its slices (the
-    publication's hierarchical clustering needs all pairs).
+    smallest first, in each by lot. The publication's pools are far larger than 10 batches; in a study of one patient
+    they are not, and a shortlist of everything would know no margin: it is half of what is open at most.
+    Clusters: k-means, `FIXED_CLUSTERS`, anew in every ranking, over all its slices (the publication's hierarchical
+    clustering needs all pairs).
     """
 
     def __init__(self, candidates: Candidates, spacing: float) -> None:
@@ -145,7 +142,8 @@ class ClusterMargin(Planned):
             self._label, _ = clustered(features, candidates.tie, FIXED_CLUSTERS, candidates.seed)
 
     def plan(self, among: np.ndarray) -> dict[int, dict[str, float]]:
-        shortlist = best(self.candidates, among, 10 * self.candidates.batch)
+        batch = self.candidates.batch
+        shortlist = best(self.candidates, among, max(batch, min(10 * batch, -(-among.size // 2))))
         label, lot = self._label[shortlist], self.candidates.chance[0]
         groups = [shortlist[label == number] for number in np.unique(label)]
         groups.sort(key=lambda group: (group.size, float(lot[group].min())))
@@ -158,8 +156,9 @@ class TypiClust(Planned):
 
     K-means into as many clusters as there are labelled and chosen slices and queries of the batch, at most
     `MOST_CLUSTERS`; clusters with fewest labelled first, among them the largest; those with fewer than `LEAST_MEMBERS`
-    open slices come last. Typical is the smallest mean distance to the `NEIGHBOURS` nearest of the cluster, which in
-    clusters of more than 2,000 are sought among 2,000 drawn by lot.
+    open slices come last. Typical is the smallest mean distance to the min(`NEIGHBOURS`, n // 2) nearest of the n open
+    slices of the cluster (as its authors' code has it), which in clusters of more than 2,000 are sought among 2,000
+    drawn by lot.
     """
 
     def plan(self, among: np.ndarray) -> dict[int, dict[str, float]]:
@@ -181,9 +180,11 @@ class TypiClust(Planned):
 
 
 class StochasticBatches(Planned):
-    """Stochastic batches (Gaillochet et al., arXiv 2301.07670): of `DRAWN_BATCHES` drawn by lot the most uncertain.
+    """Stochastic batches (Gaillochet et al., arXiv 2301.07670): the most uncertain of many batches drawn by lot.
 
-    The batch of highest mean score, its slices highest first. It keeps no distance, or it would be no random batch.
+    The pool is shuffled and cut into batches that do not overlap, as its authors' code does; what is left over at
+    the end and fills no batch is left out. Next is the batch of highest mean score, its slices highest first. It
+    keeps no distance, or it would be no random batch. Each batch draws anew.
     """
 
     keeps_distance = False
@@ -191,10 +192,10 @@ class StochasticBatches(Planned):
     def plan(self, among: np.ndarray) -> dict[int, dict[str, float]]:
         draws = np.random.default_rng([self.candidates.seed, 32, self.candidates.n_answered + len(self.taken)])
         size = min(self.candidates.batch, among.size)
-        batches = [among[draws.choice(among.size, size, replace=False)] for _ in range(DRAWN_BATCHES)]
-        means = [float(self.candidates.score[batch].mean()) for batch in batches]
+        batches = draws.permutation(among)[: among.size // size * size].reshape(-1, size)
+        means = self.candidates.score[batches].mean(axis=1)
         chosen = best(self.candidates, batches[int(np.argmax(means))], size)
-        return {int(index): {"batch_score": max(means)} for index in chosen}
+        return {int(index): {"batch_score": float(means.max())} for index in chosen}
 
 
 def best(candidates: Candidates, among: np.ndarray, count: int) -> np.ndarray:
@@ -230,12 +231,21 @@ def clustered(points: np.ndarray, lot: np.ndarray, clusters: int, seed: int) -> 
     return label, np.sqrt(np.square(points - fitted.cluster_centers_[label]).sum(axis=1))
 
 
+def _scaled(points: np.ndarray) -> np.ndarray:
+    """Points (N, d) divided by the standard deviation of each feature; one that does not vary is 0."""
+    if len(points) < 2:
+        return points
+    deviation = points.std(axis=0, ddof=1)
+    varies = deviation > 1e-12 * np.abs(points).max(axis=0)
+    return np.divide(points, deviation + 1e-6, out=np.zeros(points.shape), where=varies)
+
+
 def _sparseness(points: np.ndarray, lot: np.ndarray) -> np.ndarray:
-    """Mean distance of each point (N, d) to its nearest neighbours, float64 (N,); 0 for a single point."""
+    """Mean distance of each point (N, d) to its min(`NEIGHBOURS`, N // 2) nearest, float64 (N,); 0 for one point."""
     from scipy.spatial.distance import cdist
 
     chosen = np.sort(np.argsort(lot, kind="stable")[:2000])
-    count = min(NEIGHBOURS, chosen.size - 1)
+    count = min(NEIGHBOURS, chosen.size // 2)
     result = np.zeros(len(points))
     if count:
         for start in range(0, len(points), 1000):

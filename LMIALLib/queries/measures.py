@@ -19,14 +19,15 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.spots import box_smoothed
 
-SMALLEST_PROBABILITY = 1e-7
-"""Probabilities are held at least this far from 0 and 1, so that every logarithm is finite."""
-
 NOISE_FLOOR = 2e-6
-"""Mutual information of fewer nats is rounding of float32 inputs and counts as 0, so that it cannot rank slices."""
+"""Mutual information of fewer nats, made from two float32 maps, is their rounding and counts as 0, so that it cannot
+rank slices. What the network made from its logits needs no such floor."""
 
-NEAR_HALF = 0.25
-"""Selective entropy counts pixels whose p is at most so far from 1/2, beside all that are predicted change."""
+FOREGROUND = 0.25
+"""Foreground entropy counts pixels whose p is so high or higher: predicted change and what is near it."""
+
+TARGET = 0.1
+"""Selective entropy counts pixels whose p is so high or higher (the threshold in its authors' code for entropy)."""
 
 DIFFERENCE_SAYS_CHANGE = 2.5
 """Robust spreads of the brain from which the smoothed difference of the scans counts as change. It is reached by one
@@ -56,9 +57,14 @@ class Measure:
 
 
 def binary_entropy(p: np.ndarray) -> np.ndarray:
-    """H(p) = -p ln p - (1-p) ln(1-p) in nats, float64, 0 to ln 2, any shape; p clamped by `SMALLEST_PROBABILITY`."""
-    p = np.clip(np.asarray(p, dtype=np.float64), SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
-    return -p * np.log(p) - (1.0 - p) * np.log1p(-p)
+    """H(p) = -p ln p - (1-p) ln(1-p) in nats, float64, 0 to ln 2, any shape; exactly 0 where p is 0 or 1.
+
+    No clamp: one at 1e-7 gave every sure pixel 1.7e-6 nats, so that sure slices were ranked by the area of their brain.
+    """
+    p = np.clip(np.asarray(p, dtype=np.float64), 0.0, 1.0)
+    sure = (p == 0.0) | (p == 1.0)
+    p = np.where(sure, 0.5, p)
+    return np.where(sure, 0.0, -p * np.log(p) - (1.0 - p) * np.log1p(-p))
 
 
 def least_confidence(maps: CaseMaps) -> np.ndarray:
@@ -67,13 +73,16 @@ def least_confidence(maps: CaseMaps) -> np.ndarray:
 
 
 def margin(maps: CaseMaps) -> np.ndarray:
-    """1 - abs(2p-1): one minus the distance between the two class probabilities, 0 to 1."""
+    """1 - abs(2p-1): one minus the distance between the two class probabilities, 0 to 1.
+
+    With two classes it is twice the least confidence, so that both put slices in the same order.
+    """
     return _by_slice(maps, lambda k: 1.0 - np.abs(2.0 * _double(maps.mean[k]) - 1.0))
 
 
 def entropy(maps: CaseMaps) -> np.ndarray:
-    """H(p) of the (mean) probability, nats, 0 to ln 2."""
-    return _by_slice(maps, lambda k: binary_entropy(maps.mean[k]))
+    """H(p) of the (mean) probability, nats, 0 to ln 2; as the network made it from its logits, where it did."""
+    return _by_slice(maps, lambda k: _entropy(maps, k))
 
 
 def expected_entropy(maps: CaseMaps) -> np.ndarray:
@@ -85,9 +94,15 @@ def expected_entropy(maps: CaseMaps) -> np.ndarray:
 def mutual_information(maps: CaseMaps) -> np.ndarray:
     """BALD, H(mean p) - (1/T) sum over passes of H(p_t), nats; exactly 0 for equal passes, never negative.
 
+    As the network made it at its own pixels, where it did: where slices are resampled, mean and expected entropy are
+    resampled apart, and their difference is mostly that of the two resamplings.
+
     Raises WrongUse where the case holds a single pass.
     """
     given = _of_passes(maps, "expected_entropy")
+    made = maps.mutual_information
+    if made is not None:
+        return _by_slice(maps, lambda k: np.maximum(made[k], 0.0))
 
     def of_slice(k: int) -> np.ndarray:
         gain = binary_entropy(maps.mean[k]) - _double(given[k])
@@ -116,17 +131,17 @@ def vote_entropy(maps: CaseMaps) -> np.ndarray:
 
 def change_entropy(maps: CaseMaps) -> np.ndarray:
     """p H(p): the entropy as far as the pixel is change, nats (nnActive's class-stratified entropy)."""
-    return _by_slice(maps, lambda k: _double(maps.mean[k]) * binary_entropy(maps.mean[k]))
+    return _by_slice(maps, lambda k: _double(maps.mean[k]) * _entropy(maps, k))
 
 
-def no_change_entropy(maps: CaseMaps) -> np.ndarray:
-    """(1-p) H(p): the entropy as far as the pixel is no change, nats."""
-    return _by_slice(maps, lambda k: (1.0 - _double(maps.mean[k])) * binary_entropy(maps.mean[k]))
+def foreground_entropy(maps: CaseMaps) -> np.ndarray:
+    """H(p) where p is `FOREGROUND` or more, else 0; nats."""
+    return _by_slice(maps, lambda k: np.where(maps.mean[k] >= FOREGROUND, _entropy(maps, k), 0.0))
 
 
 def selective_entropy(maps: CaseMaps) -> np.ndarray:
-    """H(p) where p is 0.5 or more or at most `NEAR_HALF` from it, else 0; nats (Ma et al., arXiv 2401.16298)."""
-    return _by_slice(maps, lambda k: np.where(maps.mean[k] >= 0.5 - NEAR_HALF, binary_entropy(maps.mean[k]), 0.0))
+    """H(p) where p is `TARGET` or more, else 0; nats (Ma et al., arXiv 2401.16298)."""
+    return _by_slice(maps, lambda k: np.where(maps.mean[k] >= TARGET, _entropy(maps, k), 0.0))
 
 
 def predicted_change(maps: CaseMaps) -> np.ndarray:
@@ -142,6 +157,11 @@ def visible_difference(maps: CaseMaps) -> np.ndarray:
         return np.abs(smooth) >= DIFFERENCE_SAYS_CHANGE
 
     return _by_slice(maps, of_slice)
+
+
+def _entropy(maps: CaseMaps, k: int) -> np.ndarray:
+    """The entropy of the mean in slice k, float64 (r, c)."""
+    return binary_entropy(maps.mean[k]) if maps.entropy is None else _double(maps.entropy[k])
 
 
 def _double(values: np.ndarray) -> np.ndarray:
@@ -182,7 +202,7 @@ MEASURES = MappingProxyType(
             Measure("variance", variance, "Variance between passes", _PASSES),
             Measure("vote-entropy", vote_entropy, "Disagreement of votes", frozenset({"members"})),
             Measure("change-entropy", change_entropy, "Uncertainty of change"),
-            Measure("no-change-entropy", no_change_entropy, "Uncertainty of no change"),
+            Measure("foreground-entropy", foreground_entropy, "Uncertainty in and near predicted change"),
             Measure("selective-entropy", selective_entropy, "Uncertainty in and around predicted change"),
             Measure("predicted-change", predicted_change, "Predicted change"),
             Measure("visible-difference", visible_difference, "Visible difference"),

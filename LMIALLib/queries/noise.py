@@ -1,7 +1,8 @@
 """Noise: how aggregated scores are perturbed, so that the slices of a batch are not all of one kind.
 
 All noise is Gumbel-distributed and made from the seeded uniform numbers that each slice has by its case's name and its
-number, so that it is reproducible and does not depend on the order or the rest of the pool. Taking the highest of
+number, so that it is reproducible and does not depend on the order or the rest of the pool; once more slices are
+answered it is drawn anew. Taking the highest of
 (ln s + Gumbel(0, 1/beta)) one after another draws without replacement with chances in proportion to s ** beta
 (Kirsch et al., Stochastic Batch Acquisition, arXiv 2106.12059).
 """
@@ -17,7 +18,7 @@ NOTHING = -1000.0
 """Stands for ln 0: lower than the logarithm of any number with any noise, and still finite."""
 
 LARGEST_BETA = 100.0
-"""Where ClaSP's schedule ends; it begins at 1."""
+"""Where ClaSP's schedule ends, in the last round of the budget; it begins at 1 in the first."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Noise:
 
     Args:
         name: for records.
-        function: (score (N,) float64 0 or more, chance (N,) in [0, 1), progress in [0, 1]) to (N,) float64, finite.
+        function: (score (N,) float64 0 or more, chance (N,) in [0, 1), progress in [0, 1], 0 in the first round of
+            the budget and 1 in its last) to (N,) float64, finite.
     """
 
     name: str
@@ -56,7 +58,11 @@ def soft_rank(score: np.ndarray, chance: np.ndarray) -> np.ndarray:
 
 
 def beta_at(progress: float) -> float:
-    """ClaSP's schedule 100 ** progress: much noise while little is labelled, hardly any at the end of the budget."""
+    """ClaSP's schedule 100 ** (k / (K - 1)) in round k of 0 to K - 1: much noise at first, hardly any at last.
+
+    Args:
+        progress: k / (K - 1), 0 in the first round that is chosen and 1 in the last.
+    """
     return float(LARGEST_BETA**progress)
 
 

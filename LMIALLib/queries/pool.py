@@ -11,11 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from LMIALLib.errors import LMIALError
+
 SMALLEST_SHARE = 0.1
-"""A slice whose brain region is smaller than this share of the case's median is neither asked for nor divided by."""
+"""A slice whose brain region is smaller than this share of the case's median is not asked for."""
 
 CHANCES = 3
-"""Uniform numbers that each slice has for the strategy's own draws: one for the score, two for further measures."""
+"""Uniform numbers that each slice has for the strategy's own draws, and as many for noise: one for the score, the
+others for further measures."""
+
+OF_PIXELS = ("mean", "expected_entropy", "variance", "vote_entropy", "entropy", "mutual_information")
+"""Maps of a case that a model made."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,10 @@ class CaseMaps:
         expected_entropy: (n, r, c) float32, nats, mean over passes of each pass's entropy; None with a single pass.
         variance: (n, r, c) float32, variance over passes of the probability; None with a single pass.
         vote_entropy: (n, r, c) float32, nats, entropy of the members' hard votes; None without a committee.
+        entropy: (n, r, c) float32, nats, entropy of the mean as the network's own pixels have it; None where only the
+            mean is known, from which it is then made.
+        mutual_information: (n, r, c) float32, nats, entropy minus expected entropy, likewise; None where it is made
+            from both.
         expected_dice: (n,) float32 in [0, 1], mean over passes of the soft Dice of a pass with the mean; None unless
             asked for.
         features: (n, d) float32, one vector a slice; None where the strategy needs none.
@@ -42,6 +52,7 @@ class CaseMaps:
 
     Raises:
         ValueError: for arrays that do not fit each other, slice numbers outside the stack, a spacing of 0 or less.
+        LMIALError: for vectors that are not finite.
     """
 
     case: str
@@ -51,6 +62,8 @@ class CaseMaps:
     expected_entropy: np.ndarray | None = None
     variance: np.ndarray | None = None
     vote_entropy: np.ndarray | None = None
+    entropy: np.ndarray | None = None
+    mutual_information: np.ndarray | None = None
     expected_dice: np.ndarray | None = None
     features: np.ndarray | None = None
     gradients: np.ndarray | None = None
@@ -63,7 +76,7 @@ class CaseMaps:
     def __post_init__(self) -> None:
         if self.mean.ndim != 3:
             raise ValueError(f"mean of case {self.case} has shape {self.mean.shape}; expected (slices, rows, columns)")
-        for name in ("mask", "difference", "expected_entropy", "variance", "vote_entropy"):
+        for name in ("mask", "difference", *OF_PIXELS[1:]):
             array = getattr(self, name)
             if array is not None and array.shape != self.mean.shape:
                 raise ValueError(f"{name} of case {self.case} has shape {array.shape}; expected {self.mean.shape}")
@@ -137,11 +150,14 @@ class CaseScores:
 
 
 def _check_rows(case: str, name: str, rows: np.ndarray | None, n: int) -> None:
-    """Raise ValueError where there are vectors, but not one finite vector for each of ``n`` slices."""
+    """Raise ValueError where there is not one vector for each of ``n`` slices, LMIALError where one is not finite."""
     if rows is not None and (rows.ndim != 2 or len(rows) != n):
         raise ValueError(f"{name} of case {case} have shape {rows.shape}; expected ({n}, d)")
     if rows is not None and not np.isfinite(rows).all():
-        raise ValueError(f"{name} of case {case} hold values that are not finite")
+        raise LMIALError(
+            f"The {name} of case {case} hold values that are not finite.",
+            "Go back to an earlier model; this one cannot be ranked with.",
+        )
 
 
 def _check_slices(case: str, n: int, spacing: float, numbers: frozenset[int]) -> None:
@@ -178,6 +194,7 @@ class Candidates:
         tie: (N,) float64 in [0, 1), seeded; decides between equal scores.
         lot: (N,) float64 in [0, 1), seeded and independent of ``tie``; the order of random draws.
         chance: (`CHANCES`, N) float64 in [0, 1), seeded and independent of both; what a strategy draws for itself.
+        noise: (`CHANCES`, N) float64 in [0, 1), the same, but drawn anew once more was answered.
         features: (N, d) float64 or None.
         gradients: (N, g) float64 or None.
         labelled: (A, d) float64, features of the answered slices; None without features.
@@ -197,6 +214,7 @@ class Candidates:
     tie: np.ndarray
     lot: np.ndarray
     chance: np.ndarray
+    noise: np.ndarray
     features: np.ndarray | None
     gradients: np.ndarray | None
     labelled: np.ndarray | None
@@ -214,7 +232,9 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
     """The flat pool of unanswered, eligible slices of several cases.
 
     A slice's chance depends on the seed, its case's name and its number only: it stays the same when other cases come
-    or go, and from one ranking to the next. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
+    or go, and from one ranking to the next. Its noise depends on the number of answers as well, because stochastic
+    batches (Kirsch et al., arXiv 2106.12059) draw theirs anew in every round: a slice that chance held back once is not
+    held back for the whole study. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
     for two cases of one name or vectors of unequal length.
     """
     ordered = sorted(cases, key=lambda scores: scores.case)
@@ -223,8 +243,9 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
         raise ValueError("two cases have the same name; a slice is known by its case's name and its number")
     open_slices = [np.flatnonzero(s.eligible & ~_flags(s.answered, s.n_slices)) for s in ordered]
     pairs = list(zip(ordered, open_slices, strict=True))
-    chances = [_chances(s.case, s.n_slices, seed)[:, k] for s, k in pairs]
-    lots = np.concatenate([np.empty((2 + CHANCES, 0)), *chances], axis=1)
+    n_answered = sum(len(s.answered) for s in ordered)
+    lots = _joined_chances(pairs, 2 + CHANCES, [seed])
+    noise = _joined_chances(pairs, CHANCES, [seed, 1 + n_answered])
 
     def joined(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
         return np.concatenate([np.empty(0, dtype=kind), *parts]).astype(kind)
@@ -240,10 +261,11 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
         tie=lots[0],
         lot=lots[1],
         chance=lots[2:],
+        noise=noise,
         features=_stacked("features", features, open_slices),
         gradients=_stacked("gradients", [s.gradients for s in ordered], open_slices),
         labelled=_stacked("features", features, [np.array(sorted(s.answered), dtype=int) for s in ordered]),
-        n_answered=sum(len(s.answered) for s in ordered),
+        n_answered=n_answered,
         reserved=joined([np.full(k.size, s.case in set(reserved)) for s, k in pairs], bool),
         others=tuple(
             joined([s.others[number][k] for s, k in pairs], float)
@@ -273,7 +295,13 @@ def _flags(numbers: frozenset[int], n: int) -> np.ndarray:
     return flags
 
 
-def _chances(case: str, n: int, seed: int) -> np.ndarray:
-    """Independent uniform numbers for each slice of a case, (2 + `CHANCES`, n)."""
+def _joined_chances(pairs: Sequence[tuple[CaseScores, np.ndarray]], count: int, seeds: Sequence[int]) -> np.ndarray:
+    """Uniform numbers (``count``, N) of the chosen slices of all cases, by each case's name and the seeds."""
+    chances = [_chances(scores.case, scores.n_slices, count, seeds)[:, k] for scores, k in pairs]
+    return np.concatenate([np.empty((count, 0)), *chances], axis=1)
+
+
+def _chances(case: str, n: int, count: int, seeds: Sequence[int]) -> np.ndarray:
+    """Independent uniform numbers for each slice of a case, (``count``, n)."""
     name = int.from_bytes(hashlib.sha256(case.encode()).digest()[:8], "big")
-    return np.random.default_rng([seed, name]).random((2 + CHANCES, n))
+    return np.random.default_rng([seeds[0], name, *seeds[1:]]).random((count, n))

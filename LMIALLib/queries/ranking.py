@@ -144,8 +144,9 @@ def rank(
         count: how many queries to give; None for all. Fewer slices than asked for give a shorter queue. A shorter count
             gives the beginning of a longer one.
         by_lot_only: cases set aside for validation: their slices are asked for by lot, never chosen by a strategy.
-        progress: used share of the budget, 0 to 1, for noise that shrinks with it; by default the answered slices over
-            `USUAL_BUDGET` of all that may be or were asked for.
+        progress: place in the budget, for noise that shrinks over it: 0 in its first round, 1 in its last. By default
+            answered / (budget - batch), at most 1, where the budget is `USUAL_BUDGET` of all slices that may be or were
+            asked for.
 
     Raises:
         WrongUse: for settings outside their range, or vectors that the choice needs and a case lacks.
@@ -154,7 +155,8 @@ def rank(
     _check_settings(seed, random_share, spacing_mm, batch, count, progress)
     plain = gather(cases, seed, batch=batch, reserved=by_lot_only)
     if progress is None:
-        progress = min(1.0, plain.n_answered / max(USUAL_BUDGET * (len(plain) + plain.n_answered), 1.0))
+        before_last = USUAL_BUDGET * (len(plain) + plain.n_answered) - batch
+        progress = min(1.0, plain.n_answered / max(before_last, 1.0))
     candidates = _perturbed(plain, strategy, progress)
     chooser = strategy.choice.begin(candidates, spacing_mm)
     wanted = len(candidates) if count is None else min(count, len(candidates))
@@ -189,7 +191,7 @@ def _perturbed(candidates: Candidates, strategy: Strategy, progress: float) -> C
     """The pool with the strategy's noise on its scores."""
     if strategy.noise is None:
         return candidates
-    noise, chance = strategy.noise, candidates.chance
+    noise, chance = strategy.noise, candidates.noise
     others = (noise(score, chance[k], progress) for k, score in enumerate(candidates.others, start=1))
     return replace(candidates, score=noise(candidates.score, chance[0], progress), others=tuple(others))
 

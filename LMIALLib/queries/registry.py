@@ -24,6 +24,13 @@ SPACING = (
     "and distance together."
 )
 """What is asked of all choices beside their formula."""
+SAME_ORDER = (
+    "With two classes margin is twice the least confidence: 1 - |2p - 1| = 2 (1 - max(p, 1-p)). So margin, "
+    "difference-margin and difference-margin-normalised put slices in the very order of least-confidence, "
+    "difference-least-confidence and difference-least-confidence-normalised. They are kept for their names, and are no "
+    "further evidence: of the {names} names {orders} are distinct strategies."
+)
+"""What is said of strategies that differ in name only."""
 LEFT_OUT = (
     ("first, last", "an order of file names says nothing of slices; `random` is the baseline"),
     ("CDAL", "k-center on class distributions; with two classes that is the mean p of a slice, one number"),
@@ -33,6 +40,41 @@ LEFT_OUT = (
     ("DPP", "sampling by determinants; `typiclust`, `probcover` and `k-means` stand for diversity"),
 )
 """Strategies that the literature names and that are not here, each with the reason."""
+CHANGED = (
+    (
+        "all by entropy",
+        "sure pixels had a floor of 1.7e-6 nats, by which sure slices were ranked; it is gone. Where slices are "
+        "resampled for the network, entropy is made at its pixels and then resampled",
+    ),
+    (
+        "bald and what builds on it",
+        "where slices are resampled, mean and expected entropy were resampled apart, and most of their difference was "
+        "that; BALD is made at the network's pixels and then resampled",
+    ),
+    (
+        "all *-normalised",
+        "the least divisor was a tenth of the median of Sum w, so that end slices won; it is the median",
+    ),
+    ("class-entropy, clasp", "the background was a class of its own, asked for in every third turn; it is none now"),
+    ("clasp", "beta ended at 100^((K - 1) / K), 21.5 for three rounds; it ends at 100 in the last round"),
+    (
+        "power-entropy, power-bald, soft-rank-bald, clasp",
+        "a slice kept its noise for the whole study; it is drawn anew once more was answered",
+    ),
+    ("typiclust", "a cluster's n slices had min(20, n - 1) neighbours; they have min(20, n // 2)"),
+    ("cluster-margin", "a pool under ten batches was shortlisted whole, whatever its margins; half of it is at most"),
+    ("k-means-bald", "features were centred and scaled over the pool; they are scaled over the 2n best, not centred"),
+    (
+        "selective-entropy",
+        "it was the sum of H(p) over p >= 1/4, now foreground-entropy; it is the method of its source now",
+    ),
+    (
+        "expected-dice",
+        "the change of empty slices entered with a Dice near 0; a class that nothing predicts is left out",
+    ),
+    ("stochastic-batches", "100 batches were drawn that overlapped; the shuffled pool is cut into batches"),
+)
+"""Names whose formulas changed on 2026-11-28 (`strategy.FORMULAS` 2), each with what it was and is."""
 
 _STOCHASTIC = "Kirsch et al., arXiv 2106.12059"
 
@@ -92,7 +134,7 @@ _CHANCE = (
         ENTROPY,
         name="stochastic-batches",
         choice=choices.stochastic_batches,
-        formula="argmax over 100 random batches of mean Sum H(p)",
+        formula="argmax of mean Sum H(p) over the batches of n into which the shuffled pool is cut",
         summary="The most uncertain of many batches drawn by lot.",
         source="Gaillochet et al., arXiv 2301.07670",
     ),
@@ -103,8 +145,8 @@ _CLASSES = (
         ENTROPY,
         name="class-entropy",
         choice=choices.class_stratified,
-        formula="in turn Sum p H(p), Sum (1-p) H(p), Sum H(p)",
-        summary="Slices uncertain of change, of no change, and altogether, a third each.",
+        formula="Sum p H(p) in 2 of 3 turns, Sum H(p) in the third",
+        summary="Slices uncertain of change, two of three, and uncertain altogether.",
         source=NNACTIVE,
     ),
     replace(
@@ -112,8 +154,8 @@ _CLASSES = (
         name="clasp",
         choice=choices.class_stratified,
         noise=noise.power_growing,
-        formula="class-entropy with ln s + Gumbel(0, 1/beta), beta = 100^(used share of the budget)",
-        summary="Slices uncertain of change, of no change, and altogether, with chance that shrinks over the budget.",
+        formula="class-entropy with ln s + Gumbel(0, 1/beta), beta = 100^(k / (K - 1)) in round k = 0 ... K - 1",
+        summary="Slices uncertain of change, two of three, and altogether, with chance that shrinks over the budget.",
         source="ClaSP PE, arXiv 2601.13677",
     ),
 )
@@ -129,7 +171,7 @@ _SCORERS = (
         BALD,
         name="expected-dice",
         aggregation=aggregations.expected_dice,
-        formula="1 - mean over t of the soft Dice of p_t with the mean",
+        formula="1 - mean over t of the soft Dice of p_t with the mean, without a class that neither predicts",
         summary="Slices whose stochastic passes overlap least with their mean.",
         source=NNACTIVE,
     ),
@@ -201,7 +243,7 @@ _DIVERSITY = (
     _diverse(
         "typiclust",
         choices.typiclust,
-        "in the largest cluster without a label argmax 1 / mean distance to 20 neighbours",
+        "in the largest cluster without a label argmax 1 / mean distance to min(20, m // 2) of its m open slices",
         "The most typical slices of the largest groups that nobody has read from.",
         "Hacohen et al., arXiv 2202.02794",
     ),
@@ -216,7 +258,7 @@ _DIVERSITY = (
         BALD,
         name="k-means-bald",
         choice=choices.k_means_of_best,
-        formula="2n highest BALD, then farthest-first on standardised f from the largest norm",
+        formula="2n highest BALD, then farthest-first on f / std(f) over those 2n, from the largest norm",
         summary="Of the slices on which stochastic passes disagree most, those that differ most from each other.",
         source=NNACTIVE,
     ),
@@ -227,7 +269,7 @@ _DIVERSITY = (
         choices.cluster_margin,
         "Slices between change and no change, dealt from groups of similar slices, smallest group first.",
         "Citovsky et al., arXiv 2107.14263",
-        "10n lowest margin, then round robin over clusters of f",
+        "10n lowest margin, at most half of what is open, then round robin over clusters of f",
     ),
     replace(
         BALD,

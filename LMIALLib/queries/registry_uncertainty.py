@@ -51,7 +51,8 @@ UNCERTAINTY = (
         "margin",
         "margin",
         "Sum (1 - |2p - 1|)",
-        "Slices with the most pixels that lie between change and no change.",
+        "Slices with the most pixels that lie between change and no change; with two classes the order of "
+        "least-confidence.",
         _SETTLES,
     ),
     ENTROPY,
@@ -70,11 +71,20 @@ UNCERTAINTY = (
         summary="Slices with the most uncertain spot, so that one small lesion is not outweighed by a large brain.",
     ),
     _total(
-        "selective-entropy",
-        "selective-entropy",
-        "Sum of H(p) over p >= 1/2 or |p - 1/2| <= 1/4",
+        "foreground-entropy",
+        "foreground-entropy",
+        "Sum of H(p) over p >= 1/4",
         "Slices that are uncertain in predicted change and near its border.",
+        "LMIAL, after arXiv 2401.16298",
+    ),
+    Strategy(
+        "selective-entropy",
+        MEASURES["selective-entropy"],
+        aggregations.target_mean,
+        choices.selective,
+        "Slices that are uncertain where change may be and near its border, one by one in turn.",
         "Ma et al., arXiv 2401.16298",
+        "in turn mean of H(p) over p >= 0.1, mean of H(p) over |p - 1/2| <= 0.1",
     ),
     _total(
         "mc-entropy",
@@ -171,7 +181,7 @@ NORMALISED = tuple(
         weighted,
         name=f"{weighted.name}-normalised",
         aggregation=aggregations.weighted_mean,
-        formula=f"{weighted.formula} / max(Sum w, 0.1 median Sum w)",
+        formula=f"{weighted.formula} / max(Sum w, median Sum w)",
         summary=f"{weighted.summary[:-1]}, whatever the amount of difference.",
     )
     for weighted in WEIGHTED

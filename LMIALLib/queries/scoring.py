@@ -6,9 +6,12 @@ import numpy as np
 
 from LMIALLib.errors import LMIALError
 from LMIALLib.queries.aggregations import brain_pixels, difference_mass, given
-from LMIALLib.queries.pool import CaseMaps, CaseScores, eligible_slices
+from LMIALLib.queries.pool import OF_PIXELS, CaseMaps, CaseScores, eligible_slices
 from LMIALLib.queries.spots import box_smoothed, middle, spots
 from LMIALLib.queries.strategies import Strategy
+
+ROUNDING = 1e-5
+"""A probability may be so far outside of 0 to 1, because means and resampling round."""
 
 
 def uncertainty_map(maps: CaseMaps, strategy: Strategy) -> np.ndarray:
@@ -64,7 +67,7 @@ def score_case(maps: CaseMaps, strategy: Strategy) -> CaseScores:
         answered=maps.answered,
         skipped=maps.skipped,
         eligible=eligible_slices(maps.mask),
-        others=tuple(strategy.aggregation(measure(maps), maps) for measure in strategy.choice.also),
+        others=tuple((way or strategy.aggregation)(measure(maps), maps) for measure, way in strategy.choice.also),
         gradients=maps.gradients if "gradients" in strategy.needs else None,
     )
 
@@ -91,14 +94,28 @@ def _check_numbers(maps: CaseMaps, strategy: Strategy) -> None:
 
 
 def _measured(maps: CaseMaps, strategy: Strategy) -> np.ndarray:
-    """The measure's map, after making sure that what enters is finite inside the brain."""
-    for name in ("mean", "difference", "expected_entropy", "variance", "vote_entropy"):
-        array = getattr(maps, name)
-        if array is not None and not all(
-            np.isfinite(part[inside]).all() for part, inside in zip(array, maps.mask, strict=True)
-        ):
+    """The measure's map, after making sure that what enters is finite inside the brain, and probabilities are such."""
+    for name in OF_PIXELS:
+        if not _finite(getattr(maps, name), maps.mask):
             raise _not_finite(name, maps.case)
+    if not _finite(maps.difference, maps.mask):
+        raise LMIALError(
+            f"The difference of the two scans of case {maps.case} holds values that are not finite.",
+            "The scans are at fault, not the model: prepare the pair again.",
+        )
+    for p, inside in zip(maps.mean, maps.mask, strict=True):
+        if inside.any() and not (p[inside].min() >= -ROUNDING and p[inside].max() <= 1.0 + ROUNDING):
+            wrong = p[inside].min() if p[inside].min() < 0 else p[inside].max()
+            raise LMIALError(
+                f"The probabilities of case {maps.case} hold {wrong:.4g}; expected 0 to 1.",
+                "Go back to an earlier model; this one cannot be ranked with.",
+            )
     return strategy.measure(maps)
+
+
+def _finite(array: np.ndarray | None, mask: np.ndarray) -> bool:
+    """Whether a map, if there is one, is finite inside the brain."""
+    return array is None or all(np.isfinite(part[inside]).all() for part, inside in zip(array, mask, strict=True))
 
 
 def _not_finite(name: str, case: str) -> LMIALError:

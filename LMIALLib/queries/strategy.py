@@ -10,6 +10,12 @@ from LMIALLib.queries.choices import Choice
 from LMIALLib.queries.measures import Measure
 from LMIALLib.queries.noise import Noise
 
+FORMULAS = 2
+"""Version of the formulas behind the names, stored with every ranking; raised whenever what a name means changes.
+
+2 (2026-11-28): see "Names whose formulas changed" in Docs/strategies.md. Rankings without this number are of version 1.
+"""
+
 
 @dataclass(frozen=True)
 class Strategy:
@@ -45,7 +51,7 @@ class Strategy:
         One of "passes", "members" and "views" at most, and any of "features", "gradients", "expected-dice",
         "loss-prediction", "discriminator", "seconds".
         """
-        measures = frozenset().union(*(measure.needs for measure in (self.measure, *self.choice.also)))
+        measures = self.measure.needs.union(*(measure.needs for measure, _ in self.choice.also))
         if self.several:
             measures = measures - {"passes"} | {self.several}
         return measures | self.aggregation.needs | self.choice.needs

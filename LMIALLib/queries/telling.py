@@ -64,7 +64,14 @@ def turn(terms: Terms) -> str:
     """Class-stratified: for which class the slice was asked for."""
     if "turn" not in terms:
         return ""
-    return ("most uncertain of change", "most uncertain of no change", "most uncertain")[int(terms["turn"])]
+    return ("most uncertain", "most uncertain of change")[int(terms["turn"])]
+
+
+def selective_turn(terms: Terms) -> str:
+    """Selective: by which of its two means the slice was asked for."""
+    if "turn" not in terms:
+        return ""
+    return ("most uncertain where change may be", "most uncertain near the border of change")[int(terms["turn"])]
 
 
 def drawn_batch(terms: Terms) -> str:

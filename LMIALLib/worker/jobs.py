@@ -16,6 +16,7 @@ import numpy as np
 
 import LMIALLib
 from LMIALLib.errors import BadInput
+from LMIALLib.queries.strategy import FORMULAS
 from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.training_job import finetune_job
 
@@ -246,6 +247,7 @@ def _conditions(prediction: Prediction) -> dict[str, Any]:
         "lmial": LMIALLib.__version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "formulas": FORMULAS,
         **prediction.conditions["versions"],
     }
     return {**prediction.conditions, "versions": versions}

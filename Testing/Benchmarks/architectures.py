@@ -175,8 +175,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     source = SampleSource.prepare(config, EXCLUDED)
     make_pool(source, arguments.work, samples_record(source, EXCLUDED))
-    print("| network | seed | lesion Dice | lesion-wise F1 | average precision | ms a slice | file |")
-    print("|---|---|---|---|---|---|---|")
+    print("| network | seed | lesion Dice | F1 by cover | F1 one to one | average precision | ms a slice | file |")
+    print("|---|---|---|---|---|---|---|---|")
     for name in arguments.variants:
         for seed in range(arguments.seeds):
             pool = SamplePool(replace(config, seed=seed), arguments.work)
@@ -185,7 +185,8 @@ def main() -> None:
             size = sum(p.numel() for p in network.parameters()) * 2 / 1e6
             print(
                 f"| {name} | {seed} | {found['dice']:.3f} | {found['lesion_f1']:.3f} | "
-                f"{found['average_precision']:.3f} | {milliseconds(network):.0f} | {size:.1f} MB |",
+                f"{found['lesion_f1_matched']:.3f} | {found['average_precision']:.3f} | "
+                f"{milliseconds(network):.0f} | {size:.1f} MB |",
                 flush=True,
             )
 

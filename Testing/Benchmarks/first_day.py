@@ -184,7 +184,18 @@ def voxel_table(cases: dict[str, dict[str, Any]]) -> str:
 def lesion_table(cases: dict[str, dict[str, Any]]) -> str:
     """Lesion by lesion, for each smallest volume."""
     return markdown(
-        ("pair", "lesions", "true", "hit", "sensitivity", "predicted", "right", "precision", "F1"),
+        (
+            "pair",
+            "lesions",
+            "true",
+            "hit",
+            "sensitivity",
+            "predicted",
+            "right",
+            "precision",
+            "F1 by cover",
+            "F1 one to one",
+        ),
         [
             (
                 name,
@@ -192,7 +203,7 @@ def lesion_table(cases: dict[str, dict[str, Any]]) -> str:
                 *(str(row[key]) for key in ("true", "hit")),
                 shown(row["sensitivity"]),
                 *(str(row[key]) for key in ("predicted", "right")),
-                *(shown(row[key]) for key in ("precision", "f1")),
+                *(shown(row[key]) for key in ("precision", "f1", "matched_f1")),
             )
             for name, c in cases.items()
             for row in c["lesions"]

@@ -229,7 +229,7 @@ def figures(probability: np.ndarray, pair: Pair, truth: np.ndarray) -> dict[str,
     where = inside & (known != UNREAD)
     called, true = (probability >= 0.5) & where, (known > 0) & where
     (count,) = lesion_counts(called, true, pair.grid.voxel_ml * 1000, (OVER_MM3,))
-    lesions = {"true": count.true, "hit": count.hit, "predicted": count.predicted, "right": count.right}
+    lesions = {name: getattr(count, name) for name in (*_COUNTS, *_MATCHED)}
     return {"dice": dice(called, true), **lesions}
 
 
@@ -287,8 +287,10 @@ def tables(out: Path, rows: Sequence[dict[str, Any]]) -> None:
     rows = [row for row in rows if "cases" in row]
     for group, cases in groups(out, rows[0]["cases"]).items():
         print(f"\n**{group}** ({len(cases)} pairs)\n" if len(cases) > 1 else f"\n**{group}**\n")
-        print("| | slices | lesion Dice | by seed | of all slices' | lesion-wise F1 | Dice, nothing kept |")
-        print("|---|---:|---:|---|---:|---:|---:|")
+        print(
+            "| | slices | lesion Dice | by seed | of all slices' | F1 by cover | F1 one to one | Dice, nothing kept |"
+        )
+        print("|---|---:|---:|---|---:|---:|---:|---:|")
         full = mean_dice([row for row in rows if row["arm"] == "all"], cases)
         for arm in ARMS:
             found = [row for row in rows if row["arm"] == arm]
@@ -296,10 +298,11 @@ def tables(out: Path, rows: Sequence[dict[str, Any]]) -> None:
                 by_seed = [float(np.mean([row["cases"][case]["dice"] for case in cases])) for row in found]
                 each = ", ".join(f"{value:.3f}" for value in by_seed)
                 share = f"{100 * np.mean(by_seed) / full:.0f} %" if full else ""
-                f1 = np.mean([f1_of(row, cases) for row in found])
+                f1, matched = (np.mean([f1_of(row, cases, names) for row in found]) for names in (_COUNTS, _MATCHED))
                 plain = [row["plain"][case]["dice"] for row in found for case in cases if "plain" in row]
                 without = f"{np.mean(plain):.3f}" if plain and arm not in WHOLE else ""
-                told = f"| {TOLD[arm]} | {found[0]['slices']} | {np.mean(by_seed):.3f} | {each} | {share} | {f1:.3f} |"
+                told = f"| {TOLD[arm]} | {found[0]['slices']} | {np.mean(by_seed):.3f} | {each} | {share} | {f1:.3f} | "
+                told += f"{matched:.3f} |"
                 print(f"{told} {without} |")
 
 
@@ -308,9 +311,9 @@ def mean_dice(rows: Sequence[dict[str, Any]], cases: Sequence[str]) -> float | N
     return float(np.mean([row["cases"][case]["dice"] for row in rows for case in cases])) if rows else None
 
 
-def f1_of(row: dict[str, Any], cases: Sequence[str]) -> float:
-    """Of all lesions of some cases together; 0 where none is hit."""
-    true, hit, predicted, right = (sum(row["cases"][c][name] for c in cases) for name in _COUNTS)
+def f1_of(row: dict[str, Any], cases: Sequence[str], names: Sequence[str]) -> float:
+    """Of all lesions of some cases together, by cover or one to one; 0 where none is hit, NaN where not counted."""
+    true, hit, predicted, right = (sum(row["cases"][c].get(name, np.nan) for c in cases) for name in names)
     if not hit or not right:
         return 0.0
     sensitivity, precision = hit / true, right / predicted
@@ -318,6 +321,7 @@ def f1_of(row: dict[str, Any], cases: Sequence[str]) -> float:
 
 
 _COUNTS = ("true", "hit", "predicted", "right")
+_MATCHED = ("true", "matched_true", "predicted", "matched_predicted")
 
 
 def main() -> None:

@@ -112,10 +112,7 @@ def networks(pair: Any, reference_slices: int) -> tuple[list[Row], dict[str, Any
 
 def slice_bald(prediction: Any) -> np.ndarray:
     """Sum over a slice of the mutual information H(mean) - mean H, in nats."""
-    p = np.clip(prediction.mean.astype(np.float64), 1e-7, 1 - 1e-7)
-    entropy = -p * np.log(p) - (1 - p) * np.log1p(-p)
-    entropy[prediction.mean == 0] = 0
-    return np.clip(entropy - prediction.expected_entropy, 0, None).sum(axis=(1, 2))
+    return np.asarray(prediction.mutual_information.sum(axis=(1, 2), dtype=np.float64))
 
 
 def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:

@@ -74,12 +74,13 @@ def foreground_efficiency(percent: np.ndarray, dice: np.ndarray, start: float, f
     """b of Dice(x) = c - a exp(-b (x - x0)), least squares over all rounds and seeds of a strategy.
 
     x is the per cent of the pool's foreground voxels that are annotated, x0 the smallest, c the fully annotated Dice
-    and a = c - Dice(x0), so that only b is fitted. FG-Eff of nnActive, TMLR 2025 (``analyze/metrics.py:DatasetBeta``).
+    and a = c - Dice(x0), so that only b is fitted. x0 should be a start that is annotated and shared by all strategies.
+    FG-Eff of nnActive, TMLR 2025 (``analyze/metrics.py:DatasetBeta``).
 
     Args:
         percent: (n,) in [0, 100].
         dice: (n,).
-        start: Dice at x0, the mean over seeds.
+        start: Dice at x0, the mean over seeds and strategies.
         full: Dice of the fully annotated reference, the mean over seeds.
     """
     from scipy.optimize import OptimizeWarning, curve_fit

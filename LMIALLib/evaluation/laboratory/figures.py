@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MEASURES = {
     "dice_fixed": "Dice on the fixed test set",
     "dice_all": "Dice on all slices of the pool",
-    "lesion_f1": "lesion-wise F1 on the fixed test set",
+    "lesion_f1": "lesion-wise F1 (by cover) on the fixed test set",
+    "lesion_f1_matched": "lesion-wise F1 (one to one) on the fixed test set",
 }
 """Columns whose learning curves can be looked at."""
 COLOURS = ("#e377c2", "#7fc97f", "#9d8df1", "#ef5f5f", "#4f9bff", "#c7e05a", "#f0a3a3", "#5fd3b0", "#d0a060", "#b0b7c0")

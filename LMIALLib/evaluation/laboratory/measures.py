@@ -39,7 +39,8 @@ def measured(cases: Sequence[Judged]) -> dict[str, float]:
     * ``dice``, ``sensitivity``, ``precision``: of voxels, pooled over the cases, in [0, 1].
     * ``two_class_dice``: the mean over cases of (lesion Dice + background Dice) / 2, in [0, 1]. This is what the code
       of LMI-AL (arXiv 2511.18007) prints as Dice; a lesion Dice of 0.3 reads as 0.65 there. Never compare with it.
-    * ``lesion_f1``: of 3-D components as `lesions.lesion_counts` counts them (any size), pooled, in [0, 1].
+    * ``lesion_f1``: of 3-D components as `lesions.lesion_counts` counts them (any size), pooled, in [0, 1];
+      ``lesion_f1_matched``: of the same components matched one to one.
     * ``volume_error_ml``: mean over cases of |predicted - true volume|, millilitres.
     * ``hd95_mm``: mean over cases of `hausdorff_95`, millimetres.
     * ``calibration_error``: expected calibration error of `calibration.reliability`, voxels pooled over the cases.
@@ -68,13 +69,14 @@ def measured(cases: Sequence[Judged]) -> dict[str, float]:
         volume_errors.append(abs(n_predicted - n_true) * voxel_mm3 / 1000.0)
         distances.append(hausdorff_95(predicted, true, case.voxel_mm))
         lesions.append(lesion_counts(predicted, true, voxel_mm3, sizes_mm3=(0.0,))[0])
-        uncertain = case.counted & ((case.probability > SURELY_UNCHANGED) | true)
+        uncertain = case.counted & (case.probability > SURELY_UNCHANGED)
         probabilities.append(case.probability[uncertain])
         changes.append(true[uncertain])
     return {
         "dice": _ratio(2 * hits, true_voxels + predicted_voxels),
         "two_class_dice": float(np.mean(two_class)),
         "lesion_f1": _pooled(lesions).f1,
+        "lesion_f1_matched": _pooled(lesions).matched_f1,
         "sensitivity": _ratio(hits, true_voxels),
         "precision": _ratio(hits, predicted_voxels),
         "volume_error_ml": float(np.mean(volume_errors)),
@@ -125,10 +127,8 @@ def _two_class_dice(true: int, predicted: int, hits: int, counted: int) -> float
 
 def _pooled(counts: Sequence[LesionCount]) -> LesionCount:
     """Lesions of several cases as one count."""
-    true, hit, predicted, right = (
-        sum(getattr(count, name) for count in counts) for name in ("true", "hit", "predicted", "right")
-    )
-    return LesionCount(over_mm3=0.0, true=true, hit=hit, predicted=predicted, right=right)
+    names = ("true", "hit", "predicted", "right", "matched_true", "matched_predicted")
+    return LesionCount(over_mm3=0.0, **{name: sum(getattr(count, name) for count in counts) for name in names})
 
 
 def _ratio(part: int, whole: int) -> float:

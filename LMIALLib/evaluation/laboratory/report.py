@@ -115,8 +115,8 @@ def _gap(summary: Summary) -> str:
     words = (
         "<h2>What it takes to reach full annotation</h2><p>The fraction of slices at which the mean curve reaches "
         "a share of the fully annotated Dice, or of the gap, straight lines between rounds. Foreground efficiency is b "
-        "of Dice(x) = c - a exp(-b (x - x0)), x the per cent of foreground voxels annotated: higher needs less "
-        "foreground.</p>"
+        "of Dice(x) = c - a exp(-b (x - x0)), x the per cent of foreground voxels annotated, from "
+        "the last round on that all strategies share: higher needs less foreground.</p>"
     )
     page = words + _wide(labels_table(summary))
     if summary.informative:

@@ -174,10 +174,10 @@ class _Simulation:
             return []
         if number == 1 and self.settings.initial:
             return run.track.drawn(wanted, self.job.seed)
-        return self._queried(run, wanted, number, len(run.order) / max(self._wanted(run, budgets[-1]), 1))
+        return self._queried(run, wanted, number, place_in_budget(number, len(budgets), bool(self.settings.initial)))
 
     def _queried(self, run: _Run, wanted: int, number: int, progress: float) -> list[tuple[str, int]]:
-        """What the strategy asks for; ``progress`` is the used share of the budget."""
+        """What the strategy asks for; ``progress`` as `ranking.rank` takes it."""
         from LMIALLib.queries.ranking import rank
         from LMIALLib.queries.scoring import score_case
         from LMIALLib.queries.strategies import strategy
@@ -205,7 +205,7 @@ class _Simulation:
             spacing_mm=self.settings.spacing_mm,
             batch=wanted,
             count=wanted,
-            progress=min(progress, 1.0),
+            progress=progress,
         )
         return [(query.case, query.slice) for query in ranking.queries]
 
@@ -276,6 +276,18 @@ class _Simulation:
         begin = load_weights(state / f"{self.runs[0].track.name}-0.safetensors")[0]
         self.start = self.learner.probabilities(begin, self.runs[0].track.pool)
         return done
+
+
+def place_in_budget(number: int, rounds: int, initial: bool) -> float:
+    """k / (K - 1) of a round that a strategy chooses, the k-th from 0 of K: 0 in the first of them, 1 in the last.
+
+    Args:
+        number: of the round; round 0 asks for nothing.
+        rounds: rounds in all, with round 0.
+        initial: whether round 1 is drawn at random.
+    """
+    first, last = 1 + initial, rounds - 1
+    return (number - first) / (last - first) if last > first else 0.0
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,17 @@ from LMIALLib.evaluation.laboratory.tracks import Track
 
 COLUMNS = (
     *("strategy", "seed", "round", "labelled", "fraction", "dice_unlabelled", "dice_start_same_slices", "dice_fixed"),
-    *("dice_all", "lesion_f1", "seconds", "two_class_dice", "sensitivity", "precision", "volume_error_ml", "hd95_mm"),
+    *(
+        "dice_all",
+        "lesion_f1",
+        "lesion_f1_matched",
+        "seconds",
+        "two_class_dice",
+        "sensitivity",
+        "precision",
+        "volume_error_ml",
+        "hd95_mm",
+    ),
     *("calibration_error", "subjects", "foreground_voxels", "foreground_fraction", "minutes", "minutes_low"),
     "minutes_high",
 )

@@ -176,6 +176,8 @@ def summarise(folder: Path) -> Summary:
     full = interval([run.column("dice_fixed")[-1] for run in full_runs])
     complete, notes = complete_runs([run for run in runs if run.strategy != FULL])
     start = _start(complete)
+    begin = _first_common(config)
+    before = _start(complete, begin).mean if begin is not None else float("nan")
     by_strategy: dict[str, list[Run]] = {}
     for run in complete:
         by_strategy.setdefault(run.strategy, []).append(run)
@@ -185,7 +187,7 @@ def summarise(folder: Path) -> Summary:
     }
     ranks = mean_ranks(areas)
     made = [
-        _strategy_summary(name, of_strategy, areas[name], ranks[name], full.mean, start.mean)
+        _strategy_summary(name, of_strategy, areas[name], ranks[name], full.mean, start.mean, (begin, before))
         for name, of_strategy in by_strategy.items()
     ]
     made.sort(key=lambda found: -found.area.mean if np.isfinite(found.area.mean) else 0.0)
@@ -214,7 +216,13 @@ def mean_curve(runs: Sequence[Run], column: str) -> Curve:
 
 
 def _strategy_summary(
-    name: str, runs: Sequence[Run], areas: Mapping[int, float], rank: float, full: float, start: float
+    name: str,
+    runs: Sequence[Run],
+    areas: Mapping[int, float],
+    rank: float,
+    full: float,
+    start: float,
+    common: tuple[int | None, float],
 ) -> StrategySummary:
     dice = mean_curve(runs, "dice_fixed")
     gap = full - start if full - start >= LEAST_GAP else float("nan")
@@ -222,7 +230,6 @@ def _strategy_summary(
         Interval((v.mean - start) / gap, (v.low - start) / gap, (v.high - start) / gap, v.seeds) for v in dice.values
     )
     gap_closed = Curve(dice.fraction, shares)
-    foreground = 100 * np.concatenate([run.column("foreground_fraction") for run in runs])
     return StrategySummary(
         strategy=name,
         runs=tuple(runs),
@@ -232,17 +239,47 @@ def _strategy_summary(
         gap_closed=gap_closed,
         dice_needed={share: first_reaching(dice.fraction, dice.mean, full * share / 100) for share in OF_DICE},
         gap_needed={share: first_reaching(dice.fraction, gap_closed.mean, share / 100) for share in OF_GAP},
-        foreground=foreground_efficiency(
-            foreground, np.concatenate([run.column("dice_fixed") for run in runs]), start, full
-        ),
+        foreground=_foreground(runs, *common, full),
     )
 
 
-def _start(runs: Sequence[Run]) -> Interval:
-    """Dice without labels: each seed's mean over strategies, then over seeds."""
+def _foreground(runs: Sequence[Run], begin: int | None, before: float, full: float) -> Efficiency:
+    """Foreground efficiency from the last round on that all strategies share, each run from what it had annotated then.
+
+    Args:
+        begin: that round; None where there is none.
+        before: Dice in it, the mean over seeds.
+    """
+    if begin is None:
+        return Efficiency(float("nan"), reason="the network starts from nothing, without a first draw")
+    percent, dice = [], []
+    for run in runs:
+        later = run.rounds >= begin
+        share = 100 * run.column("foreground_fraction")[later]
+        percent.append(share - share[0] if share.size else share)
+        dice.append(run.column("dice_fixed")[later])
+    return foreground_efficiency(np.concatenate(percent), np.concatenate(dice), before, full)
+
+
+def _first_common(config: Mapping[str, Any]) -> int | None:
+    """The round from which foreground efficiency is fitted: the last one that is the same for all strategies.
+
+    nnActive's curves begin with the starting budget, which is annotated and the same for all. A network from scratch
+    has a Dice of 0 in round 0, and the leap to its first draw, which no strategy chose, would decide the fit. Weights
+    that were trained before begin at round 0. None for scratch without a first draw.
+    """
+    asked = config.get("asked")
+    settings = asked.get("settings", {}) if isinstance(asked, dict) else {}
+    if settings.get("start") != "scratch":
+        return 0
+    return None if settings.get("initial") == 0 else 1
+
+
+def _start(runs: Sequence[Run], number: int = 0) -> Interval:
+    """Dice in a round, by default that without labels: each seed's mean over strategies, then over seeds."""
     by_seed: dict[int, list[float]] = {}
     for run in runs:
-        by_seed.setdefault(run.seed, []).append(run.at(0, "dice_fixed"))
+        by_seed.setdefault(run.seed, []).append(run.at(number, "dice_fixed"))
     return interval([float(np.mean(values)) for values in by_seed.values()])
 
 

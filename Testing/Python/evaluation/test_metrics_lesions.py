@@ -59,3 +59,34 @@ def test_nothing_true_and_nothing_predicted() -> None:
     assert math.isnan(count.sensitivity) and math.isnan(count.precision) and math.isnan(count.f1)
     assert lesion_counts(nothing, boxes(BIG), 1.0)[0].f1 == 0.0
     assert lesion_counts(boxes(BIG), nothing, 1.0)[0].f1 == 0.0
+
+
+def test_one_blob_over_everything_finds_one_lesion_at_most() -> None:
+    # Three true lesions of 20 voxels in a slice, 10 columns apart; one blob of 4 x 25 voxels over all of them.
+    # By cover: all three are covered, and 60 of 100 voxels of the blob are true: S = P = 1, F1 = 1.
+    # One to one: IoU of the blob with each is 20 / 100 = 0.2, so it stands for one of the three: S = 1/3, P = 1,
+    # F1 = 2 x 1/3 / (4/3) = 1/2.
+    true = boxes(*((slice(1, 2), slice(10, 14), slice(left, left + 5)) for left in (0, 10, 20)))
+    count = lesion_counts(boxes((slice(1, 2), slice(10, 14), slice(0, 25))), true, 1.0)[0]
+    assert (count.true, count.hit, count.predicted, count.right) == (3, 3, 1, 1) and count.f1 == 1.0
+    assert (count.matched_true, count.matched_predicted) == (1, 1) and np.isclose(count.matched_f1, 0.5)
+    # Over the whole volume: IoU 20 / 9600 with each, under 0.1: it stands for none.
+    flood = lesion_counts(np.ones_like(true), true, 1.0)[0]
+    assert flood.hit == 3 and flood.matched_f1 == 0.0
+
+
+def test_a_lesion_in_pieces_has_one_partner() -> None:
+    # A true lesion of 4 x 5 voxels, predicted in two pieces of 4 x 2: IoU 8 / 20 each. By cover both are right; one to
+    # one the second is wrong: S = 1, P = 1/2, F1 = 2/3.
+    true = boxes(SMALL)
+    pieces = boxes((slice(1, 2), slice(20, 24), slice(20, 22)), (slice(1, 2), slice(20, 24), slice(23, 25)))
+    count = lesion_counts(pieces, true, 1.0)[0]
+    assert count.f1 == 1.0 and np.isclose(count.matched_f1, 2 / 3)
+
+
+def test_as_many_lesions_as_possible_are_matched() -> None:
+    # In one row: true a = columns 0 to 9, b = 12 to 15; predicted p = columns 0 to 3 (IoU with a 4 / 10), and
+    # q = 6 to 15 (IoU with a 4 / 16, with b 4 / 10). Best is p-a and q-b: both have partners, F1 = 1.
+    true = boxes((slice(1, 2), slice(0, 1), slice(0, 10)), (slice(1, 2), slice(0, 1), slice(12, 16)))
+    predicted = boxes((slice(1, 2), slice(0, 1), slice(0, 4)), (slice(1, 2), slice(0, 1), slice(6, 16)))
+    assert lesion_counts(predicted, true, 1.0)[0].matched_f1 == 1.0

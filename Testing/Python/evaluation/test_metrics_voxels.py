@@ -60,11 +60,21 @@ def test_the_reliability_table_by_hand() -> None:
     probability = np.array([0.0, 0.005, 0.005, 0.5, 0.5, 1.0, 1.0])
     true = np.array([False, False, True, True, False, True, False])
     table = reliability(probability, true)
-    assert table.count.sum() == 5, "two surely unchanged voxels stay out, the missed one counts"
-    assert table.count[0] == 1 and table.expected[0] == pytest.approx(0.005) and table.seen[0] == 1
+    assert table.count.sum() == 4, "voxels of 0.01 and less stay out, also the one that changed"
+    assert table.count[0] == 0
     assert table.count[7] == 2 and table.seen[7] == 0.5 and table.count[14] == 2 and table.expected[14] == 1
-    assert table.error == pytest.approx((1 * 0.995 + 2 * 0.0 + 2 * 0.5) / 5)
+    assert table.error == pytest.approx((2 * 0.0 + 2 * 0.5) / 4)
     assert math.isnan(table.expected[3]) and math.isnan(reliability(np.zeros(3), np.zeros(3, dtype=bool)).error)
+
+
+def test_a_calibrated_case_has_no_calibration_error() -> None:
+    # 1000 voxels at 0.003, 3 of them changed: as said. 100 at 0.3, 30 of them changed: as said. Counted are the 100,
+    # |30 / 100 - 0.3| = 0. With voxels that entered because they changed there were 103: 3 of them, all changed, at
+    # 0.003, and the error was (3 x 0.997 + 0) / 103 = 0.029; without the 100 others it was 0.997.
+    probability = np.r_[np.full(1000, 0.003), np.full(100, 0.3)]
+    true = np.r_[np.arange(1000) < 3, np.arange(100) < 30]
+    assert reliability(probability, true).error == pytest.approx(0.0, abs=1e-12)
+    assert math.isnan(reliability(probability[:1000], true[:1000]).error), "nothing is above 0.01: there is no figure"
 
 
 def test_pretraining_counts_the_same_way(scores: tuple[np.ndarray, np.ndarray]) -> None:

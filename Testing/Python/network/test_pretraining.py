@@ -16,7 +16,14 @@ from LMIALLib.cohorts.backgrounds import background_of
 from LMIALLib.errors import BadInput
 from LMIALLib.network import samples
 from LMIALLib.network.architecture import Architecture, ChangeNetwork
-from LMIALLib.network.calibration import average_precision, calibrate, expected_calibration_error, figures, lesion_f1
+from LMIALLib.network.calibration import (
+    average_precision,
+    calibrate,
+    expected_calibration_error,
+    figures,
+    lesion_f1,
+    lesion_f1_matched,
+)
 from LMIALLib.network.origin import unseen
 from LMIALLib.network.pretraining import PretrainConfig, learning_rate, pretrain
 from LMIALLib.network.weights import load_weights, save_weights
@@ -232,6 +239,19 @@ def test_lesions_are_counted_slice_by_slice():
     assert lesion_f1(called, true) == pytest.approx(2 * 1 / (2 * 1 + 2))
 
 
+def test_one_blob_over_all_lesions_of_a_slice_is_one_match():
+    # three lesions of 4 x 4 pixels, one blob of 4 x 20 over them: IoU 16 / 80 = 0.2 with each
+    true = np.zeros((1, 40, 40), bool)
+    for left in (0, 8, 16):
+        true[0, 0:4, left : left + 4] = True
+    blob = np.zeros_like(true)
+    blob[0, 0:4, 0:20] = True
+    assert lesion_f1(blob, true) == 1.0
+    assert lesion_f1_matched(blob, true) == pytest.approx(0.5)  # S = 1/3, P = 1
+    assert lesion_f1_matched(true, true) == lesion_f1_matched(~(true | ~true), ~(true | ~true)) == 1.0
+    assert lesion_f1_matched(np.ones_like(true), true) == 0.0  # IoU 16 / 1600
+
+
 def test_average_precision_of_a_known_order():
     true = np.array([True, False, True, False])
     assert average_precision(np.array([0.9, 0.8, 0.7, 0.1]), true) == pytest.approx((1 + 2 / 3) / 2)
@@ -245,9 +265,8 @@ def test_calibration_error_of_known_probabilities():
     true = np.array([False] * 1000 + [True] * 5 + [False] * 5 + [True] * 10)
     assert expected_calibration_error(probability, true) == pytest.approx(0.0, abs=1e-9)
     assert expected_calibration_error(np.full(20, 0.9), np.arange(20) < 4) == pytest.approx(0.7)
-    assert expected_calibration_error(np.array([0.004, 0.9]), np.array([True, True])) == pytest.approx(
-        (0.996 + 0.1) / 2
-    )
+    # the voxel at 0.004 is not counted, although it changed: |1 - 0.9|
+    assert expected_calibration_error(np.array([0.004, 0.9]), np.array([True, True])) == pytest.approx(0.1)
     assert expected_calibration_error(np.zeros(5), np.zeros(5, bool)) == 0.0
 
 

@@ -178,8 +178,8 @@ def test_k_means_gives_one_slice_of_each_group_nearest_to_its_centre(make_pool) 
 
 def test_k_means_bald_takes_the_doubles_and_then_the_farthest(make_pool) -> None:
     pool = make_pool(30, batch=3)
-    z = (pool.features - pool.features.mean(axis=0)) / pool.features.std(axis=0)
     shortlist = np.argsort(-pool.score)[:6].tolist()
+    z = pool.features / (pool.features[shortlist].std(axis=0, ddof=1) + 1e-6)
     picks = hand_out(clusters.KMeansBald(pool, 0.0), 3, 3)
     expected = [max(shortlist, key=lambda i: np.linalg.norm(z[i]))]
     for _ in range(2):
@@ -208,7 +208,7 @@ def test_typiclust_takes_typical_slices_of_groups_without_a_label(make_pool) -> 
     for number, (start, stop) in zip(picks, ((14, 24), (24, 32)), strict=True):
         group = features[start:stop]
         distance = np.linalg.norm(group[:, None] - group[None], axis=2)
-        count = min(20, len(group) - 1)
+        count = min(20, len(group) // 2)
         assert number == start + np.sort(distance, axis=1)[:, 1 : count + 1].mean(axis=1).argmin()
 
 
@@ -243,24 +243,24 @@ def test_foreground_lots_leave_the_random_share_a_fair_draw(make_scores) -> None
 
 def test_class_stratified_takes_turns(make_scores) -> None:
     rng = np.random.default_rng(0)
-    change, none, plain = rng.random((3, 40))
-    pool = gather([make_scores(plain, others=(change, none))], 0)
+    change, plain = rng.random((2, 40))
+    pool = gather([make_scores(plain, others=(change,))], 0)
     picks = hand_out(CHOICES["class-stratified"].begin(pool, 0.0), 40)
     left = set(range(40))
     for place, index in enumerate(picks):
-        by = (change, none, plain)[place % 3]
+        by = (change, change, plain)[place % 3]
         assert index == max(left, key=lambda i: by[i])
         left.remove(index)
 
 
 def test_class_stratified_goes_on_when_one_class_has_too_few(make_scores) -> None:
-    pool = gather([make_scores(np.zeros(7), others=(np.zeros(7), np.zeros(7)))], 0)
+    pool = gather([make_scores(np.zeros(7), others=(np.zeros(7),))], 0)
     assert sorted(hand_out(CHOICES["class-stratified"].begin(pool, 0.0), 9)) == list(range(7))
 
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_what_others_took_is_not_handed_out(name: str, make_pool) -> None:
-    pool = replace(make_pool(25), others=(np.arange(25.0), np.arange(25.0)))
+    pool = replace(make_pool(25), others=(np.arange(25.0),))
     chooser = CHOICES[name].begin(pool, 3.0)
     own: list[int] = []
     for turn in range(12):

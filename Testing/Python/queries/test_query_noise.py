@@ -59,7 +59,7 @@ def test_noise_shrinks_over_the_budget() -> None:
 @pytest.mark.parametrize("name", NOISY)
 def test_noise_belongs_to_the_slice(name: str, make_scores) -> None:
     rng = np.random.default_rng(0)
-    one, two = (make_scores(rng.random(20), case, others=(rng.random(20), rng.random(20))) for case in ("one", "two"))
+    one, two = (make_scores(rng.random(20), case, others=(rng.random(20),)) for case in ("one", "two"))
     alone = rank([one], STRATEGIES[name], seed=5, random_share=0, progress=0.3)
     both = rank([two, one], STRATEGIES[name], seed=5, random_share=0, progress=0.3)
     kept = {query.slice: query.score for query in both.queries if query.case == "one"}
@@ -73,19 +73,20 @@ def test_noise_belongs_to_the_slice(name: str, make_scores) -> None:
 @pytest.mark.parametrize("name", NOISY)
 def test_scores_that_are_shown_have_no_noise(name: str, make_scores) -> None:
     score = np.random.default_rng(0).random(20)
-    scored = make_scores(score, others=(score, score))
+    scored = make_scores(score, others=(score,))
     ranking = rank([scored], STRATEGIES[name], seed=5)
     np.testing.assert_array_equal(ranking.scores["a"], score)
     for query in ranking.queries:
         assert query.terms["score"] == score[query.slice] and query.terms["perturbed"] == query.score
 
 
-def test_progress_is_the_used_share_of_a_fifth_of_the_slices(make_scores) -> None:
+def test_progress_runs_from_the_first_to_the_last_batch_of_a_fifth_of_the_slices(make_scores) -> None:
     def progress(answered: int) -> float:
         scored = make_scores(np.arange(50.0), answered=frozenset(range(answered)))
-        return rank([scored], STRATEGIES["entropy"], seed=0).settings["progress"]
+        return rank([scored], STRATEGIES["entropy"], seed=0, batch=2).settings["progress"]
 
-    assert [progress(n) for n in (0, 5, 10, 30)] == pytest.approx([0, 0.5, 1, 1])
+    # the budget is 10, its batches begin at 0, 2, 4, 6 and 8 answers
+    assert [progress(n) for n in (0, 2, 4, 6, 8, 30)] == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1])
     given_ = rank([make_scores([1.0])], STRATEGIES["clasp"], seed=0, progress=0.25, count=0)
     assert given_.settings["progress"] == 0.25
     with pytest.raises(WrongUse, match=r"progress is 1\.5"):

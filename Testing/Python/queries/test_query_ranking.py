@@ -221,8 +221,9 @@ def test_maps_that_are_not_finite_are_refused_with_a_sentence(make_random_maps) 
     for name in ("mean", "difference", "expected_entropy", "variance"):
         broken = getattr(maps, name).copy()
         broken[3, 8, 9] = np.nan
-        with pytest.raises(LMIALError, match="case a holds values that are not finite"):
+        with pytest.raises(LMIALError, match="case a holds values that are not finite") as refused:
             score_case(replace(maps, **{name: broken}), ENTROPY)
+        assert ("model; this one" in refused.value.hint) == (name != "difference")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ FIELDS = {
 }
 
 # Of the others swapping "change" and "no change" is no change of question.
-ASYMMETRIC = {"foreground-random-prediction", "selective-entropy", "class-entropy", "clasp"}
+ASYMMETRIC = {"foreground-random-prediction", "selective-entropy", "foreground-entropy", "class-entropy", "clasp"}
 
 
 def ranked(maps: CaseMaps | list[CaseMaps], name: str, **settings) -> Ranking:
@@ -54,9 +54,9 @@ def test_the_names_of_the_contract_are_registered() -> None:
     plain = "least-confidence margin entropy mc-entropy bald expected-entropy variance committee-bald view-consistency"
     others = (
         "random foreground-random-prediction foreground-random-difference mean-entropy top-entropy selective-entropy "
-        "committee-entropy committee-variance committee-vote power-entropy power-bald soft-rank-bald class-entropy "
-        "clasp expected-dice core-set core-set-cosine k-means k-means-bald cluster-margin badge max-cover typiclust "
-        "probcover hybrid loss-prediction discriminator stochastic-batches cost-aware"
+        "foreground-entropy committee-entropy committee-variance committee-vote power-entropy power-bald soft-rank- "
+        "bald class-entropy clasp expected-dice core-set core-set-cosine k-means k-means-bald cluster-margin badge "
+        "max-cover typiclust probcover hybrid loss-prediction discriminator stochastic-batches cost-aware"
     )
     names = others.split()
     for one in plain.split():
@@ -74,17 +74,18 @@ def test_score_and_order_equal_brute_force(name: str, make_random_maps) -> None:
     values = {
         "least-confidence": 1 - np.maximum(p, 1 - p),
         "margin": 1 - np.abs(2 * p - 1),
-        "selective-entropy": np.where((p >= 0.5) | (np.abs(p - 0.5) <= 0.25), binary_entropy(p), 0),
+        "foreground-entropy": np.where((p >= 0.5) | (np.abs(p - 0.5) <= 0.25), binary_entropy(p), 0),
         **dict.fromkeys(("bald", "committee-bald", "power-bald", "soft-rank-bald"), np.where(gain > 2e-6, gain, 0)),
         "expected-entropy": maps.expected_entropy,
         **dict.fromkeys(("variance", "committee-variance", "view-consistency"), 2 * maps.variance),
         "committee-vote": maps.vote_entropy,
     }.get(kind, binary_entropy(p))
     expected = []
+    median = np.median([w[k][inside[k]].sum() for k in range(maps.n_slices)])
     for k in range(maps.n_slices):
         v, weight = values[k][inside[k]], w[k][inside[k]]
         if name.endswith("-normalised"):
-            expected.append((v * weight).sum() / weight.sum())
+            expected.append((v * weight).sum() / max(weight.sum(), median))
         elif name.startswith("difference-"):
             expected.append((v * weight).sum())
         elif name == "cost-aware":
@@ -111,16 +112,6 @@ def test_change_and_no_change_are_treated_alike(name: str, make_random_maps) -> 
     scores = [score_case(make_random_maps(2, mean=one), strategy(name)).score for one in (p, 1 - p)]
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-6)
     assert slices(ranked(make_random_maps(2, mean=p), name)) == slices(ranked(make_random_maps(2, mean=1 - p), name))
-
-
-def test_class_stratified_turns_change_places_with_the_classes(make_random_maps) -> None:
-    maps = make_random_maps(2, (20, 16, 18))
-    for one, other in zip(
-        score_case(maps, strategy("clasp")).others,
-        score_case(replace(maps, mean=1 - maps.mean), strategy("clasp")).others[::-1],
-        strict=True,
-    ):
-        np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -186,3 +186,33 @@ def test_a_broken_config_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(BadInput, match=r"config\.json"):
         summarise(tmp_path)
+
+
+def test_foreground_efficiency_from_scratch_begins_with_the_first_draw(tmp_path: Path) -> None:
+    # Round 0 has a Dice of 0 without labels, round 1 is a draw that both strategies share: 20 % of the foreground, Dice
+    # 0.4. From there on 0.6 - 0.2 exp(-b (x - 20)) with b = 0.1 for one strategy and 0.01 for the other.
+    # From round 1 the fit finds these b. From round 0 it has to go from 0 to 0.4 within 20 % (b = ln 3 / 20 = 0.055),
+    # which draws both there: 0.063 and 0.039, although one needs ten times the foreground of the other.
+    rows: list[dict[str, object]] = []
+    for strategy, b in (("quick", 0.1), ("slow", 0.01)):
+        for seed in (0, 1):
+            for number, x in enumerate((0.0, 20.0, 30.0, 40.0, 50.0)):
+                dice = 0.6 - 0.2 * math.exp(-b * (x - 20)) if number else 0.0
+                rows.append(
+                    {"strategy": strategy, "seed": seed, "round": number, "labelled": 10 * number, "fraction": x / 100}
+                    | {"dice_fixed": dice, "foreground_fraction": x / 100}
+                )
+    rows += [
+        {"strategy": "full", "seed": seed, "round": 0, "labelled": 99, "fraction": 1.0, "dice_fixed": 0.6}
+        for seed in (0, 1)
+    ]
+    folder = write_rows(tmp_path, rows)
+
+    def efficiencies(**settings: object) -> list[float]:
+        (folder / "config.json").write_text(json.dumps({"asked": {"settings": settings}}), encoding="utf-8")
+        summary = summarise(folder)
+        return [summary.strategy(name).foreground.value for name in ("quick", "slow")]  # type: ignore[union-attr]
+
+    assert efficiencies(start="scratch", initial=None) == pytest.approx([0.1, 0.01], abs=1e-4)
+    assert efficiencies(start="bundled") == pytest.approx([0.0632, 0.0388], abs=1e-4)  # as it was for scratch, too
+    assert all(math.isnan(b) for b in efficiencies(start="scratch", initial=0))
