@@ -21,6 +21,8 @@ FIRST_CHECKS = {
 }
 """What must be passed first: a function that returns. A study, the rest, is past its own once it is open."""
 OPENED = "Study.open"
+PATIENCE = 4
+"""What takes a minute is tried again with four: on a busy machine an import may be slow, and that is no hang."""
 SECRET = b"what-nobody-may-see"
 UNFORESEEN = (
     "Traceback (most recent call last)",
@@ -75,7 +77,7 @@ def attack(one: Input, base: Path, place: Path) -> Outcome:
     """Let the command line read an input in ``place``; an unforeseen error is looked at again with its traceback."""
     outcome = _judged(one, base, place, debug=False)
     if outcome.fault == "hangs":
-        outcome = _judged(one, base, place, debug=False)  # a busy machine is no hang; what hangs does so twice
+        outcome = _judged(one, base, place, debug=False, patience=PATIENCE)
     if not outcome.fault:
         return outcome
     if outcome.fault not in ("tracebacks", "escapes"):
@@ -85,11 +87,13 @@ def attack(one: Input, base: Path, place: Path) -> Outcome:
     return replace(outcome, told=told, cause=_cause(outcome, again.told))
 
 
-def _judged(one: Input, base: Path, place: Path, *, debug: bool) -> Outcome:
+def _judged(one: Input, base: Path, place: Path, *, debug: bool, patience: int = 1) -> Outcome:
     shutil.rmtree(place, ignore_errors=True)
     _lay_canary(place, base)
     before = _seen(place)
-    status, seconds = one_input.run_input(one.maker, f"{one.seed}/{one.format}/{one.number}", base, place, debug=debug)
+    status, seconds = one_input.run_input(
+        one.maker, f"{one.seed}/{one.format}/{one.number}", base, place, debug=debug, patience=patience
+    )
     out, err = ((place / name).read_bytes() for name in ("out", "err"))
     log = place / one_input.WORKER_LOG
     logged = log.read_bytes() if log.exists() else b""

@@ -55,25 +55,28 @@ Maker = Callable[[random.Random, Path, Path], Attempt]
 """(random numbers, folder of valid inputs, empty folder to write to) -> what to ask."""
 
 
-def run_input(make: Maker, seed: str, base: Path, place: Path, *, debug: bool = False) -> tuple[int, float]:
+def run_input(
+    make: Maker, seed: str, base: Path, place: Path, *, debug: bool = False, patience: int = 1
+) -> tuple[int, float]:
     """Make one input in ``place/work``, let the command line read it, and return its wait status and seconds.
 
-    Standard output and error land in ``place/out`` and ``place/err``. The status is -1 for a hang.
+    Standard output and error land in ``place/out`` and ``place/err``. The status is -1 for a hang, after ``patience``
+    times `SECONDS`.
     """
     (place / "work").mkdir(parents=True)
     pid = os.fork()
     if pid == 0:
         _never_return(make, seed, base, place, debug)
-    return _waited(pid)
+    return _waited(pid, SECONDS * patience)
 
 
-def _waited(pid: int) -> tuple[int, float]:
+def _waited(pid: int, longest: float) -> tuple[int, float]:
     start = time.monotonic()
     pause = 0.002
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         spent = time.monotonic() - start
-        if done or spent > SECONDS:
+        if done or spent > longest:
             break
         time.sleep(pause)
         pause = min(pause * 1.2, 0.02)
