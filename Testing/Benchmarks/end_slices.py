@@ -3,8 +3,8 @@
     python Testing/Benchmarks/end_slices.py [--phantoms 6]
 
 An end slice has less than half of the median brain area. It is asked *too early* where a slice that is no end slice and
-has more expected error, Sum min(p, 1-p), is asked after it; distance is left aside. Counted over the whole order of each
-phantom and over its first 12 queries, for the default strategy, the same with the least divisor that it had before
+has more expected error, Sum min(p, 1-p), is asked after it; distance is left aside. Counted over the whole order of
+each phantom and over its first 12 queries, for the default strategy, the same with the least divisor that it had before
 2026-11-28 (0.1 of the median of Sum w instead of the median), and the plain sums. Prints a Markdown table.
 """
 
