@@ -29,7 +29,7 @@ def score_case(maps: CaseMaps, strategy: Strategy) -> CaseScores:
 
     * ``score``: what the slices are ordered by, before a choice looks at features;
     * ``sum``: the ranked map added up; ``weight``: the weights added up (pixels of the brain where nothing weights), so
-      that a total is ``sum`` and a mean is ``sum / weight``;
+      that a total is ``sum``, a mean ``sum / weight`` (normalised: at least the median ``weight``);
     * ``uncertainty``: the measure, unweighted and box-smoothed, at the place the reader is brought to;
     * ``difference``: follow-up minus baseline at that place, smoothed alike, in robust spreads of the brain;
     * ``spots``: how many places of the ranked map are at least half as high as the highest;

@@ -15,23 +15,30 @@ from LMIALLib.queries.pool import CaseMaps, eligible_slices
 OF_MAPS = [name for name, aggregation in AGGREGATIONS.items() if not aggregation.needs]
 
 
-def pixels(measured: np.ndarray, maps: CaseMaps, k: int) -> list[tuple[float, float]]:
-    """(value, weight) of every brain pixel of a slice, by loops."""
+def pixels(measured: np.ndarray, maps: CaseMaps, k: int) -> list[tuple[float, float, float]]:
+    """(value, weight, probability) of every brain pixel of a slice, by loops."""
     rows, columns = maps.mask.shape[1:]
     places = [(r, c) for r in range(rows) for c in range(columns) if maps.mask[k, r, c]]
     return [
-        (float(measured[k, r, c]), min(abs(float(maps.difference[k, r, c])) / LARGEST_DIFFERENCE, 1.0))
+        (
+            float(measured[k, r, c]),
+            min(abs(float(maps.difference[k, r, c])) / LARGEST_DIFFERENCE, 1.0),
+            float(maps.mean[k, r, c]),
+        )
         for r, c in places
     ]
 
 
 BRUTE_FORCE = {
-    "total": lambda found: sum(v for v, _ in found),
-    "mean-in-brain": lambda found: sum(v for v, _ in found) / len(found),
-    "top-mean": lambda found: np.mean(sorted((v for v, _ in found), reverse=True)[:TOP_PIXELS]),
-    "weighted-total": lambda found: sum(v * w for v, w in found),
-    "weighted-mean": lambda found: sum(v * w for v, w in found) / sum(w for _, w in found),
+    "total": lambda found, _: sum(v for v, _, _ in found),
+    "mean-in-brain": lambda found, _: sum(v for v, _, _ in found) / len(found),
+    "top-mean": lambda found, _: np.mean(sorted((v for v, _, _ in found), reverse=True)[:TOP_PIXELS]),
+    "target-mean": lambda found, _: np.mean([v for v, _, p in found if p >= 0.1]),
+    "boundary-mean": lambda found, _: np.mean([v for v, _, p in found if abs(p - 0.5) <= 0.1]),
+    "weighted-total": lambda found, _: sum(v * w for v, w, _ in found),
+    "weighted-mean": lambda found, median: sum(v * w for v, w, _ in found) / max(sum(w for _, w, _ in found), median),
 }
+"""From the pixels of a slice and the median over the slices of their sums of weights."""
 
 
 def test_every_aggregation_has_a_brute_force_twin() -> None:
@@ -61,7 +68,9 @@ def test_an_aggregation_whose_numbers_are_missing_says_so(name: str, make_maps) 
 def test_aggregation_equals_brute_force(name: str, shape: tuple[int, int, int], make_random_maps) -> None:
     maps = make_random_maps(5, shape)
     measured = np.random.default_rng(1).random(shape).astype(np.float32)
-    expected = [BRUTE_FORCE[name](pixels(measured, maps, k)) for k in range(shape[0])]
+    found = [pixels(measured, maps, k) for k in range(shape[0])]
+    median = float(np.median([sum(w for _, w, _ in one) for one in found]))
+    expected = [BRUTE_FORCE[name](one, median) for one in found]
     np.testing.assert_allclose(AGGREGATIONS[name](measured, maps), expected, rtol=1e-5)
 
 
@@ -104,7 +113,7 @@ def test_air_around_the_head_changes_nothing(name: str, make_random_maps) -> Non
 def test_slices_without_brain_or_difference_score_zero(name: str, make_maps) -> None:
     mask = np.ones((2, 4, 4), dtype=bool)
     mask[0] = False
-    measured = np.full((2, 4, 4), 0.6, dtype=np.float32)
+    measured = np.full((2, 4, 4), 0.55, dtype=np.float32)
     found = AGGREGATIONS[name](measured, make_maps(measured, mask=mask))
     assert found[0] == 0 and found[1] > 0
     still = make_maps(measured, difference=np.zeros_like(measured))
