@@ -8,6 +8,7 @@ everything that the skip connections contribute.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, NamedTuple
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from LMIALLib.json_data import Limits, shaped
+from LMIALLib.json_data import AnyFloat, Limits, shaped
 from LMIALLib.network.slices import NEIGHBOURS, PixelSizes
 
 FAMILY = "lmial-change-unet-2"
@@ -26,7 +27,6 @@ CHANNELS = 3 * (2 * NEIGHBOURS + 1)
 
 _Width = Annotated[int, Limits(least=1, most=4096)]
 _Share = Annotated[float, Limits(least=0, most=1)]
-_Millimetres = Annotated[float, Limits(least=1e-3, most=1e3)]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Architecture:
     bottleneck_dropout: _Share = 0.3
     decoder_dropout: _Share = 0.1
     family: str = FAMILY
-    finest_mm: _Millimetres = 0.5
-    coarsest_mm: _Millimetres = 1.15
-    resampled_mm: _Millimetres = 0.8
+    finest_mm: AnyFloat = 0.5
+    coarsest_mm: AnyFloat = 1.15
+    resampled_mm: AnyFloat = 0.8
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy."""
@@ -71,7 +71,7 @@ class Architecture:
             raise ValueError(f"the family is {made.family!a}, this version of LMIAL knows {FAMILY!r}")
         if len(made.widths) < 2:
             raise ValueError(f"widths {made.widths} make no network")
-        if not made.finest_mm <= made.resampled_mm <= made.coarsest_mm:
+        if not 0 < made.finest_mm <= made.resampled_mm <= made.coarsest_mm < math.inf:
             raise ValueError(
                 f"{made.finest_mm} to {made.coarsest_mm} mm, others brought to {made.resampled_mm} mm, "
                 "is no range of pixel sizes"

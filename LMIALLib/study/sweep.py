@@ -92,10 +92,6 @@ def _sweep_cases(study: Study, kept: str) -> None:
             rename(home, place / CASE)
     for file in strays(study, study.folder / "cases", "cases"):
         _set_aside(study.folder, file, kept)
-    for home in (study.folder / "cases").iterdir():
-        for part in home.iterdir():
-            with suppress(OSError):  # an empty folder, from which strays were moved
-                part.rmdir()
 
 
 def _set_aside(folder: Path, file: str, kept: str) -> None:
@@ -107,6 +103,8 @@ def _set_aside(folder: Path, file: str, kept: str) -> None:
     target = folder / REMOVED / kept / PurePosixPath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     rename(source, target)
+    with suppress(OSError):  # not where something else is in the folder
+        source.parent.rmdir()
 
 
 def _remove(path: Path) -> None:
