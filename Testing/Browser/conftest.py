@@ -144,7 +144,7 @@ class Reader:
         """Open the page and wait until the images are there."""
         self.page.goto(address)
         self.page.wait_for_selector(".pane[data-view=follow_up] img", timeout=30_000)
-        self.page.wait_for_function("trame.state.get('look').ready")
+        self.page.wait_for_function("window.trame?.state?.get('look')?.ready")
         self.rest()
 
     def state(self, name: str) -> Any:
@@ -153,8 +153,9 @@ class Reader:
 
     def until(self, condition: str, seconds: float = 20.0) -> None:
         """Wait until a condition in JavaScript holds; ``s('name')`` is a value of what the page shows."""
-        self.page.wait_for_function(f"(() => {{ const s = (n) => trame.state.get(n); return {condition}; }})()",
-                                    timeout=seconds * 1000)  # fmt: skip
+        there = "if (!window.trame?.state) return false"  # as right after a reload
+        look = f"(() => {{ {there}; const s = (name) => trame.state.get(name); return {condition}; }})()"
+        self.page.wait_for_function(look, timeout=seconds * 1000)
 
     def seen(self, view: str) -> list[int]:
         """The pixels of a view as the page has them, without cursors and letters."""

@@ -204,7 +204,7 @@ def test_while_it_stores_it_says_that_it_lives_and_being_taken_over_is_told(
         with hold.study() as mine:
             hold.alive()
             held = mine.lease()
-            assert held is not None and held.heartbeat == 4e9
+            assert held is not None and 4e9 < held.heartbeat < 4e9 + 1  # each sign of life has a time of its own
             with Study.open(study_folder, reader="anna", take_over=True):
                 mine.record("too late")
 
