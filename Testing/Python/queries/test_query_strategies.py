@@ -56,7 +56,8 @@ def test_the_names_of_the_contract_are_registered() -> None:
         "random foreground-random-prediction foreground-random-difference mean-entropy top-entropy selective-entropy "
         "foreground-entropy committee-entropy committee-variance committee-vote power-entropy power-bald "
         "soft-rank-bald class-entropy clasp expected-dice core-set core-set-cosine k-means k-means-bald "
-        "cluster-margin badge max-cover typiclust probcover hybrid loss-prediction discriminator stochastic-batches cost-aware"
+        "cluster-margin badge max-cover typiclust probcover hybrid loss-prediction discriminator "
+        "stochastic-batches cost-aware"
     )
     names = others.split()
     for one in plain.split():
