@@ -120,7 +120,7 @@ class Annotations(Cases):
             self._record(
                 connection, "annotation", reader=reader, id=number, case=case.name, slice=new.slice, answer=new.answer
             )
-        return self._annotation(number)
+        return self._annotation(number, case)
 
     def take_back(self, case: str, slice: int, reader: str) -> Annotation:  # noqa: A002 - the word of the house
         """Withdraw the answer of a slice, as a new version: it is in the pool again. WrongUse when there is none."""
@@ -168,10 +168,14 @@ class Annotations(Cases):
             f"WHERE a.id IN (SELECT max(id) FROM annotations WHERE case_name = ?1 AND {condition} "
             "AND (?2 IS NULL OR id <= ?2) AND (?3 IS NULL OR reader = ?3) GROUP BY slice)",
             (known.name, upto, reader),
+            known,
         )
 
-    def _found(self, condition: str, values: tuple[object, ...]) -> tuple[Annotation, ...]:
+    def _found(self, condition: str, values: tuple[object, ...], known: Case | None = None) -> tuple[Annotation, ...]:
+        """Annotations, all of the case ``known`` where it is given."""
         rows = self._rows(f"{_SELECT} {condition} ORDER BY a.id", values)
+        if known is not None:
+            return tuple(self._read(row, known) for row in rows)
         cases = {name: self.case(name) for name in {row["case_name"] for row in rows}}
         return tuple(self._read(row, cases[row["case_name"]]) for row in rows)
 
@@ -195,8 +199,8 @@ class Annotations(Cases):
             raise BadInput(f"the stored mask of {where} holds values that are no class of this study.", RESTORE)
         return mask
 
-    def _annotation(self, number: int) -> Annotation:
-        return self._found("WHERE a.id = ?", (number,))[0]
+    def _annotation(self, number: int, known: Case | None = None) -> Annotation:
+        return self._found("WHERE a.id = ?", (number,), known)[0]
 
     def _checked(self, new: NewAnnotation, case: Case) -> PackedMask | None:
         """Everything about a new annotation that can be wrong, as BadInput; its packed mask."""
