@@ -239,7 +239,7 @@ def _geometry(
     if not vectors:
         return (), None, (0.0, 0.0, 0.0)
     # Written out as ITK does it, so that the same file keeps the same digest.
-    lengths = tuple(math.sqrt(sum(value * value for value in vector)) for vector in vectors)
+    lengths = tuple(_length(vector) for vector in vectors)
     if len(vectors) != len(vectors[0]):
         raise BadInput(f"{path}: its NRRD header has {len(vectors)} axes in a space of {len(vectors[0])} dimensions.")
     if len(vectors) < 3 or not all(0 < length < math.inf for length in lengths):
@@ -257,6 +257,14 @@ def _geometry(
         x, y, z = (value * sign for value, sign in zip(given[0], signs, strict=False))
         origin = (x, y, z)
     return lengths, np.array(columns).T, origin
+
+
+def _length(vector: tuple[float, ...]) -> float:
+    """Length of a vector, added up in order: ``sum`` of Python 3.12 rounds otherwise than ITK and Python 3.11."""
+    total = 0.0
+    for value in vector:
+        total += value * value
+    return math.sqrt(total)
 
 
 def _plain_geometry(
