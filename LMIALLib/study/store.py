@@ -8,7 +8,8 @@ import shutil
 import sqlite3
 import tempfile
 import uuid
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -85,7 +86,7 @@ class Study(Checks, Backups, Overview):
         if not database.is_file():
             raise BadInput(f"{folder} is not a LMIAL study: it has no {DATABASE}.", "Make one with: lmial new")
         check_no_links(folder)
-        with readable_errors(folder):
+        with _of_no_format(folder), readable_errors(folder):
             if read_only:
                 return cls(folder, _reading(database), lease=None, reason="it was opened for looking only.")
             if not (os.access(folder, os.W_OK) and os.access(database, os.W_OK)):
@@ -139,6 +140,15 @@ class Study(Checks, Backups, Overview):
         from LMIALLib.study.sweep import sweep
 
         sweep(self)
+
+
+@contextmanager
+def _of_no_format(folder: Path) -> Iterator[None]:
+    """Turn whatever else SQLite raises while a study is opened into one sentence: its file is of no format it knows."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise BadInput(f"{folder / DATABASE} is damaged or of another format.", "Restore a backup.") from error
 
 
 def check_new_place(folder: Path, force: bool) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 import zipfile
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -505,3 +505,15 @@ def test_a_journal_that_names_a_file_for_sqlite_to_remove_is_refused(
     journal.unlink(missing_ok=True)
     database.write_bytes(whole)
     Study.open(received, read_only=read_only).close()
+
+
+@pytest.mark.parametrize("place", [*range(16, 24), *range(40, 48), *range(56, 60), *range(92, 100)])
+def test_a_header_of_no_format_is_a_sentence_or_changes_nothing(received: Path, place: int) -> None:
+    """Numbers of the file's first hundred bytes; found by attack: a schema format of 255 is "unsupported"."""
+    database = received / "study.sqlite"
+    whole = database.read_bytes()
+    for value in (0, 1, 9, 255):
+        database.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+        for read_only in (True, False):
+            with suppress(BadInput), Study.open(received, read_only=read_only) as study:
+                study.status()
