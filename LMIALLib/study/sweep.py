@@ -29,7 +29,7 @@ CASE = "case"
 
 
 def sweep(study: Study) -> None:
-    """Clear ``cases/``, ``models/`` and ``removed/``. What the disk refuses stays; ``Study.check`` tells of it."""
+    """Clear ``cases/``, ``models/`` and ``removed/``. What the disk refuses stays until the next opening."""
     folder = study.folder
     for place in ("cases", "models"):
         (folder / place).mkdir(exist_ok=True)
@@ -37,14 +37,15 @@ def sweep(study: Study) -> None:
         _finish_removals(study)
         kept = f"{UNSAVED}{for_a_folder()}"
         _sweep_cases(study, kept)
-        for file in strays(study, folder / "models", "models"):
+        for file in strays(study, "models"):
             _set_aside(folder, file, kept)
 
 
-def strays(study: Study, place: Path, inside_study: str) -> list[str]:
-    """Files below ``place`` that have no row, as paths relative to the study with '/'."""
+def strays(study: Study, place: str) -> list[str]:
+    """Files below a folder of the study that have no row, as paths relative to the study with '/'."""
     known = {row["path"] for row in study._rows("SELECT path FROM files")}
-    found = (f"{inside_study}/{file.relative_to(place).as_posix()}" for file in place.rglob("*") if not file.is_dir())
+    files = (file for file in (study.folder / place).rglob("*") if not file.is_dir())
+    found = (file.relative_to(study.folder).as_posix() for file in files)
     return [one for one in sorted(found) if one not in known and PurePosixPath(one).name != NUMBERS]
 
 
@@ -90,7 +91,7 @@ def _sweep_cases(study: Study, kept: str) -> None:
             place = study.folder / REMOVED / f"{home.name}-{for_a_folder()}"
             place.mkdir(parents=True, exist_ok=True)
             rename(home, place / CASE)
-    for file in strays(study, study.folder / "cases", "cases"):
+    for file in strays(study, "cases"):
         _set_aside(study.folder, file, kept)
 
 

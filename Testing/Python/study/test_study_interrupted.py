@@ -106,8 +106,8 @@ def check_whole(folder: Path) -> None:
     """Rows have their files, files have their rows, and nothing temporary is left, once the study was opened again."""
     with Study.open(folder) as again:
         assert not again.read_only and not again.check()
-        assert sweep.strays(again, folder / "cases", "cases") == []
-        assert sweep.strays(again, folder / "models", "models") == []
+        assert sweep.strays(again, "cases") == []
+        assert sweep.strays(again, "models") == []
         assert not [one for one in folder.rglob("*") if one.name.startswith((".tmp-", ".staging-"))]
         for kept in (folder / "removed").glob("a-*"):
             assert (kept / "case").is_dir() and (kept / "annotations.json").is_file()
