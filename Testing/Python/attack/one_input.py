@@ -219,9 +219,13 @@ class ForkedWorker:
                 done, status = os.waitpid(self.pid, os.WNOHANG)
                 if done:
                     self.returncode = os.waitstatus_to_exitcode(status)
-                    if self.returncode < 0 and not self._killed:
+                    if self.returncode < 0 and not self._ended_by_lmial():
                         (self._place / BROKEN_WORKER).write_text(str(-self.returncode), encoding="ascii")
         return self.returncode
+
+    def _ended_by_lmial(self) -> bool:
+        # nnU-Net's process ends its whole group, itself included, as soon as its standard input is closed
+        return self._killed or (self.returncode == -signal.SIGKILL and self.stdin.closed)
 
     def wait(self, timeout: float | None = None) -> int:
         """As ``subprocess.Popen.wait``."""
