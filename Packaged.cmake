@@ -31,6 +31,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/desktop/following.py
   LMIALLib/desktop/inputs.py
   LMIALLib/desktop/load_pair.py
+  LMIALLib/desktop/looks.py
   LMIALLib/desktop/panel.py
   LMIALLib/desktop/sample_data.py
   LMIALLib/desktop/shortcuts.py
@@ -140,6 +141,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/telling.py
   LMIALLib/resources.py
   LMIALLib/scene/__init__.py
+  LMIALLib/scene/answering.py
   LMIALLib/scene/case_scene.py
   LMIALLib/scene/desk.py
   LMIALLib/scene/drawing.py
@@ -157,6 +159,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/plane.py
   LMIALLib/scene/segments.py
   LMIALLib/scene/shown.py
+  LMIALLib/scene/sight.py
   LMIALLib/scene/volumes.py
   LMIALLib/study/__init__.py
   LMIALLib/study/annotations.py

@@ -12,7 +12,7 @@ from LMIALLib.browser.brush import BrushDesk
 VIEWS = ("baseline", "follow_up", "difference")
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class")
 """Actions that need to know who reads."""
-NEED_CASE = ("paint", "step", "go_to", "lesion", "shift", "zoom", "planes", "contrast", "flicker", "register")
+NEED_CASE = ("looked", "paint", "step", "go_to", "lesion", "shift", "zoom", "planes", "contrast", "flicker", "register")
 """Actions that mean nothing while no case is on the screen."""
 QUICK = (
     "step", "go_to", "lesion", "return", "shift", "zoom", "fit", "planes", "contrast", "flicker", "hide", "show",
@@ -77,6 +77,7 @@ def actions_of(desk: BrushDesk) -> dict[str, Action]:
         "nothing_here": Action(lambda sure=False: desk.answer("nothing_here", sure=sure), (flag,), 0),
         "equivocal": Action(lambda: desk.answer("equivocal")),
         "skip": Action(lambda: desk.answer("skip")),
+        "looked": Action(lambda place, ms: desk.looked(place, ms / 1000), (count, number(0, 1e9, clamp=True))),
         "unask": Action(lambda: setattr(desk, "asking", "")),
         "next": Action(desk.next),
         "rank": Action(desk.rank),
@@ -98,7 +99,7 @@ def actions_of(desk: BrushDesk) -> dict[str, Action]:
         "hide": flips("hidden"),
         "show": Action(desk.show, (flag,)),
         "always": Action(lambda: desk.show_always(not tools.always)),
-        "accept": Action(desk.accept),
+        "accept": Action(lambda touching=None: desk.accept(touching=touching), (flag,), 0),
         "paint": Action(desk.paint, (view, one_of("begin", "go", "end"), points)),
         "undo": Action(desk.undo),
         "redo": Action(desk.redo),

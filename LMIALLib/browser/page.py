@@ -25,6 +25,7 @@ from LMIALLib.browser.downloads import Downloads
 from LMIALLib.browser.guard import Guard, middleware
 from LMIALLib.browser.messages import restrict
 from LMIALLib.browser.tabs import Tabs
+from LMIALLib.browser.together import Standing, Together
 from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.exporting import KINDS
@@ -72,7 +73,8 @@ class Page:
         self.tabs = Tabs()
         self.server: Any = get_server("lmial", client_type="vue3")
         self.app = app = SlicerApp()  # its logics live as long as it does
-        self.views = {name: PageView(app, self.server, name, self._resized) for name in VIEWS}
+        together = Together(self._standing)
+        self.views = {name: PageView(app, self.server, name, self._resized, together) for name in VIEWS}
         self.desk = BrushDesk(app.scene, self.views, opening)
         self.downloads = Downloads(self.desk.session.study.folder.name)
         self._numbers = itertools.count(1)
@@ -99,7 +101,11 @@ class Page:
         state.update(shown(self.desk) | {"objects": listed(self.desk)})
         server.enable_module(rca_module)
         server.enable_module(
-            {"serve": {"lmial": str(STATIC)}, "scripts": ["lmial/face.js"], "styles": ["lmial/face.css"]}
+            {
+                "serve": {"lmial": str(STATIC)},
+                "scripts": ["lmial/panes.js", "lmial/face.js"],
+                "styles": ["lmial/face.css"],
+            }
         )
         with DivLayout(server) as layout, layout:
             Div((STATIC / "page.html").read_text(encoding="utf-8"))
@@ -202,6 +208,8 @@ class Page:
             self._open_panel("reader")
             return
         self._guarded(lambda: action(*values))
+        if name == "looked":  # changes nothing that is shown
+            return
         if name == "paint":
             if values[1:2] == ("end",) or self.desk.notices:
                 self._push(quickly=True, drafts=True)
@@ -229,6 +237,10 @@ class Page:
     def _export(self, kind: str) -> None:
         self.downloads.begin(self.desk.session, kind)
         self.server.state.update({"exporting": self.downloads.writing, "download": {"url": "", "name": ""}})
+
+    def _standing(self) -> Standing:
+        place = self.desk.sight.place
+        return Standing(place.number if place else 0, self.desk.pair_shown)
 
     # Showing ---------------------------------------------------------------------------------------------------
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from trame_rca.utils import RcaEncoder, RcaRenderScheduler, RcaViewAdapter
+from trame_rca.utils import RcaViewAdapter
 from trame_slicer.core import SlicerApp
 from trame_slicer.rca_view.rca_view_factory import RcaRenderStrategy, RcaWindow
 from trame_slicer.views import SliceView
 
-QUALITY, STILL = 80, 94
-"""JPEG quality while something moves and when it rests."""
+from LMIALLib.browser.together import Together
+
 MOST_PIXELS = 4_000_000
 """Of one image, which takes a hundred bytes each; a pane of a 4K screen has 2.5 million, a larger one is enlarged."""
 
@@ -36,7 +36,7 @@ class _Pane(RcaViewAdapter):
 class PageView:
     """One slice view on the page."""
 
-    def __init__(self, app: SlicerApp, server: Any, name: str, resized: Callable[[], None]) -> None:
+    def __init__(self, app: SlicerApp, server: Any, name: str, resized: Callable[[], None], together: Together) -> None:
         self.name = name
         self._tell_resized = resized
         self.sized = False
@@ -46,9 +46,7 @@ class PageView:
         self._view._render_manager._AddSliceActorToRendererIfNeeded()
         self.node = self._view.get_view_node()
         self._window = RcaWindow(self._view.render_window(), state=server.state, active_view_cursor=f"cursor_{name}")
-        self._scheduler = RcaRenderScheduler(
-            window=self._window, interactive_quality=QUALITY, still_quality=STILL, rca_encoder=RcaEncoder.TURBO_JPEG
-        )
+        self._scheduler = together.add(name, self._window)
         self._view.set_scheduled_render(RcaRenderStrategy(self._scheduler))
         self.pane = _Pane(
             window=self._window,

@@ -14,7 +14,7 @@ from LMIALLib.desktop.panel import Panel
 from LMIALLib.desktop.shortcuts import Keys
 from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport, end_all
-from LMIALLib.desktop.views import Layout, cursor
+from LMIALLib.desktop.views import Layout, cursor, waiting
 from LMIALLib.errors import BadInput
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
@@ -75,6 +75,8 @@ class Face(Following):
                     self._sizes[name] = view.size
                     tag = view.node.AddObserver("ModifiedEvent", lambda *_, name=name: self.view_changed(name))
                     self._watched.append((view.node, tag))
+                    tag = view.window.AddObserver("EndEvent", lambda *_, name=name: self.view_drawn(name))
+                    self._watched.append((view.window, tag))
                 if train:
                     self.desk.guarded(self.desk.start)
                 else:
@@ -175,10 +177,19 @@ class Face(Following):
         if not self.settle() and name in PUT_AWAY:
             return
         with self._by_us():
-            desk.guarded(lambda: self._actions[name](*values))
-            if desk.asking and self.panel.sure(_("Voxels are drawn on this slice. Does it hold nothing all the same?")):
-                desk.guarded(lambda: self._actions["nothing_here"](True))
-            desk.asking = ""
+            self._take_look()
+            with waiting():
+                desk.guarded(lambda: self._actions[name](*values))
+            asked, desk.asking = desk.asking, ""
+            if asked == "nothing_here" and self.panel.sure(
+                _("Voxels are drawn on this slice. Does it hold nothing all the same?")
+            ):
+                desk.guarded(lambda: desk.answer("nothing_here", sure=True))
+            elif asked == "accept":
+                question = _("The suggestion touches what you drew, of which nothing goes. Add all of the suggestion?")
+                question += "\n" + _("No: only where it does not touch.")
+                touching = self.panel.sure(question)
+                desk.guarded(lambda: desk.accept(touching=touching))
         if name in ("rank", "train"):
             self._dead = ""
         self._show()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 
 from LMIALLib.desktop.dress import Dress
 from LMIALLib.desktop.editor import Editor
+from LMIALLib.desktop.looks import Looks
 from LMIALLib.desktop.panel import Panel
 from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.views import SliceView
 from LMIALLib.errors import LMIALError
 from LMIALLib.scene.editing import EditorDesk
-from LMIALLib.scene.shown import listed, shown
+from LMIALLib.scene.shown import listed, look_of, shown
 from LMIALLib.study.names import checked_person
 from LMIALLib.worker.client import DIED, Job
 
@@ -40,6 +42,7 @@ class Following:
         self._views: dict[str, SliceView] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._dress = Dress(editor, self.segmentation_changed)
+        self._looks = Looks(time.monotonic)
         self._ours = False
         self._unsettled = False
         self._stand: Any = None
@@ -137,6 +140,23 @@ class Following:
         elif not self._ours:
             self.desk.view_moved(name)
             self.panel.tell_place(self.desk)
+            ring = look_of(self.desk).get("ring", [])
+            for view in self._views.values():
+                view.ring(ring)
+
+    def view_drawn(self, name: str) -> None:
+        """A view has been drawn: what its reader sees, and for how long, is counted."""
+        if self.desk is None or self.desk.sight.place is None:
+            return
+        visible = [one for one, view in self._views.items() if view.visible]
+        before = self._looks.drawn(name, self.desk.sight.place.number, visible)
+        if before is not None:
+            self.desk.looked(*before)
+
+    def _take_look(self) -> None:
+        """Tell the desk what has been on the screen until now: an answer is about to be given."""
+        if self.desk is not None and self._looks.now is not None:
+            self.desk.looked(*self._looks.now)
 
     @entry
     def list_lesions(self) -> None:
@@ -157,6 +177,7 @@ class Following:
             return
         self.settle()
         self._take_reader()
+        self._take_look()
         with self._by_us():
             written = {name: str(value) for name, value in dict(properties).items()}
             self.desk.saved_by_slicer(written.get("nodeID", ""), written.get("fileName", ""))
@@ -221,3 +242,4 @@ class Following:
         titles = {"baseline": _("PRIOR"), "follow_up": current, "difference": _("DIFFERENCE")}
         for name, view in self._views.items():
             view.write(titles[name], (left, right, top, bottom))
+            view.ring(look.get("ring", []))

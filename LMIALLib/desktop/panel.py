@@ -61,7 +61,7 @@ class Panel:
         ui.legendCheck.connect("toggled(bool)", lambda _on: act("legends"))
         ui.othersCheck.connect("toggled(bool)", lambda on: act("others", on))
         ui.opacitySlider.connect("valueChanged(double)", lambda value: act("opacity", value))
-        ui.caseBox.connect("activated(int)", lambda number: act("look_at", self._cases[number]))
+        ui.caseBox.connect("activated(int)", lambda number: self._look_at(number, act))
         ui.queueTable.connect("cellClicked(int,int)", lambda row, column: self._choose(row, act))
         ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, column: act("class", row))
         ui.objectTable.connect("cellClicked(int,int)", lambda row, column: act("lesion", self._listed[row]))
@@ -252,6 +252,10 @@ class Panel:
         self._lesions.tell(
             [(str(one["number"]), classes.get(one["value"], ""), one["area"], one["hint"]) for one in values["lesions"]]
         )
+
+    def _look_at(self, number: int, act: Callable[..., None]) -> None:
+        self.ui.caseBox.clearFocus()  # a menu gives the keys back
+        act("look_at", self._cases[number])
 
     def _choose(self, row: int, act: Callable[..., None]) -> None:
         if row < len(self._queued):

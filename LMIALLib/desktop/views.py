@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from LMIALLib.scene.layout import LAYOUT, TAGS, layout_xml, unlink
@@ -32,6 +34,24 @@ def _text(widget: Any, place: tuple[float, float, str]) -> Any:
     return actor
 
 
+def _ring(widget: Any) -> Any:
+    """A thin ring in a slice view, in pixels; not to be seen yet."""
+    import vtk
+
+    source = vtk.vtkRegularPolygonSource()
+    source.SetNumberOfSides(60)
+    source.GeneratePolygonOff()
+    mapper = vtk.vtkPolyDataMapper2D()
+    mapper.SetInputConnection(source.GetOutputPort())
+    actor = vtk.vtkActor2D()
+    actor.SetMapper(mapper)
+    actor.GetProperty().SetColor(0.22, 0.78, 0.85)
+    actor.GetProperty().SetOpacity(0.75)
+    actor.VisibilityOff()
+    widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer().AddViewProp(actor)
+    return actor
+
+
 class SliceView:
     """One of our slice views; `scene.looking.View`.
 
@@ -45,6 +65,8 @@ class SliceView:
         self.composite = widget.mrmlSliceCompositeNode()
         self._words: tuple[str, ...] = ()
         self._actors: list[Any] = []
+        self._ring: Any = None
+        self._ringed: list[float] = []
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,6 +79,31 @@ class SliceView:
         self.composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
         self.composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
         self.composite.SetForegroundOpacity(opacity)
+        self._widget.sliceView().scheduleRender()
+
+    @property
+    def window(self) -> Any:
+        """The vtkRenderWindow of the view; it sends EndEvent when it was drawn."""
+        return self._widget.sliceView().renderWindow()
+
+    @property
+    def visible(self) -> bool:
+        """Whether the view is on the screen: a reader may enlarge one of them."""
+        return bool(self._widget.visible)
+
+    def ring(self, place: list[float]) -> None:
+        """Ring a spot: x and y of its centre, half its width and height as fractions of the view; nothing for none."""
+        if place == self._ringed:
+            return
+        self._ringed = place
+        if self._ring is None:
+            self._ring = _ring(self._widget)
+        self._ring.SetVisibility(bool(place))
+        if place:
+            width, height = self.size
+            source = self._ring.GetMapper().GetInputAlgorithm()
+            source.SetCenter(place[0] * width, place[1] * height, 0.0)
+            source.SetRadius(place[2] * width)
         self._widget.sliceView().scheduleRender()
 
     def write(self, title: str, letters: tuple[str, str, str, str]) -> None:
@@ -76,7 +123,9 @@ class SliceView:
         renderer = self._widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
         for actor in self._actors:
             renderer.RemoveViewProp(actor)
-        self._words, self._actors = (), []
+        if self._ring is not None:
+            renderer.RemoveViewProp(self._ring)
+        self._words, self._actors, self._ring, self._ringed = (), [], None, []
         self.show(None)
 
     def refresh(self) -> None:
@@ -136,6 +185,18 @@ class Layout:
         self._factory.setWidget(None)
         self._strip.setParent(None)
         self._strip.deleteLater()
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Show the pointer that waits while something is done."""
+    import qt
+
+    qt.QApplication.setOverrideCursor(qt.QCursor(qt.Qt.WaitCursor))
+    try:
+        yield
+    finally:
+        qt.QApplication.restoreOverrideCursor()
 
 
 def cursor(views: dict[str, SliceView]) -> tuple[str, float, float] | None:

@@ -16,7 +16,7 @@ from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning, LoopSettings
 from LMIALLib.loop.queue import queue_of
 from LMIALLib.queries.ranking import Query
-from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, check_slice
+from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, Viewed, check_slice
 from LMIALLib.study.maps import read_map, suggested_map
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
@@ -187,21 +187,30 @@ class Session:
 
     # Answers ---------------------------------------------------------------------------------------------------
 
-    def save(self, mask: np.ndarray, *, seconds: float | None = None) -> Annotation:
+    # ``seconds`` is the reading time where the session's own clock does not know it, ``viewed`` what was on the screen.
+
+    def save(self, mask: np.ndarray, *, seconds: float | None = None, viewed: Viewed | None = None) -> Annotation:
         """The reader drew ``mask`` (rows, columns), uint8 values of the label schema. On disk when this returns."""
-        return self._answer("mask", mask, seconds)
+        return self._answer("mask", mask, seconds, viewed)
 
-    def nothing_here(self, *, seconds: float | None = None) -> Annotation:
+    def nothing_here(self, *, seconds: float | None = None, viewed: Viewed | None = None) -> Annotation:
         """The reader looked and nothing changed: a true negative."""
-        return self._answer("nothing", None, seconds)
+        return self._answer("nothing", None, seconds, viewed)
 
-    def equivocal(self, mask: np.ndarray | None = None, *, seconds: float | None = None) -> Annotation:
+    def equivocal(
+        self, mask: np.ndarray | None = None, *, seconds: float | None = None, viewed: Viewed | None = None
+    ) -> Annotation:
         """The marked spot, or the whole slice, is left out of training and of Dice."""
-        return self._answer("equivocal", mask, seconds)
+        return self._answer("equivocal", mask, seconds, viewed)
 
-    def skip(self, *, seconds: float | None = None) -> Annotation:
+    def skip(self, *, seconds: float | None = None, viewed: Viewed | None = None) -> Annotation:
         """Not now: stored, but no annotation; the slice returns when the queue is empty."""
-        return self._answer("skip", None, seconds)
+        return self._answer("skip", None, seconds, viewed)
+
+    def as_suggested(self, number: int, mask: np.ndarray) -> bool:
+        """Whether a mask of any slice of the case at hand marks exactly what is suggested there; notes nothing."""
+        here = self._presented()
+        return _unchanged(mask, self._suggested(here, number))
 
     def take_back(self) -> Annotation:
         """Withdraw the current slice's answer; it returns to the pool, and the withdrawn version stays stored."""
@@ -224,7 +233,7 @@ class Session:
             raise WrongUse("No slice is shown; ask for the next query first.")
         return self.current
 
-    def _answer(self, answer: str, mask: np.ndarray | None, seconds: float | None) -> Annotation:
+    def _answer(self, answer: str, mask: np.ndarray | None, seconds: float | None, viewed: Viewed | None) -> Annotation:
         here = self._presented()
         query = here.query
         suggested = self._suggested(here)
@@ -246,6 +255,7 @@ class Session:
                 ranking=here.ranking.number if query and here.ranking else None,
                 drawn=query.drawn if query else "reader",
                 test=_test_of(str(here.model), mask, self._predicted(here, suggested)) if tested else None,
+                viewed=viewed,
             )
         )
         self._answers.append((here.case, here.slice))
@@ -254,12 +264,14 @@ class Session:
             self.learning.train_when_possible()
         return annotation
 
-    def _suggested(self, here: Presented) -> np.ndarray | None:
-        """The suggestion (rows, columns) bool for a presented slice, whether or not it may be shown."""
+    def _suggested(self, here: Presented, number: int | None = None) -> np.ndarray | None:
+        """The suggestion (rows, columns) bool for a presented slice, or another one of its case, whether or not it may
+        be shown."""
         opinion = self.opinion()
         if opinion is None:
             return None
-        return np.moveaxis(opinion.probability, self.study.case(here.case).axis, 0)[here.slice] >= 0.5
+        number = here.slice if number is None else number
+        return np.moveaxis(opinion.probability, self.study.case(here.case).axis, 0)[number] >= 0.5
 
     def _predicted(self, here: Presented, suggested: np.ndarray | None) -> np.ndarray | None:
         """What the model itself predicted for a slice (rows, columns) bool, also where a teacher suggested."""

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.loop.news import what_changed
 from LMIALLib.loop.queue import of_another_model
-from LMIALLib.queries.ranking import Query
+from LMIALLib.scene.answering import Doubt, question
 from LMIALLib.scene.painting import Painting
+from LMIALLib.scene.sight import unseen_share
+from LMIALLib.study.annotations import Viewed
 from LMIALLib.study.lease import SessionTakenOver
 
 
@@ -53,7 +57,7 @@ class Desk(Painting):
             self.look_at(case)
         else:
             self.session.present(case, first.slice, first)
-            self._present(first)
+            self._present()
 
     def take_over(self) -> None:
         """Annotate here from now on; the session that held the study can save no more."""
@@ -67,7 +71,7 @@ class Desk(Painting):
         self.refresh()
         if here is not None and mask is not None:  # what was drawn when the study was taken away
             self.session.choose(here.case, here.slice)
-            self._present(None)
+            self._present()
             if self.open is not None and self.open.drawing.replace(mask):
                 self._keep_draft()
         else:
@@ -112,7 +116,7 @@ class Desk(Painting):
             self.open.drawing.close_slice()
             return
         self.session.present(first.case, first.slice, first)
-        self._present(first)
+        self._present()
 
     def _nothing_left(self) -> None:
         self.session.current = None
@@ -132,15 +136,14 @@ class Desk(Painting):
         """Put a slice of the reader's choice under their hand."""
         case = case or self._case().case
         self.session.choose(case, number)
-        assert self.session.current is not None
-        self._present(self.session.current.query)
+        self._present()
 
     def back(self) -> None:
         """Return to the slice answered before."""
         if self.session.back() is None:
             self.say("info", "There is no earlier answer of this sitting.")
             return
-        self._present(None)
+        self._present()
 
     def take_back(self) -> None:
         """Withdraw the answer of the slice at hand."""
@@ -151,7 +154,7 @@ class Desk(Painting):
         self.say("good", f"Slice {here.slice + 1} is in the pool again; what was said stays in the history.")
         self.choose(here.slice, here.case)
 
-    def _present(self, query: Query | None) -> None:
+    def _present(self) -> None:
         """Bring the session's present slice onto the screen: clean images first, an unsaved drawing back in place."""
         here = self.session.current
         assert here is not None
@@ -171,7 +174,7 @@ class Desk(Painting):
             self.say("info", f"What you drew before is back: a draft of {draft.saved_at[:16].replace('T', ' ')} UTC.")
         opened.navigation.turn(0)
         opened.navigation.go_to(here.slice)
-        self._frame(query if query is not None and query.drawn == "strategy" else "brain")
+        self._frame()
         if self.tools.always:
             self.session.suggestion()
         self.redraw()
@@ -179,31 +182,69 @@ class Desk(Painting):
     # Answers -----------------------------------------------------------------------------------------------------
 
     def answer(self, what: str, *, sure: bool = False) -> None:
-        """Say ``what`` of the slice at hand: save, nothing_here, equivocal, skip. On disk before the next one shows."""
-        here = self.session.current
+        """Say ``what`` of the slice on the screen: save, nothing_here, equivocal, skip. On disk before the next shows.
+
+        Nothing is stored that was not seen: not before the slice has stood in all views for a moment, and, where it is
+        not the slice at hand or part of it was never large enough on the screen, not before the same is said twice.
+        """
+        here, shown, place = self.session.current, self.shown_slice, self.sight.place
         if here is None:
             raise BadInput("No slice is under your hand.", "Choose one in the queue.")
-        mask = self._case().drawing.mask
+        if shown is None or place is None:
+            raise BadInput(
+                "You see another plane, in which no slice can be answered.", f"J: back to slice {here.slice + 1}."
+            )
+        if not self.sight.settled:
+            self.say("info", f"Slice {shown + 1} has only just come, so nothing was stored. Look, then say it again.")
+            return
+        mask = self._case().drawing.mask_of(shown)
         if what == "save" and not mask.any():
-            raise BadInput("Nothing is drawn on this slice.", "If nothing changed here, say so: N.")
+            raise BadInput(f"Nothing is drawn on slice {shown + 1}.", "If nothing changed here, say so: N.")
+        asked = "" if sure else question(what, shown=shown, at_hand=here.slice, unseen=self._left_out(what, mask))
+        now, doubt, self.doubt = self.clock(), self.doubt, None
+        if asked and not (doubt is not None and doubt.met(what, place.number, now)):
+            bounced = doubt is not None and doubt.early(what, place.number, now)
+            self.doubt = doubt if bounced else Doubt(what, place.number, now)
+            self.say("warning", asked)
+            return
+        seen, seconds = self._viewed(shown), None
+        if shown != here.slice:
+            seconds = self.sight.seconds(self._case().case, shown)
+            self.choose(shown)
         if what == "nothing_here" and mask.any() and not sure:
             self.asking = "nothing_here"
             return
         self.asking = ""
+        self._store(what, mask, seconds, seen)
+
+    def _store(self, what: str, mask: np.ndarray, seconds: float | None, seen: Viewed) -> None:
         if what == "save":
-            done = self.session.save(mask)
+            done = self.session.save(mask, seconds=seconds, viewed=seen)
         elif what == "nothing_here":
-            done = self.session.nothing_here()
+            done = self.session.nothing_here(seconds=seconds, viewed=seen)
         elif what == "equivocal":
-            done = self.session.equivocal(mask if mask.any() else None)
+            done = self.session.equivocal(mask if mask.any() else None, seconds=seconds, viewed=seen)
         else:
-            done = self.session.skip()
+            done = self.session.skip(seconds=seconds, viewed=seen)
         said = {"mask": "saved", "nothing": "nothing here", "equivocal": "equivocal", "skip": "skipped for now"}
         again = f", version {done.version}" if done.version > 1 else ""
-        self.say("good", f"Slice {here.slice + 1}: {said[done.answer]}{again}.")
+        self.say("good", f"Slice {done.slice + 1}: {said[done.answer]}{again}.")
         if self.session.learning.trouble:
             self.say("warning", self.session.learning.trouble)
         self.next()
+
+    def _viewed(self, number: int) -> Viewed:
+        """What of a slice of the case on the screen was seen."""
+        opened = self._case()
+        seen = self.sight.seen(opened.case, number)
+        return Viewed(seen, 1.0 - unseen_share(opened.images.pair.stack(opened.images.pair.mask)[number], seen))
+
+    def _left_out(self, what: str, mask: np.ndarray) -> float:
+        """Share of the slice on the screen that an answer speaks for although it was not seen."""
+        shown = self.shown_slice
+        assert shown is not None
+        speaks = what == "nothing_here" or (what == "save" and self.session.as_suggested(shown, mask))
+        return 1.0 - self._viewed(shown).share if speaks else 0.0
 
     # Looking -----------------------------------------------------------------------------------------------------
 
@@ -255,7 +296,7 @@ class Desk(Painting):
             self._keep_draft()
         self._put_away()
         if here is not None:
-            self._present(here.query)
+            self._present()
         else:
             self.look_at(case)
         if number is not None:

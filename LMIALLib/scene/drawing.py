@@ -78,6 +78,10 @@ class Drawing:
         """A copy of what is drawn on the open slice, uint8 (rows, columns)."""
         return self._open().copy()
 
+    def mask_of(self, number: int) -> np.ndarray:
+        """A copy of what is shown on any slice, uint8 (rows, columns)."""
+        return np.array(self._stack[number])
+
     @property
     def can_undo(self) -> bool:
         """Whether there is a step to undo."""

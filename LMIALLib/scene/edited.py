@@ -93,6 +93,10 @@ class EditedDrawing:
         """A copy of what is drawn on the open slice, uint8 (rows, columns)."""
         return self.stack()[self._open()].copy()
 
+    def mask_of(self, number: int) -> np.ndarray:
+        """A copy of what is shown on any slice, uint8 (rows, columns)."""
+        return self.stack()[number].copy()
+
     @property
     def can_undo(self) -> bool:
         """Whether there is a step to undo."""

@@ -50,13 +50,6 @@ class EditorDesk(Desk):
         self.editor_node.SetAndObserveSegmentationNode(self._edited.node)
         self._edited.limit(self.editor_node, to_slice=not self.others)
 
-    def _show_answers(self) -> None:
-        """Answers of the other slices, and above them what was drawn there and not saved."""
-        assert self.open is not None
-        masks = {number: one.mask for number, one in self.answers.items()}
-        drafts = {one.slice: one.mask for one in self.session.study.drafts(self.open.case)}
-        self._edited.show_answers(masks | drafts)
-
     def drawn(self) -> None:
         """Take in what the editor did: the open slice becomes a draft; other slices too where `edit_others` is on, else
         they are put back."""
@@ -96,7 +89,8 @@ class EditorDesk(Desk):
         self._moving = True
         try:
             if self.open.navigation.adopt(self.views[view].node):
-                self._framed = ""
+                self._framed = False
+                self._note_place()
                 self.open.navigation.apply([one.node for name, one in self.views.items() if name != view])
         finally:
             self._moving = False
@@ -138,7 +132,7 @@ class EditorDesk(Desk):
         self.drawn()
         self._put_away()
         if here is not None:
-            self._present(here.query)
+            self._present()
         else:
             self.look_at(case)
         return True

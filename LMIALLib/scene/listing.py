@@ -58,7 +58,7 @@ class Listing(Looking):
         if here is not None and found.status != READ and found.first_slice <= here.slice <= found.last_slice:
             self.session.suggestion()
         navigation = self._case().navigation
-        self._framed = ""
+        self._framed = False
         navigation.turn(0)
         navigation.go_to(found.largest_slice, found.largest_spot)
         self.redraw()

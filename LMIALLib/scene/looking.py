@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,14 +13,13 @@ from LMIALLib.errors import BadInput
 from LMIALLib.loop.lesions import DrawnLesion
 from LMIALLib.loop.session import Session
 from LMIALLib.queries.ranking import Query
+from LMIALLib.scene.answering import Doubt
 from LMIALLib.scene.case_scene import CaseScene, close_case, open_case
 from LMIALLib.scene.drawing import Drawing
 from LMIALLib.scene.edited import EditedDrawing
 from LMIALLib.scene.images import VISITS, visit_node
+from LMIALLib.scene.sight import Sight
 from LMIALLib.study.annotations import Annotation
-
-ZOOM_TO_QUERY = 1.35
-"""How much closer than the whole brain a query opens."""
 
 
 class View(Protocol):
@@ -64,6 +64,7 @@ class Looking:
         views: "baseline", "follow_up" and "difference".
         opening: opens the study as a session; its argument says whether to take it over from a living session.
         make_drawing: see `case_scene.open_case`.
+        clock: seconds, monotonic.
     """
 
     scene: Any
@@ -71,6 +72,7 @@ class Looking:
     opening: Callable[[bool], Session]
     tools: Tools = field(default_factory=Tools)
     make_drawing: Callable[..., Drawing | EditedDrawing] = Drawing
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         self.session = self.opening(False)
@@ -81,11 +83,14 @@ class Looking:
         self.notices: list[tuple[str, str]] = []
         self.crossing: Query | None = None
         self.arriving = False  # nothing is ranked yet, and the reader has chosen no case
-        self.asking = ""
+        self.asking = ""  # "nothing_here" or "accept": what the face has to ask in a dialog
+        self.doubt: Doubt | None = None
         self.touched: tuple[float, float] | None = None
         self._overlaid: tuple[Any, ...] = ()
         self._measured: list[DrawnLesion] | None = None
-        self._framed: Query | str = ""
+        self._framed = False
+        self._openings = 0
+        self.sight = Sight()
 
     @property
     def watching(self) -> bool:
@@ -113,6 +118,7 @@ class Looking:
             return
         self._put_away()
         painted = [self.views["follow_up"].node]
+        self._openings += 1
         self.open = open_case(self.scene, self.session.study, case, painted, self.make_drawing)
         self.refresh()
         self.fit()
@@ -148,7 +154,9 @@ class Looking:
             opened.overlays.show(opinion.probability, opinion.uncertainty, hidden)
 
     def _show_answers(self) -> None:
-        self._case().drawing.show_answers({number: one.mask for number, one in self.answers.items()})
+        """Answers of the other slices, and above them what was drawn there and not saved."""
+        drafts = {one.slice: one.mask for one in self.session.study.drafts(self._case().case)}
+        self._case().drawing.show_answers({number: one.mask for number, one in self.answers.items()} | drafts)
 
     def point(self, view: str, x: float, y: float) -> np.ndarray:
         """RAS point (3,) under a place of a view, given as fractions from its lower left corner."""
@@ -176,36 +184,54 @@ class Looking:
         """Move the image by fractions of a view."""
         width, height = self.views[view].size
         navigation = self._case().navigation
-        self._framed = ""
+        self._framed = False
         navigation.shift(x * width * navigation.mm_per_pixel, y * height * navigation.mm_per_pixel)
         self.redraw()
 
     def zoom(self, view: str, factor: float, x: float, y: float) -> None:
         """Zoom about a place of a view."""
-        self._framed = ""
+        self._framed = False
         self._case().navigation.zoom(factor, self.point(view, x, y))
         self.redraw()
 
     def fit(self) -> None:
         """Show the whole brain."""
         if self.open is not None:
-            self._frame("brain")
+            self._frame()
             self.redraw()
 
-    def _frame(self, on: Query | str) -> None:
-        """Zoom to the whole brain, and to a query of the strategy a little closer, on its most uncertain spot."""
-        navigation, brain = self._case().navigation, self._case().images.pair.mask
-        self._framed = on
-        if isinstance(on, Query) and navigation.current == 0 and navigation.slice == on.slice:
-            navigation.zoom_to(on.centre, ZOOM_TO_QUERY, brain, self.views["follow_up"].size)
-        else:
-            navigation.fit(brain, self.views["follow_up"].size)
+    def _frame(self) -> None:
+        self._framed = True
+        self._case().navigation.fit(self._case().images.pair.mask, self.views["follow_up"].size)
 
     def size_changed(self) -> None:
-        """A view has another size: what was framed is framed again, what the reader zoomed to stays."""
+        """A view has another size: where the whole brain was shown it is again, what the reader zoomed to stays."""
         if self.open is not None and self._framed:
-            self._frame(self._framed)
+            self._frame()
         self.redraw()
+
+    def looked(self, place: int, seconds: float) -> None:
+        """The face says that a place (`sight.Place.number`) has been drawn in all views for so many seconds."""
+        self.sight.looked(place, seconds)
+
+    @property
+    def pair_shown(self) -> str:
+        """Names the images on the screen; another name, other images. Empty while none are."""
+        return f"{self.open.case} {self._openings}" if self.open is not None else ""
+
+    @property
+    def shown_slice(self) -> int | None:
+        """Number of the slice on the screen, None while another plane or no case is shown."""
+        if self.open is None or self.open.navigation.current != 0:
+            return None
+        return self.open.navigation.slice
+
+    def _note_place(self) -> None:
+        if self.open is not None:
+            size = self.views["follow_up"].size
+            self.sight.move(
+                self.open.case, self.pair_shown, self.open.navigation, size, follow_up_shown=not self.tools.swapped
+            )
 
     def turn_plane(self, view: str = "", x: float = 0.5, y: float = 0.5) -> None:
         """Show the next plane through the crosshair: the place under the pointer, or the middle."""
@@ -271,3 +297,4 @@ class Looking:
         )
         self.views["difference"].show(images.difference)
         opened.navigation.apply([view.node for view in self.views.values()])
+        self._note_place()

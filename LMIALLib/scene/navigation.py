@@ -95,16 +95,30 @@ class Navigation:
         self.mm_per_pixel = float(max(extent[0] / max(size[0], 1), extent[1] / max(size[1], 1)) * 1.06) or 1.0
         self.go_to(number, ((low[rows] + high[rows]) / 2, (low[columns] + high[columns]) / 2))
 
-    def zoom_to(self, centre: tuple[float, float], factor: float, region: np.ndarray, size: tuple[int, int]) -> None:
-        """Come ``factor`` times closer than ``fit`` and look at (row, column), without looking past the region."""
-        self.fit(region, size)
-        middle, plane = self.point, self.plane
-        extent = [self.mm_per_pixel * pixels / 1.06 for pixels in size]
-        self.mm_per_pixel /= factor
-        away = plane.point(self.slice, *centre) - middle
-        for axis, pixels, whole in zip((plane.right, plane.up), size, extent, strict=True):
-            room = max(whole - pixels * self.mm_per_pixel, 0.0) / 2
-            self.point = self.point + axis * float(np.clip(away @ axis, -room, room))
+    def inside(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Rows and columns (from, up to but not including) whose voxel centres lie inside a view of ``size`` pixels.
+
+        (0, 0) and (0, 0) where a voxel is smaller than a pixel: it cannot be told from its neighbours then.
+        """
+        rows, columns = (axis for axis in range(3) if axis != self.plane.axis)
+        spacing = [self.plane.grid.spacing[2 - axis] for axis in (rows, columns)]
+        if min(spacing) < self.mm_per_pixel * (1.0 - 1e-6):
+            return (0, 0), (0, 0)
+        corners = [self.plane.place(self.point_at(x, y, size))[1:] for x in (0, size[0]) for y in (0, size[1])]
+        found = []
+        for places, axis in zip(zip(*corners, strict=True), (rows, columns), strict=True):
+            ends = np.ceil(min(places) - 1e-6), np.floor(max(places) + 1e-6) + 1
+            low, high = (int(np.clip(end, 0, self.plane.grid.shape[axis])) for end in ends)
+            found.append((low, max(low, high)))
+        return found[0], found[1]
+
+    def pixel_of(self, row: float, column: float, size: tuple[int, int]) -> tuple[float, float]:
+        """Pixel (x, y), from the lower left corner of a view of ``size``, of a place in the slice that is shown."""
+        away = self.plane.point(self.slice, row, column) - self.point
+        return (
+            size[0] / 2 + float(away @ self.plane.right) / self.mm_per_pixel,
+            size[1] / 2 + float(away @ self.plane.up) / self.mm_per_pixel,
+        )
 
     def point_at(self, x: float, y: float, size: tuple[int, int]) -> np.ndarray:
         """RAS point (3,) under pixel (x, y) of a view of ``size``, counted from its lower left corner."""

@@ -29,19 +29,36 @@ class Painting(Listing):
         if self.paintable and self._case().drawing.redo():
             self._keep_draft()
 
-    def accept(self) -> None:
-        """Take the suggestion over as the label, as one undo step; classes given before stay."""
+    def accept(self, *, touching: bool | None = None) -> None:
+        """Add the suggestion to what is drawn, as one undo step; nothing that was drawn goes, no class changes.
+
+        Where a suggested lesion touches what was drawn, ``asking`` becomes "accept" and nothing is done, unless
+        ``touching`` says whether such lesions are added too.
+        """
         if not self.paintable:
+            self._say_why_not()
             return
         suggested = self.session.suggestion()
         if suggested is None:
             self.say("info", "There is no suggestion to take over on this slice.")
             return
         mask = self._case().drawing.mask
-        if self._case().drawing.replace(np.where(suggested, np.where(mask > 0, mask, 1), 0).astype(np.uint8)):
+        beside, along = added_parts(suggested, mask > 0)
+        self.asking = ""
+        if along.any() and touching is None:
+            self.asking = "accept"
+            return
+        added = beside | along if touching else beside
+        if added.any():
+            self._case().drawing.replace(np.where(added, 1, mask).astype(np.uint8))
             self._keep_draft()
-        if not suggested.any():
+        elif not suggested.any():
             self.say("info", "The suggestion says that nothing changed on this slice.")
+
+    def _say_why_not(self) -> None:
+        here, shown = self.session.current, self.shown_slice
+        if here is not None and shown is not None and shown != here.slice and not self.watching:
+            self.say("info", f"You see slice {shown + 1}; slice {here.slice + 1} is the one to change. J: back to it.")
 
     def paint_with(self, value: int) -> None:
         """Paint this class from now on."""
@@ -99,3 +116,23 @@ class Painting(Listing):
         elif number in self.drafts:
             self.session.study.drop_draft(self._case().case, number)
             self.drafts = self.drafts - {number}
+
+
+def added_parts(suggested: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a suggestion would add to what is drawn: its lesions that touch nothing drawn, and the rest of the others.
+
+    All are (rows, columns) bool. Lesions are joined, and touch, over corners too. A lesion of which every voxel is
+    drawn adds nothing.
+
+    >>> suggested = np.array([[1, 1, 0, 0, 1]], dtype=bool)
+    >>> beside, along = added_parts(suggested, np.array([[1, 0, 0, 0, 0]], dtype=bool))
+    >>> beside.astype(int).tolist(), along.astype(int).tolist()
+    ([[0, 0, 0, 0, 1]], [[0, 1, 0, 0, 0]])
+    """
+    from scipy import ndimage
+
+    corners = np.ones((3, 3), dtype=bool)
+    lesions, _ = ndimage.label(suggested, structure=corners)
+    near = np.unique(lesions[ndimage.binary_dilation(drawn, structure=corners) & suggested])
+    touching = np.isin(lesions, near[near > 0])
+    return suggested & ~touching, touching & ~drawn

@@ -13,6 +13,8 @@ from LMIALLib.study.lesions import Lesion
 
 QUEUE = 12
 """Queries listed on the page."""
+RING_MM = 9.0
+"""Radius of the ring around a query's spot: it leaves what it points at free."""
 
 
 def fixed() -> dict[str, Any]:
@@ -177,7 +179,22 @@ def look_of(desk: Desk) -> dict[str, Any]:
         "swapped": tools.swapped,
         "contrast": desk.open.images.contrasts[tools.contrast],
         "answered": desk.answers[navigation.slice].answer if main and navigation.slice in desk.answers else "",
+        "pair": desk.pair_shown,
+        "ring": _ring(desk),
     }
+
+
+def _ring(desk: Desk) -> list[float]:
+    """Where the slice views ring the spot for which a slice was chosen: x and y of its centre and half its width and
+    height, as fractions of a view from its lower left corner; empty where there is no such spot."""
+    here = desk.session.current
+    spot = here.query.centre if here and here.query and here.query.drawn == "strategy" else None
+    if spot is None or desk.tools.hidden or not here or desk.shown_slice != here.slice:
+        return []
+    (width, height), navigation = desk.views["follow_up"].size, desk._case().navigation
+    x, y = navigation.pixel_of(*spot, (width, height))
+    radius = RING_MM / navigation.mm_per_pixel
+    return [round(value, 4) for value in (x / width, y / height, radius / width, radius / height)]
 
 
 def _tools(desk: Desk) -> dict[str, Any]:

@@ -35,6 +35,19 @@ class SliceTest:
 
 
 @dataclass(frozen=True)
+class Viewed:
+    """What of a slice was on the screen before it was answered.
+
+    Args:
+        mask: (rows, columns) bool, the voxels that were shown at one or more screen pixels each for long enough.
+        share: of the searched region of the slice, 0 to 1; 1 where the region has no voxel there.
+    """
+
+    mask: np.ndarray
+    share: float
+
+
+@dataclass(frozen=True)
 class NewAnnotation:
     """What a reader says of a slice, about to be saved.
 
@@ -51,6 +64,7 @@ class NewAnnotation:
         ranking, query_rank: the ranking and the place in it that brought the reader here.
         drawn: "strategy", "random", or "reader" for a slice that the reader chose.
         test: how the model in use did on this slice before training on it.
+        viewed: what was on the screen; None where no screen was looked at (the command line).
     """
 
     case: str
@@ -67,6 +81,7 @@ class NewAnnotation:
     query_rank: int | None = None
     drawn: str = "reader"
     test: SliceTest | None = None
+    viewed: Viewed | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,8 @@ class Annotation:
     """One saved version of what was said of a slice; the fields of ``NewAnnotation`` and what saving added.
 
     ``answer`` may also be "withdrawn": the slice is back in the pool. ``version`` counts from 1 for each slice.
+    ``viewed_share`` is the part of the searched region that was on the screen, None where that is not known; which part
+    says ``viewed_of``.
     """
 
     id: int
@@ -93,6 +110,7 @@ class Annotation:
     query_rank: int | None
     drawn: str
     test: SliceTest | None
+    viewed_share: float | None = None
 
 
 class Annotations(Cases):
@@ -115,12 +133,30 @@ class Annotations(Cases):
                     "INSERT INTO slice_tests VALUES (?, ?, ?, ?, ?)",
                     (number, new.test.model, new.test.overlap, new.test.predicted, new.test.marked),
                 )
+            if new.viewed is not None:
+                seen = pack_mask(new.viewed.mask)
+                connection.execute(
+                    "INSERT INTO viewed VALUES (?, ?, ?, ?, ?, ?)",
+                    (number, new.viewed.share, seen.blob, seen.rows, seen.columns, seen.digest),
+                )
             if new.answer != "skip":
                 connection.execute("DELETE FROM drafts WHERE case_name = ? AND slice = ?", (case.name, new.slice))
             self._record(
                 connection, "annotation", reader=reader, id=number, case=case.name, slice=new.slice, answer=new.answer
             )
         return self._annotation(number, case)
+
+    def viewed_of(self, annotation: Annotation) -> np.ndarray | None:
+        """What of the slice was on the screen when it was answered, bool (rows, columns), or None where nobody knows.
+
+        Raises BadInput where the stored mask is damaged.
+        """
+        row = self._row("SELECT * FROM viewed WHERE annotation = ?", (annotation.id,))
+        if row is None:
+            return None
+        packed = PackedMask(row["mask"], row["rows"], row["columns"], row["mask_digest"])
+        where = f"slice {annotation.slice} of {annotation.case}, what was on the screen,"
+        return unpack_mask(packed, self.case(annotation.case).slice_shape, where) != 0
 
     def take_back(self, case: str, slice: int, reader: str) -> Annotation:  # noqa: A002 - the word of the house
         """Withdraw the answer of a slice, as a new version: it is in the pool again. WrongUse when there is none."""
@@ -215,6 +251,10 @@ class Annotations(Cases):
                 raise BadInput(f"{name} for {where} is {seconds}; expected zero or more.")
         if new.ranking is not None and self._row("SELECT 1 FROM rankings WHERE number = ?", (new.ranking,)) is None:
             raise BadInput(f"{where} names ranking {new.ranking}, which the study does not have.")
+        if new.viewed is not None and new.viewed.mask.shape != case.slice_shape:
+            raise BadInput(
+                f"what was on the screen of {where} has shape {new.viewed.mask.shape}, the slice {case.slice_shape}."
+            )
         mask = None if new.mask is None else self.label_schema.checked_mask(new.mask, case.slice_shape, where)
         marked = mask is not None and bool(mask.any())
         if new.answer == "mask" and not marked:
@@ -259,8 +299,8 @@ class Annotations(Cases):
 
 
 _SELECT = """
-SELECT a.*, t.model AS tested, t.overlap, t.predicted, t.marked
-FROM annotations a LEFT JOIN slice_tests t ON t.annotation = a.id
+SELECT a.*, t.model AS tested, t.overlap, t.predicted, t.marked, v.share AS viewed_share
+FROM annotations a LEFT JOIN slice_tests t ON t.annotation = a.id LEFT JOIN viewed v ON v.annotation = a.id
 """
 
 
@@ -289,4 +329,5 @@ def _annotation_of(row: sqlite3.Row, mask: np.ndarray | None) -> Annotation:
         query_rank=row["query_rank"],
         drawn=row["drawn"],
         test=SliceTest(row["tested"], row["overlap"], row["predicted"], row["marked"]) if row["tested"] else None,
+        viewed_share=row["viewed_share"],
     )

@@ -254,6 +254,7 @@ class Cases(StudyDatabase):
                 for key in row.keys()  # noqa: SIM118 - iterating a Row gives values, not names
             }
 
+        viewed = "SELECT v.* FROM viewed v JOIN annotations a ON a.id = v.annotation WHERE a.case_name = ?"
         tests = "SELECT t.* FROM slice_tests t JOIN annotations a ON a.id = t.annotation WHERE a.case_name = ?"
         return {
             "case": case.name,
@@ -265,6 +266,7 @@ class Cases(StudyDatabase):
                 plain(r) for r in self._rows("SELECT * FROM annotations WHERE case_name = ? ORDER BY id", (case.name,))
             ],
             "slice_tests": [plain(r) for r in self._rows(tests, (case.name,))],
+            "viewed": [plain(r) for r in self._rows(viewed, (case.name,))],
             "drafts": [plain(r) for r in self._rows("SELECT * FROM drafts WHERE case_name = ?", (case.name,))],
         }
 

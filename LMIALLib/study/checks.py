@@ -71,6 +71,7 @@ class Checks(Rankings):
                     annotation = self._annotation(row["id"])
                     if annotation.mask is not None:
                         self.label_schema.checked_mask(annotation.mask, case.slice_shape, where)
+                    self.viewed_of(annotation)
                 except BadInput as damage:
                     found.append(Problem(where, damage.sentence))
                     continue

@@ -6,17 +6,11 @@ import sqlite3
 from contextlib import closing
 from functools import lru_cache
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Stored in ``user_version``. Raise it together with an entry in ``MIGRATIONS`` and one in ``PAST``."""
 
 APPLICATION_ID = 0x4C4D4941
 """Stored in ``application_id`` ("LMIA"): tells a study from any other SQLite file."""
-
-MIGRATIONS: dict[int, str] = {}
-"""Version -> the SQL that makes a database of that version one of the next."""
-
-PAST: dict[int, str] = {}
-"""Version -> what ``TABLES`` was then. Kept for ever, so that a study of that version can be told from a forged one."""
 
 RANGES = {
     "subjects": "split IN ('train', 'validation')",
@@ -29,13 +23,14 @@ RANGES = {
     " AND suggestion_seen IN (0, 1) AND accepted_unchanged IN (0, 1)"
     " AND (mask IS NULL OR (rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000 AND mask_digest IS NOT NULL))",
     "slice_tests": "overlap >= 0 AND predicted >= 0 AND marked >= 0",
+    "viewed": "share BETWEEN 0 AND 1 AND rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000",
     "drafts": "slice BETWEEN 0 AND 1000000 AND rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000",
 }
 """What LMIAL's own rows always fulfil, beside the types of their columns: SQLite itself checks it only on writing."""
 
 _STORED_AS = {"INTEGER": ("integer",), "REAL": ("real", "integer"), "TEXT": ("text",), "BLOB": ("blob",)}
 
-TABLES = """
+_TABLES_1 = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE subjects (
@@ -154,6 +149,20 @@ CREATE TABLE lease (
     heartbeat REAL NOT NULL                    -- seconds since 1970, UTC
 );
 """
+_VIEWED = """
+CREATE TABLE viewed (                          -- what part of the slice was on the screen when it was answered
+    annotation INTEGER PRIMARY KEY REFERENCES annotations (id) ON DELETE CASCADE,
+    share REAL NOT NULL,                       -- of the searched region of the slice
+    mask BLOB NOT NULL, rows INTEGER NOT NULL, columns INTEGER NOT NULL, mask_digest TEXT NOT NULL
+);
+"""
+TABLES = _TABLES_1 + _VIEWED
+
+MIGRATIONS: dict[int, str] = {1: _VIEWED}
+"""Version -> the SQL that makes a database of that version one of the next."""
+
+PAST: dict[int, str] = {1: _TABLES_1}
+"""Version -> what ``TABLES`` was then. Kept for ever, so that a study of that version can be told from a forged one."""
 
 
 def make_tables(connection: sqlite3.Connection) -> None:

@@ -28,7 +28,7 @@ from LMIALLib.study.names import checked_person
 from LMIALLib.study.places import place_warning
 from LMIALLib.study.schema import make_tables
 from LMIALLib.study.status import Overview
-from LMIALLib.study.versions import check_values, checked_version, upgrade
+from LMIALLib.study.versions import check_values, checked_version, of_this_version, upgrade
 
 LONGEST_FOLDER = 110
 
@@ -194,8 +194,7 @@ def _reading(database: Path) -> sqlite3.Connection:
     """A connection for reading, also right after a crash, when SQLite first has to roll an unfinished save back."""
     connection = connect_to_read(database)
     try:
-        _check(connection, database.parent)
-        return connection
+        return of_this_version(connection, database.parent)
     except sqlite3.OperationalError as error:
         connection.close()
         if (error.sqlite_errorcode & 0xFF) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
@@ -209,9 +208,7 @@ def _rolled_back(database: Path) -> sqlite3.Connection:
     if os.access(database.parent, os.W_OK) and os.access(database, os.W_OK):
         with closing(connect_to_write(database)) as writer:
             writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        connection = connect_to_read(database)
-        _check(connection, database.parent)
-        return connection
+        return of_this_version(connect_to_read(database), database.parent)
     memory = sqlite3.connect(":memory:", isolation_level=None)
     memory.row_factory = sqlite3.Row
     with tempfile.TemporaryDirectory(prefix="lmial-") as place:
@@ -221,10 +218,4 @@ def _rolled_back(database: Path) -> sqlite3.Connection:
             shutil.copyfile(journal, Path(place) / journal.name)
         with closing(sqlite3.connect(copy)) as source:
             source.backup(memory)
-    _check(memory, database.parent)
-    return memory
-
-
-def _check(connection: sqlite3.Connection, folder: Path) -> None:
-    checked_version(connection, folder, only_this=True)
-    check_values(connection, folder)
+    return of_this_version(memory, database.parent)

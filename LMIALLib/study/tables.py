@@ -20,7 +20,7 @@ LESION_COLUMNS = (
 )  # fmt: skip
 SLICE_COLUMNS = (
     "case", "subject", "slice", "answer", "reader", "seconds", "version", "drawn", "suggestion_seen",
-    "accepted_unchanged", "model", "ranking", "query_rank", "saved_at", "voxels", "volume_ml",
+    "accepted_unchanged", "model", "ranking", "query_rank", "saved_at", "voxels", "volume_ml", "viewed_share",
 )  # fmt: skip
 SUGGESTED = "suggested"
 """Class of a lesion of which no voxel was read: the model's opinion, not a label."""
@@ -57,6 +57,8 @@ def slice_rows(study: Targets, case: Case, reader: str | None = None) -> list[di
         annotation = current.get(number)
         if annotation:
             row |= {name: getattr(annotation, name) for name in SLICE_COLUMNS[3:14]}
+            if annotation.viewed_share is not None:
+                row["viewed_share"] = round(annotation.viewed_share, 4)
             mask = annotation.mask if annotation.answer == "mask" else None
             voxels = 0 if mask is None else int(np.count_nonzero(mask))
             row |= {"voxels": voxels, "volume_ml": round(voxels * case.grid.voxel_ml, 6)}

@@ -13,11 +13,8 @@ from LMIALLib.study import schema
 _RESTORE = "Restore a backup."
 
 
-def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: bool = False) -> int:
-    """The schema version of the study. Raises BadInput for another kind of database or a newer version.
-
-    ``only_this`` refuses older ones too: a session that cannot write cannot upgrade.
-    """
+def checked_version(connection: sqlite3.Connection, folder: Path) -> int:
+    """The schema version of the study. Raises BadInput for another kind of database or a newer version."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if application != schema.APPLICATION_ID:
@@ -32,12 +29,6 @@ def checked_version(connection: sqlite3.Connection, folder: Path, *, only_this: 
         raise BadInput(
             f"{folder}/study.sqlite holds tables, views or triggers that are not those of a LMIAL study.",
             "They could answer for your own answers. Take the study from where it came, or restore a backup.",
-        )
-    if only_this and version < schema.SCHEMA_VERSION:
-        raise BadInput(
-            f"the study {folder} was made by an older LMIAL (version {version} of its schema; this one needs "
-            f"{schema.SCHEMA_VERSION}).",
-            "Open it once where it may be written to and nobody else annotates; it is upgraded and a copy is kept.",
         )
     return version
 
@@ -75,6 +66,27 @@ def upgrade(connection: sqlite3.Connection, folder: Path, version: int) -> None:
         keeping = disk_errors(f"keeping a copy of {folder} before its upgrade")
         with keeping, written_whole(kept) as temporary, closing(sqlite3.connect(temporary)) as copy:
             connection.backup(copy)
+    _migrate(connection, folder, version)
+
+
+def of_this_version(connection: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
+    """A connection that only reads, where the study is of an older version an upgraded copy of it in memory instead.
+
+    Raises BadInput for what no LMIAL made, a newer version and damaged rows.
+    """
+    version = checked_version(connection, folder)
+    if version < schema.SCHEMA_VERSION:
+        memory = sqlite3.connect(":memory:", isolation_level=None)
+        memory.row_factory = sqlite3.Row
+        connection.backup(memory)
+        connection.close()
+        _migrate(memory, folder, version)
+        connection = memory
+    check_values(connection, folder)
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in range(version, schema.SCHEMA_VERSION):

@@ -22,6 +22,9 @@ HERE = Path(__file__).resolve().parent
 PICTURES = Path(os.environ.get("LMIAL_PICTURES", HERE / "pictures"))
 """Where screenshots of the main states are written."""
 
+ANSWERS = ("n", "e", "k", "Control+Enter")
+"""Keys that say something of the slice on the screen."""
+
 
 @dataclass
 class Server:
@@ -175,10 +178,16 @@ class Reader:
         """Let what was asked for arrive."""
         self.page.wait_for_timeout(350)
 
-    def press(self, key: str) -> None:
-        """A key of the keyboard."""
+    def press(self, key: str, *, hastily: bool = False) -> None:
+        """A key of the keyboard; before an answer what is on the screen is looked at, unless ``hastily``."""
+        if key in ANSWERS and not hastily:
+            self.look()
         self.page.keyboard.press(key)
         self.rest()
+
+    def look(self) -> None:
+        """Look until the page takes an answer."""
+        self.page.wait_for_function("document.documentElement.dataset.settled", timeout=20_000)
 
     def stroke(self, view: str, start: tuple[float, float], end: tuple[float, float], *, release: bool = True) -> None:
         """Draw with the mouse from one place of a view to another (fractions from its upper left corner)."""

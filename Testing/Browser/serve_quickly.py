@@ -6,18 +6,23 @@ Everything else is the product as it is.
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from LMIALLib.cli import main
 from LMIALLib.loop.learning import Learning
+from LMIALLib.scene import looking
 
 STEPS = int(os.environ.get("LMIAL_TEST_STEPS", "6"))
-_request, _record = Learning.request_training, Learning._record_model
+SLOWLY = float(os.environ.get("LMIAL_TEST_SLOW", "0"))
+"""Seconds that opening a case takes longer, as on a slow disk."""
+_request, _record, _open_case = Learning.request_training, Learning._record_model, looking.open_case
 
 
 def request_training(self: Learning, **options: Any) -> None:
-    """As the product does, with few steps."""
-    _request(self, **{"steps": STEPS, **options})
+    """As the product does, with few steps; without any, nothing is trained."""
+    if STEPS:
+        _request(self, **{"steps": STEPS, **options})
 
 
 def record_model(self: Learning, result: dict[str, Any]) -> None:
@@ -26,6 +31,13 @@ def record_model(self: Learning, result: dict[str, Any]) -> None:
     _record(self, result)
 
 
+def open_case(*values: Any, **options: Any) -> Any:
+    """As the product does, after a while."""
+    time.sleep(SLOWLY)
+    return _open_case(*values, **options)
+
+
+looking.open_case = open_case
 Learning.request_training = request_training  # type: ignore[method-assign]
 Learning._record_model = record_model  # type: ignore[method-assign]
 

@@ -20,6 +20,7 @@ from LMIALLib.loop.session import Session
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.scene.shown import fixed, shown
 from LMIALLib.study.store import Study
+from Testing.Python.scene.sitting import LooksFirst
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -41,6 +42,10 @@ class PlainView:
         self.refreshed += 1
 
 
+class Attentive(LooksFirst, BrushDesk):
+    """A reader at the browser's desk who looks before they answer."""
+
+
 @pytest.fixture
 def desk_at() -> Iterator[Callable[..., BrushDesk]]:
     pytest.importorskip("slicer", reason="slicer-core is missing: pip install 'lmial[browser]'")
@@ -59,7 +64,7 @@ def desk_at() -> Iterator[Callable[..., BrushDesk]]:
             study = Study.open(folder, reader=reader, take_over=take_over)
             return Session(study, reader=reader, settings=LoopSettings(train=train))
 
-        desk = BrushDesk(app.scene, views, opening)
+        desk = Attentive(app.scene, views, opening)
         desks.append((desk, app))
         desk.start()
         return desk

@@ -132,7 +132,17 @@ class FaceTest(unittest.TestCase):
             middle = self.desk.open.images.pair.n_slices // 2
             self.face.act("choose", next(one for one in range(middle, 2 * middle) if one not in self.desk.answers))
         self.assertIsNotNone(self.desk.session.current)
+        self.look()
         return self.desk.session.current.slice
+
+    def look(self):
+        """Look until every view has drawn the slice and a moment has passed: before that no answer is taken."""
+
+        def settled():
+            number, seconds = self.face._looks.now or (0, 0.0)
+            return number == self.desk.sight.place.number and seconds > 0.3
+
+        self.assertTrue(wait_for(settled, 10))
 
     def stroke(self, view="LMIALFollowUp", effect="Paint"):
         """A stroke across the middle of a view; how many voxels changed, and on which slices."""
@@ -296,6 +306,20 @@ class FaceTest(unittest.TestCase):
         self.ui.backButton.click()
         self.ui.backButton.click()
         self.assertEqual(self.desk.session.current.slice, second)
+
+    def test_11a_an_answer_away_from_the_query_or_too_soon_is_not_stored(self):
+        here, case = self.need_slice(), self.desk.open.case
+        stored = len(self.desk.session.study.annotations(case))
+        away = here - 1 if here else here + 1
+        self.face.act("go_to", away)
+        self.face.act("nothing_here")  # not drawn yet
+        self.look()
+        self.face.act("nothing_here")  # asked
+        self.assertEqual(len(self.desk.session.study.annotations(case)), stored)
+        pump(0.5)
+        self.face.act("nothing_here")
+        self.assertEqual(self.desk.session.study.annotations(case)[-1].slice, away)
+        self.assertEqual(self.desk.session.study.annotations(case)[-1].viewed_share, 1.0)
 
     def test_12_suggestion_flicker_and_planes(self):
         self.need_network()

@@ -14,18 +14,22 @@
     if (said === "taken") { tab = newName(); said = await trame.trigger("hello", [tab]); }
     sessionStorage.setItem("lmial-tab", tab);
     trame.state.set("tab", tab);
+    window.lmial.sizes();
     if (said === "who") trame.state.set("panel", "reader");
   }
 
   // ---- keys: the table comes from the server ----------------------------------------------------------------
   const named = (event) => (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + (event.key.length === 1 ? event.key.toUpperCase() : event.key);
-  const writing = (target) => target.closest && target.closest("input:not([type=range]), textarea, select, .veil");
+  const writing = (target) => target.closest && target.closest("input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, [contenteditable], .veil");
+  // a menu that has the focus keeps the keys that choose in it; every other key acts
+  const choosing = (event) => event.target.matches && event.target.matches("select") && !event.ctrlKey && !event.metaKey && /^(Arrow|Page|Home|End|Enter|Tab|Escape| $)/.test(event.key);
+  const ANSWERS = ["save", "nothing_here", "equivocal", "skip"];
   const held = new Set();
   function keyDown(event) {
     if (!trame || !mine() || event.altKey) return;
     if (event.key === "Escape" && get("query").asking) { act("unask"); return; }
     if (event.key === "Escape" && get("panel")) { if (get("panel") !== "reader" || get("banner").reader) trame.state.set("panel", ""); return; }
-    if (writing(event.target) || document.querySelector(".veil")) return;
+    if (writing(event.target) || document.querySelector(".veil") || choosing(event)) return;
     if (event.key === "Enter" && get("query").crossing) { event.preventDefault(); act("cross"); return; }
     const arrows = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 5, PageDown: -5 };
     if (event.key in arrows && event.target.type !== "range") { event.preventDefault(); scroll(arrows[event.key]); return; }
@@ -35,6 +39,8 @@
     if (!found) return;
     event.preventDefault();
     if (event.repeat) return; // keys repeat nothing
+    if (event.target.matches("select")) event.target.blur();
+    if (ANSWERS.includes(found.action)) { window.lmial.answer(found.action); return; }
     if (found.held) { held.add(event.code); act("show", true); return; }
     if (found.action === "details") { trame.state.set("details", !get("details")); return; }
     if (found.action === "planes") { act("planes", ...place); return; }
@@ -169,8 +175,10 @@
     document.body.appendChild(veil);
   }
 
-  // a slider or list that the mouse has set gives the keys back; one that the keyboard sets keeps them
-  function giveKeysBack(event) { if (event.target.matches("select, input[type=range]") && !event.target.matches(":focus-visible")) event.target.blur(); }
+  // a menu gives the focus back when something was chosen, a slider when the mouse has set it
+  function giveKeysBack(event) {
+    if (event.target.matches("select") || (event.target.matches("input[type=range]") && !event.target.matches(":focus-visible"))) event.target.blur();
+  }
   function focusDialog() { const wanted = document.querySelector(".veil [data-focus]"); if (wanted && !wanted.closest(".veil").contains(document.activeElement)) wanted.focus(); }
   window.addEventListener("keydown", keyDown);
   window.addEventListener("keyup", keyUp);
@@ -188,6 +196,7 @@
     clearInterval(wait);
     trame = window.trame;
     trame.client.onConnectionClose(gone);
+    window.lmial.begin({ trame, act, mine, tab: () => tab });
     trame.state.addListener(({ keys }) => { if (keys && (keys.includes("look") || keys.includes("tools"))) drawBrush(); });
     hello();
   }, 50);

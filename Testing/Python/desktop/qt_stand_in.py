@@ -102,6 +102,28 @@ class Ui:
             setattr(self, name, Widget())
 
 
+class Window:
+    """A render window that a test lets be drawn."""
+
+    def __init__(self) -> None:
+        self.observers: dict[int, Callable[..., Any]] = {}
+
+    def AddObserver(self, event: str, call: Callable[..., Any]) -> int:  # noqa: N802
+        assert event == "EndEvent"
+        self.observers[len(self.observers)] = call
+        return len(self.observers) - 1
+
+    def RemoveObserver(self, tag: int) -> None:  # noqa: N802
+        del self.observers[tag]
+
+    def draw(self) -> None:
+        for call in list(self.observers.values()):
+            call()
+
+    def __getattr__(self, name: str) -> Any:
+        return MagicMock()
+
+
 class SliceWidget:
     """A qMRMLSliceWidget with a real slice node and composite node."""
 
@@ -109,6 +131,7 @@ class SliceWidget:
         self._node = scene.AddNewNodeByClass("vtkMRMLSliceNode", tag)
         self._node.SetDimensions(400, 500, 1)
         self._composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode", tag)
+        self.visible, self.window = True, Window()
 
     def mrmlSliceNode(self) -> Any:  # noqa: N802
         return self._node
@@ -117,7 +140,9 @@ class SliceWidget:
         return self._composite
 
     def sliceView(self) -> Any:  # noqa: N802
-        return MagicMock()
+        view = MagicMock()
+        view.renderWindow.return_value = self.window
+        return view
 
 
 def speak_english(monkeypatch: pytest.MonkeyPatch) -> None:

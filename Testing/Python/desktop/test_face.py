@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from LMIALLib.desktop.looks import Looks
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.resources import resource
 from LMIALLib.scene.layout import LAYOUT
@@ -70,6 +71,21 @@ def at(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
     face = module.Face(ui, train=lambda: False)
     yield At(face, ui, application, place.scene)
     face.dispose()
+
+
+def look(at: At) -> None:
+    """Let every view be drawn, and look for half a second."""
+    now = [at.face._looks.now[1] if at.face._looks.now else 0.0]
+    at.face._looks = Looks(lambda: now[0])
+    for widget in at.application.widgets.values():
+        widget.window.draw()
+    now[0] += 0.5
+
+
+def answer(at: At, name: str) -> None:
+    """Look, then answer."""
+    look(at)
+    at.face.act(name)
 
 
 def draw(at: At) -> np.ndarray:
@@ -136,6 +152,7 @@ def test_slicers_save_of_the_label_counts_and_an_export_does_not(at: At, study_f
     label.AddDefaultStorageNode()
     label.GetStorageNode().SetFileName(str(tmp_path / "label.seg.nrrd"))
     assert label.GetStorageNode().WriteData(label)
+    look(at)
     at.face.file_saved({"nodeID": label.GetID(), "fileName": str(tmp_path / "export.seg.nrrd")})
     at.face.file_saved({"fileName": str(tmp_path / "scene.mrb")})
     assert at.desk.session.current is here
@@ -154,8 +171,10 @@ def test_draw_save_back_nothing_here_and_reopen(at: At, study_folder: Path) -> N
     at.face.act("next")
     first = at.desk.session.current.slice
     mask = draw(at)
+    look(at)
     at.ui.saveButton.click()
     assert at.desk.session.current.slice != first
+    look(at)
     at.ui.nothingButton.click()
     at.face.act("back")
     at.face.act("back")
@@ -191,14 +210,55 @@ def test_what_is_drawn_is_a_draft_when_the_scene_goes(at: At, study_folder: Path
         assert np.array_equal(study.draft("head", here).mask, mask)
 
 
+def test_nothing_is_stored_before_every_view_on_the_screen_has_drawn_the_slice(at: At, study_folder: Path) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    now = [0.0]
+    at.face._looks = Looks(lambda: now[0])
+    *others, last = at.application.widgets.values()
+    for widget in others:
+        widget.window.draw()
+    now[0] = 5.0
+    at.face.act("nothing_here")
+    assert not at.desk.session.study.current("head") and "only just come" in at.ui.noticeText.text
+    last.window.draw()
+    at.face.act("nothing_here")
+    assert not at.desk.session.study.current("head"), "for a moment only"
+    now[0] = 5.4
+    at.face.act("nothing_here")
+    (stored,) = at.desk.session.study.current("head").values()
+    assert stored.viewed_share == 1.0
+    at.face.act("nothing_here")  # the key bounced: the next slice has not been drawn yet
+    assert len(at.desk.session.study.current("head")) == 1
+
+
+def test_a_suggestion_that_touches_what_was_drawn_is_asked_about(at: At, study_folder: Path) -> None:
+    import slicer
+
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    own = draw(at) > 0
+    suggested = np.zeros(own.shape, dtype=bool)
+    suggested[25:30, 20:30] = suggested[50:54, 40:44] = True
+    at.desk.session.suggestion = lambda: suggested
+    slicer.util.confirmYesNoDisplay.return_value = False
+    at.face.act("accept")
+    apart = np.zeros_like(own)
+    apart[50:54, 40:44] = True
+    assert np.array_equal(at.desk.open.drawing.mask > 0, own | apart)
+    slicer.util.confirmYesNoDisplay.return_value = True
+    at.face.act("accept")
+    assert np.array_equal(at.desk.open.drawing.mask > 0, own | suggested)
+
+
 def test_no_answer_without_a_reader(at: At, study_folder: Path) -> None:
     at.ui.readerEdit.text = ""
     at.face.open(study_folder, "")
     at.face.act("next")
-    at.face.act("nothing_here")
+    answer(at, "nothing_here")
     assert not at.desk.session.study.current("head") and "Say who reads" in at.ui.noticeText.text
     at.ui.readerEdit.text = "ben"
-    at.face.act("nothing_here")
+    answer(at, "nothing_here")
     assert [one.reader for one in at.desk.session.study.current("head").values()] == ["ben"]
 
 
@@ -209,10 +269,10 @@ def test_an_empty_answer_over_drawn_voxels_is_asked(at: At, study_folder: Path) 
     at.face.act("next")
     draw(at)
     slicer.util.confirmYesNoDisplay.return_value = False
-    at.face.act("nothing_here")
+    answer(at, "nothing_here")
     assert not at.desk.session.study.current("head")
     slicer.util.confirmYesNoDisplay.return_value = True
-    at.face.act("nothing_here")
+    answer(at, "nothing_here")
     assert [one.answer for one in at.desk.session.study.current("head").values()] == ["nothing"]
 
 
@@ -261,7 +321,7 @@ def test_an_export_is_written_in_the_background(at: At, study_folder: Path, tmp_
     at.face.open(study_folder, "anna")
     at.face.act("next")
     draw(at)
-    at.face.act("save")
+    answer(at, "save")
     out = tmp_path / "out"
     at.face.export("labels", "nifti", out)
     until = time.monotonic() + 60

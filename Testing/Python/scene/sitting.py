@@ -11,6 +11,7 @@ import numpy as np
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Presented, Session
 from LMIALLib.scene.case_scene import CaseScene
+from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.study.store import Study
 
@@ -83,7 +84,17 @@ class PlainView:
         """Nothing to draw on."""
 
 
-class Sitting(EditorDesk):
+class LooksFirst(Desk):
+    """A reader who looks at what is on the screen for a second before they answer."""
+
+    def answer(self, what: str, *, sure: bool = False) -> None:
+        """Look, then say it."""
+        if self.sight.place is not None:
+            self.looked(self.sight.place.number, 1.0)
+        super().answer(what, sure=sure)
+
+
+class Sitting(LooksFirst, EditorDesk):
     """A desk that keeps the editor at hand that draws on it."""
 
     editor: Editor

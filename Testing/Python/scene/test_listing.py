@@ -19,7 +19,7 @@ from LMIALLib.study.lesions import case_lesions
 from LMIALLib.study.maps import suggested_map, write_maps
 from LMIALLib.study.store import Study
 from Testing.Python.scene.conftest import Place
-from Testing.Python.scene.sitting import PlainView
+from Testing.Python.scene.sitting import LooksFirst, PlainView
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def desk_at(place: Place) -> Iterator[Callable[[Path], Desk]]:
             study = Study.open(folder, reader="anna", take_over=take_over)
             return Session(study, reader="anna", settings=LoopSettings(train=False))
 
-        desks.append(Desk(place.scene, views, opening))
+        desks.append(LooksFirst(place.scene, views, opening))
         desks[-1].start()
         return desks[-1]
 
@@ -140,6 +140,7 @@ def test_nothing_is_told_of_a_slice_drawn_by_lot_before_its_answer(
     assert [one.voxels for one in desk.objects()] == [32]
     desk.go_to_lesion(one.number)
     desk.return_to_query()
+    desk.fit()
     desk.answer("nothing_here")
     assert not desk.session.study.current("head")[lot].suggestion_seen
     assert sorted(one.voxels for one in desk.objects()) == [16, 16]
@@ -153,6 +154,7 @@ def test_a_jump_to_what_the_network_sees_on_the_slice_at_hand_is_noted(
     desk = desk_at(study_folder)
     desk.choose(number)
     desk.go_to_lesion(1)
+    desk.fit()
     desk.answer("nothing_here")
     assert desk.session.study.current("head")[number].suggestion_seen
 

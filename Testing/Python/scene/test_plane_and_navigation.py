@@ -105,14 +105,31 @@ def test_zooming_keeps_what_is_under_the_pointer(oblique: Grid) -> None:
     assert np.allclose(navigation.point_at(50, 60, size), before)
 
 
-def test_fitting_shows_the_whole_region_and_a_query_opens_without_looking_past_it() -> None:
+def test_fitting_shows_the_whole_region() -> None:
     region = np.zeros(STRAIGHT.shape, dtype=bool)
     region[2:8, 5:25, 4:16] = True
     navigation, size = Navigation.of(STRAIGHT, 0), (300, 600)
     navigation.fit(region, size)
     assert navigation.mm_per_pixel * 300 >= 11 and navigation.mm_per_pixel * 600 >= 19
-    fitted = navigation.mm_per_pixel
-    navigation.zoom_to((5, 4), 2.0, region, size)
-    assert navigation.mm_per_pixel == pytest.approx(fitted / 2)
-    _, _, column = navigation.plane.place(navigation.point)
-    assert 4 <= column <= 15
+    (first, last), (left, right) = navigation.inside(size)
+    assert first <= 5 and last >= 25 and left <= 4 and right >= 16
+
+
+def test_what_lies_inside_a_view_and_where_a_voxel_is() -> None:
+    # 20 columns and 30 rows of 1 mm. At 0.1 mm a pixel 80 x 60 pixels show 8 x 6 mm. Around column 10, row 15
+    # that is columns 6 to 14 and rows 12 to 18, of which the voxel centres at the very edge count: 6..14 and 12..18.
+    navigation, size = Navigation.of(STRAIGHT, 0), (80, 60)
+    navigation.go_to(4, (15, 10))
+    navigation.mm_per_pixel = 0.1
+    assert navigation.inside(size) == ((12, 19), (6, 15))
+    assert navigation.pixel_of(15, 10, size) == pytest.approx((40, 30))
+    x, y = navigation.pixel_of(13, 11, size)  # one column to the left-hand side's patient left, two rows to the front
+    assert (x, y) == pytest.approx((50, 50))
+    row, column = navigation.plane.place(navigation.point_at(x, y, size))[1:]
+    assert (row, column) == pytest.approx((13, 11))
+    navigation.go_to(4, (0, 0))  # the corner: half of the view looks past the grid
+    assert navigation.inside(size) == ((0, 4), (0, 5))
+    navigation.mm_per_pixel = 1.0  # one pixel a voxel is enough
+    assert navigation.inside(size) == ((0, 30), (0, 20))
+    navigation.mm_per_pixel = 1.01
+    assert navigation.inside(size) == ((0, 0), (0, 0))

@@ -8,10 +8,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
 from LMIALLib.study import LabelSchema, NewAnnotation, Study, schema, store, versions
+from LMIALLib.study.annotations import Viewed
 
 
 def test_a_new_study_opens_again_with_what_it_was_given(tmp_path: Path) -> None:
@@ -101,27 +103,55 @@ def test_an_older_study_is_upgraded_and_a_copy_kept(study: Study, monkeypatch: p
     study.save_annotation(NewAnnotation("a", 1, "nothing", reader="r"))
     study.close()
     with monkeypatch.context() as later:
-        later.setattr(schema, "SCHEMA_VERSION", 2)
-        later.setattr(schema, "PAST", {1: schema.TABLES})
-        later.setattr(schema, "MIGRATIONS", {1: "CREATE TABLE extra (x); INSERT INTO extra VALUES (';');"})
-        with pytest.raises(BadInput, match="older LMIAL"):
-            Study.open(study.folder, read_only=True)
+        later.setattr(schema, "SCHEMA_VERSION", 3)
+        later.setattr(schema, "PAST", {**schema.PAST, 2: schema.TABLES})
+        later.setattr(
+            schema, "MIGRATIONS", {**schema.MIGRATIONS, 2: "CREATE TABLE extra (x); INSERT INTO extra VALUES (';');"}
+        )
+        before = (study.folder / "study.sqlite").read_bytes()
+        with Study.open(study.folder, read_only=True) as look:  # upgraded in memory only
+            assert look.current("a").keys() == {1} and look._rows("SELECT x FROM extra")[0]["x"] == ";"
+        assert (study.folder / "study.sqlite").read_bytes() == before
         with Study.open(study.folder) as upgraded:
             assert upgraded._rows("SELECT x FROM extra")[0]["x"] == ";"
             assert upgraded.current("a").keys() == {1}
-        assert (study.folder / "study-before-v2.sqlite").is_file()
+        assert (study.folder / "study-before-v3.sqlite").is_file()
         Study.open(study.folder, read_only=True).close()
-    shutil.copyfile(study.folder / "study-before-v2.sqlite", study.folder / "study.sqlite")
+    shutil.copyfile(study.folder / "study-before-v3.sqlite", study.folder / "study.sqlite")
     with Study.open(study.folder) as old:
         assert old.current("a").keys() == {1}
+
+
+def test_a_study_of_the_first_version_opens_for_looking_and_for_answers(study: Study) -> None:
+    study.save_annotation(NewAnnotation("a", 1, "nothing", reader="r"))
+    study.close()
+    database = study.folder / "study.sqlite"
+    with closing(sqlite3.connect(database)) as connection:  # what LMIAL made before it stored what was on the screen
+        connection.executescript("DROP TABLE viewed; PRAGMA user_version = 1;")
+    before = database.read_bytes()
+    with Study.open(study.folder, read_only=True) as look:
+        assert look.current("a")[1].viewed_share is None and look.viewed_of(look.current("a")[1]) is None
+    assert database.read_bytes() == before
+    with Study.open(study.folder) as again:
+        seen = np.zeros(again.case("a").slice_shape, dtype=bool)
+        seen[2:4, 3:5] = True
+        again.save_annotation(NewAnnotation("a", 2, "nothing", reader="r", viewed=Viewed(seen, 0.25)))
+        assert again.current("a")[2].viewed_share == 0.25
+        assert np.array_equal(again.viewed_of(again.current("a")[2]), seen)
+        with pytest.raises(BadInput, match="what was on the screen"):
+            again.save_annotation(NewAnnotation("a", 3, "nothing", reader="r", viewed=Viewed(seen[1:], 0.25)))
+        assert not again.check()
+    assert (study.folder / "study-before-v2.sqlite").is_file()
 
 
 def test_an_upgrade_that_fails_leaves_the_study_as_it_was(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     study.close()
     with monkeypatch.context() as later:
-        later.setattr(schema, "SCHEMA_VERSION", 2)
-        later.setattr(schema, "PAST", {1: schema.TABLES})
-        later.setattr(schema, "MIGRATIONS", {1: "CREATE TABLE extra (x); INSERT INTO missing VALUES (1);"})
+        later.setattr(schema, "SCHEMA_VERSION", 3)
+        later.setattr(schema, "PAST", {**schema.PAST, 2: schema.TABLES})
+        later.setattr(
+            schema, "MIGRATIONS", {**schema.MIGRATIONS, 2: "CREATE TABLE extra (x); INSERT INTO missing VALUES (1);"}
+        )
         with pytest.raises(BadInput, match="could not be upgraded"):
             Study.open(study.folder)
     with Study.open(study.folder) as again:
