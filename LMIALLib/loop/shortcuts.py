@@ -32,7 +32,7 @@ SHORTCUTS = (
     Shortcut("P", "back", "Back to the slice answered before"),
     Shortcut("J", "return", "Return to the query after looking at other slices"),
     Shortcut("S", "show", "Show suggestion and uncertainty while held", held=True),
-    Shortcut("A", "accept", "Take the suggestion over as the label (one undo step)"),
+    Shortcut("A", "accept", "Add the suggestion to what is drawn (one undo step)"),
     Shortcut("L", "class", "Class of the lesion touched last: the proposed one first, then the others"),
     Shortcut("H", "hide", "Hide every overlay, or show them again"),
     Shortcut("X", "flicker", "Flicker between baseline and follow-up under the brush"),
