@@ -180,6 +180,7 @@ def look_of(desk: Desk) -> dict[str, Any]:
         "contrast": desk.open.images.contrasts[tools.contrast],
         "answered": desk.answers[navigation.slice].answer if main and navigation.slice in desk.answers else "",
         "pair": desk.pair_shown,
+        "place": desk.sight.place.number if desk.sight.place else 0,
         "ring": _ring(desk),
     }
 

@@ -163,6 +163,7 @@ def measure(study: Path) -> dict[str, float]:
             found |= {f"{name}_ms": value for name, value in latencies(page, ("scroll", "jump", "opacity")).items()}
             found |= {f"{name}_ms": value for name, value in latencies(page, ("stroke", "undo")).items()}
             found["memory_mb"], found["peak_mb"] = memory_mb(server.pid), memory_mb(server.pid, "VmHWM")
+            page.wait_for_function("document.documentElement.dataset.settled")
             page.keyboard.press("e")
             page.wait_for_function(
                 "trame.state.get('training').on && trame.state.get('training').share > 0", timeout=120_000

@@ -77,6 +77,13 @@ class SocketPage:
         """Be the tab that annotates."""
         assert self.call("trame.trigger", "hello", [self.tab], {}) == ""
 
+    def look(self) -> None:
+        """Look at the whole slice on the screen for a second."""
+        for view in ("baseline", "follow_up", "difference"):
+            self.call("trame.rca.size", view, self.tab, {"w": 400, "h": 500, "p": 1})
+        self.act("fit")
+        self.act("looked", self.state()["look"]["place"], 1000.0)
+
     def act(self, *values: Any) -> Any:
         """What the page's buttons do."""
         return self.call("trame.trigger", "act", [self.tab, *values], {})

@@ -176,6 +176,7 @@ def test_a_hostile_page_ends_its_own_connection_and_nothing_else(
         assert any("makes no sense" in one["text"] for one in notices)
         assert not any("should not have happened" in one["text"] for one in notices)
         reader.act("return")
+        reader.look()
         reader.act("nothing_here")
     with Study.open(study_folder, read_only=True) as study:
         assert len(study.current("head")) == 1, "and the reader goes on"

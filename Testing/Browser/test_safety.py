@@ -61,8 +61,10 @@ def test_a_second_tab_is_told_may_watch_and_may_take_over(
         assert not study.current("head") and not study.drafts("head")
     first.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
     second.until("s('lesions').length === 1")
+    before = second.state("look")["mm_per_pixel"]
     second.page.click(".watchbar button")
     second.until("s('active_tab') === s('tab')")
+    second.until(f"s('look').mm_per_pixel !== {before}")  # its panes are larger
     first.until("s('active_tab') !== s('tab')")
     second.press("Control+Enter")
     second.until(f"s('query').slice !== {here}")

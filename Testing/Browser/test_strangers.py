@@ -100,6 +100,7 @@ def test_1200_half_requests_neither_keep_the_reader_out_nor_a_save_from_the_disk
         assert time.monotonic() - began < 8, "the reader gets in within seconds"
         here = page.state()["query"]["slice"] - 1
         held += half_open(server.port, 300, b"GET / HTTP/1.1\r\n")
+        page.look()
         page.act("nothing_here")
         with Study.open(study_folder, read_only=True) as study:
             assert study.current("head")[here].answer == "nothing"

@@ -19,7 +19,7 @@ window.lmial = (function () {
   function settle() {
     clearTimeout(timer);
     const left = LONG_ENOUGH - seconds();
-    const ready = look.painted && left <= 0;
+    const ready = look.painted && left <= 0 && (trame.state.get("look") || {}).place === look.place;
     document.documentElement.dataset.settled = ready ? String(look.place) : "";
     if (look.since && left > 0) timer = setTimeout(settle, left + 1);
   }
@@ -85,7 +85,7 @@ window.lmial = (function () {
     session.subscribe("trame.rca.topic.stream", take);
     trame.state.addListener(({ keys }) => {
       if (!keys) return;
-      if (keys.includes("look")) blank();
+      if (keys.includes("look")) { blank(); settle(); }
       if (keys.includes("active_tab")) sizes();
     });
     // not part of the page's state: drawing it anew would put a slider back that is being dragged

@@ -26,6 +26,7 @@ TABLES = {
     "settings": "*",
     "annotations": "*",
     "slice_tests": "*",
+    "viewed": "*",
     "drafts": "*",
     "rankings": "number",
 }

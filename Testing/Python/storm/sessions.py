@@ -118,6 +118,7 @@ def turns(desk: Callable[[], Any], act: Callable[[str], None], log: Log) -> Iter
             if what in ("save", "equivocal"):
                 mask = drawn(mask.shape, 10 + number)
             desk().open.drawing.replace(mask)
+            desk().looked(desk().sight.place.number, 1.0)
             log.write(asked=what, case=here.case, slice=here.slice, voxels=int(mask.sum()))
             act(what)
         yield
