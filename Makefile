@@ -50,8 +50,9 @@ types: $(BIN)/.installed-test
 floors: $(BIN)/.installed-test
 	$(BIN)/lint-imports --no-cache
 
+# one process a core; what drives a browser stays in one of them
 unit: $(BIN)/.installed-test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 test: lint types floors unit
 

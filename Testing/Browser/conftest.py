@@ -26,6 +26,13 @@ ANSWERS = ("n", "e", "k", "Control+Enter")
 """Keys that say something of the slice on the screen."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two browsers at once would take each other's time: where tests run side by side, these stay in one process."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
 @dataclass
 class Server:
     """A running ``lmial annotate``."""
