@@ -13,6 +13,8 @@ from LMIALLib.scene.plane import Plane
 
 CLOSEST, FARTHEST = 0.02, 8.0
 """Millimetres a pixel between which a reader can zoom."""
+RIM = 1.02
+"""How much more than the region is shown: little, or voxels of large matrices become smaller than a pixel."""
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Navigation:
             plane.point(number, low_or[rows], or_high[columns]) for low_or in (low, high) for or_high in (low, high)
         ]
         extent = [np.ptp([corner @ axis for corner in corners]) for axis in (plane.right, plane.up)]
-        self.mm_per_pixel = float(max(extent[0] / max(size[0], 1), extent[1] / max(size[1], 1)) * 1.06) or 1.0
+        self.mm_per_pixel = float(max(extent[0] / max(size[0], 1), extent[1] / max(size[1], 1)) * RIM) or 1.0
         self.go_to(number, ((low[rows] + high[rows]) / 2, (low[columns] + high[columns]) / 2))
 
     def inside(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
