@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import json
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from LMIALLib.cohorts.backgrounds import CROSS_SECTIONAL, LONGITUDINAL
 from LMIALLib.cohorts.synthesis import Synthesis
 from LMIALLib.errors import BadInput
-from LMIALLib.json_data import read_json
+from LMIALLib.json_data import Limits, Natural, read_json, shaped
 from LMIALLib.network.architecture import Architecture
 
 VALIDATION_SHAPES = (
@@ -24,6 +25,10 @@ OF_TRAINING = (
     *("validation_samples", "validate_every", "workers", "threads", "device", "bfloat16"),
 )
 """Fields that no sample of the pool depends on."""
+
+
+_Count = Annotated[int, Limits(least=1, most=1_000_000_000)]
+_Share = Annotated[float, Limits(least=0, most=1)]
 
 
 @dataclass(frozen=True)
@@ -54,26 +59,26 @@ class PretrainConfig:
         architecture: the network; that of ``start`` if given.
     """
 
-    steps: int = 6000
-    batch: int = 16
-    pool: int = 32_000
-    rate: float = 2e-3
-    warm_up: int = 100
-    weight_decay: float = 5e-2
-    average: float = 0.999
-    seed: int = 0
-    phantoms: int = 12
+    steps: _Count = 6000
+    batch: _Count = 16
+    pool: _Count = 32_000
+    rate: Annotated[float, Limits(least=0)] = 2e-3
+    warm_up: Natural = 100
+    weight_decay: Annotated[float, Limits(least=0)] = 5e-2
+    average: _Share = 0.999
+    seed: Natural = 0
+    phantoms: Natural = 12
     data: str | None = None
     validation: tuple[str, ...] = (f"{CROSS_SECTIONAL}/patient07", f"{LONGITUDINAL}/patient04")
     validation_shapes: tuple[str, ...] = VALIDATION_SHAPES
-    validation_samples: int = 160
-    validate_every: int = 1500
-    workers: int = 2
-    threads: int = 2
+    validation_samples: _Count = 160
+    validate_every: _Count = 1500
+    workers: Natural = 2
+    threads: _Count = 2
     device: str = "auto"
     bfloat16: bool = False
     start: str | None = None
-    kept: float = 0.0
+    kept: _Share = 0.0
     synthesis: Synthesis = field(default_factory=Synthesis)
     architecture: Architecture = field(default_factory=Architecture)
 
@@ -87,18 +92,18 @@ class PretrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PretrainConfig:
-        """From a JSON-ready dictionary; fields left out keep their defaults. Raises TypeError for unknown names."""
-        values = dict(values)
-        if "synthesis" in values:
-            values["synthesis"] = Synthesis(
-                **{name: tuple(v) if isinstance(v, list) else v for name, v in values["synthesis"].items()}  # type: ignore[arg-type]
-            )
-        if "architecture" in values:
-            values["architecture"] = Architecture.from_dict({**Architecture().to_dict(), **values["architecture"]})
-        for name in ("validation", "validation_shapes"):
-            if name in values:
-                values[name] = tuple(values[name])
-        return cls(**values)
+        """From a JSON-ready dictionary; fields left out keep their defaults.
+
+        Raises TypeError for unknown names, BadInput, naming the field, for a value of another type or out of its range.
+        """
+        for part, shape in ((values, cls), (values.get("synthesis"), Synthesis)):
+            unknown = sorted(set(part) - {one.name for one in fields(shape)}) if isinstance(part, dict) else []
+            if unknown:
+                raise TypeError(f"unknown: {unknown[0]!a}")
+        given = values.get("architecture")
+        if isinstance(given, dict):
+            Architecture.from_dict({**Architecture().to_dict(), **given})
+        return shaped(json.loads(json.dumps(values)), cls, "the configuration")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the places of data and start are left out, because they are paths of this machine."""

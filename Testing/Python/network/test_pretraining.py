@@ -204,6 +204,23 @@ def test_configuration_from_a_file(tmp_path):
         PretrainConfig.from_file(path)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"synthesis": [1]}, {"synthesis": {"size": "x"}}, {"synthesis": {"sise": 3}}, {"synthesis": 7},
+        {"architecture": [1]}, {"architecture": {"widths": 3}}, {"architecture": None},
+        {"validation": 3}, {"validation": [3]}, {"validation_shapes": {"a": 1}},
+        {"steps": 0}, {"steps": "7"}, {"steps": 1e99}, {"rate": -1.0}, {"kept": 2.0}, {"data": 3}, {"device": None},
+        {"bfloat16": "no"}, {"seed": -1},
+    ],
+)  # fmt: skip
+def test_a_configuration_of_another_shape_is_one_sentence(tmp_path, odd):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(odd))
+    with pytest.raises(BadInput):
+        PretrainConfig.from_file(path)
+
+
 def test_place_of_the_data_is_not_stored():
     stored = PretrainConfig(data="/somewhere/private", start="/private/w.safetensors").to_dict()
     assert "private" not in json.dumps(stored)
