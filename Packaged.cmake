@@ -104,7 +104,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/headers_text.py
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
+  LMIALLib/pairs/label_volume.py
   LMIALLib/pairs/labels.py
+  LMIALLib/pairs/mapping.py
   LMIALLib/pairs/orientation.py
   LMIALLib/pairs/pair.py
   LMIALLib/pairs/prepare.py
@@ -112,6 +114,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/registration.py
   LMIALLib/pairs/registration_record.py
   LMIALLib/pairs/resampling.py
+  LMIALLib/pairs/segmentation.py
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py

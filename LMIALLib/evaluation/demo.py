@@ -120,7 +120,8 @@ def _open_ms_inputs(folder: Path) -> Inputs:
 
 
 def _read_truth(path: Path, follow_up: Path) -> np.ndarray:
-    from LMIALLib.pairs.reading import read_mask, read_volume
+    from LMIALLib.pairs.label_volume import read_mask
+    from LMIALLib.pairs.reading import read_volume
 
     return read_mask(path, read_volume(follow_up).grid, name="truth").astype(np.uint8)
 

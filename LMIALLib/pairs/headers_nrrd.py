@@ -282,3 +282,10 @@ def _plain_geometry(
             at_node = bool(centres) and centres[index] == "node"
             origin[place] = starts[index] + (0.0 if at_node else spacings[index] / 2)
     return spacing, np.eye(3), tuple(origin[:3])
+
+
+def read_nrrd_entries(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Fields of a NRRD header (checked, names in small letters) and its further entries (``key:=value``) as text."""
+    lines, _ = _header_lines(path)
+    further = (line.partition(":=") for line in lines if not line.startswith("#") and _is_further_entry(line))
+    return _fields(path, lines), {name.strip(): value.strip() for name, _, value in further}

@@ -16,8 +16,9 @@ from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
 from LMIALLib.pairs.brain import find_brain
 from LMIALLib.pairs.geometry import slice_axis
 from LMIALLib.pairs.intensity import scale_and_match
+from LMIALLib.pairs.label_volume import read_mask
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, check_two_visits, overlap, read_mask, read_volume
+from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, check_two_visits, overlap, read_volume
 from LMIALLib.pairs.registration import KINDS, Registration, register, unregistered
 from LMIALLib.pairs.registration_record import CONTRAST, check_registration
 from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, region_on_grid

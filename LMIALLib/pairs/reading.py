@@ -203,31 +203,3 @@ def check_two_visits(baseline: Volume, follow_up: Volume) -> None:
         raise NeedsConfirmation(
             f"the follow-up was acquired on {follow_up.date}, before the baseline ({baseline.date}); are they swapped?"
         )
-
-
-def read_mask(path: Path | str, reference: Grid, *, name: str = "mask") -> np.ndarray:
-    """Read a mask as bool (k, j, i) on ``reference``; its values are 0 and one other, and both occur.
-
-    Raises BadInput on another grid, for other values, and where there is one value only.
-    """
-    import SimpleITK as sitk
-
-    volume = read_volume(path, may_be_empty=True)
-    voxels = sitk.GetArrayViewFromImage(volume.image)
-    if voxels.min() == voxels.max():
-        raise BadInput(f"{path}: this {name} has one value only; it needs 0 outside and another value inside.")
-    if not volume.grid.same_as(reference, tolerance_mm=0.1):
-        raise BadInput(
-            f"{path}: this {name} lies on another grid ({_shown(volume.grid)}) than the image it belongs to"
-            f" ({_shown(reference)}).",
-            "Resample it to that image, with nearest neighbour.",
-        )
-    inside = voxels != 0
-    low, high = voxels[inside].min(), voxels[inside].max()
-    if low != high:
-        raise BadInput(f"{path}: this {name} has values other than 0 and one other (from {low} to {high}).")
-    return np.asarray(inside)
-
-
-def _shown(grid: Grid) -> str:
-    return f"{' x '.join(map(str, grid.size))} voxels of {' x '.join(f'{v:.3g}' for v in grid.spacing)} mm"

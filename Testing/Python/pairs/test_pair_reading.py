@@ -12,8 +12,9 @@ import pytest
 
 from LMIALLib.errors import BadInput, NeedsConfirmation
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.label_volume import read_mask
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.reading import Volume, check_two_visits, read_mask, read_volume
+from LMIALLib.pairs.reading import Volume, check_two_visits, read_volume
 from LMIALLib.pairs.storage import load_pair, save_pair
 
 OBLIQUE = np.array([[0.9, -0.3, 0.31], [0.28, 0.95, 0.12], [-0.33, -0.02, 0.94]])
@@ -302,8 +303,11 @@ def test_a_mask_fits_its_image(tmp_path, small_image, as_image):
         assert np.array_equal(read_mask(write(as_image(region * value, **same), tmp_path / "m.nrrd"), grid), region > 0)
     with pytest.raises(BadInput, match="another grid"):
         read_mask(write(as_image(region, spacing=(1.0, 1.5, 3.1), origin=(3, -4, 5)), tmp_path / "m.nrrd"), grid)
-    with pytest.raises(BadInput, match="another grid"):
-        read_mask(write(as_image(region[:, :, 1:], **same), tmp_path / "m.nrrd"), grid)
+    # cropped by one column and one row, and saying so: its first voxel lies one column of 1 mm, one row of 1.5 mm on
+    cropped = as_image(region[:, 1:, 1:], spacing=(1.0, 1.5, 3.0), origin=(4, -2.5, 5))
+    assert np.array_equal(read_mask(write(cropped, tmp_path / "m.nrrd"), grid), region > 0)
+    with pytest.raises(BadInput, match="no voxel in common"):
+        read_mask(write(as_image(region, spacing=(1.0, 1.5, 3.0), origin=(300, -4, 5)), tmp_path / "m.nrrd"), grid)
     spoilt = region.copy()
     spoilt[3, 3, 4] = 2
     with pytest.raises(BadInput, match="other than 0 and one other"):
