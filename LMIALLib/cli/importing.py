@@ -33,6 +33,15 @@ def import_(
     contrast: Annotated[
         str | None, typer.Option("--contrast", metavar="SUFFIX", help="Which scans of BIDS; FLAIR by default.")
     ] = None,
+    outside: Annotated[
+        str | None,
+        typer.Option(
+            "--outside",
+            metavar="background|unknown",
+            help="What is known outside of a truth that is cut to a box; by default background for segmentations"
+            " (.seg.nrrd), unknown for label maps.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on where LMIAL would ask (same file, other patient, dates).")
     ] = False,
@@ -45,12 +54,15 @@ def import_(
     Cases that the study has already are left alone, so that an import that was stopped goes on when it is repeated.
     """
     from LMIALLib.cohorts.layouts import Remark, list_cases
+    from LMIALLib.cohorts.truths import OUTSIDE
     from LMIALLib.loop.importing import Import
     from LMIALLib.study.database import DATABASE
 
     wanted = None if subjects is None else [name.strip() for name in subjects.split(",") if name.strip()]
     if wanted == []:
         raise WrongUse("--subjects names no subject.")
+    if outside is not None and outside not in OUTSIDE:
+        raise WrongUse(f"--outside {outside} is unknown; use {' or '.join(OUTSIDE)}.")
     listing = list_cases(layout, root, contrast=contrast, subjects=wanted)
 
     def say(outcome: ImportedCase | Remark) -> None:
@@ -61,7 +73,7 @@ def import_(
 
     for note in listing.notes:
         ERR.print(_remark(note), markup=False)
-    run = Import(listing, force=force, watching=progress_of, say=say)
+    run = Import(listing, force=force, outside=outside, watching=progress_of, say=say)
     made_here = not (study / DATABASE).is_file()
     if made_here:
         run.make_study(study)
@@ -95,5 +107,7 @@ def _remark(remark: Remark) -> str:
 def _tell(case: ImportedCase) -> None:
     covers = "no truth" if case.truth_covers is None else f"truth of {', '.join(case.truth_covers)}"
     OUT.print(f"{case.case}: subject {case.subject}, {case.slices} slices, {covers}. {case.registration}", markup=False)
+    if case.truth:
+        ERR.print(f"{case.case}: {case.truth}", style="yellow", markup=False)
     if case.alarm:
         ERR.print(f"{case.case}: the registration looks poor: look at the pair before you use it.", style="bold yellow")

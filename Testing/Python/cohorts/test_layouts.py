@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LMIALLib.cohorts.layouts import Listing, list_cases
+from LMIALLib.cohorts.layouts import LayoutCase, Listing, list_cases
 from LMIALLib.cohorts.open_ms import open_ms_pair
 from LMIALLib.cohorts.truths import STRONG, MaskOfChange, in_doubt, read_mask_of_change
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.study import UNREAD, LabelSchema
+from LMIALLib.study.segmentation_file import Segment, write_segmentation
 
 SCHEMA = LabelSchema.default()
 T1, T2 = "flair_time01_on_middle_space.nii.gz", "flair_time02_on_middle_space.nii.gz"
@@ -210,6 +211,23 @@ def test_csv_rows_that_cannot_be_used_are_named_by_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "nothing", ["NA", "n/a", "NaN", "nan", "None", "-", "", " ", "null", "<NA>", "N.A.", "#N/A", "\u2013", "NULL"]
+)
+def test_a_cell_that_says_nothing_is_empty(tmp_path: Path, nothing: str) -> None:
+    files(tmp_path, "one.nii", "two.nii")
+    optional = ["mask", "truth", "covers", "outside", "baseline_date", "follow_up_date"]
+    rows = [
+        f"case,subject,baseline,follow_up,{','.join(optional)}",
+        f"A,s1,one.nii,two.nii,{','.join([nothing] * len(optional))}",
+        f"B,s2,one.nii,{nothing}{',x' * len(optional)}",
+    ]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows), encoding="utf-8")
+    found = list_cases("csv", tmp_path)
+    assert found.cases == (LayoutCase("A", "s1", tmp_path / "one.nii", tmp_path / "two.nii"),)
+    assert [one.sentence for one in found.left_out] == ["pairs.csv, line 3: follow_up is empty."]
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"case,baseline,follow_up\n", "missing: subject"),
@@ -335,6 +353,91 @@ def test_a_truth_on_another_grid_is_brought_over_and_ends_where_it_ends() -> Non
     away = Grid(half.size, half.spacing, (500.0, 0.0, 0.0), half.direction)
     with pytest.raises(BadInput, match="no part of the follow-up's brain"):
         MaskOfChange(Path("gt.nii"), values, away, None, ("change",)).on(pair)
+
+
+def box_truth(path: Path, pair: Pair) -> Path:
+    """Slices 1 and 2, rows 4 to 7, columns 3 to 8, where the scan has 1 x 1 x 3 mm and its first voxel at 0."""
+    values = np.zeros((2, 4, 6), np.uint8)
+    values[0, 1:3, 2] = 1  # rows 5 and 6 of slice 1, column 5
+    return written(path, values, Grid((6, 4, 2), (1.0, 1.0, 3.0), (3.0, 4.0, 3.0), pair.grid.direction))
+
+
+@pytest.mark.parametrize(
+    ("outside", "beyond", "unknown", "said"),
+    [
+        # The region is 4 slices of 11 rows and 12 columns, 528 voxels; the box holds 2 x 4 x 6 = 48 of them, 9.1 %.
+        (None, UNREAD, 480 / 528, "box that holds 9 % of the brain region.*unknown, so that 91 % of the region"),
+        ("unknown", UNREAD, 480 / 528, "unknown, so that 91 %"),
+        ("background", 0, 0.0, "without change, so that 0 % of the region is unknown"),
+    ],
+)
+def test_a_label_map_cut_to_a_box_says_what_is_outside(
+    tmp_path: Path, outside: str | None, beyond: int, unknown: float, said: str
+) -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    read = read_mask_of_change(box_truth(tmp_path / "box.nii.gz", pair), (), SCHEMA, outside=outside)
+    truth = read.placed_on(pair)
+    expected = np.full(pair.mask.shape, beyond, np.uint8)
+    expected[1:3, 4:8, 3:9] = 0
+    expected[1, 5:7, 5] = 1
+    assert np.array_equal(truth.values, expected)
+    assert truth.unknown == pytest.approx(unknown) and re.search(said, truth.sentence)
+    turned = sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / "box.nii.gz")), "RAS")
+    sitk.WriteImage(turned, str(tmp_path / "ras.nii.gz"))
+    again = read_mask_of_change(tmp_path / "ras.nii.gz", (), SCHEMA, outside=outside).placed_on(pair)
+    assert np.array_equal(again.values, expected)
+    with pytest.raises(WrongUse, match="background or unknown"):
+        read_mask_of_change(tmp_path / "box.nii.gz", (), SCHEMA, outside="nothing")
+
+
+def test_a_truth_that_covers_all_says_nothing_and_one_that_is_larger_is_cut(tmp_path: Path) -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    wide = Grid((14, 12, 4), (1.0, 1.0, 3.0), (-1.0, 0.0, 0.0), pair.grid.direction)
+    values = np.zeros(wide.shape, np.uint8)
+    values[2, 3, 4] = 1
+    truth = read_mask_of_change(written(tmp_path / "wide.nrrd", values, wide), (), SCHEMA).placed_on(pair)
+    assert np.argwhere(truth.values).tolist() == [[2, 3, 3]] and (truth.sentence, truth.unknown) == ("", 0.0)
+    values[2, 3, 0] = 1  # at -1 mm: the scan begins at 0
+    truth = read_mask_of_change(written(tmp_path / "lost.nrrd", values, wide), (), SCHEMA).placed_on(pair)
+    assert "1 of its marked voxels lie outside" in truth.sentence
+
+
+def segmentation(path: Path, names: list[str], grid: Grid, layers: list[np.ndarray]) -> Path:
+    """Segments with the values 1, 2, ... of layer 0, in the order of their names; "reviewed" is layer 1."""
+    segments = [Segment(f"S{n}", name, (1.0, 0.0, 0.0), 0, n) for n, name in enumerate(names, 1) if name != "reviewed"]
+    segments += [Segment("reviewed", "reviewed", (0.5, 0.5, 0.5), 1, 1)] if "reviewed" in names else []
+    write_segmentation(path, layers, grid, segments, {})
+    return path
+
+
+def test_outside_of_a_segmentation_nothing_changed(tmp_path: Path) -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    box = Grid((6, 4, 2), (1.0, 1.0, 3.0), (3.0, 4.0, 3.0), pair.grid.direction)
+    values = np.zeros(box.shape, np.uint8)
+    values[0, 1:3, 2], values[1, 0, 0] = 1, 2  # slice 1, rows 5 and 6, column 5; slice 2, row 4, column 3
+    expected = np.zeros(pair.mask.shape, np.uint8)
+    expected[1, 5:7, 5], expected[2, 4, 3] = 2, 5
+    path = segmentation(tmp_path / "a.seg.nrrd", ["New", "vanished"], box, [values])
+    truth = read_mask_of_change(path, (), SCHEMA).placed_on(pair)
+    assert np.array_equal(truth.values, expected) and truth.unknown == 0
+    assert "9 % of the brain region" in truth.sentence and "without change" in truth.sentence
+    assert (read_mask_of_change(path, (), SCHEMA, outside="unknown").on(pair) == UNREAD).sum() == 4 * 12 * 12 - 48
+
+    path = segmentation(tmp_path / "b.seg.nrrd", ["Segment_1", "Segment_2"], box, [values])
+    truth = read_mask_of_change(path, ("new",), SCHEMA).placed_on(pair)
+    assert np.array_equal(truth.values, np.where(expected, 2, 0)) and "2 segments" in truth.sentence
+    path = segmentation(tmp_path / "c.seg.nrrd", ["new", "Segment_2"], box, [values])
+    with pytest.raises(BadInput, match="'Segment_2' is none of the classes"):
+        read_mask_of_change(path, (), SCHEMA)
+    path = segmentation(tmp_path / "d.seg.nrrd", ["shrunk", "new"], box, [values])
+    assert (read_mask_of_change(path, ("new",), SCHEMA).on(pair) == UNREAD)[1, 5:7, 5].all(), "not covered"
+
+    reviewed = np.zeros(box.shape, np.uint8)
+    reviewed[0] = 1  # slice 1 was read, slice 2 was not, but for what is drawn there; beyond the box nobody looked
+    path = segmentation(tmp_path / "e.seg.nrrd", ["new", "vanished", "reviewed"], box, [values, reviewed])
+    truth = read_mask_of_change(path, (), SCHEMA).placed_on(pair)
+    assert np.array_equal(truth.values[1, 4:8, 3:9], expected[1, 4:8, 3:9])
+    assert (truth.values != UNREAD).sum() == 4 * 6 + 1 and truth.values[2, 4, 3] == 5
 
 
 NO_PATHS = {
