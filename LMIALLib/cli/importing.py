@@ -105,7 +105,11 @@ def _remark(remark: Remark) -> str:
 
 
 def _tell(case: ImportedCase) -> None:
+    from LMIALLib.cohorts.truths import percent
+
     covers = "no truth" if case.truth_covers is None else f"truth of {', '.join(case.truth_covers)}"
+    if case.truth_unknown:
+        covers += f" ({percent(case.truth_unknown)} of the brain region unknown)"
     OUT.print(f"{case.case}: subject {case.subject}, {case.slices} slices, {covers}. {case.registration}", markup=False)
     if case.truth:
         ERR.print(f"{case.case}: {case.truth}", style="yellow", markup=False)

@@ -101,11 +101,9 @@ class MaskOfChange:
         if covered < 1:
             meant = "unknown" if self.outside == "unknown" else "without change"
             told.append(
-                f"the truth covers a box that holds {_percent(covered)} of the brain region; outside of it the region"
-                f" is taken as {meant}, so that {_percent(unknown)} of the region is unknown in all"
+                f"the truth covers a box that holds {percent(covered)} of the brain region; outside of it the region"
+                f" is taken as {meant}, so that {percent(unknown)} of the region is unknown in all"
             )
-        elif unknown > 0:
-            told.append(f"the truth leaves {_percent(unknown)} of the brain region unknown")
         if here.off_mm > 0:
             told.append(
                 f"it lies between the scan's voxels, and the nearest were taken, up to {here.off_mm:.2g} mm away"
@@ -135,16 +133,11 @@ class MaskOfChange:
         return Mapped(np.where(covered, found, 0).astype(np.uint8), covered)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """A share in words that never rounds something to nothing, or nearly all to all."""
-    percent = 100 * share
-    return (
-        f"{percent:.0f} %"
-        if 1 <= percent <= 99 or percent in (0, 100)
-        else f"{percent:.2g} %"
-        if percent < 1
-        else (f"{min(percent, 99.9):.1f} %")
-    )
+    if share in (0, 1) or 0.01 <= share <= 0.99:
+        return f"{100 * share:.0f} %"
+    return f"{100 * share:.2g} %" if share < 0.01 else f"{min(100 * share, 99.9):.1f} %"
 
 
 def in_doubt(pair: Pair, covers: Collection[str]) -> np.ndarray:

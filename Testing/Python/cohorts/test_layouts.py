@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from LMIALLib.cohorts.layouts import LayoutCase, Listing, list_cases
 from LMIALLib.cohorts.open_ms import open_ms_pair
-from LMIALLib.cohorts.truths import STRONG, MaskOfChange, in_doubt, read_mask_of_change
+from LMIALLib.cohorts.truths import STRONG, MaskOfChange, in_doubt, percent, read_mask_of_change
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
@@ -388,6 +388,12 @@ def test_a_label_map_cut_to_a_box_says_what_is_outside(
     assert np.array_equal(again.values, expected)
     with pytest.raises(WrongUse, match="background or unknown"):
         read_mask_of_change(tmp_path / "box.nii.gz", (), SCHEMA, outside="nothing")
+
+
+def test_a_share_is_never_rounded_to_nothing_or_all() -> None:
+    shares = {0.0: "0 %", 0.00012: "0.012 %", 0.009: "0.9 %", 0.01: "1 %", 0.914: "91 %", 0.9951: "99.5 %"}
+    shares |= {0.99999: "99.9 %", 1.0: "100 %"}
+    assert {share: percent(share) for share in shares} == shares
 
 
 def test_a_truth_that_covers_all_says_nothing_and_one_that_is_larger_is_cut(tmp_path: Path) -> None:
