@@ -39,6 +39,11 @@ class NeedsConfirmation(BadInput):
     """The input can be used but is probably a mistake; a face asks, the command line takes ``--force``."""
 
 
+class NeedsAlignment(BadInput):
+    """Baseline and follow-up lie apart as their headers say; a face asks whether to lay their centres on each other,
+    the command line takes ``--align centres``, a request ``align="centres"``."""
+
+
 class WrongUse(LMIALError):
     """The command or call itself was wrong: an unknown name, options that exclude each other."""
 

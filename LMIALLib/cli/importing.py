@@ -11,6 +11,7 @@ import typer
 
 from LMIALLib.cli.console import ERR, OUT, document, guarded, progress_of
 from LMIALLib.cli.opening import session_at
+from LMIALLib.cli.studies import Align, checked_align
 from LMIALLib.errors import BadInput, WrongUse
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def import_(
             " (.seg.nrrd), unknown for label maps.",
         ),
     ] = None,
+    align: Align = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on where LMIAL would ask (same file, other patient, dates).")
     ] = False,
@@ -73,7 +75,7 @@ def import_(
 
     for note in listing.notes:
         ERR.print(_remark(note), markup=False)
-    run = Import(listing, force=force, outside=outside, watching=progress_of, say=say)
+    run = Import(listing, force=force, align=checked_align(align), outside=outside, watching=progress_of, say=say)
     made_here = not (study / DATABASE).is_file()
     if made_here:
         run.make_study(study)

@@ -54,6 +54,7 @@ class Import:
     Args:
         listing: what ``cohorts.layouts.list_cases`` found.
         force: go on where a pair is probably a mistake, or the study's folder is no safe place.
+        align: of all pairs for which the listing says nothing, see ``prepare.ALIGN``; None: as the headers say.
         outside: of all truths for which the listing says nothing, see ``truths.read_mask_of_change``.
         watching: shows the progress of one case.
         say: takes each case that was imported or left out, as it comes.
@@ -64,6 +65,7 @@ class Import:
         listing: Listing,
         *,
         force: bool = False,
+        align: str | None = None,
         outside: str | None = None,
         watching: Watching = lambda title: nullcontext(),
         say: Callable[[ImportedCase | Remark], None] = lambda outcome: None,
@@ -72,7 +74,8 @@ class Import:
         self.already: list[str] = []
         self.left_out: list[Remark] = []
         self.waiting = list(listing.cases)
-        self._force, self._outside, self._watching, self._say = force, outside, watching, say
+        self._force, self._align, self._outside = force, align, outside
+        self._watching, self._say = watching, say
         self._total = len(self.waiting)
         for remark in listing.left_out:
             self._leave_out(remark)
@@ -112,7 +115,8 @@ class Import:
         from LMIALLib.cohorts.truths import read_mask_of_change
 
         try:
-            request = PairRequest(case.baseline, case.follow_up, case.mask, force=self._force)
+            align = case.align or self._align or "headers"
+            request = PairRequest(case.baseline, case.follow_up, case.mask, force=self._force, align=align)
             known: MaskOfChange | None = None
             placed: list[PlacedTruth] = []
             if case.truth is not None:

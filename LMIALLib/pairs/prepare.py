@@ -18,7 +18,7 @@ from LMIALLib.pairs.geometry import slice_axis
 from LMIALLib.pairs.intensity import scale_and_match
 from LMIALLib.pairs.label_volume import read_mask
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, check_two_visits, overlap, read_volume
+from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, centre_of, check_two_visits, moved, overlap, read_volume
 from LMIALLib.pairs.registration import KINDS, Registration, register, unregistered
 from LMIALLib.pairs.registration_record import CONTRAST, check_registration
 from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, region_on_grid
@@ -26,6 +26,8 @@ from LMIALLib.pairs.storage import save_pair, write_nrrd
 from LMIALLib.pairs.transforms import matrix_of
 
 GRIDS = ("follow-up", "baseline", "midway")
+ALIGN = ("headers", "centres")
+"""Where the search for the registration begins: as the headers say, or with the centres of both scans on each other."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and how many there are."""
 _STEPS = 6
@@ -48,6 +50,7 @@ class PairRequest:
         series: UID of the DICOM series, where a folder holds several.
         register: False trusts the positions in the headers.
         force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
+        align: one of ``ALIGN``. "centres" moves the baseline, for headers that lost the position (``NeedsAlignment``).
     """
 
     baseline: Path
@@ -59,6 +62,7 @@ class PairRequest:
     series: str | None = None
     register: bool = True
     force: bool = False
+    align: str = "headers"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -94,9 +98,10 @@ class _Inputs:
 def prepare(request: PairRequest, case_folder: Path, *, progress: Progress = ignore) -> Pair:
     """Read, check, register, scale and write one pair into an empty folder.
 
-    Writes ``source/*.nrrd`` (as read, identifiers removed) and ``pair-1/`` (see ``storage``). Nothing is written before
-    all inputs were read and checked. Raises BadInput, NeedsConfirmation (not with ``force``), WrongUse; OSError where
-    the disk refuses, and the caller removes the folder.
+    Writes ``source/*.nrrd`` (as read, or as aligned by centres; identifiers removed) and ``pair-1/`` (see ``storage``).
+    Nothing is written before all inputs were read and checked. Raises BadInput, NeedsConfirmation (not with ``force``),
+    NeedsAlignment (not where the request aligns centres), WrongUse; OSError where the disk refuses, and the caller
+    removes the folder.
     """
     progress("reading", 0, _STEPS)
     inputs = _read(request)
@@ -170,6 +175,7 @@ def _kept(source: Path, old: Pair) -> tuple[PairRequest, _Inputs]:
         contrasts=tuple((name, *paths) for name, paths in files.items()),
         axis=said.axis,
         force=said.force,
+        align=said.align,
     )
     visits = {
         visit: replace(
@@ -188,6 +194,8 @@ def _read(request: PairRequest) -> _Inputs:
     """Everything that is read from outside, checked; nothing is written."""
     if request.grid not in GRIDS:
         raise WrongUse(f"grid {request.grid!r} is unknown; use one of {', '.join(GRIDS)}.")
+    if request.align not in ALIGN:
+        raise WrongUse(f"align {request.align!r} is unknown; use one of {', '.join(ALIGN)}.")
     names = [name for name, _, _ in request.contrasts]
     for name in names:
         if not re.fullmatch(CONTRAST, name):
@@ -200,7 +208,10 @@ def _read(request: PairRequest) -> _Inputs:
         slice_axis(follow_up.grid, request.axis)
     except ValueError as error:
         raise WrongUse(f"{error}.") from error
-    confirmed = ""
+    confirmed, by = "", np.zeros(3)
+    if request.align == "centres":
+        by = centre_of(follow_up.grid) - centre_of(baseline.grid)
+        baseline = moved(baseline, by)
     try:
         check_two_visits(baseline, follow_up)
     except NeedsConfirmation as doubt:
@@ -209,14 +220,17 @@ def _read(request: PairRequest) -> _Inputs:
         confirmed = doubt.sentence
     mask = None if request.mask is None else read_mask(request.mask, follow_up.grid)
     contrasts = tuple(
-        (name, _contrast(name, first, baseline), _contrast(name, second, follow_up))
+        (name, _contrast(request, name, first, baseline, by), _contrast(request, name, second, follow_up, np.zeros(3)))
         for name, first, second in request.contrasts
     )
     return _Inputs(baseline, follow_up, mask, contrasts, confirmed)
 
 
-def _contrast(name: str, path: Path, main: Volume) -> Volume:
-    volume = read_volume(path)
+def _contrast(request: PairRequest, name: str, path: Path, main: Volume, by: np.ndarray) -> Volume:
+    """A further image of a visit, moved as its main image was (``by``, mm), or onto it where both lie apart."""
+    volume = moved(read_volume(path), by)
+    if request.align == "centres" and overlap(main.grid, volume.grid) < LEAST_OVERLAP:
+        volume = moved(volume, centre_of(main.grid) - centre_of(volume.grid))
     if overlap(main.grid, volume.grid) < LEAST_OVERLAP:
         raise BadInput(f"{path}: this {name} image does not overlap in space with the main image of its visit.")
     if main.subject_key and volume.subject_key and main.subject_key != volume.subject_key:
@@ -272,6 +286,8 @@ def _paired(
         baseline, follow_up, mask, spacing=(spacing[2], spacing[1], spacing[0])
     )
     report = dict(registration.report)
+    if request.align == "centres":
+        report["sentence"] = f"The scans were laid centre on centre before they were registered. {report['sentence']}"
     report |= {
         "brain": {**brain, "voxels": int(mask.sum()), "voxels_outside_baseline": unseen},
         "to_source": {
@@ -284,6 +300,7 @@ def _paired(
             "axis": request.axis,
             "register": request.register,
             "force": request.force,
+            "align": request.align,
             "mask": "given" if request.mask is not None else "found",
             "contrasts": [name for name, _, _ in request.contrasts],
         },

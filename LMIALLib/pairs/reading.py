@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, NeedsConfirmation
+from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import (
     Header,
@@ -181,19 +181,37 @@ def overlap(first: Grid, second: Grid) -> float:
     return float(inside.mean())
 
 
+def centre_of(grid: Grid) -> np.ndarray:
+    """LPS position in mm of the middle of a grid."""
+    return np.asarray(grid.corners().mean(axis=0))
+
+
+def moved(volume: Volume, by: np.ndarray) -> Volume:
+    """The volume at another place: ``by`` is LPS, in mm. Voxels and digest stay."""
+    import SimpleITK as sitk
+
+    if not np.any(by):
+        return volume
+    image = sitk.Image(volume.image)
+    image.SetOrigin((np.array(volume.grid.origin) + by).tolist())
+    return replace(volume, image=image, grid=Grid.of(image))
+
+
 def check_two_visits(baseline: Volume, follow_up: Volume) -> None:
     """Refuse two scans that cannot be a pair, and ask about two that probably are none.
 
-    Raises BadInput where they do not overlap in space; NeedsConfirmation for the same image twice, for different DICOM
-    patients, and for a follow-up dated before the baseline.
+    Raises NeedsAlignment where they do not overlap in space; NeedsConfirmation for the same image twice, for different
+    DICOM patients, and for a follow-up dated before the baseline.
     """
     if (
         overlap(follow_up.grid, baseline.grid) < LEAST_OVERLAP
         and overlap(baseline.grid, follow_up.grid) < LEAST_OVERLAP
     ):
-        raise BadInput(
-            "baseline and follow-up do not overlap in space: their headers place them in different regions.",
-            "Check that both show the same part of the body and that no tool has reset their positions.",
+        away = np.linalg.norm(centre_of(baseline.grid) - centre_of(follow_up.grid))
+        raise NeedsAlignment(
+            f"baseline and follow-up do not overlap in space (headers place their centres {away:.0f} mm apart); if both"
+            " show the same part of the body and a tool has lost their positions, --align centres lays one on the"
+            " other before they are registered."
         )
     if baseline.digest == follow_up.digest:
         raise NeedsConfirmation("baseline and follow-up are the same image, voxel for voxel; nothing could differ.")

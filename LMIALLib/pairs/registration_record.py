@@ -38,6 +38,7 @@ class Asked:
     force: bool = False
     mask: _Text = "found"
     contrasts: tuple[_Contrast, ...] = ()
+    align: _Text = "headers"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class LayoutCase:
         truth_to_follow_up: file of an ITK transform from points of the truth to points of the follow-up (LPS, mm).
         covers: names of the classes that the truth covers; empty: all.
         outside: what is known outside of the truth's box, see ``truths.OUTSIDE``; None: as its format says.
+        align: where registration begins, see ``prepare.ALIGN``; None: as the import says.
     """
 
     name: str
@@ -38,6 +39,7 @@ class LayoutCase:
     truth_to_follow_up: Path | None = None
     covers: tuple[str, ...] = ()
     outside: str | None = None
+    align: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
+from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation, WrongUse
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.prepare import PairRequest, prepare, register_again
 from LMIALLib.pairs.reading import read_volume
@@ -134,6 +135,37 @@ def test_a_contrast_is_registered_within_its_visit(tmp_path, visits):
     assert np.abs(matrix - np.eye(4)).max() < 0.6
     same = np.array(pair.registration["to_source"]["T1-baseline"]).reshape(4, 4)
     assert np.allclose(same[:3, 3], SHIFT, atol=0.5)
+
+
+@pytest.mark.parametrize("where", [(0.0, 0.0, 0.0), (900.0, -400.0, 250.0)])
+def test_headers_that_lost_the_position_are_aligned_by_centres(tmp_path, visits, where):
+    import SimpleITK as sitk
+
+    lost = {}
+    for name in ("baseline", "t1"):
+        image = sitk.ReadImage(str(visits[name]))
+        size = [length * step for length, step in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+        image.SetOrigin([at + 2 * long * (not any(where)) for at, long in zip(where, size, strict=True)])
+        lost[name] = tmp_path / f"{name}.nii.gz"
+        sitk.WriteImage(image, str(lost[name]))
+    contrasts = (("T1", lost["t1"], visits["t1"]), ("T1again", visits["t1"], visits["t1"]))
+    asked = PairRequest(lost["baseline"], visits["follow_up"])
+    with pytest.raises(NeedsAlignment, match="--align centres"):
+        prepare(asked, tmp_path / "none")
+    with pytest.raises(WrongUse, match="headers, centres"):
+        prepare(replace(asked, align="center"), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    pair = prepare(replace(asked, align="centres", contrasts=contrasts), tmp_path / "case")
+    # Both scans had one grid, so their centres on each other are the places that were lost: only SHIFT remains.
+    to_baseline = np.reshape(pair.registration["to_source"]["baseline"], (4, 4))
+    centre = np.append(np.mean(pair.grid.corners(), axis=0), 1.0)
+    assert np.abs((to_baseline @ centre - centre)[:3] - SHIFT).max() < 0.5
+    assert pair.registration["request"]["align"] == "centres" and not pair.registration["alarm"]
+    assert pair.registration["sentence"].startswith("The scans were laid centre on centre")
+    kept = read_volume(tmp_path / "case" / "source" / "baseline.nrrd").grid
+    assert kept.same_as(pair.grid) and read_volume(tmp_path / "case/source/T1-baseline.nrrd").grid.same_as(kept)
+    again = register_again(tmp_path / "case", 1, tmp_path / "again", kind="rigid")
+    assert again.registration["request"]["align"] == "centres" and again.grid == pair.grid
 
 
 def test_nothing_is_written_when_an_input_is_bad(tmp_path, visits):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LMIALLib.errors import BadInput, NeedsConfirmation
+from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.label_volume import read_mask
 from LMIALLib.pairs.pair import Pair
@@ -328,10 +328,11 @@ def test_two_visits_that_are_no_pair(small_image, as_image):
     other = as_image(np.random.default_rng(4).integers(0, 900, (8, 10, 12)), spacing=(1.0, 1.5, 3.0), origin=(5, -4, 5))
     first, second = _visit(small_image), _visit(other)
     check_two_visits(first, second)
-    far = _visit(as_image(np.zeros((8, 10, 12)), origin=(300, 0, 0)))
-    with pytest.raises(BadInput, match="do not overlap") as caught:
+    # Centres at (3 + 5.5, -4 + 4.5 * 1.5, 5 + 3.5 * 3) = (8.5, 2.75, 15.5) and at (305.5, 4.5, 3.5): 297.2 mm apart.
+    far = _visit(as_image(np.zeros((8, 10, 12)), spacing=(1.0, 1.0, 1.0), origin=(300, 0, 0)))
+    with pytest.raises(NeedsAlignment, match=r"do not overlap.* 297 mm apart.*--align centres") as caught:
         check_two_visits(first, far)
-    assert not isinstance(caught.value, NeedsConfirmation)
+    assert not isinstance(caught.value, NeedsConfirmation) and isinstance(caught.value, BadInput)
     with pytest.raises(NeedsConfirmation, match="same image"):
         check_two_visits(first, first)
     with pytest.raises(NeedsConfirmation, match="different patients"):
