@@ -34,6 +34,14 @@ def import_(
     contrast: Annotated[
         str | None, typer.Option("--contrast", metavar="SUFFIX", help="Which scans of BIDS; FLAIR by default.")
     ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            "--order",
+            metavar="A,B",
+            help="Sessions of BIDS, the earliest first, where neither dates nor their names tell.",
+        ),
+    ] = None,
     outside: Annotated[
         str | None,
         typer.Option(
@@ -65,7 +73,10 @@ def import_(
         raise WrongUse("--subjects names no subject.")
     if outside is not None and outside not in OUTSIDE:
         raise WrongUse(f"--outside {outside} is unknown; use {' or '.join(OUTSIDE)}.")
-    listing = list_cases(layout, root, contrast=contrast, subjects=wanted)
+    visits = None if order is None else [name.strip() for name in order.split(",") if name.strip()]
+    if visits is not None and len(set(visits)) < 2:
+        raise WrongUse("--order names the sessions in the order of time, as --order pre,post.")
+    listing = list_cases(layout, root, contrast=contrast, subjects=wanted, order=visits)
 
     def say(outcome: ImportedCase | Remark) -> None:
         if isinstance(outcome, Remark):

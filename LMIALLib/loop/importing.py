@@ -116,7 +116,8 @@ class Import:
 
         try:
             align = case.align or self._align or "headers"
-            request = PairRequest(case.baseline, case.follow_up, case.mask, force=self._force, align=align)
+            scans = case.baseline, case.follow_up
+            request = PairRequest(*scans, case.mask, force=self._force, align=align, dates=case.dates)
             known: MaskOfChange | None = None
             placed: list[PlacedTruth] = []
             if case.truth is not None:

@@ -50,6 +50,7 @@ class PairRequest:
         series: UID of the DICOM series, where a folder holds several.
         register: False trusts the positions in the headers.
         force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
+        dates: days of both visits as "2019-03-01", told elsewhere (a table, BIDS); a scan's own date goes before.
         align: one of ``ALIGN``. "centres" moves the baseline, for headers that lost the position (``NeedsAlignment``).
     """
 
@@ -63,6 +64,7 @@ class PairRequest:
     register: bool = True
     force: bool = False
     align: str = "headers"
+    dates: tuple[str | None, str | None] = (None, None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -81,6 +83,8 @@ class PairRequest:
             fields["contrasts"] = tuple(
                 (str(name), Path(first), Path(second)) for name, first, second in fields.get("contrasts", ())
             )
+            first_day, last_day = fields.get("dates", (None, None))
+            fields["dates"] = (first_day, last_day)
             return cls(**fields)
         except (KeyError, TypeError, ValueError) as error:
             raise WrongUse("this request for a pair has unknown or missing fields.") from error
@@ -208,6 +212,7 @@ def _read(request: PairRequest) -> _Inputs:
         slice_axis(follow_up.grid, request.axis)
     except ValueError as error:
         raise WrongUse(f"{error}.") from error
+    baseline, follow_up = _dated(baseline, request.dates[0]), _dated(follow_up, request.dates[1])
     confirmed, by = "", np.zeros(3)
     if request.align == "centres":
         by = centre_of(follow_up.grid) - centre_of(baseline.grid)
@@ -224,6 +229,18 @@ def _read(request: PairRequest) -> _Inputs:
         for name, first, second in request.contrasts
     )
     return _Inputs(baseline, follow_up, mask, contrasts, confirmed)
+
+
+def _dated(volume: Volume, told: str | None) -> Volume:
+    """The volume with the day that was told, where it has none of its own."""
+    return volume if volume.date or not told else replace(volume, date=told)
+
+
+def _dates_apart(request: PairRequest, inputs: _Inputs) -> str:
+    """A sentence where a scan's own date is another one than was told; else empty."""
+    both = zip(("baseline", "follow-up"), request.dates, (inputs.baseline.date, inputs.follow_up.date), strict=True)
+    told = [f"the {visit} was acquired on {own}, not on {day}" for visit, day, own in both if day and own != day]
+    return f" By its own header {' and '.join(told)}." if told else ""
 
 
 def _contrast(request: PairRequest, name: str, path: Path, main: Volume, by: np.ndarray) -> Volume:
@@ -288,6 +305,7 @@ def _paired(
     report = dict(registration.report)
     if request.align == "centres":
         report["sentence"] = f"The scans were laid centre on centre before they were registered. {report['sentence']}"
+    report["sentence"] += _dates_apart(request, inputs)
     report |= {
         "brain": {**brain, "voxels": int(mask.sum()), "voxels_outside_baseline": unseen},
         "to_source": {

@@ -109,8 +109,9 @@ def _case(row: dict[str, str], folder: Path) -> LayoutCase:
         raise BadInput("it says what its truth covers, but names no truth.")
     outside, align = _one_of(row, "outside", OUTSIDE), _one_of(row, "align", ALIGN)
     mask, truth = files.get("mask"), files.get("truth")
+    dates = (str(first) if first else None, str(second) if second else None)
     scans = files["baseline"], files["follow_up"]
-    return LayoutCase(name, subject, *scans, mask, truth, covers=covers, outside=outside, align=align)
+    return LayoutCase(name, subject, *scans, mask, truth, covers=covers, outside=outside, align=align, dates=dates)
 
 
 def _one_of(row: dict[str, str], column: str, words: tuple[str, ...]) -> str | None:
