@@ -12,6 +12,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/cohorts/layouts/open_ms.py
   LMIALLib/cohorts/layouts/paths.py
   LMIALLib/cohorts/layouts/table.py
+  LMIALLib/cohorts/layouts/visit_dates.py
+  LMIALLib/cohorts/layouts/visit_names.py
+  LMIALLib/cohorts/layouts/visit_order.py
   LMIALLib/cohorts/lesions.py
   LMIALLib/cohorts/open_ms.py
   LMIALLib/cohorts/painting.py

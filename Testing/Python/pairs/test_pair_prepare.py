@@ -195,8 +195,11 @@ def test_one_folder_with_both_visits_as_series(tmp_path, write_series):
     voxels = np.random.default_rng(0).integers(0, 900, (6, 9, 11))
     write_series(tmp_path / "d", voxels, uid="1.2.3.1")
     write_series(tmp_path / "d", voxels + 5, uid="1.2.3.2", start=50)
-    asked = PairRequest(tmp_path / "d", tmp_path / "d", series="1.2.3.1,1.2.3.2", register=False)
+    days = ("2014-03-02", "2015-01-01")  # as a table tells them; the files say 2014-03-02 of both
+    asked = PairRequest(tmp_path / "d", tmp_path / "d", series="1.2.3.1,1.2.3.2", register=False, dates=days)
     pair = prepare(asked, tmp_path / "case")
+    told = "By its own header the follow-up was acquired on 2014-03-02, not on 2015-01-01."
+    assert pair.registration["sentence"].endswith(told)
     assert pair.registration["sources"]["baseline"] == "DICOM series of 6 files"
     assert pair.registration["dates"] == {"baseline": "2014-03-02", "follow_up": "2014-03-02"}
     for file in (tmp_path / "case").rglob("*"):
@@ -206,13 +209,23 @@ def test_one_folder_with_both_visits_as_series(tmp_path, write_series):
 
 def test_a_request_survives_json(visits):
     asked = request(
-        visits, mask=visits["mask"], contrasts=(("T1", visits["t1"], visits["t1"]),), grid="midway", axis="1"
-    )
+        visits, mask=visits["mask"], contrasts=(("T1", visits["t1"], visits["t1"]),), grid="midway", axis="1",
+        align="centres", dates=("2019-03-01", None),
+    )  # fmt: skip
     assert PairRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
     with pytest.raises(WrongUse):
         PairRequest.from_dict({**asked.to_dict(), "colour": 3})
     with pytest.raises(WrongUse):
         PairRequest.from_dict({"mask": None})
+
+
+def test_dates_that_were_told_elsewhere_are_those_of_scans_without(tmp_path, visits):
+    with pytest.raises(NeedsConfirmation, match=r"2019-03-01, before the baseline \(2020-03-01"):
+        prepare(request(visits, dates=("2020-03-01", "2019-03-01")), tmp_path / "case")
+    assert not (tmp_path / "case").exists()
+    pair = prepare(request(visits, dates=("2019-03-01", None), register=False), tmp_path / "case")
+    assert pair.registration["dates"] == {"baseline": "2019-03-01", "follow_up": None}
+    assert "own header" not in pair.registration["sentence"]
 
 
 def test_a_full_disk_is_an_oserror(tmp_path, visits, monkeypatch):
