@@ -11,7 +11,6 @@ import numpy as np
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import Header, check_plane
-from LMIALLib.pairs.itk import read_nifti_with_itk
 from LMIALLib.pairs.reading import HEADERS, read_volume, suffix_of
 from LMIALLib.pairs.voxels import read_voxels
 
@@ -74,11 +73,8 @@ def _values(path: Path, grid: Grid, axis: int, number: int) -> np.ndarray:
 
 def _plane(path: Path, header: Header) -> np.ndarray:
     """A file in a format of volumes that holds one plane."""
-    import SimpleITK as sitk
-
     check_plane(path, header)
-    by_itk = header.voxel is None
-    array = sitk.GetArrayFromImage(read_nifti_with_itk(path)) if by_itk else read_voxels(path, header)
+    array = read_voxels(path, header)
     return array.reshape(array.shape[-2:])
 
 

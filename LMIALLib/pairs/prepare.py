@@ -44,7 +44,7 @@ class PairRequest:
         contrasts: further contrasts of both visits, (name, baseline, follow-up); for display only.
         grid: the grid of the pair: "follow-up" (which is then not interpolated at all), "baseline", or "midway".
         axis: slice axis, see ``geometry.slice_axis``.
-        series: UID of the DICOM series, where a folder holds several.
+        series: keys of DICOM volumes (``dicom_choice``), with commas between, where folders hold several.
         register: False trusts the positions in the headers.
         force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
     """
@@ -228,14 +228,9 @@ def _series(request: PairRequest, path: Path, pick: int) -> str | None:
     the last. A folder with a single series needs no choice."""
     if request.series is None or not Path(path).is_dir():
         return None
-    from LMIALLib.pairs.dicom import series_in
+    from LMIALLib.pairs.dicom_choice import choice_in
 
-    wanted = [uid.strip() for uid in request.series.split(",") if uid.strip()]
-    held = series_in(Path(path))
-    found = [uid for uid in wanted if uid in held]
-    if found:
-        return found[pick]
-    return None if len(held) == 1 and len(wanted) == 1 else request.series
+    return choice_in(Path(path), request.series, pick)
 
 
 def _brain(inputs: _Inputs) -> tuple[np.ndarray, dict[str, Any]]:

@@ -72,7 +72,7 @@ class Volume:
 
 
 def read_volume(path: Path | str, *, series: str | None = None, may_be_empty: bool = False) -> Volume:
-    """Read and check one volume; ``series`` is the UID that chooses among several series of a DICOM folder.
+    """Read and check one volume; ``series`` chooses one of several in a DICOM folder (a key of ``dicom.volumes_in``).
 
     ``may_be_empty``: whether all voxels may have one value, as in a label in which nothing is marked.
     Raises BadInput with one sentence that names ``path`` as given, before any large allocation.
@@ -83,16 +83,16 @@ def read_volume(path: Path | str, *, series: str | None = None, may_be_empty: bo
             from LMIALLib.pairs.dicom import read_series
 
             found = read_series(path, series=series)
-            image, key, date, description = found
-            remarks: tuple[str, ...] = ()
+            image, grid = found.image, Grid.of(found.image)
+            volume = Volume(image, grid, found.subject_key, found.date, found.description, "", found.remarks)
         else:
             image, header = _read_file(path)
-            key, date, description, remarks = None, None, header.kind, header.remarks
+            volume = Volume(image, header.grid, None, None, header.kind, "", header.remarks)
     except BadInput:
         raise
     except OSError as error:
         raise BadInput(f"{path}: it cannot be read ({error.strerror or 'unknown reason'}).") from error
-    return _checked(path, Volume(image, Grid.of(image), key, date, description, "", remarks), may_be_empty)
+    return _checked(path, volume, may_be_empty)
 
 
 def _read_file(path: Path) -> tuple[sitk.Image, Header]:
