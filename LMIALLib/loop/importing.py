@@ -23,7 +23,7 @@ Watching = Callable[[str], AbstractContextManager[Watch]]
 
 @dataclass(frozen=True)
 class ImportedCase:
-    """One case that was imported: slices, what its truth covers (None without truth), how well its scans fit."""
+    """One case that was imported: slices, what its truth covers (None without truth), how well its scans fit, remarks."""
 
     case: str
     subject: str
@@ -31,6 +31,7 @@ class ImportedCase:
     truth_covers: tuple[str, ...] | None
     registration: str
     alarm: bool
+    remarks: tuple[str, ...] = ()
 
 
 class Import:
@@ -122,6 +123,7 @@ class Import:
             known.covers if known else None,
             registration.get("sentence", ""),
             bool(registration.get("alarm")),
+            tuple(registration.get("remarks", ())),
         )
         self.imported.append(done)
         self._say(done)

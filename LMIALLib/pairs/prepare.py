@@ -88,6 +88,8 @@ class _Inputs:
     mask: np.ndarray | None
     contrasts: tuple[tuple[str, Volume, Volume], ...]
     confirmed: str
+    remarks: tuple[str, ...]
+    """What was guessed or left out in reading, each with the scan's name before it."""
 
 
 def prepare(request: PairRequest, case_folder: Path, *, progress: Progress = ignore) -> Pair:
@@ -180,7 +182,9 @@ def _kept(source: Path, old: Pair) -> tuple[PairRequest, _Inputs]:
     }
     mask = None if request.mask is None else read_mask(request.mask, visits["follow_up"].grid)
     contrasts = tuple((name, read_volume(first), read_volume(last)) for name, (first, last) in files.items())
-    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=kept.confirmed)
+    return request, _Inputs(
+        **visits, mask=mask, contrasts=contrasts, confirmed=kept.confirmed, remarks=kept.remarks
+    )
 
 
 def _read(request: PairRequest) -> _Inputs:
@@ -208,14 +212,22 @@ def _read(request: PairRequest) -> _Inputs:
         confirmed = doubt.sentence
     mask = None if request.mask is None else read_mask(request.mask, follow_up.grid)
     contrasts = tuple(
-        (name, _contrast(name, first, baseline), _contrast(name, second, follow_up))
+        (
+            name,
+            _contrast(name, first, baseline, _series(request, first, 0)),
+            _contrast(name, second, follow_up, _series(request, second, -1)),
+        )
         for name, first, second in request.contrasts
     )
-    return _Inputs(baseline, follow_up, mask, contrasts, confirmed)
+    read = {"baseline": baseline, "follow-up": follow_up}
+    for name, first, second in contrasts:
+        read |= {f"{name} of the baseline": first, f"{name} of the follow-up": second}
+    remarks = tuple(f"{name}: {remark}" for name, volume in read.items() for remark in volume.remarks)
+    return _Inputs(baseline, follow_up, mask, contrasts, confirmed, remarks)
 
 
-def _contrast(name: str, path: Path, main: Volume) -> Volume:
-    volume = read_volume(path)
+def _contrast(name: str, path: Path, main: Volume, series: str | None) -> Volume:
+    volume = read_volume(path, series=series)
     if overlap(main.grid, volume.grid) < LEAST_OVERLAP:
         raise BadInput(f"{path}: this {name} image does not overlap in space with the main image of its visit.")
     if main.subject_key and volume.subject_key and main.subject_key != volume.subject_key:
@@ -282,6 +294,7 @@ def _paired(
             "contrasts": [name for name, _, _ in request.contrasts],
         },
         "confirmed": inputs.confirmed,
+        "remarks": list(inputs.remarks),
         "sources": {"baseline": inputs.baseline.description, "follow_up": inputs.follow_up.description},
         "dates": {"baseline": inputs.baseline.date, "follow_up": inputs.follow_up.date},
         "versions": _versions(),
