@@ -98,7 +98,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/climbing.py
   LMIALLib/pairs/compressed.py
   LMIALLib/pairs/dicom.py
+  LMIALLib/pairs/dicom_choice.py
+  LMIALLib/pairs/dicom_slice.py
   LMIALLib/pairs/dicom_structure.py
+  LMIALLib/pairs/dicom_volumes.py
   LMIALLib/pairs/geometry.py
   LMIALLib/pairs/headers.py
   LMIALLib/pairs/headers_metaimage.py

@@ -81,8 +81,11 @@ def import_(
     def say(outcome: ImportedCase | Remark) -> None:
         if isinstance(outcome, Remark):
             ERR.print(_remark(outcome), style="yellow", markup=False)
-        elif not as_json:
-            _tell(outcome)
+        else:
+            for remark in outcome.remarks:
+                ERR.print(f"{outcome.case}: {remark}", style="yellow", markup=False)
+            if not as_json:
+                _tell(outcome)
 
     for note in listing.notes:
         ERR.print(_remark(note), markup=False)

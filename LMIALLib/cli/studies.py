@@ -35,7 +35,15 @@ GridChoice = Annotated[str, typer.Option("--grid", metavar="follow-up|baseline|m
 Axis = Annotated[
     str | None, typer.Option("--axis", metavar="axial|coronal|sagittal|0|1|2", help="Along which slices are counted.")
 ]
-Series = Annotated[str | None, typer.Option("--series", metavar="UID", help="Which DICOM series of a folder.")]
+Series = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="NAME[,NAME]",
+        help="Which DICOM volume of a folder, by the name that LMIAL lists: UID, UID:2, or :2 for the second volume "
+        "(echo, b-value) of both visits' series.",
+    ),
+]
 NoRegister = Annotated[bool, typer.Option("--no-register", help="The scans are aligned already.")]
 Align = Annotated[
     str | None,
@@ -179,6 +187,8 @@ def checked_align(align: str | None) -> str | None:
 def _tell_case(name: str, result: dict[str, Any]) -> None:
     registration = result["registration"]
     OUT.print(f"Case {name}: {result['slices']} slices. {registration.get('sentence', '')}")
+    for remark in registration.get("remarks", []):
+        ERR.print(remark, style="yellow")
     if registration.get("alarm"):
         ERR.print("The registration looks poor: look at the pair before you annotate.", style="bold yellow")
 

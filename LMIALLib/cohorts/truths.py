@@ -196,6 +196,7 @@ def read_mask_of_change(
     else:
         volume = read_label_volume(path)
         grid, values = volume.grid, _schema_values(path, volume.values, covered, schema)
+        told = "; ".join(remark.rstrip(".") for remark in volume.remarks)
     if grid is None:
         raise BadInput(f"{path}: it is a plane that says nothing of space; a truth is a volume.")
     transform = None if to_follow_up is None else read_transform(to_follow_up).GetInverse()

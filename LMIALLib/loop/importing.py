@@ -34,6 +34,7 @@ class ImportedCase:
     Args:
         truth_covers: names of the classes that its truth covers; None without truth.
         registration, alarm: how well its scans fit.
+        remarks: what was guessed or left out in reading the scans.
         truth: what a person should know of how the truth was placed; empty where there is nothing to know.
         truth_unknown: share of the brain region, in [0, 1], of which the truth knows nothing; None without truth.
     """
@@ -44,6 +45,7 @@ class ImportedCase:
     truth_covers: tuple[str, ...] | None
     registration: str
     alarm: bool
+    remarks: tuple[str, ...] = ()
     truth: str = ""
     truth_unknown: float | None = None
 
@@ -151,6 +153,7 @@ class Import:
             known.covers if known else None,
             registration.get("sentence", ""),
             bool(registration.get("alarm")),
+            tuple(registration.get("remarks", ())),
             placed[0].sentence if placed else "",
             placed[0].unknown if placed else None,
         )

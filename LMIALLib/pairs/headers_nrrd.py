@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pairs.headers import Header, beside
+from LMIALLib.pairs.headers import Header, beside, straightened
 from LMIALLib.pairs.headers_text import (
     DECIMAL,
     DECIMALS,
@@ -122,7 +122,7 @@ def read_nrrd_header(path: Path) -> Header:
     spatial = [index for index in range(len(size)) if index not in vector]
     spacing, matrix, origin = _geometry(path, fields, axes, spatial)
     voxel = _voxel(path, fields)
-    return Header(
+    header = Header(
         size=tuple(size[index] for index in spatial) or size,
         spacing=spacing,
         voxel_bytes=voxel.itemsize * max(1, components),
@@ -135,6 +135,7 @@ def read_nrrd_header(path: Path) -> Header:
         voxel=voxel,
         origin=origin,
     )
+    return straightened(path, header)
 
 
 def _header_lines(path: Path) -> tuple[list[str], int]:

@@ -10,7 +10,6 @@ import numpy as np
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import Header, check_axes, check_plane, check_position, check_spacing, not_finite
-from LMIALLib.pairs.itk import read_nifti_with_itk
 from LMIALLib.pairs.mapping import mapped, shown
 from LMIALLib.pairs.reading import HEADERS, read_volume, suffix_of
 from LMIALLib.pairs.voxels import read_voxels
@@ -27,10 +26,12 @@ class LabelVolume:
     Args:
         values: whole numbers (k, j, i), int32 or the type of storage.
         grid: where they lie; None where the file says nothing of space (a plane of two axes).
+        remarks: sentences on what was guessed in reading, without the file's name.
     """
 
     values: np.ndarray
     grid: Grid | None
+    remarks: tuple[str, ...] = ()
 
 
 def read_label_volume(path: Path) -> LabelVolume:
@@ -44,7 +45,7 @@ def read_label_volume(path: Path) -> LabelVolume:
     suffix = suffix_of(path)
     if suffix is None or not path.is_file():
         volume = read_volume(path, may_be_empty=True)
-        return LabelVolume(whole_numbers(path, sitk.GetArrayFromImage(volume.image)), volume.grid)
+        return LabelVolume(whole_numbers(path, sitk.GetArrayFromImage(volume.image)), volume.grid, volume.remarks)
     try:
         return _read(path, HEADERS[suffix](path))
     except OSError as error:
@@ -52,8 +53,6 @@ def read_label_volume(path: Path) -> LabelVolume:
 
 
 def _read(path: Path, header: Header) -> LabelVolume:
-    import SimpleITK as sitk
-
     check_plane(path, header)
     if any(length != 1 for length in header.size[3:]):
         raise BadInput(
@@ -67,28 +66,11 @@ def _read(path: Path, header: Header) -> LabelVolume:
         check_position(path, header.origin)
         if header.axes is not None:
             check_axes(path, header.axes)
-    if header.voxel is not None:
-        array, grid = read_voxels(path, header), None if flat else header.grid
-    else:
-        image = read_nifti_with_itk(path)
-        array = sitk.GetArrayFromImage(image)
-        grid = None if flat else _grid_of(path, image)
+    array = read_voxels(path, header)
     shape = header.size[:3][::-1]
     if array.size != np.prod(shape):
         raise BadInput(f"{path}: it does not hold as many numbers as its header says.")
-    return LabelVolume(whole_numbers(path, array.reshape(shape)), grid)
-
-
-def _grid_of(path: Path, image: object) -> Grid:
-    """The grid of an image that ITK read, without axes of length one behind the third."""
-    import SimpleITK as sitk
-
-    assert isinstance(image, sitk.Image)
-    extra = image.GetDimension() - 3
-    found = Grid.of(sitk.Extract(image, [*image.GetSize()[:3], *([0] * extra)]) if extra > 0 else image)
-    check_axes(path, np.reshape(found.direction, (3, 3)))
-    check_position(path, found.origin)
-    return found
+    return LabelVolume(whole_numbers(path, array.reshape(shape)), None if flat else header.grid, header.remarks)
 
 
 def whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:

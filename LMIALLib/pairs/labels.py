@@ -87,7 +87,7 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
             f"{path}: it is an export of LMIAL in which 255 means 'not read' or 'left out', also on slice {number}.",
             "Remove the 255 from the slices that you label, or give a 2-D image of the slice.",
         )
-    for sentence in _remarks(here, axis, number):
+    for sentence in (*volume.remarks, *_remarks(here, axis, number)):
         say(f"{path}: {sentence}")
     return values
 

@@ -47,7 +47,7 @@ class PairRequest:
         contrasts: further contrasts of both visits, (name, baseline, follow-up); for display only.
         grid: the grid of the pair: "follow-up" (which is then not interpolated at all), "baseline", or "midway".
         axis: slice axis, see ``geometry.slice_axis``.
-        series: UID of the DICOM series, where a folder holds several.
+        series: keys of DICOM volumes (``dicom_choice``), with commas between, where folders hold several.
         register: False trusts the positions in the headers.
         force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
         dates: days of both visits as "2019-03-01", told elsewhere (a table, BIDS); a scan's own date goes before.
@@ -97,6 +97,8 @@ class _Inputs:
     mask: np.ndarray | None
     contrasts: tuple[tuple[str, Volume, Volume], ...]
     confirmed: str
+    remarks: tuple[str, ...]
+    """What was guessed or left out in reading, each with the scan's name before it."""
 
 
 def prepare(request: PairRequest, case_folder: Path, *, progress: Progress = ignore) -> Pair:
@@ -191,7 +193,7 @@ def _kept(source: Path, old: Pair) -> tuple[PairRequest, _Inputs]:
     }
     mask = None if request.mask is None else read_mask(request.mask, visits["follow_up"].grid)
     contrasts = tuple((name, read_volume(first), read_volume(last)) for name, (first, last) in files.items())
-    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=kept.confirmed)
+    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=kept.confirmed, remarks=kept.remarks)
 
 
 def _read(request: PairRequest) -> _Inputs:
@@ -217,6 +219,8 @@ def _read(request: PairRequest) -> _Inputs:
     if request.align == "centres":
         by = centre_of(follow_up.grid) - centre_of(baseline.grid)
         baseline = moved(baseline, by)
+        aligned = f"it was moved by {np.linalg.norm(by):.0f} mm, its centre onto the follow-up's, then registered."
+        baseline = replace(baseline, remarks=(*baseline.remarks, aligned))
     try:
         check_two_visits(baseline, follow_up)
     except NeedsConfirmation as doubt:
@@ -225,27 +229,33 @@ def _read(request: PairRequest) -> _Inputs:
         confirmed = doubt.sentence
     mask = None if request.mask is None else read_mask(request.mask, follow_up.grid)
     contrasts = tuple(
-        (name, _contrast(request, name, first, baseline, by), _contrast(request, name, second, follow_up, np.zeros(3)))
+        (
+            name,
+            _contrast(request, name, first, baseline, by, 0),
+            _contrast(request, name, second, follow_up, np.zeros(3), -1),
+        )
         for name, first, second in request.contrasts
     )
-    return _Inputs(baseline, follow_up, mask, contrasts, confirmed)
+    read = {"baseline": baseline, "follow-up": follow_up}
+    for name, first, second in contrasts:
+        read |= {f"{name} of the baseline": first, f"{name} of the follow-up": second}
+    remarks = tuple(f"{name}: {remark}" for name, volume in read.items() for remark in volume.remarks)
+    return _Inputs(baseline, follow_up, mask, contrasts, confirmed, remarks)
 
 
 def _dated(volume: Volume, told: str | None) -> Volume:
-    """The volume with the day that was told, where it has none of its own."""
-    return volume if volume.date or not told else replace(volume, date=told)
+    """The volume with the day that was told, where it has none of its own, and a remark where that is another one."""
+    if not told or volume.date == told:
+        return volume
+    if not volume.date:
+        return replace(volume, date=told)
+    remark = f"by its own header it was acquired on {volume.date}, not on {told} as was told."
+    return replace(volume, remarks=(*volume.remarks, remark))
 
 
-def _dates_apart(request: PairRequest, inputs: _Inputs) -> str:
-    """A sentence where a scan's own date is another one than was told; else empty."""
-    both = zip(("baseline", "follow-up"), request.dates, (inputs.baseline.date, inputs.follow_up.date), strict=True)
-    told = [f"the {visit} was acquired on {own}, not on {day}" for visit, day, own in both if day and own != day]
-    return f" By its own header {' and '.join(told)}." if told else ""
-
-
-def _contrast(request: PairRequest, name: str, path: Path, main: Volume, by: np.ndarray) -> Volume:
+def _contrast(request: PairRequest, name: str, path: Path, main: Volume, by: np.ndarray, pick: int) -> Volume:
     """A further image of a visit, moved as its main image was (``by``, mm), or onto it where both lie apart."""
-    volume = moved(read_volume(path), by)
+    volume = moved(read_volume(path, series=_series(request, path, pick)), by)
     if request.align == "centres" and overlap(main.grid, volume.grid) < LEAST_OVERLAP:
         volume = moved(volume, centre_of(main.grid) - centre_of(volume.grid))
     if overlap(main.grid, volume.grid) < LEAST_OVERLAP:
@@ -260,14 +270,9 @@ def _series(request: PairRequest, path: Path, pick: int) -> str | None:
     the last. A folder with a single series needs no choice."""
     if request.series is None or not Path(path).is_dir():
         return None
-    from LMIALLib.pairs.dicom import series_in
+    from LMIALLib.pairs.dicom_choice import choice_in
 
-    wanted = [uid.strip() for uid in request.series.split(",") if uid.strip()]
-    held = series_in(Path(path))
-    found = [uid for uid in wanted if uid in held]
-    if found:
-        return found[pick]
-    return None if len(held) == 1 and len(wanted) == 1 else request.series
+    return choice_in(Path(path), request.series, pick)
 
 
 def _brain(inputs: _Inputs) -> tuple[np.ndarray, dict[str, Any]]:
@@ -303,9 +308,6 @@ def _paired(
         baseline, follow_up, mask, spacing=(spacing[2], spacing[1], spacing[0])
     )
     report = dict(registration.report)
-    if request.align == "centres":
-        report["sentence"] = f"The scans were laid centre on centre before they were registered. {report['sentence']}"
-    report["sentence"] += _dates_apart(request, inputs)
     report |= {
         "brain": {**brain, "voxels": int(mask.sum()), "voxels_outside_baseline": unseen},
         "to_source": {
@@ -323,6 +325,7 @@ def _paired(
             "contrasts": [name for name, _, _ in request.contrasts],
         },
         "confirmed": inputs.confirmed,
+        "remarks": list(inputs.remarks),
         "sources": {"baseline": inputs.baseline.description, "follow_up": inputs.follow_up.description},
         "dates": {"baseline": inputs.baseline.date, "follow_up": inputs.follow_up.date},
         "versions": _versions(),

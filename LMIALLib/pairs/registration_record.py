@@ -54,6 +54,7 @@ class RegistrationRecord:
     contrasts: dict[_Contrast, Any] | None = None
     request: Asked = Asked()
     confirmed: _Text = ""
+    remarks: Annotated[tuple[_Text, ...], Limits(longest=100)] = ()
 
 
 def check_registration(record: dict[str, Any], where: str) -> RegistrationRecord:

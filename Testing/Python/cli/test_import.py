@@ -139,7 +139,7 @@ def test_a_position_that_was_lost_is_asked_about_and_then_aligned(tiny_pair: Pat
     done = lmial("import", tmp_path / "study", tmp_path / "pairs.csv", "--layout", "csv", "--json")
     document = json.loads(done.stdout)
     assert [one["case"] for one in document["imported"]] == ["told"]
-    assert "laid centre on centre" in document["imported"][0]["registration"]
+    assert "its centre onto the follow-up's" in document["imported"][0]["remarks"][0]
     left = {one["case"]: one["sentence"] for one in document["left_out"]}
     assert left.keys() == {"asked", "wrong"} and "--align centres" in left["asked"]
     assert "headers or centres" in left["wrong"]
@@ -148,7 +148,7 @@ def test_a_position_that_was_lost_is_asked_about_and_then_aligned(tiny_pair: Pat
     assert asked.returncode == 3 and "--align centres" in asked.stderr and "Traceback" not in asked.stderr
     assert lmial("add", tmp_path / "study", *scans, "--align", "middle").returncode == 2
     added = lmial("add", tmp_path / "study", *scans, "--mask", tiny_pair / "brain.nii.gz", "--align", "centres")
-    assert added.returncode == 0 and "laid centre on centre" in added.stdout
+    assert added.returncode == 0 and "its centre onto the follow-up's" in added.stderr.replace("\n", " ")
 
 
 def test_nothing_imported_is_bad_input_and_leaves_no_study(msseg2: Path, tmp_path: Path) -> None:

@@ -169,8 +169,6 @@ def test_voxels_that_are_no_numbers(tmp_path, as_image, capfd, value):
         for dtype in (np.float32, np.float64):
             path = write(as_image(array, dtype=dtype), tmp_path / f"a{suffix}")
             refused(path, "1 of its 720 voxels", capfd)  # in NIfTI, ITK would have made it 0
-    whole = np.arange(720).reshape(8, 9, 10)
-    refused(edited_nifti(as_image(whole), tmp_path / "b.nii", (112, "<f", (value,))), ".", capfd)
 
 
 def test_constant_image(tmp_path, as_image, capfd):
