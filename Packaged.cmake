@@ -99,6 +99,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/compressed.py
   LMIALLib/pairs/dicom.py
   LMIALLib/pairs/dicom_choice.py
+  LMIALLib/pairs/dicom_seg.py
   LMIALLib/pairs/dicom_slice.py
   LMIALLib/pairs/dicom_structure.py
   LMIALLib/pairs/dicom_volumes.py

@@ -48,7 +48,7 @@ def import_(
             "--outside",
             metavar="background|unknown",
             help="What is known outside of a truth that is cut to a box; by default background for segmentations"
-            " (.seg.nrrd), unknown for label maps.",
+            " (.seg.nrrd, DICOM SEG), unknown for label maps.",
         ),
     ] = None,
     align: Align = None,

@@ -39,8 +39,8 @@ def read_label_slice(
 
     Args:
         path: a volume or one plane in a format that volumes have (slice ``number`` along array axis ``axis`` of
-            ``grid`` is taken), a ``.seg.nrrd`` with one segment, or a 2-D image of the slice's shape, also as PNG,
-            TIFF or BMP.
+            ``grid`` is taken), a ``.seg.nrrd`` or DICOM SEG with one segment, or a 2-D image of the slice's shape,
+            also as PNG, TIFF or BMP.
         allowed: values of the schema without 0; a file with 0 and one other value means "change", value 1.
         say: takes sentences on what was guessed or left out.
 

@@ -1,23 +1,27 @@
-"""Reading ``.seg.nrrd`` as 3D Slicer writes it: layers of labels, and each segment described in the header.
+"""Reading segmentations: DICOM SEG (``dicom_seg``), and ``.seg.nrrd`` as 3D Slicer writes it, layers of labels whose
+header describes each segment.
 
-Format: Slicer's documentation, developer guide, "Segmentation labelmap file format". What lies outside of the stored
-box is outside of every segment: Slicer cuts the box to what is drawn.
+Format of the latter: Slicer's documentation, developer guide, "Segmentation labelmap file format". What lies outside of
+the stored box is outside of every segment: Slicer cuts the box to what is drawn.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.pairs.dicom_structure import is_segmentation_object
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import check_axes, check_plane, check_position, check_spacing
 from LMIALLib.pairs.headers_nrrd import read_nrrd_entries, read_nrrd_header
 from LMIALLib.pairs.headers_text import shown
 from LMIALLib.pairs.label_volume import LabelVolume, whole_numbers
+from LMIALLib.pairs.reading import suffix_of
 from LMIALLib.pairs.voxels import read_voxels
 
 REVIEWED = "reviewed"
@@ -47,13 +51,37 @@ class Segmentation:
 
 
 def is_segmentation(path: Path) -> bool:
-    """Whether a file's name says that it is a segmentation of 3D Slicer."""
+    """Whether a path is a segmentation: by its name (``.seg.nrrd``), or a DICOM SEG or a folder that holds one alone.
+
+    Raises BadInput for a DICOM file that is damaged.
+    """
+    return _is_seg_nrrd(path) or segmentation_object(path) is not None
+
+
+def segmentation_object(path: Path) -> Path | None:
+    """The DICOM SEG that a path is or, where it is a folder, holds alone; else None."""
+    try:
+        if path.is_dir():
+            files = [one for one in list(islice(path.iterdir(), 3)) if one.is_file()]
+            return segmentation_object(files[0]) if len(files) == 1 else None
+        named_otherwise = suffix_of(path) is not None
+        return path if path.is_file() and not named_otherwise and is_segmentation_object(path) else None
+    except OSError:
+        return None
+
+
+def _is_seg_nrrd(path: Path) -> bool:
     return path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
 
 
 def read_segmentation(path: Path) -> Segmentation:
     """Read all segments. Raises BadInput with one sentence that names ``path``."""
     try:
+        found = None if _is_seg_nrrd(path) else segmentation_object(path)
+        if found is not None:
+            from LMIALLib.pairs.dicom_seg import read_dicom_seg
+
+            return read_dicom_seg(found)
         return _read(Path(path))
     except OSError as error:
         raise BadInput(f"{path}: it cannot be read ({error.strerror or 'unknown reason'}).") from error

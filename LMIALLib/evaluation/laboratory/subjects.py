@@ -230,7 +230,7 @@ def _truth(path: Path, pair: Pair) -> np.ndarray:
     from LMIALLib.pairs.reading import FORMATS, suffix_of
     from LMIALLib.pairs.segmentation import REVIEWED, is_segmentation, read_segmentation
 
-    if suffix_of(path) is None:
+    if suffix_of(path) is None and not is_segmentation(path):
         raise BadInput(f"{path}: a truth is a volume; LMIAL reads {FORMATS}.")
     if is_segmentation(path):
         found = read_segmentation(path)
