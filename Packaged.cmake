@@ -125,6 +125,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py
+  LMIALLib/pairs/visit_date.py
   LMIALLib/pairs/voxels.py
   LMIALLib/queries/__init__.py
   LMIALLib/queries/aggregations.py

@@ -174,8 +174,8 @@ def read_mask_of_change(
     Args:
         path: a volume of 0 and values of the schema, or of 0 and one other value that is 1 or no class: then it marks
             the covered class, or "change" (1) where all are covered. 255 beside other values means "not covered". Or a
-            ``.seg.nrrd`` or DICOM SEG whose segments are named as the classes, or are one class together; where it has a
-            segment "reviewed", as LMIAL's exports have, nothing is known outside of that.
+            ``.seg.nrrd`` or DICOM SEG whose segments are named as the classes, or are one class together; where one is
+            called "reviewed", as LMIAL's exports have, nothing is known outside of that.
         covers: classes that it covers; empty: all.
         to_follow_up: file of an ITK transform from its points to the follow-up's.
         outside: one of ``OUTSIDE``; None: background for segmentations, unknown for label maps.

@@ -24,6 +24,7 @@ from LMIALLib.pairs.registration_record import CONTRAST, check_registration
 from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, region_on_grid
 from LMIALLib.pairs.storage import save_pair, write_nrrd
 from LMIALLib.pairs.transforms import matrix_of
+from LMIALLib.pairs.visit_date import day_beside
 
 GRIDS = ("follow-up", "baseline", "midway")
 ALIGN = ("headers", "centres")
@@ -214,7 +215,8 @@ def _read(request: PairRequest) -> _Inputs:
         slice_axis(follow_up.grid, request.axis)
     except ValueError as error:
         raise WrongUse(f"{error}.") from error
-    baseline, follow_up = _dated(baseline, request.dates[0]), _dated(follow_up, request.dates[1])
+    baseline = _dated(baseline, request.dates[0], day_beside(request.baseline))
+    follow_up = _dated(follow_up, request.dates[1], day_beside(request.follow_up))
     confirmed, by = "", np.zeros(3)
     if request.align == "centres":
         by = centre_of(follow_up.grid) - centre_of(baseline.grid)
@@ -243,14 +245,15 @@ def _read(request: PairRequest) -> _Inputs:
     return _Inputs(baseline, follow_up, mask, contrasts, confirmed, remarks)
 
 
-def _dated(volume: Volume, told: str | None) -> Volume:
-    """The volume with the day that was told, where it has none of its own, and a remark where that is another one."""
-    if not told or volume.date == told:
+def _dated(volume: Volume, told: str | None, beside: str | None) -> Volume:
+    """The volume with its day: by its own header, else as told, else by the JSON beside it; what differs is said."""
+    known = (("its header", volume.date), ("the list", told), ("the JSON beside it", beside))
+    said = [(source, day) for source, day in known if day]
+    if not said:
         return volume
-    if not volume.date:
-        return replace(volume, date=told)
-    remark = f"by its own header it was acquired on {volume.date}, not on {told} as was told."
-    return replace(volume, remarks=(*volume.remarks, remark))
+    others = [f"{source} says {day}" for source, day in said if day != said[0][1]]
+    remark = f"it was acquired on {said[0][1]}, says {said[0][0]}, but {' and '.join(others)}."
+    return replace(volume, date=said[0][1], remarks=(*volume.remarks, remark) if others else volume.remarks)
 
 
 def _contrast(request: PairRequest, name: str, path: Path, main: Volume, by: np.ndarray, pick: int) -> Volume:

@@ -6,37 +6,17 @@ days that stand for no day (1900-01-01 for all) do not.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import time
 from pathlib import Path
-from typing import Any
 
-from LMIALLib.cohorts.layouts.layout import NIFTI
 from LMIALLib.cohorts.layouts.table import filled, read_rows
 from LMIALLib.errors import BadInput
-from LMIALLib.json_data import read_json
+from LMIALLib.pairs.visit_date import SHIFTED_UNTIL, When, read_when, stands_for_no_day, text_beside
 
-SHIFTED_UNTIL = 1925
-"""BIDS asks to shift dates to this year or before it, so that nobody takes them for real ones."""
-LARGEST_SIDECAR = 1 << 20
-_DATE = r"(\d{4})[-/.]?(\d{2})[-/.]?(\d{2})"
-_TIME = r"(\d{1,2}):?(\d{2})(?::?(\d{2})(?:[.,]\d{1,9})?)?\s*(?:Z|[+-]\d{2}:?\d{2})?"
 _COLUMNS = ("acq_time", "acq_date", "acquisition_date", "session_date", "scan_date", "visit_date", "date")
-_FIELDS = ("AcquisitionDateTime", "AcquisitionDate", "SeriesDate", "ContentDate", "StudyDate")
-
-
-@dataclass(frozen=True)
-class When:
-    """A day, and the time of it where that is known."""
-
-    day: date
-    time: time | None = None
-
-    def __str__(self) -> str:
-        return self.day.isoformat()
 
 
 @dataclass(frozen=True)
@@ -54,19 +34,6 @@ class Dates:
     odd: tuple[str, ...] = ()
 
 
-def read_when(text: str) -> When | None:
-    """The day, perhaps with its time, of a text as BIDS or DICOM write it: 2019-03-01T10:00:00, 20190301; or None."""
-    found = re.fullmatch(rf"{_DATE}(?:[T\s]?{_TIME})?(?:\.0+)?", text.strip())
-    if not found:
-        return None
-    year, month, day, hour, minute, second = (int(part) if part else None for part in found.groups())
-    try:
-        on = date(year or 0, month or 0, day or 0)
-        return When(on, None if hour is None else time(hour, minute or 0, second or 0))
-    except ValueError:
-        return None
-
-
 def dates_of(folder: Path, scans: Mapping[str, Path]) -> tuple[Dates, ...]:
     """What is known of the visits of a subject, from the nearest source to the furthest.
 
@@ -77,7 +44,7 @@ def dates_of(folder: Path, scans: Mapping[str, Path]) -> tuple[Dates, ...]:
     subject = folder.name
     sources = (
         ("scans.tsv", {name: _of_scans(folder, name, scan) for name, scan in scans.items()}),
-        ("the JSON beside the images", {name: _of_sidecar(scan) for name, scan in scans.items()}),
+        ("the JSON beside the images", {name: text_beside(scan) for name, scan in scans.items()}),
         (f"{subject}_sessions.tsv", _of_sessions(folder / f"{subject}_sessions.tsv", scans)),
     )
     found = []
@@ -111,11 +78,6 @@ def order_of_dates(dates: Dates, names: Sequence[str]) -> tuple[tuple[str, ...] 
     return tuple(sorted(names, key=lambda name: (keys[name][0], keys[name][1] or time()))), ""
 
 
-def stands_for_no_day(day: date) -> bool:
-    """Whether a day that all visits share is one that tools write where they took the date away."""
-    return day.year <= SHIFTED_UNTIL or (day.month, day.day) == (1, 1)
-
-
 def _of_scans(folder: Path, session: str, scan: Path) -> str:
     """``acq_time`` of a scan; of another scan of its session, the earliest, where the scan itself has none."""
     subject = folder.name
@@ -129,21 +91,6 @@ def _of_scans(folder: Path, session: str, scan: Path) -> str:
         others = sorted((text for text in mine.values() if read_when(text)), key=str)
         if own or others:
             return own[0] if own else others[0]
-    return ""
-
-
-def _of_sidecar(scan: Path) -> str:
-    stem = next((scan.name.removesuffix(end) for end in NIFTI if scan.name.endswith(end)), scan.name)
-    try:
-        fields: dict[str, Any] = read_json(scan.with_name(f"{stem}.json"), dict[str, Any], most_bytes=LARGEST_SIDECAR)
-    except (OSError, BadInput):  # then it dates nothing
-        return ""
-    for name in _FIELDS:
-        text = filled(str(fields.get(name) or ""))
-        if text and read_when(text) is not None:
-            at = fields.get(name.replace("Date", "Time")) if not name.endswith("Time") else None
-            both = f"{text} {at}"
-            return both if isinstance(at, str) and read_when(both) else text
     return ""
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from LMIALLib.cohorts.layouts.visit_dates import SHIFTED_UNTIL, Dates, When, dates_of, order_of_dates, stands_for_no_day
+from LMIALLib.cohorts.layouts.visit_dates import Dates, dates_of, order_of_dates
 from LMIALLib.cohorts.layouts.visit_names import NameOrder, order_of_names
+from LMIALLib.pairs.visit_date import SHIFTED_UNTIL, When, stands_for_no_day
 
 
 @dataclass(frozen=True)

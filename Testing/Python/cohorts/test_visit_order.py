@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from LMIALLib.cohorts.layouts import Listing, list_cases
-from LMIALLib.cohorts.layouts.visit_dates import When, read_when
 from LMIALLib.cohorts.layouts.visit_names import order_of_names
 from LMIALLib.errors import WrongUse
+from LMIALLib.pairs.visit_date import When, read_when
 
 BY_WORDS = [
     "pre post", "baseline 1y", "test retest", "baseline followup", "bl fu", "BL FU1 FU2", "preop intraop postop",

@@ -198,7 +198,7 @@ def test_one_folder_with_both_visits_as_series(tmp_path, write_series):
     days = ("2014-03-02", "2015-01-01")  # as a table tells them; the files say 2014-03-02 of both
     asked = PairRequest(tmp_path / "d", tmp_path / "d", series="1.2.3.1,1.2.3.2", register=False, dates=days)
     pair = prepare(asked, tmp_path / "case")
-    told = "follow-up: by its own header it was acquired on 2014-03-02, not on 2015-01-01 as was told."
+    told = "follow-up: it was acquired on 2014-03-02, says its header, but the list says 2015-01-01."
     assert told in pair.registration["remarks"]
     assert pair.registration["sources"]["baseline"] == "DICOM series of 6 files"
     assert pair.registration["dates"] == {"baseline": "2014-03-02", "follow_up": "2014-03-02"}
@@ -226,6 +226,21 @@ def test_dates_that_were_told_elsewhere_are_those_of_scans_without(tmp_path, vis
     pair = prepare(request(visits, dates=("2019-03-01", None), register=False), tmp_path / "case")
     assert pair.registration["dates"] == {"baseline": "2019-03-01", "follow_up": None}
     assert pair.registration["remarks"] == []
+
+
+def test_the_json_beside_an_image_dates_it(tmp_path, visits):
+    for name in ("baseline", "follow_up"):
+        (tmp_path / f"{name}.nii.gz").write_bytes(visits[name].read_bytes())
+    (tmp_path / "baseline.json").write_text('{"AcquisitionDateTime": "2020-03-01T10:00:00"}')
+    (tmp_path / "follow_up.json").write_text('{"StudyDate": "20190301"}')
+    asked = PairRequest(tmp_path / "baseline.nii.gz", tmp_path / "follow_up.nii.gz", register=False)
+    with pytest.raises(NeedsConfirmation, match=r"2019-03-01, before the baseline \(2020-03-01"):
+        prepare(asked, tmp_path / "case")
+    (tmp_path / "follow_up.json").write_text('{"StudyDate": "19000101", "AcquisitionTime": "10:00:00"}')
+    pair = prepare(replace(asked, dates=("2020-03-02", None)), tmp_path / "case")
+    assert pair.registration["dates"] == {"baseline": "2020-03-02", "follow_up": None}
+    told = "baseline: it was acquired on 2020-03-02, says the list, but the JSON beside it says 2020-03-01."
+    assert pair.registration["remarks"] == [told]
 
 
 def test_a_full_disk_is_an_oserror(tmp_path, visits, monkeypatch):
