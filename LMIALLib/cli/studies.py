@@ -24,7 +24,7 @@ Baseline = Annotated[
     Path, typer.Option("--baseline", metavar="B", help="The earlier scan: NRRD, NIfTI, MetaImage or a DICOM folder.")
 ]
 FollowUp = Annotated[Path, typer.Option("--follow-up", metavar="F", help="The later scan.")]
-Mask = Annotated[Path | None, typer.Option("--mask", metavar="M", help="Brain region on the raw follow-up's grid.")]
+Mask = Annotated[Path | None, typer.Option("--mask", metavar="M", help="Brain region, in the follow-up's space.")]
 Also = Annotated[
     list[str],
     typer.Option("--also", metavar="NAME=BASELINE,FOLLOW_UP", help="A further contrast of both visits, for display."),

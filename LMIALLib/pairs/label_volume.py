@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +27,14 @@ class LabelVolume:
     Args:
         values: whole numbers (k, j, i), int32 or the type of storage.
         grid: where they lie; None where the file says nothing of space (a plane of two axes).
+        flat: whether it is a plane of two axes; then ``grid`` says how those run, and not on which slice it lies.
         remarks: sentences on what was guessed in reading, without the file's name.
     """
 
     values: np.ndarray
     grid: Grid | None
     remarks: tuple[str, ...] = ()
+    flat: bool = False
 
 
 def read_label_volume(path: Path) -> LabelVolume:
@@ -67,10 +70,38 @@ def _read(path: Path, header: Header) -> LabelVolume:
         if header.axes is not None:
             check_axes(path, header.axes)
     array = read_voxels(path, header)
+    grid = _of_flat_nifti(path, header) if flat else header.grid
     shape = header.size[:3][::-1]
     if array.size != np.prod(shape):
         raise BadInput(f"{path}: it does not hold as many numbers as its header says.")
-    return LabelVolume(whole_numbers(path, array.reshape(shape)), None if flat else header.grid, header.remarks)
+    if flat and grid is not None:
+        shape = grid.shape
+    return LabelVolume(whole_numbers(path, array.reshape(shape)), grid, header.remarks, flat)
+
+
+def _of_flat_nifti(path: Path, header: Header) -> Grid | None:
+    """The grid of a NIfTI of two axes, one voxel thick, if its header says how they run; None for other formats."""
+    if header.kind != "NIfTI":
+        return None
+    import nibabel
+
+    try:
+        image: Any = nibabel.load(path)  # its header was checked before; voxels are not read
+        if not (int(image.header["sform_code"]) > 0 or int(image.header["qform_code"]) > 0):
+            return None
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+    except Exception as error:  # nibabel raises whatever it meets
+        raise BadInput(f"{path}: its NIfTI header does not say usably how its rows and columns run.") from error
+    along = affine[:3, :2]
+    lengths = np.linalg.norm(along, axis=0)
+    check_spacing(path, (*lengths.tolist(), 1.0), header.kind)
+    check_position(path, tuple(affine[:3, 3].tolist()))
+    normal = np.cross(along[:, 0], along[:, 1]) / np.prod(lengths)
+    axes = np.column_stack([along / lengths, normal])
+    check_axes(path, axes)
+    x, y, z = affine[:3, 3].tolist()
+    i, j = header.size
+    return Grid((i, j, 1), (*lengths.tolist(), 1.0), (x, y, z), tuple(axes.ravel().tolist()))
 
 
 def whole_numbers(path: Path, array: np.ndarray) -> np.ndarray:

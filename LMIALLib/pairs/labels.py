@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.label_volume import LabelVolume, read_label_volume, whole_numbers
+from LMIALLib.pairs.label_volume import read_label_volume, whole_numbers
 from LMIALLib.pairs.mapping import Mapped, mapped, shown
 from LMIALLib.pairs.segmentation import is_segmentation, one_segment, read_segmentation
 
@@ -77,8 +78,14 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
         return _row_by_row(path, plane, grid, axis)
     if not volume.values.any():
         raise BadInput(f"{path}: all its voxels have one value; nothing is marked.", "See --empty.")
-    here = mapped(path, volume.values, volume.grid, grid)
-    _check_place(path, volume, volume.grid, here, grid, axis, number)
+    lies = volume.grid
+    if volume.flat:
+        turned = _turned(volume.values[0], lies, grid, axis)
+        if turned.shape == _slice_shape(grid, axis):
+            return turned
+        lies = _on_slice(lies, grid, axis, number)
+    here = mapped(path, volume.values, lies, grid)
+    _check_place(path, lies, here, grid, axis, number)
     values = np.take(here.values, number, axis=axis)
     others = tuple({0, 1, 2} - {axis})
     unread = ((here.values == NOT_READ) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
@@ -92,9 +99,22 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
     return values
 
 
+def _slice_shape(grid: Grid, axis: int) -> tuple[int, ...]:
+    return tuple(length for array_axis, length in enumerate(grid.shape) if array_axis != axis)
+
+
+def _turned(plane: np.ndarray, lies: Grid, grid: Grid, axis: int) -> np.ndarray:
+    """A plane (j, i) with rows and columns run as those of the grid's slices do, mirrored or exchanged where needed."""
+    cosines = np.reshape(grid.direction, (3, 3)).T @ np.reshape(lies.direction, (3, 3))
+    across, down = (index for index in range(3) if index != 2 - axis)
+    if abs(cosines[across, 0]) + abs(cosines[down, 1]) < abs(cosines[across, 1]) + abs(cosines[down, 0]):
+        plane, cosines = plane.T, cosines[:, [1, 0, 2]]
+    return plane[:: -1 if cosines[down, 1] < 0 else 1, :: -1 if cosines[across, 0] < 0 else 1]
+
+
 def _row_by_row(path: Path, plane: np.ndarray, grid: Grid, axis: int) -> np.ndarray:
     """A plane that says nothing of space, if it has the slice's shape."""
-    shape = tuple(length for array_axis, length in enumerate(grid.shape) if array_axis != axis)
+    shape = _slice_shape(grid, axis)
     if plane.shape != shape:
         raise BadInput(f"{path}: its shape is {_times(plane.shape)}, the slice's is {_times(shape)} (rows x columns).")
     return plane
@@ -107,7 +127,17 @@ def _says_nothing(plane: Grid, grid: Grid) -> bool:
     return empty and not (np.allclose(grid.spacing, 1.0, atol=1e-3) and np.allclose(grid.origin, 0.0, atol=1e-3))
 
 
-def _check_place(path: Path, volume: LabelVolume, lies: Grid, here: Mapped, grid: Grid, axis: int, number: int) -> None:
+def _on_slice(plane: Grid, grid: Grid, axis: int, number: int) -> Grid:
+    """A plane of two axes, which has no place across them, moved along the slice axis onto a slice of the grid."""
+    index = 2 - axis
+    centre = np.append(plane.corners().mean(axis=0), 1.0)
+    off = number - (np.linalg.inv(grid.index_to_point()) @ centre)[index]
+    step = np.reshape(grid.direction, (3, 3))[:, index] * grid.spacing[index]
+    x, y, z = (np.array(plane.origin) + off * step).tolist()
+    return replace(plane, origin=(x, y, z))
+
+
+def _check_place(path: Path, lies: Grid, here: Mapped, grid: Grid, axis: int, number: int) -> None:
     """Refuse a label that has no voxel on the slice, saying where it lies instead."""
     if np.take(here.covered, number, axis=axis).any():
         return

@@ -99,6 +99,29 @@ def test_the_thickness_of_a_plane_is_the_pairs_and_its_place_decides(tmp_path: P
         label_of(written(plane, tmp_path / "far.nii.gz"))
 
 
+def test_a_plane_of_two_axes_as_nifti_runs_as_its_header_says(tmp_path: Path) -> None:
+    import nibabel
+
+    # Columns towards the right, rows towards the front: the first voxel is the last of both, x = 21, y = -6.5 mm, and
+    # nobody says on which slice. In RAS x and y have the other sign.
+    affine = np.diag([1.0, 1.5, 1.0, 1.0])
+    affine[:2, 3] = -21.0, 6.5
+    plane = np.ascontiguousarray(drawn()[SLICE, ::-1, ::-1].T)
+    nibabel.save(nibabel.Nifti1Image(plane, affine), tmp_path / "flat.nii.gz")
+    assert is_as_drawn(label_of(tmp_path / "flat.nii.gz"))
+    exchanged = affine[:, [1, 0, 2, 3]]
+    nibabel.save(nibabel.Nifti1Image(plane.T.copy(), exchanged), tmp_path / "exchanged.nii.gz")
+    assert is_as_drawn(label_of(tmp_path / "exchanged.nii.gz"))
+    cut = affine.copy()  # without the first two voxels along x and y: 2 and 3 mm further on
+    cut[:2, 3] = -19.0, 9.5
+    nibabel.save(nibabel.Nifti1Image(plane[2:, 2:].copy(), cut), tmp_path / "cut.nii.gz")
+    assert is_as_drawn(label_of(tmp_path / "cut.nii.gz"))
+    cut[0, 3] = -300.0
+    nibabel.save(nibabel.Nifti1Image(plane[2:, 2:].copy(), cut), tmp_path / "far.nii.gz")
+    with pytest.raises(BadInput, match="no voxel in common"):
+        label_of(tmp_path / "far.nii.gz")
+
+
 def test_a_plane_that_was_never_given_a_place_is_taken_row_by_row_and_says_so(tmp_path: Path) -> None:
     said: list[str] = []
     plane = sitk.GetImageFromArray(drawn()[SLICE : SLICE + 1])
