@@ -412,6 +412,18 @@ def test_a_truth_that_covers_all_says_nothing_and_one_that_is_larger_is_cut(tmp_
     assert "1 of its marked voxels lie outside" in truth.sentence
 
 
+def test_a_truth_of_other_voxel_sizes_takes_the_nearest_and_says_so(tmp_path: Path) -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    # Voxels of 2 x 2 mm, the first of which lies between the scan's first four: half a millimetre along x and y from
+    # each, 0.71 mm in all. The one at row 2, column 3 stands for rows 4 and 5, columns 6 and 7.
+    coarse = Grid((6, 6, 4), (2.0, 2.0, 3.0), (0.5, 0.5, 0.0), pair.grid.direction)
+    values = np.zeros(coarse.shape, np.uint8)
+    values[1, 2, 3] = 1
+    truth = read_mask_of_change(written(tmp_path / "gt.nii.gz", values, coarse), (), SCHEMA).placed_on(pair)
+    assert np.argwhere(truth.values).tolist() == [[1, 4, 6], [1, 4, 7], [1, 5, 6], [1, 5, 7]]
+    assert "the nearest were taken, up to 0.71 mm away" in truth.sentence and truth.unknown == 0
+
+
 def segmentation(path: Path, names: list[str], grid: Grid, layers: list[np.ndarray]) -> Path:
     """Segments with the values 1, 2, ... of layer 0, in the order of their names; "reviewed" is layer 1."""
     segments = [Segment(f"S{n}", name, (1.0, 0.0, 0.0), 0, n) for n, name in enumerate(names, 1) if name != "reviewed"]
