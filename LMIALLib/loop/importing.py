@@ -23,7 +23,7 @@ Watching = Callable[[str], AbstractContextManager[Watch]]
 
 @dataclass(frozen=True)
 class ImportedCase:
-    """One case that was imported: slices, what its truth covers (None without truth), how well its scans fit, remarks."""
+    """One case that was imported: slices, what its truth covers (None: no truth), how well its scans fit, remarks."""
 
     case: str
     subject: str
