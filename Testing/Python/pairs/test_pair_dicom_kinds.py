@@ -321,3 +321,14 @@ def test_a_folder_whose_name_is_no_utf_8(tmp_path, voxels, write_series):
     with pytest.raises(BadInput, match="volumes") as caught:
         read_volume(folder)
     assert "M\\xfcller: its series holds 2 volumes" in str(caught.value)
+
+
+def test_colours_are_refused(tmp_path, voxels, write_series, capfd):
+    def coloured(_: int, header: Any) -> None:
+        header.SamplesPerPixel, header.PhotometricInterpretation, header.PlanarConfiguration = 3, "RGB", 0
+        header.PixelData = bytes(9 * 11 * 3 * 2)
+
+    edited(write_series(tmp_path, voxels), coloured)
+    with pytest.raises(BadInput, match="colour"):
+        read_volume(tmp_path)
+    assert capfd.readouterr() == ("", "")
