@@ -76,6 +76,8 @@ def read_series(folder: Path, *, series: str | None) -> Series:
     ordered, origin, direction, spacing, remarks = _stack(folder, stack.slices)
     with without_warnings():
         image = _voxels(folder, ordered)
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise BadInput(f"{folder}: its DICOM images do not hold one grey value per voxel.")
     image.SetOrigin(origin.tolist())
     image.SetDirection(direction.ravel().tolist())
     image.SetSpacing(spacing)

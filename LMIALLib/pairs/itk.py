@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, written_in_utf8
 
 
 @contextmanager
@@ -48,12 +48,9 @@ def read_dicom_slice(folder: Path, file: str) -> np.ndarray:
 def names_for_itk(files: Sequence[str]) -> Iterator[list[str]]:
     """Names under which ITK can open files: their own, or links where a name is not written in UTF-8.
 
-    ITK takes names as UTF-8 only. Such names are possible on Linux and macOS, where anybody may make links.
+    ITK takes names as UTF-8 only. Others are possible on Linux and macOS, where anybody may make links.
     """
-    try:
-        for file in files:
-            file.encode()
-    except UnicodeEncodeError:
+    if not all(written_in_utf8(file) for file in files):
         with tempfile.TemporaryDirectory() as folder:
             links = [str(Path(folder, f"{number:06d}.dcm")) for number in range(len(files))]
             for link, file in zip(links, files, strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 
 import LMIALLib
 from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
+from LMIALLib.files import sendable, sent
 from LMIALLib.pairs.brain import find_brain
 from LMIALLib.pairs.geometry import slice_axis
 from LMIALLib.pairs.intensity import scale_and_match
@@ -71,18 +72,18 @@ class PairRequest:
         """Plain values for JSON."""
         values = asdict(self)
         for name in ("baseline", "follow_up", "mask"):
-            values[name] = None if values[name] is None else str(values[name])
-        values["contrasts"] = [[name, str(first), str(second)] for name, first, second in self.contrasts]
+            values[name] = None if values[name] is None else sendable(values[name])
+        values["contrasts"] = [[name, sendable(first), sendable(second)] for name, first, second in self.contrasts]
         return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PairRequest:
         """The inverse of ``to_dict``. Raises WrongUse where a field is unknown or missing."""
         try:
-            fields = {**values, "baseline": Path(values["baseline"]), "follow_up": Path(values["follow_up"])}
-            fields["mask"] = None if fields.get("mask") is None else Path(fields["mask"])
+            fields = {**values, "baseline": sent(values["baseline"]), "follow_up": sent(values["follow_up"])}
+            fields["mask"] = None if fields.get("mask") is None else sent(fields["mask"])
             fields["contrasts"] = tuple(
-                (str(name), Path(first), Path(second)) for name, first, second in fields.get("contrasts", ())
+                (str(name), sent(first), sent(second)) for name, first, second in fields.get("contrasts", ())
             )
             first_day, last_day = fields.get("dates", (None, None))
             fields["dates"] = (first_day, last_day)

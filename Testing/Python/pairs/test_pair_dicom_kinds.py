@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -305,3 +306,29 @@ def test_which_of_the_wanted_volumes_a_folder_holds(tmp_path, voxels, write_seri
     assert choice_in(a, ":2", 0) == ":2" == choice_in(b, ":2", -1)
     assert choice_in(a, "1.2.1:1,1.2.1:2", 0) == "1.2.1:1" and choice_in(a, "1.2.1:1,1.2.1:2", -1) == "1.2.1:2"
     assert choice_in(c, "1.2.1:2", -1) is None  # holds one series: nothing to choose
+
+
+def test_a_folder_whose_name_is_no_utf_8(tmp_path, voxels, write_series):
+    write_series(tmp_path / "visit", voxels)
+    write_series(tmp_path / "visit", voxels + 1, start=20, tags={"0018|0081": "95"})
+    edited(
+        sorted((tmp_path / "visit").iterdir())[:COUNT],
+        lambda number, header: setattr(header, "RescaleSlope", number + 1),
+    )
+    folder = (tmp_path / "visit").rename(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller"))
+    assert np.array_equal(grey(folder, ":1"), voxels * np.arange(1, COUNT + 1)[:, None, None])
+    assert np.array_equal(grey(folder, ":2"), voxels + 1)
+    with pytest.raises(BadInput, match="volumes") as caught:
+        read_volume(folder)
+    assert "M\\xfcller: its series holds 2 volumes" in str(caught.value)
+
+
+def test_colours_are_refused(tmp_path, voxels, write_series, capfd):
+    def coloured(_: int, header: Any) -> None:
+        header.SamplesPerPixel, header.PhotometricInterpretation, header.PlanarConfiguration = 3, "RGB", 0
+        header.PixelData = bytes(9 * 11 * 3 * 2)
+
+    edited(write_series(tmp_path, voxels), coloured)
+    with pytest.raises(BadInput, match="colour"):
+        read_volume(tmp_path)
+    assert capfd.readouterr() == ("", "")
