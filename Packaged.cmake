@@ -12,6 +12,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/cohorts/layouts/open_ms.py
   LMIALLib/cohorts/layouts/paths.py
   LMIALLib/cohorts/layouts/table.py
+  LMIALLib/cohorts/layouts/visit_dates.py
+  LMIALLib/cohorts/layouts/visit_names.py
+  LMIALLib/cohorts/layouts/visit_order.py
   LMIALLib/cohorts/lesions.py
   LMIALLib/cohorts/open_ms.py
   LMIALLib/cohorts/painting.py
@@ -96,7 +99,11 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/climbing.py
   LMIALLib/pairs/compressed.py
   LMIALLib/pairs/dicom.py
+  LMIALLib/pairs/dicom_choice.py
+  LMIALLib/pairs/dicom_seg.py
+  LMIALLib/pairs/dicom_slice.py
   LMIALLib/pairs/dicom_structure.py
+  LMIALLib/pairs/dicom_volumes.py
   LMIALLib/pairs/geometry.py
   LMIALLib/pairs/headers.py
   LMIALLib/pairs/headers_metaimage.py
@@ -105,7 +112,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/headers_text.py
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
+  LMIALLib/pairs/label_volume.py
   LMIALLib/pairs/labels.py
+  LMIALLib/pairs/mapping.py
   LMIALLib/pairs/orientation.py
   LMIALLib/pairs/pair.py
   LMIALLib/pairs/prepare.py
@@ -113,9 +122,11 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/registration.py
   LMIALLib/pairs/registration_record.py
   LMIALLib/pairs/resampling.py
+  LMIALLib/pairs/segmentation.py
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py
+  LMIALLib/pairs/visit_date.py
   LMIALLib/pairs/voxels.py
   LMIALLib/queries/__init__.py
   LMIALLib/queries/aggregations.py

@@ -6,12 +6,30 @@ Floor 0: every room may raise these. Anything else that reaches a person is a de
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_HALF = re.compile("[\ud800-\udfff]")
+_BYTE = re.compile("[\udc80-\udcff]")
+
+
+def readable(text: str, mark: str = "\\") -> str:
+    """A text in which bytes that are no UTF-8, in names of files mostly, stand as ``\\xfc``.
+
+    Python holds such a byte as half a character (0xDC80 to 0xDCFF), which can be neither stored nor sent nor printed.
+    ``mark`` begins what stands for it; two of them within JSON.
+    """
+    return _BYTE.sub(lambda found: f"{mark}x{ord(found[0]) - 0xDC00:02x}", text)
+
+
+def written_in_utf8(name: object) -> bool:
+    """Whether the name of a file or folder can be stored, sent and given to every library."""
+    return _HALF.search(str(name)) is None
+
 
 class LMIALError(Exception):
-    """The work itself failed: one sentence that names what failed, and optionally what the reader can do.
+    """The work itself failed: one `readable` sentence that names what failed, and optionally what the reader can do.
 
     Args:
         sentence: what was found and what was expected, naming the file or field.
@@ -21,9 +39,9 @@ class LMIALError(Exception):
     exit_code = 4
 
     def __init__(self, sentence: str, hint: str = "") -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-        self.hint = hint
+        super().__init__(readable(sentence))
+        self.sentence = readable(sentence)
+        self.hint = readable(hint)
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.hint}".strip()
@@ -37,6 +55,11 @@ class BadInput(LMIALError):
 
 class NeedsConfirmation(BadInput):
     """The input can be used but is probably a mistake; a face asks, the command line takes ``--force``."""
+
+
+class NeedsAlignment(BadInput):
+    """Baseline and follow-up lie apart as their headers say; a face asks whether to lay their centres on each other,
+    the command line takes ``--align centres``, a request ``align="centres"``."""
 
 
 class WrongUse(LMIALError):

@@ -1,6 +1,7 @@
 """Writing files so that a crash leaves either the old file or the new one, never half of either.
 
-Floor 0. ``os.replace`` and ``os.fsync`` exist on Linux, macOS and Windows; folders can be flushed on POSIX only.
+Floor 0. ``os.replace`` and ``os.fsync`` exist on Linux, macOS and Windows; folders can be flushed on POSIX only. Here
+are also the paths that go to another process.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 TEMPORARY = ".tmp-"
 """How names of files begin that are not whole yet; what a crash leaves of them may be removed."""
@@ -74,6 +76,21 @@ def written_whole(path: Path) -> Iterator[Path]:
         flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sendable(path: Path) -> str:
+    """A path as text that can be sent: itself, or a ``file:`` URI where its name is not written in UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return Path(path).absolute().as_uri()
+    return str(path)
+
+
+def sent(text: str) -> Path:
+    """The inverse of ``sendable``. Raises TypeError for what is no text."""
+    path = Path(text)
+    return Path(os.fsdecode(unquote_to_bytes(text[7:]))) if text.startswith("file:///") else path
 
 
 def sha256_of(path: Path) -> str:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from LMIALLib.cli.interrupts import EXIT_CODE
-from LMIALLib.errors import LMIALError, NeedsConfirmation, disk_problem
+from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, disk_problem, readable
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -36,7 +36,7 @@ def plain(text: str) -> str:
 
     Names, reports and events of a study may come from a stranger; escape codes in them could hide or fake lines.
     """
-    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], readable(text))
 
 
 class PlainConsole(Console):
@@ -78,6 +78,11 @@ def guarded(command: Command) -> Command:
             problem = disk_problem(error)
             _tell(problem)
             raise typer.Exit(problem.exit_code) from None
+        except UnicodeEncodeError as error:  # a library was given the name of a file
+            name = error.object if len(error.object) < 500 else error.object[max(0, error.start - 40) : error.end + 40]
+            problem = BadInput(f"{name}: this name is not written in UTF-8.", "Rename the file or folder.")
+            _tell(problem)
+            raise typer.Exit(problem.exit_code) from None
         except typer.Exit:
             raise
         except Exception as error:
@@ -100,7 +105,8 @@ def _tell(error: LMIALError) -> None:
 
 def document(value: Any) -> None:
     """Print one JSON document on stdout."""
-    text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
+    # A byte that is no UTF-8 stands as "\\xfc" in what was written, not as half a character, which few programs read.
+    text = readable(json.dumps(value, ensure_ascii=False, indent=1, default=str), "\\\\")
     sys.stdout.write(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 

@@ -16,7 +16,10 @@ from LMIALLib.files import flush_file
 from LMIALLib.resources import resource
 from LMIALLib.worker.transport import worker_python
 
-PACKAGES = ("torch", "monai", "numpy", "SimpleITK", "scikit-image", "scipy", "pynrrd", "safetensors", "matplotlib")
+PACKAGES = (
+    *("torch", "monai", "numpy", "SimpleITK", "scikit-image", "scipy", "nibabel", "pydicom", "pynrrd", "safetensors"),
+    "matplotlib",
+)
 
 
 @dataclass(frozen=True)

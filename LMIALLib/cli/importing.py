@@ -11,6 +11,7 @@ import typer
 
 from LMIALLib.cli.console import ERR, OUT, document, guarded, progress_of
 from LMIALLib.cli.opening import session_at
+from LMIALLib.cli.studies import Align, checked_align
 from LMIALLib.errors import BadInput, WrongUse
 
 if TYPE_CHECKING:
@@ -33,6 +34,24 @@ def import_(
     contrast: Annotated[
         str | None, typer.Option("--contrast", metavar="SUFFIX", help="Which scans of BIDS; FLAIR by default.")
     ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            "--order",
+            metavar="A,B",
+            help="Sessions of BIDS, the earliest first, where neither dates nor their names tell.",
+        ),
+    ] = None,
+    outside: Annotated[
+        str | None,
+        typer.Option(
+            "--outside",
+            metavar="background|unknown",
+            help="What is known outside of a truth that is cut to a box; by default background for segmentations"
+            " (.seg.nrrd, DICOM SEG), unknown for label maps.",
+        ),
+    ] = None,
+    align: Align = None,
     force: Annotated[
         bool, typer.Option("--force", help="Go on where LMIAL would ask (same file, other patient, dates).")
     ] = False,
@@ -45,23 +64,32 @@ def import_(
     Cases that the study has already are left alone, so that an import that was stopped goes on when it is repeated.
     """
     from LMIALLib.cohorts.layouts import Remark, list_cases
+    from LMIALLib.cohorts.truths import OUTSIDE
     from LMIALLib.loop.importing import Import
     from LMIALLib.study.database import DATABASE
 
     wanted = None if subjects is None else [name.strip() for name in subjects.split(",") if name.strip()]
     if wanted == []:
         raise WrongUse("--subjects names no subject.")
-    listing = list_cases(layout, root, contrast=contrast, subjects=wanted)
+    if outside is not None and outside not in OUTSIDE:
+        raise WrongUse(f"--outside {outside} is unknown; use {' or '.join(OUTSIDE)}.")
+    visits = None if order is None else [name.strip() for name in order.split(",") if name.strip()]
+    if visits is not None and len(set(visits)) < 2:
+        raise WrongUse("--order names the sessions in the order of time, as --order pre,post.")
+    listing = list_cases(layout, root, contrast=contrast, subjects=wanted, order=visits)
 
     def say(outcome: ImportedCase | Remark) -> None:
         if isinstance(outcome, Remark):
             ERR.print(_remark(outcome), style="yellow", markup=False)
-        elif not as_json:
-            _tell(outcome)
+        else:
+            for remark in outcome.remarks:
+                ERR.print(f"{outcome.case}: {remark}", style="yellow", markup=False)
+            if not as_json:
+                _tell(outcome)
 
     for note in listing.notes:
         ERR.print(_remark(note), markup=False)
-    run = Import(listing, force=force, watching=progress_of, say=say)
+    run = Import(listing, force=force, align=checked_align(align), outside=outside, watching=progress_of, say=say)
     made_here = not (study / DATABASE).is_file()
     if made_here:
         run.make_study(study)
@@ -93,7 +121,13 @@ def _remark(remark: Remark) -> str:
 
 
 def _tell(case: ImportedCase) -> None:
+    from LMIALLib.cohorts.truths import percent
+
     covers = "no truth" if case.truth_covers is None else f"truth of {', '.join(case.truth_covers)}"
+    if case.truth_unknown:
+        covers += f" ({percent(case.truth_unknown)} of the brain region unknown)"
     OUT.print(f"{case.case}: subject {case.subject}, {case.slices} slices, {covers}. {case.registration}", markup=False)
+    if case.truth:
+        ERR.print(f"{case.case}: {case.truth}", style="yellow", markup=False)
     if case.alarm:
         ERR.print(f"{case.case}: the registration looks poor: look at the pair before you use it.", style="bold yellow")

@@ -142,11 +142,18 @@ def label(
 
 
 def _drawn_label(study: Study, file: Path, case: str, number: int) -> Any:
-    """Values of the label schema (rows, columns) from a volume on the pair's grid or a picture of the slice's shape."""
+    """Values of the label schema (rows, columns) from a file that lies where the pair does, or a picture."""
     from LMIALLib.pairs.labels import read_label_slice
 
     found = study.case(case)
-    return read_label_slice(file, grid=found.grid, axis=found.axis, number=number, allowed=study.label_schema.values)
+    return read_label_slice(
+        file,
+        grid=found.grid,
+        axis=found.axis,
+        number=number,
+        allowed=study.label_schema.values,
+        say=lambda sentence: ERR.print(sentence, style="yellow", markup=False),
+    )
 
 
 def finetune(

@@ -23,7 +23,7 @@ def simulate(
     source: Annotated[Path, typer.Argument(metavar="STUDY_OR_COHORT", help="A study, or a cohort of known change.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for tables, report and every job.")],
     truth: Annotated[
-        list[str], typer.Option("--truth", metavar="CASE=FILE", help="Of a study: a volume on the pair's grid.")
+        list[str], typer.Option("--truth", metavar="CASE=FILE", help="Of a study: a label in the follow-up's space.")
     ] = [],  # noqa: B006 - typer copies it
     judge: Annotated[
         str | None,

@@ -24,7 +24,7 @@ Baseline = Annotated[
     Path, typer.Option("--baseline", metavar="B", help="The earlier scan: NRRD, NIfTI, MetaImage or a DICOM folder.")
 ]
 FollowUp = Annotated[Path, typer.Option("--follow-up", metavar="F", help="The later scan.")]
-Mask = Annotated[Path | None, typer.Option("--mask", metavar="M", help="Brain region on the raw follow-up's grid.")]
+Mask = Annotated[Path | None, typer.Option("--mask", metavar="M", help="Brain region, in the follow-up's space.")]
 Also = Annotated[
     list[str],
     typer.Option("--also", metavar="NAME=BASELINE,FOLLOW_UP", help="A further contrast of both visits, for display."),
@@ -35,8 +35,25 @@ GridChoice = Annotated[str, typer.Option("--grid", metavar="follow-up|baseline|m
 Axis = Annotated[
     str | None, typer.Option("--axis", metavar="axial|coronal|sagittal|0|1|2", help="Along which slices are counted.")
 ]
-Series = Annotated[str | None, typer.Option("--series", metavar="UID", help="Which DICOM series of a folder.")]
+Series = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="NAME[,NAME]",
+        help="Which DICOM volume of a folder, by the name that LMIAL lists: UID, UID:2, or :2 for the second volume "
+        "(echo, b-value) of both visits' series.",
+    ),
+]
 NoRegister = Annotated[bool, typer.Option("--no-register", help="The scans are aligned already.")]
+Align = Annotated[
+    str | None,
+    typer.Option(
+        "--align",
+        metavar="headers|centres",
+        help="Where registration begins: as the headers say (the default), or centre on centre, for headers that lost"
+        " the position.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Go on where LMIAL would ask (same file, other patient, dates).")]
 
 
@@ -59,12 +76,13 @@ def new(
     axis: Axis = None,
     series: Series = None,
     no_register: NoRegister = False,
+    align: Align = None,
     force: Force = False,
 ) -> None:
     """Make a study from two scans: read, register, scale, and store them."""
     from LMIALLib.loop.studies import new_study
 
-    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, force)
+    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, align, force)
     with progress_of("new") as watch:
         name = "case1" if case is None else case
         result = new_study(study, name, request, subject=subject, watch=watch)
@@ -84,12 +102,13 @@ def add(
     axis: Axis = None,
     series: Series = None,
     no_register: NoRegister = False,
+    align: Align = None,
     force: Force = False,
 ) -> None:
     """Add one more case to a study; same options as new."""
     from LMIALLib.loop.studies import new_case
 
-    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, force)
+    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, align, force)
     with session_at(study) as session, progress_of("add") as watch:
         name = _free_name(session) if case is None else case
         result = new_case(session, name, request, subject=subject, watch=watch)
@@ -125,6 +144,7 @@ def _pair_request(
     axis: str | None,
     series: str | None,
     no_register: bool,
+    align: str | None,
     force: bool,
 ) -> dict[str, Any]:
     from LMIALLib.pairs.geometry import AXIS_NAMES
@@ -151,12 +171,24 @@ def _pair_request(
         series=series,
         register=not no_register,
         force=force,
+        align=checked_align(align) or "headers",
     ).to_dict()
+
+
+def checked_align(align: str | None) -> str | None:
+    """The word of ``--align``, if it is one. Raises WrongUse."""
+    from LMIALLib.pairs.prepare import ALIGN
+
+    if align is not None and align not in ALIGN:
+        raise WrongUse(f"--align {align} is unknown; use {' or '.join(ALIGN)}.")
+    return align
 
 
 def _tell_case(name: str, result: dict[str, Any]) -> None:
     registration = result["registration"]
     OUT.print(f"Case {name}: {result['slices']} slices. {registration.get('sentence', '')}")
+    for remark in registration.get("remarks", []):
+        ERR.print(remark, style="yellow")
     if registration.get("alarm"):
         ERR.print("The registration looks poor: look at the pair before you annotate.", style="bold yellow")
 

@@ -1,7 +1,8 @@
 """A mask of change from outside as the truth of a pair: values of the label schema on the pair's grid, 255 elsewhere.
 
-255 stands where the truth says nothing: beyond its field of view, where it marks a class that it does not cover, and
-where the scans themselves show change of a kind that it does not cover (``in_doubt``).
+255 stands where the truth says nothing: beyond its box (of a label map; beyond a segmentation nothing changed), where
+it marks a class that it does not cover, and where the scans themselves show change of a kind that it does not cover
+(``in_doubt``).
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.headers_text import shown
+from LMIALLib.pairs.label_volume import read_label_volume
+from LMIALLib.pairs.mapping import Mapped, mapped
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.segmentation import REVIEWED, Segmentation, is_segmentation, read_segmentation
 from LMIALLib.pairs.transforms import read_transform
 from LMIALLib.study.labels import UNREAD, LabelSchema
 
@@ -31,7 +36,23 @@ DEVIATIONS = 3.0
 """And by how many robust standard deviations of the smoothed difference in this brain, for scans that are noisy."""
 SMOOTHING_MM = 1.0
 """Standard deviation of the Gaussian in plane before scans are called different: noise of a voxel is no change."""
-SAME_GRID_MM = 0.1
+OUTSIDE = ("background", "unknown")
+"""What can be said of the scan outside of a truth's box: nothing changed there, or nobody knows."""
+
+
+@dataclass(frozen=True)
+class PlacedTruth:
+    """A truth on the grid of its pair.
+
+    Args:
+        values: uint8 (k, j, i), see the module.
+        unknown: share of the brain region, in [0, 1], of which nothing is known.
+        sentence: what a person should know of how it was placed; empty where it covers the whole region and fits.
+    """
+
+    values: np.ndarray
+    unknown: float
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +65,8 @@ class MaskOfChange:
         grid: of the mask.
         to_mask: maps points of the follow-up to points of the mask (LPS, mm); None: they are one space.
         covers: names of the classes that it covers.
+        outside: one of ``OUTSIDE``: what is known beyond its box.
+        told: what a person should know of how it was read; empty mostly.
     """
 
     path: Path
@@ -51,34 +74,70 @@ class MaskOfChange:
     grid: Grid
     to_mask: sitk.Transform | None
     covers: tuple[str, ...]
+    outside: str = "unknown"
+    told: str = ""
 
     def on(self, pair: Pair) -> np.ndarray:
-        """The truth of a pair whose grid is the follow-up's, uint8 (k, j, i), by nearest neighbour; see the module.
+        """The values of ``placed_on``."""
+        return self.placed_on(pair).values
+
+    def placed_on(self, pair: Pair) -> PlacedTruth:
+        """The truth of a pair whose grid is the follow-up's, by where it lies; see the module.
 
         Raises BadInput where it shows nothing of the pair's brain region.
         """
-        values = self._on_grid(pair.grid)
-        if (values[pair.mask] == UNREAD).all():
+        here = self._on_grid(pair.grid)
+        values = here.values
+        covered = float(here.covered[pair.mask].mean())
+        values[~here.covered] = UNREAD if self.outside == "unknown" else 0
+        if covered == 0 or (values[pair.mask] == UNREAD).all():
             raise BadInput(f"{self.path}: this truth shows no part of the follow-up's brain; is it of another space?")
         values[(values == 0) & in_doubt(pair, self.covers)] = UNREAD
-        return values
+        unknown = float((values[pair.mask] == UNREAD).mean())
+        return PlacedTruth(values, unknown, self._sentence(here, covered, unknown))
 
-    def _on_grid(self, grid: Grid) -> np.ndarray:
+    def _sentence(self, here: Mapped, covered: float, unknown: float) -> str:
+        told = [self.told] if self.told else []
+        if covered < 1:
+            meant = "unknown" if self.outside == "unknown" else "without change"
+            told.append(
+                f"the truth covers a box that holds {percent(covered)} of the brain region; outside of it the region"
+                f" is taken as {meant}, so that {percent(unknown)} of the region is unknown in all"
+            )
+        if here.off_mm > 0:
+            told.append(
+                f"it lies between the scan's voxels, and the nearest were taken, up to {here.off_mm:.2g} mm away"
+            )
+        if here.lost:
+            told.append(f"{here.lost} of its marked voxels lie outside of the scan and are left out")
+        return f"{'; '.join(told)}." if told else ""
+
+    def _on_grid(self, grid: Grid) -> Mapped:
         import SimpleITK as sitk
 
-        if self.to_mask is None and self.grid.same_as(grid, SAME_GRID_MM):
-            return self.values.copy()
+        if self.to_mask is None:
+            return mapped(self.path, self.values, self.grid, grid, any_spacing=True)
+        nowhere = UNREAD + 1
         moved = sitk.Resample(
-            self.grid.image_of(self.values),
+            self.grid.image_of(self.values.astype(np.uint16)),
             grid.size,
-            self.to_mask or sitk.Transform(3, sitk.sitkIdentity),
+            self.to_mask,
             sitk.sitkNearestNeighbor,
             grid.origin,
             grid.spacing,
             grid.direction,
-            float(UNREAD),
+            float(nowhere),
         )
-        return sitk.GetArrayFromImage(moved)
+        found = sitk.GetArrayFromImage(moved)
+        covered = found != nowhere
+        return Mapped(np.where(covered, found, 0).astype(np.uint8), covered)
+
+
+def percent(share: float) -> str:
+    """A share in words that never rounds something to nothing, or nearly all to all."""
+    if share in (0, 1) or 0.01 <= share <= 0.99:
+        return f"{100 * share:.0f} %"
+    return f"{100 * share:.2g} %" if share < 0.01 else f"{min(100 * share, 99.9):.1f} %"
 
 
 def in_doubt(pair: Pair, covers: Collection[str]) -> np.ndarray:
@@ -103,27 +162,75 @@ def in_doubt(pair: Pair, covers: Collection[str]) -> np.ndarray:
 
 
 def read_mask_of_change(
-    path: Path, covers: tuple[str, ...], schema: LabelSchema, *, to_follow_up: Path | None = None
+    path: Path,
+    covers: tuple[str, ...],
+    schema: LabelSchema,
+    *,
+    to_follow_up: Path | None = None,
+    outside: str | None = None,
 ) -> MaskOfChange:
     """Read a mask of change; nothing marked is a truth too.
 
     Args:
         path: a volume of 0 and values of the schema, or of 0 and one other value that is 1 or no class: then it marks
-            the covered class, or "change" (1) where all are covered. 255 beside other values means "not covered".
+            the covered class, or "change" (1) where all are covered. 255 beside other values means "not covered". Or a
+            ``.seg.nrrd`` or DICOM SEG whose segments are named as the classes, or are one class together; where one is
+            called "reviewed", as LMIAL's exports have, nothing is known outside of that.
         covers: classes that it covers; empty: all.
         to_follow_up: file of an ITK transform from its points to the follow-up's.
+        outside: one of ``OUTSIDE``; None: background for segmentations, unknown for label maps.
 
-    Raises BadInput naming the file for what cannot be read, other values, or an unknown class in ``covers``.
+    Raises BadInput naming the file for what cannot be read, other values, or an unknown class in ``covers``; WrongUse
+    for another word in ``outside``.
     """
-    import SimpleITK as sitk
-
-    from LMIALLib.pairs.reading import read_volume
-
+    if outside is not None and outside not in OUTSIDE:
+        raise WrongUse(f"what lies outside of a truth is {' or '.join(OUTSIDE)}, not {outside!r}.")
+    path = Path(path)
     covered = schema.covering(covers or None)
-    volume = read_volume(path, may_be_empty=True)
-    values = _schema_values(path, sitk.GetArrayViewFromImage(volume.image), covered, schema)
+    told, meant = "", "unknown"
+    if is_segmentation(path):
+        segmentation = read_segmentation(path)
+        grid: Grid | None = segmentation.grid
+        values, told = _segment_values(path, segmentation, covered, schema)
+        meant = "unknown" if segmentation.named(REVIEWED) is not None else "background"
+    else:
+        volume = read_label_volume(path)
+        grid, values = volume.grid, _schema_values(path, volume.values, covered, schema)
+        told = "; ".join(remark.rstrip(".") for remark in volume.remarks)
+    if grid is None:
+        raise BadInput(f"{path}: it is a plane that says nothing of space; a truth is a volume.")
     transform = None if to_follow_up is None else read_transform(to_follow_up).GetInverse()
-    return MaskOfChange(path, values, volume.grid, transform, tuple(schema.name_of(value) for value in covered))
+    names = tuple(schema.name_of(value) for value in covered)
+    return MaskOfChange(path, values, grid, transform, names, outside or meant, told)
+
+
+def _segment_values(
+    path: Path, segmentation: Segmentation, covered: tuple[int, ...], schema: LabelSchema
+) -> tuple[np.ndarray, str]:
+    """Values of the schema (k, j, i) that the segments' names say, and what a person should know of it."""
+    i, j, k = segmentation.grid.size
+    values, told = np.zeros((k, j, i), np.uint8), ""
+    drawn = [one for one in segmentation.segments if one.name.casefold() != REVIEWED and one.inside.any()]
+    known = {one.name.casefold(): one.value for one in schema.classes}
+    strange = [one for one in drawn if one.name.casefold() not in known]
+    if not strange:
+        for one in drawn:
+            values[one.inside] = known[one.name.casefold()]
+        values[(values != 0) & ~np.isin(values, covered)] = UNREAD
+    elif len(strange) == len(drawn):
+        together = np.any([one.inside for one in drawn], axis=0).astype(np.uint8)
+        values = _schema_values(path, together, covered, schema)
+        if len(drawn) > 1:
+            told = f"its {len(drawn)} segments have no names of classes, and are taken for one class together"
+    else:
+        raise BadInput(
+            f"{path}: its segment {shown(strange[0].name)} is none of the classes ({schema.described()}), others are.",
+            "Name every segment as a class, or none.",
+        )
+    reviewed = segmentation.named(REVIEWED)
+    if reviewed is not None:
+        values[(values == 0) & ~reviewed] = UNREAD
+    return values, told
 
 
 def _schema_values(path: Path, voxels: np.ndarray, covered: tuple[int, ...], schema: LabelSchema) -> np.ndarray:

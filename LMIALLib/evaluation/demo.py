@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from LMIALLib.cohorts.layouts.visit_names import order_of_names
 from LMIALLib.cohorts.open_ms import is_open_ms_pair, open_ms_pair
 from LMIALLib.errors import BadInput
 from LMIALLib.evaluation.metrics import dice
@@ -74,7 +75,8 @@ def find_inputs(folder: Path) -> Inputs:
     """The two time points (and mask and truth, where there are) in a folder.
 
     Understood are the open-ms layout, names that begin with baseline / follow_up / mask or brain / truth or gt, and
-    two volumes that are nothing else, in alphabetical order. Raises BadInput naming what was looked for.
+    two volumes that are nothing else, in the order that their names tell (pre and post, 2020 and 2021). Raises BadInput
+    naming what was looked for.
     """
     folder = Path(folder).absolute()
     if not folder.is_dir():
@@ -90,7 +92,8 @@ def find_inputs(folder: Path) -> Inputs:
             found[role] = named[0]
     rest = [file for file in volumes if file not in found.values()]
     if "baseline" not in found and "follow_up" not in found and len(rest) == 2:
-        found["baseline"], found["follow_up"] = rest
+        first, last = _in_time(rest)
+        found["baseline"], found["follow_up"] = first, last
     if "baseline" not in found or "follow_up" not in found:
         raise BadInput(
             f"{folder}: no pair was recognised.",
@@ -98,6 +101,18 @@ def find_inputs(folder: Path) -> Inputs:
         )
     truth = _read_truth(found["truth"], found["follow_up"]) if "truth" in found else None
     return Inputs(found["baseline"], found["follow_up"], found.get("mask"), truth, f"{folder}")
+
+
+def _in_time(files: list[Path]) -> tuple[Path, Path]:
+    """Two files, the earlier one first, as their names say."""
+    stems = {file.name.split(".")[0]: file for file in files}
+    order = order_of_names(list(stems)) if len(stems) == len(files) else None
+    if order is None:
+        raise BadInput(
+            f"{files[0].parent}: {files[0].name} and {files[1].name} do not tell which came first.",
+            "Name the two scans baseline.nii.gz and follow_up.nii.gz (or .nrrd, .mha).",
+        )
+    return stems[order.names[0]], stems[order.names[1]]
 
 
 def _phantom_inputs(folder: Path, say: Say) -> Inputs:
@@ -120,7 +135,8 @@ def _open_ms_inputs(folder: Path) -> Inputs:
 
 
 def _read_truth(path: Path, follow_up: Path) -> np.ndarray:
-    from LMIALLib.pairs.reading import read_mask, read_volume
+    from LMIALLib.pairs.label_volume import read_mask
+    from LMIALLib.pairs.reading import read_volume
 
     return read_mask(path, read_volume(follow_up).grid, name="truth").astype(np.uint8)
 

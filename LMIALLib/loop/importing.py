@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from LMIALLib.cohorts.layouts import LayoutCase, Listing, Remark
 from LMIALLib.errors import LMIALError
@@ -17,13 +17,27 @@ from LMIALLib.study.labels import LabelSchema
 from LMIALLib.study.lease import SessionTakenOver
 from LMIALLib.study.store import check_new_place
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from LMIALLib.cohorts.truths import MaskOfChange, PlacedTruth
+    from LMIALLib.pairs.pair import Pair
+
 Watching = Callable[[str], AbstractContextManager[Watch]]
 """Takes a title and gives, for a while, what follows a job (see ``studies.Watch``)."""
 
 
 @dataclass(frozen=True)
 class ImportedCase:
-    """One case that was imported: slices, what its truth covers (None without truth), how well its scans fit."""
+    """One case that was imported.
+
+    Args:
+        truth_covers: names of the classes that its truth covers; None without truth.
+        registration, alarm: how well its scans fit.
+        remarks: what was guessed or left out in reading the scans.
+        truth: what a person should know of how the truth was placed; empty where there is nothing to know.
+        truth_unknown: share of the brain region, in [0, 1], of which the truth knows nothing; None without truth.
+    """
 
     case: str
     subject: str
@@ -31,6 +45,9 @@ class ImportedCase:
     truth_covers: tuple[str, ...] | None
     registration: str
     alarm: bool
+    remarks: tuple[str, ...] = ()
+    truth: str = ""
+    truth_unknown: float | None = None
 
 
 class Import:
@@ -39,6 +56,8 @@ class Import:
     Args:
         listing: what ``cohorts.layouts.list_cases`` found.
         force: go on where a pair is probably a mistake, or the study's folder is no safe place.
+        align: of all pairs for which the listing says nothing, see ``prepare.ALIGN``; None: as the headers say.
+        outside: of all truths for which the listing says nothing, see ``truths.read_mask_of_change``.
         watching: shows the progress of one case.
         say: takes each case that was imported or left out, as it comes.
     """
@@ -48,6 +67,8 @@ class Import:
         listing: Listing,
         *,
         force: bool = False,
+        align: str | None = None,
+        outside: str | None = None,
         watching: Watching = lambda title: nullcontext(),
         say: Callable[[ImportedCase | Remark], None] = lambda outcome: None,
     ) -> None:
@@ -55,7 +76,8 @@ class Import:
         self.already: list[str] = []
         self.left_out: list[Remark] = []
         self.waiting = list(listing.cases)
-        self._force, self._watching, self._say = force, watching, say
+        self._force, self._align, self._outside = force, align, outside
+        self._watching, self._say = watching, say
         self._total = len(self.waiting)
         for remark in listing.left_out:
             self._leave_out(remark)
@@ -95,18 +117,27 @@ class Import:
         from LMIALLib.cohorts.truths import read_mask_of_change
 
         try:
-            request = PairRequest(case.baseline, case.follow_up, case.mask, force=self._force)
-            known = None
+            align = case.align or self._align or "headers"
+            scans = case.baseline, case.follow_up
+            request = PairRequest(*scans, case.mask, force=self._force, align=align, dates=case.dates)
+            known: MaskOfChange | None = None
+            placed: list[PlacedTruth] = []
             if case.truth is not None:
                 transform = case.truth_to_follow_up
-                known = read_mask_of_change(case.truth, case.covers, schema, to_follow_up=transform)
+                known = read_mask_of_change(
+                    case.truth,
+                    case.covers,
+                    schema,
+                    to_follow_up=transform,
+                    outside=case.outside or self._outside,
+                )
             with self._watching(f"{self._total - len(self.waiting)} of {self._total}: {case.name}") as watch:
                 result = make(
                     case.name,
                     request.to_dict(),
                     subject=case.subject,
                     covered=known.covers if known else None,
-                    truth=known.on if known else None,
+                    truth=_placing(known, placed) if known else None,
                     watch=watch,
                 )
         except SessionTakenOver:
@@ -122,6 +153,9 @@ class Import:
             known.covers if known else None,
             registration.get("sentence", ""),
             bool(registration.get("alarm")),
+            tuple(registration.get("remarks", ())),
+            placed[0].sentence if placed else "",
+            placed[0].unknown if placed else None,
         )
         self.imported.append(done)
         self._say(done)
@@ -130,3 +164,13 @@ class Import:
     def _leave_out(self, remark: Remark) -> None:
         self.left_out.append(remark)
         self._say(remark)
+
+
+def _placing(known: MaskOfChange, placed: list[PlacedTruth]) -> Callable[[Pair], np.ndarray]:
+    """What makes the truth of a pair once that is there, and keeps what is to be said of it."""
+
+    def place(pair: Pair) -> np.ndarray:
+        placed.append(known.placed_on(pair))
+        return placed[-1].values
+
+    return place

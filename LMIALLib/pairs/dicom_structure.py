@@ -21,7 +21,8 @@ LARGEST_FILE = 1 << 29
 """Bytes of one file; a slice has a thousandth of it."""
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END, _PIXELS = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD, 0x7FE00010
-_SERIES, _SYNTAX, _FRAMES = 0x0020000E, 0x00020010, 0x00280008
+_SERIES, _SYNTAX, _FRAMES, _CLASS = 0x0020000E, 0x00020010, 0x00280008, 0x00080016
+_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 _SAMPLES, _ROWS, _COLUMNS, _BITS, _STORED, _HIGH = (0x00280000 | tag for tag in (2, 0x10, 0x11, 0x100, 0x101, 0x102))
 _NUMBERS = (_SAMPLES, _ROWS, _COLUMNS, _BITS, _STORED, _HIGH)
 _RUN_LENGTHS = "1.2.840.10008.1.2.5"
@@ -60,6 +61,25 @@ def series_of(path: Path) -> str | None:
 
     Raises BadInput with one sentence where a DICOM file is damaged, or written in a way that LMIAL does not read.
     """
+    walk = _walked(path)
+    if walk is None or _PIXELS not in walk.found or walk.numbers.get(_BITS) == 1:  # one bit: a segmentation, no scan
+        return None
+    try:
+        _check_picture(walk)
+    except ValueError as error:
+        raise _damaged(path) from error
+    uid = walk.found.get(_SERIES, "")
+    return uid if re.fullmatch(r"[0-9A-Za-z.]{1,64}", uid) else "unnamed"
+
+
+def is_segmentation_object(path: Path) -> bool:
+    """Whether a file is a DICOM segmentation (SEG) whose structure is whole. Raises BadInput as ``series_of``."""
+    walk = _walked(path)
+    return walk is not None and walk.found.get(_CLASS, "") == _SEGMENTATION and _PIXELS in walk.found
+
+
+def _walked(path: Path) -> _Walk | None:
+    """All elements of a file passed over; None for a file that is no DICOM. Raises BadInput where it is damaged."""
     with open(path, "rb") as file:
         size = file.seek(0, 2)
         if size < 140:
@@ -74,15 +94,13 @@ def series_of(path: Path) -> str | None:
             walk = _Walk(data)
             try:
                 _walk_file(walk, 132 if begin[128:] == b"DICM" else 0)
-                if _PIXELS not in walk.found or walk.numbers.get(_BITS) == 1:  # one bit: a segmentation, no scan
-                    return None
-                _check_picture(walk)
             except (ValueError, struct.error) as error:
-                raise BadInput(
-                    f"{path.parent}: its file {path.name} is damaged DICOM, or of a variant that LMIAL does not read."
-                ) from error
-    uid = walk.found.get(_SERIES, "")
-    return uid if re.fullmatch(r"[0-9A-Za-z.]{1,64}", uid) else "unnamed"
+                raise _damaged(path) from error
+    return walk
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(f"{path.parent}: its file {path.name} is damaged DICOM, or of a variant that LMIAL does not read.")
 
 
 def _walk_file(walk: _Walk, begin: int) -> None:
@@ -142,7 +160,7 @@ def _walk_element(walk: _Walk, begin: int, end: int, depth: int) -> int:
     stop = end if length == _UNDEFINED else value + length
     if tag in _NUMBERS and depth == 0 and length == 2:
         walk.numbers[tag] = struct.unpack_from(f"{walk.order}H", walk.data, value)[0]
-    if tag in (_SERIES, _SYNTAX, _PIXELS, _FRAMES) and depth == 0:
+    if tag in (_SERIES, _SYNTAX, _PIXELS, _FRAMES, _CLASS) and depth == 0:
         walk.found[tag] = walk.data[value : min(stop, value + 80)].decode("latin-1").strip(" \0")
     if tag == _PIXELS and length == _UNDEFINED:
         return _walk_fragments(walk, value, stop)

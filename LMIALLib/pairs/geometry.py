@@ -110,6 +110,30 @@ class Grid:
         return image
 
 
+def nearest_rotation(axes: np.ndarray) -> np.ndarray:
+    """The three axes at right angles and of length 1 (3, 3) nearest to given ones, mirrored where those are.
+
+    The orthogonal factor of the polar decomposition (Higham 1986), which is nearest in the Frobenius norm.
+    """
+    left, _, right = np.linalg.svd(axes)
+    return np.asarray(left @ right)
+
+
+def farthest_mm(
+    size: tuple[int, ...], first: np.ndarray, second: np.ndarray, apart: np.ndarray | tuple[float, ...] = (0, 0, 0)
+) -> float:
+    """The largest distance (mm) of a voxel's two places.
+
+    Args:
+        size: voxels along i, j, k; further axes are not looked at.
+        first, second: matrices (3, 3) from index to mm.
+        apart: how far (mm) voxel 0 of the first lies from that of the second.
+    """
+    last = [length - 1 for length in size[:3]]
+    corners = np.array([[a, b, c] for a in (0, last[0]) for b in (0, last[1]) for c in (0, last[2])], dtype=float)
+    return float(np.linalg.norm(corners @ (first - second).T + apart, axis=1).max())
+
+
 def slice_axis(grid: Grid, wanted: str | None = None) -> int:
     """The array axis (0 = k, 1 = j, 2 = i) along which slices are counted.
 

@@ -1,24 +1,21 @@
 """Checks of a volume's header before a single voxel is loaded, so that a lying header cannot exhaust the memory.
 
-ITK reads a file that ends early as zeros, repairs spacings that are zero or negative without a word, and allocates
-whatever a header asks for. So the header is read here first, and what it promises is compared with what the file holds.
-Of NRRD and MetaImage ITK sees nothing at all: its readers write behind their memory where a field is over-long, so
-LMIAL reads the voxels too (``voxels.py``).
+ITK reads a file that ends early as zeros, repairs spacings that are zero or negative without a word, allocates whatever
+a header asks for, and writes behind its memory where a field of NRRD or MetaImage is over-long. So the header is read
+here, what it promises is compared with what the file holds, and LMIAL reads the voxels too (``voxels.py``).
 """
 
 from __future__ import annotations
 
 import os
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pairs.compressed import decompressed
-from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.geometry import Grid, farthest_mm, nearest_rotation
 from LMIALLib.pairs.headers_text import shown
 
 MAX_VOXELS = 1_000_000_000
@@ -33,8 +30,12 @@ EXTENT_MM = (2.0, 1e4)
 """Smallest and largest length of a scan along an axis; over less, margins in mm become millions of voxels."""
 FARTHEST_MM = 1e7
 """Largest distance of a scan from the origin of its space, ten kilometres."""
-SHEAR_TOLERANCE = 1e-3
-"""Largest cosine between two axes that still counts as a right angle (0.06 degrees; rounding in files stays below)."""
+SHEAR_TOLERANCE = 1e-2
+"""Largest cosine between two axes (0.6 degrees) that may come from a header written to few decimals."""
+MOST_MOVED_MM = 1.0
+"""Largest way of a voxel from where its header puts it to a regular grid. Over that the grid is another one."""
+UNSEEN_MM = 1e-3
+"""Ways below are roundings of single precision and are not worth a word."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ class Header:
         compression: "raw", "zlib" (zlib or gzip, from ``offset`` on), "bzip2", or "gzip-all" (header included).
         axes: (3, 3) or None; column c is the direction of index axis c, with or without its spacing.
         kind: name of the format for sentences.
-        voxel: type and byte order of the voxels where LMIAL reads them itself; None where ITK does (NIfTI).
+        voxel: type and byte order of the voxels as stored.
         origin: LPS position (mm) of the first voxel, three entries; meaningless where ``axes`` is None.
-        hidden_type: type of floating point voxels where ITK's reader turns those that are no numbers into 0 (NIfTI).
+        scaling: slope and intercept by which stored numbers become grey values; None: they are the grey values.
+        remarks: sentences on what was guessed, without the file's name.
     """
 
     size: tuple[int, ...]
@@ -66,9 +68,10 @@ class Header:
     compression: str
     axes: np.ndarray | None
     kind: str
-    voxel: np.dtype[Any] | None = None
+    voxel: np.dtype[Any]
     origin: tuple[float, ...] = (0.0, 0.0, 0.0)
-    hidden_type: np.dtype[Any] | None = None
+    scaling: tuple[float, float] | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def data_bytes(self) -> int:
@@ -80,7 +83,7 @@ class Header:
 
     @property
     def grid(self) -> Grid:
-        """Where the voxels lie in LPS, once ``check_header`` found three axes; not for NIfTI, which ITK reads."""
+        """Where the voxels lie in LPS, once ``check_header`` found three axes."""
         i, j, k = self.size[:3]
         x, y, z = self.spacing[:3]
         direction = np.eye(3) if self.axes is None else self.axes
@@ -193,6 +196,43 @@ def check_axes(path: Path, axes: np.ndarray) -> None:
         )
 
 
+def straightened(path: Path, header: Header, given: np.ndarray | None = None) -> Header:
+    """The header with the nearest axes at right angles, and a remark how far that moves a voxel, if it is to be seen.
+
+    Axes written to three decimals, say, are not quite at right angles; ITK refuses some of them and shears others.
+
+    Args:
+        given: (3, 3), in mm; column c leads from a voxel to the next along index axis c, as the header says. None: the
+            header's axes times its spacing.
+
+    Raises BadInput where a voxel would move by more than ``MOST_MOVED_MM``. What is no usable geometry at all is left
+    as it is, for the checks.
+    """
+    if header.axes is None or len(header.size) < 3 or len(header.spacing) < 3:
+        return header
+    spacing = np.array(header.spacing[:3])
+    if not np.all((spacing > 0) & (spacing <= SPACING_MM[1])):
+        return header
+    given = header.axes * spacing if given is None else given
+    if not np.all(np.abs(given) <= SPACING_MM[1]):
+        return header
+    lengths = np.linalg.norm(given, axis=0)
+    if np.any(lengths <= 0) or np.abs((given / lengths).T @ (given / lengths) - np.eye(3)).max() > SHEAR_TOLERANCE:
+        return header
+    axes = nearest_rotation(given / lengths)
+    off = farthest_mm(header.size[:3], given, axes * spacing)
+    if off <= UNSEEN_MM:
+        return header
+    if off > MOST_MOVED_MM:
+        raise BadInput(
+            f"{path}: its axes are not at right angles, or not as long as its voxel size says; the nearest regular grid"
+            f" would move its farthest voxel by {off:.2g} mm.",
+            "Resample it to a regular grid first, or write its header with more decimals.",
+        )
+    told = f"its axes are given to few decimals; the nearest regular grid moves no voxel by more than {off:.2g} mm."
+    return replace(header, axes=axes, remarks=(*header.remarks, told))
+
+
 def _check_memory(path: Path, header: Header) -> None:
     voxels = header.data_bytes // header.voxel_bytes
     needed = voxels * WORKING_BYTES_PER_VOXEL
@@ -211,21 +251,13 @@ def _memory_of_this_machine() -> float:
 
 
 def _check_payload(path: Path, header: Header) -> None:
-    """Compare the voxels promised with the bytes there are.
-
-    What ITK will decompress is read through once, in small blocks; what LMIAL reads is checked while it is read.
-    """
+    """Compare the voxels promised with the bytes there can be; the rest is checked while they are read."""
     held = header.data_file.stat().st_size
     wanted = header.data_bytes + (max(0, header.offset) if header.compression in ("raw", "gzip-all") else 0)
-    # Deflate shrinks at most 1032:1, bzip2 of zeros about 50000:1: a bound that costs nothing comes first.
+    # Deflate shrinks at most 1032:1, bzip2 of zeros about 50000:1.
     most = held * {"raw": 1, "bzip2": 60_000}.get(header.compression, 1032)
-    found, no_numbers = most, 0
-    if most >= wanted and header.voxel is None and (header.compression != "raw" or header.hidden_type is not None):
-        found, no_numbers = _read_through(path, header, wanted)
-    if found < wanted:
-        raise too_short(path, header, wanted, found, at_most=found == most)
-    if no_numbers:
-        raise not_finite(path, no_numbers, header.data_bytes // header.voxel_bytes)
+    if most < wanted:
+        raise too_short(path, header, wanted, most, at_most=True)
 
 
 def too_short(path: Path, header: Header, wanted: int, found: int, *, at_most: bool = False) -> BadInput:
@@ -243,27 +275,6 @@ def not_finite(path: Path, count: int, total: int) -> BadInput:
         f"{path}: {count:,} of its {total:,} voxels are not a number or infinite.",
         "Replace them, for example with the background's value, and export it again.",
     )
-
-
-def _read_through(path: Path, header: Header, wanted: int) -> tuple[int, int]:
-    """Bytes that come out, up to a block more than ``wanted``, and voxels among them that are no numbers."""
-    total = no_numbers = 0
-    rest = b""
-    try:
-        with open(header.data_file, "rb") as file:
-            stream = file if header.compression == "raw" else decompressed(file, "zlib")
-            while total <= wanted and (block := stream.read(1 << 20)):
-                if header.hidden_type is not None:
-                    voxels = rest + block[max(0, header.offset - total) : max(0, wanted - total)]
-                    whole = len(voxels) // header.hidden_type.itemsize * header.hidden_type.itemsize
-                    found = np.frombuffer(voxels[:whole], header.hidden_type)
-                    no_numbers += int(found.size - np.count_nonzero(np.isfinite(found)))
-                    rest = voxels[whole:]
-                total += len(block)
-    except (EOFError, zlib.error, OSError) as error:  # gzip.BadGzipFile is an OSError
-        if isinstance(error, EOFError) or total < wanted:
-            raise damaged(path, error, total, wanted) from error
-    return total, no_numbers
 
 
 def damaged(path: Path, error: Exception, total: int, wanted: int) -> BadInput:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pairs.headers import SHEAR_TOLERANCE, Header, beside
+from LMIALLib.pairs.headers import SHEAR_TOLERANCE, Header, beside, straightened
 from LMIALLib.pairs.headers_text import (
     DECIMAL,
     DECIMALS,
@@ -94,7 +94,7 @@ def read_metaimage_header(path: Path) -> Header:
     big = _says(fields, "BinaryDataByteOrderMSB", default=_says(fields, "ElementByteOrderMSB"))
     voxel = np.dtype((">" if big else "<") + _TYPES[type_name])
     compressed = _says(fields, "CompressedData")
-    return Header(
+    header = Header(
         size=size,
         spacing=decimals(fields, "ElementSpacing" if "ElementSpacing" in fields else "ElementSize"),
         voxel_bytes=voxel.itemsize * max(1, channels),
@@ -107,6 +107,7 @@ def read_metaimage_header(path: Path) -> Header:
         voxel=voxel,
         origin=_origin(path, fields, len(size)),
     )
+    return straightened(path, header)
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pairs.headers import Header, beside
+from LMIALLib.pairs.headers import Header, beside, straightened
 from LMIALLib.pairs.headers_text import (
     DECIMAL,
     DECIMALS,
@@ -110,19 +110,22 @@ def read_nrrd_header(path: Path) -> Header:
     encoding = fields.get("encoding", "").lower()
     if encoding not in _COMPRESSION:
         raise BadInput(f"{path}: its NRRD encoding is {encoding or 'missing'!r}; LMIAL reads raw, gzip and bzip2.")
-    # Components lie along an axis of their own: which one it is, its kind says, or that it has no place in space.
+    # Components lie along an axis of their own: which one it is, its kind says, or that it has no place in space. One
+    # of length 1, as a list of one volume has it, makes no vector of a scan.
     axes = _space_directions(path, fields, len(size))
-    kinds = fields.get("kinds", "").lower().split()
+    kinds, steps = fields.get("kinds", "").lower().split(), decimals(fields, "spacings")
     vector = [
         index
         for index in range(len(size))
-        if (kinds and kinds[index] not in _SCALAR_KINDS) or (axes is not None and axes[index] is None)
+        if (kinds and kinds[index] not in _SCALAR_KINDS)
+        or (axes is not None and axes[index] is None)
+        or (steps and math.isnan(steps[index]) and (len(size) > 3 or size[index] == 1))
     ]
     components = math.prod(size[index] for index in vector)
     spatial = [index for index in range(len(size)) if index not in vector]
     spacing, matrix, origin = _geometry(path, fields, axes, spatial)
     voxel = _voxel(path, fields)
-    return Header(
+    header = Header(
         size=tuple(size[index] for index in spatial) or size,
         spacing=spacing,
         voxel_bytes=voxel.itemsize * max(1, components),
@@ -135,6 +138,7 @@ def read_nrrd_header(path: Path) -> Header:
         voxel=voxel,
         origin=origin,
     )
+    return straightened(path, header)
 
 
 def _header_lines(path: Path) -> tuple[list[str], int]:
@@ -211,8 +215,10 @@ def _offset(path: Path, fields: dict[str, str], end: int) -> int:
 
 
 def _vectors(text: str) -> list[tuple[float, ...] | None]:
+    """The vectors of a field that was checked; None for "none" and for one of NaN alone, which means the same."""
     words = re.findall(r"none|\([^)]*\)", text, flags=re.IGNORECASE)
-    return [None if word.lower() == "none" else tuple(decimal(v) for v in word[1:-1].split(",")) for word in words]
+    vectors = [() if word.lower() == "none" else tuple(decimal(v) for v in word[1:-1].split(",")) for word in words]
+    return [None if all(map(math.isnan, vector)) else vector for vector in vectors]
 
 
 def _space_directions(path: Path, fields: dict[str, str], dimension: int) -> list[tuple[float, ...] | None] | None:
@@ -282,3 +288,10 @@ def _plain_geometry(
             at_node = bool(centres) and centres[index] == "node"
             origin[place] = starts[index] + (0.0 if at_node else spacings[index] / 2)
     return spacing, np.eye(3), tuple(origin[:3])
+
+
+def read_nrrd_entries(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Fields of a NRRD header (checked, names in small letters) and its further entries (``key:=value``) as text."""
+    lines, _ = _header_lines(path)
+    further = (line.partition(":=") for line in lines if not line.startswith("#") and _is_further_entry(line))
+    return _fields(path, lines), {name.strip(): value.strip() for name, _, value in further}

@@ -13,18 +13,23 @@ import numpy as np
 
 import LMIALLib
 from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
+from LMIALLib.files import sendable, sent
 from LMIALLib.pairs.brain import find_brain
 from LMIALLib.pairs.geometry import slice_axis
 from LMIALLib.pairs.intensity import scale_and_match
+from LMIALLib.pairs.label_volume import read_mask
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, check_two_visits, overlap, read_mask, read_volume
+from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, centre_of, check_two_visits, moved, overlap, read_volume
 from LMIALLib.pairs.registration import KINDS, Registration, register, unregistered
 from LMIALLib.pairs.registration_record import CONTRAST, check_registration
 from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, region_on_grid
 from LMIALLib.pairs.storage import save_pair, write_nrrd
 from LMIALLib.pairs.transforms import matrix_of
+from LMIALLib.pairs.visit_date import day_beside
 
 GRIDS = ("follow-up", "baseline", "midway")
+ALIGN = ("headers", "centres")
+"""Where the search for the registration begins: as the headers say, or with the centres of both scans on each other."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and how many there are."""
 _STEPS = 6
@@ -44,9 +49,11 @@ class PairRequest:
         contrasts: further contrasts of both visits, (name, baseline, follow-up); for display only.
         grid: the grid of the pair: "follow-up" (which is then not interpolated at all), "baseline", or "midway".
         axis: slice axis, see ``geometry.slice_axis``.
-        series: UID of the DICOM series, where a folder holds several.
+        series: keys of DICOM volumes (``dicom_choice``), with commas between, where folders hold several.
         register: False trusts the positions in the headers.
         force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
+        dates: days of both visits as "2019-03-01", told elsewhere (a table, BIDS); a scan's own date goes before.
+        align: one of ``ALIGN``. "centres" moves the baseline, for headers that lost the position (``NeedsAlignment``).
     """
 
     baseline: Path
@@ -58,24 +65,28 @@ class PairRequest:
     series: str | None = None
     register: bool = True
     force: bool = False
+    align: str = "headers"
+    dates: tuple[str | None, str | None] = (None, None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         values = asdict(self)
         for name in ("baseline", "follow_up", "mask"):
-            values[name] = None if values[name] is None else str(values[name])
-        values["contrasts"] = [[name, str(first), str(second)] for name, first, second in self.contrasts]
+            values[name] = None if values[name] is None else sendable(values[name])
+        values["contrasts"] = [[name, sendable(first), sendable(second)] for name, first, second in self.contrasts]
         return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PairRequest:
         """The inverse of ``to_dict``. Raises WrongUse where a field is unknown or missing."""
         try:
-            fields = {**values, "baseline": Path(values["baseline"]), "follow_up": Path(values["follow_up"])}
-            fields["mask"] = None if fields.get("mask") is None else Path(fields["mask"])
+            fields = {**values, "baseline": sent(values["baseline"]), "follow_up": sent(values["follow_up"])}
+            fields["mask"] = None if fields.get("mask") is None else sent(fields["mask"])
             fields["contrasts"] = tuple(
-                (str(name), Path(first), Path(second)) for name, first, second in fields.get("contrasts", ())
+                (str(name), sent(first), sent(second)) for name, first, second in fields.get("contrasts", ())
             )
+            first_day, last_day = fields.get("dates", (None, None))
+            fields["dates"] = (first_day, last_day)
             return cls(**fields)
         except (KeyError, TypeError, ValueError) as error:
             raise WrongUse("this request for a pair has unknown or missing fields.") from error
@@ -88,14 +99,17 @@ class _Inputs:
     mask: np.ndarray | None
     contrasts: tuple[tuple[str, Volume, Volume], ...]
     confirmed: str
+    remarks: tuple[str, ...]
+    """What was guessed or left out in reading, each with the scan's name before it."""
 
 
 def prepare(request: PairRequest, case_folder: Path, *, progress: Progress = ignore) -> Pair:
     """Read, check, register, scale and write one pair into an empty folder.
 
-    Writes ``source/*.nrrd`` (as read, identifiers removed) and ``pair-1/`` (see ``storage``). Nothing is written before
-    all inputs were read and checked. Raises BadInput, NeedsConfirmation (not with ``force``), WrongUse; OSError where
-    the disk refuses, and the caller removes the folder.
+    Writes ``source/*.nrrd`` (as read, or as aligned by centres; identifiers removed) and ``pair-1/`` (see ``storage``).
+    Nothing is written before all inputs were read and checked. Raises BadInput, NeedsConfirmation (not with ``force``),
+    NeedsAlignment (not where the request aligns centres), WrongUse; OSError where the disk refuses, and the caller
+    removes the folder.
     """
     progress("reading", 0, _STEPS)
     inputs = _read(request)
@@ -169,6 +183,7 @@ def _kept(source: Path, old: Pair) -> tuple[PairRequest, _Inputs]:
         contrasts=tuple((name, *paths) for name, paths in files.items()),
         axis=said.axis,
         force=said.force,
+        align=said.align,
     )
     visits = {
         visit: replace(
@@ -180,13 +195,15 @@ def _kept(source: Path, old: Pair) -> tuple[PairRequest, _Inputs]:
     }
     mask = None if request.mask is None else read_mask(request.mask, visits["follow_up"].grid)
     contrasts = tuple((name, read_volume(first), read_volume(last)) for name, (first, last) in files.items())
-    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=kept.confirmed)
+    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=kept.confirmed, remarks=kept.remarks)
 
 
 def _read(request: PairRequest) -> _Inputs:
     """Everything that is read from outside, checked; nothing is written."""
     if request.grid not in GRIDS:
         raise WrongUse(f"grid {request.grid!r} is unknown; use one of {', '.join(GRIDS)}.")
+    if request.align not in ALIGN:
+        raise WrongUse(f"align {request.align!r} is unknown; use one of {', '.join(ALIGN)}.")
     names = [name for name, _, _ in request.contrasts]
     for name in names:
         if not re.fullmatch(CONTRAST, name):
@@ -199,7 +216,14 @@ def _read(request: PairRequest) -> _Inputs:
         slice_axis(follow_up.grid, request.axis)
     except ValueError as error:
         raise WrongUse(f"{error}.") from error
-    confirmed = ""
+    baseline = _dated(baseline, request.dates[0], day_beside(request.baseline))
+    follow_up = _dated(follow_up, request.dates[1], day_beside(request.follow_up))
+    confirmed, by = "", np.zeros(3)
+    if request.align == "centres":
+        by = centre_of(follow_up.grid) - centre_of(baseline.grid)
+        baseline = moved(baseline, by)
+        aligned = f"it was moved by {np.linalg.norm(by):.0f} mm, its centre onto the follow-up's, then registered."
+        baseline = replace(baseline, remarks=(*baseline.remarks, aligned))
     try:
         check_two_visits(baseline, follow_up)
     except NeedsConfirmation as doubt:
@@ -208,14 +232,36 @@ def _read(request: PairRequest) -> _Inputs:
         confirmed = doubt.sentence
     mask = None if request.mask is None else read_mask(request.mask, follow_up.grid)
     contrasts = tuple(
-        (name, _contrast(name, first, baseline), _contrast(name, second, follow_up))
+        (
+            name,
+            _contrast(request, name, first, baseline, by, 0),
+            _contrast(request, name, second, follow_up, np.zeros(3), -1),
+        )
         for name, first, second in request.contrasts
     )
-    return _Inputs(baseline, follow_up, mask, contrasts, confirmed)
+    read = {"baseline": baseline, "follow-up": follow_up}
+    for name, first, second in contrasts:
+        read |= {f"{name} of the baseline": first, f"{name} of the follow-up": second}
+    remarks = tuple(f"{name}: {remark}" for name, volume in read.items() for remark in volume.remarks)
+    return _Inputs(baseline, follow_up, mask, contrasts, confirmed, remarks)
 
 
-def _contrast(name: str, path: Path, main: Volume) -> Volume:
-    volume = read_volume(path)
+def _dated(volume: Volume, told: str | None, beside: str | None) -> Volume:
+    """The volume with its day: by its own header, else as told, else by the JSON beside it; what differs is said."""
+    known = (("its header", volume.date), ("the list", told), ("the JSON beside it", beside))
+    said = [(source, day) for source, day in known if day]
+    if not said:
+        return volume
+    others = [f"{source} says {day}" for source, day in said if day != said[0][1]]
+    remark = f"it was acquired on {said[0][1]}, says {said[0][0]}, but {' and '.join(others)}."
+    return replace(volume, date=said[0][1], remarks=(*volume.remarks, remark) if others else volume.remarks)
+
+
+def _contrast(request: PairRequest, name: str, path: Path, main: Volume, by: np.ndarray, pick: int) -> Volume:
+    """A further image of a visit, moved as its main image was (``by``, mm), or onto it where both lie apart."""
+    volume = moved(read_volume(path, series=_series(request, path, pick)), by)
+    if request.align == "centres" and overlap(main.grid, volume.grid) < LEAST_OVERLAP:
+        volume = moved(volume, centre_of(main.grid) - centre_of(volume.grid))
     if overlap(main.grid, volume.grid) < LEAST_OVERLAP:
         raise BadInput(f"{path}: this {name} image does not overlap in space with the main image of its visit.")
     if main.subject_key and volume.subject_key and main.subject_key != volume.subject_key:
@@ -228,14 +274,9 @@ def _series(request: PairRequest, path: Path, pick: int) -> str | None:
     the last. A folder with a single series needs no choice."""
     if request.series is None or not Path(path).is_dir():
         return None
-    from LMIALLib.pairs.dicom import series_in
+    from LMIALLib.pairs.dicom_choice import choice_in
 
-    wanted = [uid.strip() for uid in request.series.split(",") if uid.strip()]
-    held = series_in(Path(path))
-    found = [uid for uid in wanted if uid in held]
-    if found:
-        return found[pick]
-    return None if len(held) == 1 and len(wanted) == 1 else request.series
+    return choice_in(Path(path), request.series, pick)
 
 
 def _brain(inputs: _Inputs) -> tuple[np.ndarray, dict[str, Any]]:
@@ -283,10 +324,12 @@ def _paired(
             "axis": request.axis,
             "register": request.register,
             "force": request.force,
+            "align": request.align,
             "mask": "given" if request.mask is not None else "found",
             "contrasts": [name for name, _, _ in request.contrasts],
         },
         "confirmed": inputs.confirmed,
+        "remarks": list(inputs.remarks),
         "sources": {"baseline": inputs.baseline.description, "follow_up": inputs.follow_up.description},
         "dates": {"baseline": inputs.baseline.date, "follow_up": inputs.follow_up.date},
         "versions": _versions(),

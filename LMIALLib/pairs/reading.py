@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, NeedsConfirmation
+from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import (
     Header,
@@ -27,7 +27,6 @@ from LMIALLib.pairs.headers import (
 from LMIALLib.pairs.headers_metaimage import read_metaimage_header
 from LMIALLib.pairs.headers_nifti import read_nifti_header
 from LMIALLib.pairs.headers_nrrd import read_nrrd_header
-from LMIALLib.pairs.itk import read_nifti_with_itk
 from LMIALLib.pairs.voxels import read_voxels
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ class Volume:
         date: day of acquisition as "2014-03-02" where the file tells it, else None.
         description: what was read, for example "NIfTI" or "DICOM series of 46 files"; never identifying.
         digest: SHA-256 over grid and voxels; equal where two inputs are the same image.
+        remarks: sentences on what was guessed or left out in reading, to be shown; never identifying.
     """
 
     image: sitk.Image
@@ -68,10 +68,11 @@ class Volume:
     date: str | None
     description: str
     digest: str
+    remarks: tuple[str, ...] = ()
 
 
 def read_volume(path: Path | str, *, series: str | None = None, may_be_empty: bool = False) -> Volume:
-    """Read and check one volume; ``series`` is the UID that chooses among several series of a DICOM folder.
+    """Read and check one volume; ``series`` chooses one of several in a DICOM folder (a key of ``dicom.volumes_in``).
 
     ``may_be_empty``: whether all voxels may have one value, as in a label in which nothing is marked.
     Raises BadInput with one sentence that names ``path`` as given, before any large allocation.
@@ -81,18 +82,20 @@ def read_volume(path: Path | str, *, series: str | None = None, may_be_empty: bo
         if path.is_dir():
             from LMIALLib.pairs.dicom import read_series
 
-            image, key, date, description = read_series(path, series=series)
+            found = read_series(path, series=series)
+            image, grid = found.image, Grid.of(found.image)
+            volume = Volume(image, grid, found.subject_key, found.date, found.description, "", found.remarks)
         else:
-            image, description = _read_file(path)
-            key = date = None
+            image, header = _read_file(path)
+            volume = Volume(image, header.grid, None, None, header.kind, "", header.remarks)
     except BadInput:
         raise
     except OSError as error:
         raise BadInput(f"{path}: it cannot be read ({error.strerror or 'unknown reason'}).") from error
-    return _checked(path, image, key, date, description, may_be_empty)
+    return _checked(path, volume, may_be_empty)
 
 
-def _read_file(path: Path) -> tuple[sitk.Image, str]:
+def _read_file(path: Path) -> tuple[sitk.Image, Header]:
     if not path.exists():
         raise BadInput(f"{path}: there is no such file or folder.")
     if not path.is_file():
@@ -105,7 +108,7 @@ def _read_file(path: Path) -> tuple[sitk.Image, str]:
                     "Give the folder of the series.",
                 )
         raise BadInput(f"{path}: its name ends in {path.suffix or 'nothing'!r}; LMIAL reads {FORMATS}.")
-    return read_image(path)
+    return _read_image(path)
 
 
 def suffix_of(path: Path) -> str | None:
@@ -116,58 +119,40 @@ def suffix_of(path: Path) -> str | None:
 def read_image(path: Path) -> tuple[sitk.Image, str]:
     """Read a file whose name ends as one of ``HEADERS``: a 3-D image with one value per voxel, and its format's name.
 
-    Raises BadInput with one sentence, before any large allocation. Only NIfTI is read by ITK.
+    Raises BadInput with one sentence, before any large allocation. ITK reads none of it.
     """
-    header = HEADERS[suffix_of(path) or ""](path)
-    check_header(path, header)
-    if header.voxel is not None:
-        return header.grid.image_of(read_voxels(path, header)), header.kind
-    image = read_nifti_with_itk(path)
-    if tuple(image.GetSize()) != header.size[:3]:
-        image = _squeezed(path, image)
+    image, header = _read_image(path)
     return image, header.kind
 
 
-def _squeezed(path: Path, image: sitk.Image) -> sitk.Image:
-    """Drop trailing axes of length one; the header check made sure that there are no others."""
+def _read_image(path: Path) -> tuple[sitk.Image, Header]:
+    header = HEADERS[suffix_of(path) or ""](path)
+    check_header(path, header)
+    return header.grid.image_of(read_voxels(path, header)), header
+
+
+def _checked(path: Path, volume: Volume, may_be_empty: bool) -> Volume:
     import SimpleITK as sitk
 
-    size = list(image.GetSize())
-    if len(size) <= 3 or any(length != 1 for length in size[3:]):
-        raise BadInput(f"{path}: its size is {' x '.join(map(str, size))} once read, unlike its header says.")
-    return sitk.Extract(image, [*size[:3], *([0] * (len(size) - 3))])
-
-
-def _checked(
-    path: Path, image: sitk.Image, key: str | None, date: str | None, description: str, may_be_empty: bool
-) -> Volume:
-    import SimpleITK as sitk
-
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise BadInput(f"{path}: it is not a 3-D volume with one grey value per voxel.")
-    grid = Grid.of(image)
-    check_spacing(path, grid.spacing, description.split()[0])
+    image, grid = volume.image, volume.grid
+    check_spacing(path, grid.spacing, volume.description.split()[0])
     check_extent(path, grid.size, grid.spacing)
     check_axes(path, np.array(grid.direction).reshape(3, 3))
     check_position(path, grid.origin)
     voxels = sitk.GetArrayViewFromImage(image)
-    if np.iscomplexobj(voxels):
-        raise BadInput(f"{path}: its voxels are complex numbers; LMIAL reads one grey value per voxel.")
     if voxels.dtype.kind == "f" and not np.all(np.isfinite(voxels)):
         raise not_finite(path, int(voxels.size - np.count_nonzero(np.isfinite(voxels))), voxels.size)
-    if max(abs(float(voxels.min())), abs(float(voxels.max()))) > LARGEST_VALUE:
+    low, high = voxels.min(), voxels.max()
+    if max(abs(float(low)), abs(float(high))) > LARGEST_VALUE:
         raise BadInput(
-            f"{path}: its voxels go from {voxels.min():.3g} to {voxels.max():.3g}; LMIAL takes values up to"
-            f" {LARGEST_VALUE:g}.",
+            f"{path}: its voxels go from {low:.3g} to {high:.3g}; LMIAL takes values up to {LARGEST_VALUE:g}.",
             "Replace them, for example with the background's value, and export it again.",
         )
-    if voxels.min() == voxels.max() and not may_be_empty:
-        raise BadInput(f"{path}: all its voxels have the same value ({voxels.flat[0]}); there is nothing to compare.")
+    if low == high and not may_be_empty:
+        raise BadInput(f"{path}: all its voxels have the same value ({low}); there is nothing to compare.")
     digest = hashlib.sha256(repr(grid).encode())
     digest.update(np.ascontiguousarray(voxels).data)
-    for name in image.GetMetaDataKeys():
-        image.EraseMetaData(name)
-    return Volume(image, grid, key, date, description, digest.hexdigest())
+    return replace(volume, digest=digest.hexdigest())
 
 
 def overlap(first: Grid, second: Grid) -> float:
@@ -181,19 +166,37 @@ def overlap(first: Grid, second: Grid) -> float:
     return float(inside.mean())
 
 
+def centre_of(grid: Grid) -> np.ndarray:
+    """LPS position in mm of the middle of a grid."""
+    return np.asarray(grid.corners().mean(axis=0))
+
+
+def moved(volume: Volume, by: np.ndarray) -> Volume:
+    """The volume at another place: ``by`` is LPS, in mm. Voxels and digest stay."""
+    import SimpleITK as sitk
+
+    if not np.any(by):
+        return volume
+    image = sitk.Image(volume.image)
+    image.SetOrigin((np.array(volume.grid.origin) + by).tolist())
+    return replace(volume, image=image, grid=Grid.of(image))
+
+
 def check_two_visits(baseline: Volume, follow_up: Volume) -> None:
     """Refuse two scans that cannot be a pair, and ask about two that probably are none.
 
-    Raises BadInput where they do not overlap in space; NeedsConfirmation for the same image twice, for different DICOM
-    patients, and for a follow-up dated before the baseline.
+    Raises NeedsAlignment where they do not overlap in space; NeedsConfirmation for the same image twice, for different
+    DICOM patients, and for a follow-up dated before the baseline.
     """
     if (
         overlap(follow_up.grid, baseline.grid) < LEAST_OVERLAP
         and overlap(baseline.grid, follow_up.grid) < LEAST_OVERLAP
     ):
-        raise BadInput(
-            "baseline and follow-up do not overlap in space: their headers place them in different regions.",
-            "Check that both show the same part of the body and that no tool has reset their positions.",
+        away = np.linalg.norm(centre_of(baseline.grid) - centre_of(follow_up.grid))
+        raise NeedsAlignment(
+            f"baseline and follow-up do not overlap in space (headers place their centres {away:.0f} mm apart); if both"
+            " show the same part of the body and a tool has lost their positions, --align centres lays one on the"
+            " other before they are registered."
         )
     if baseline.digest == follow_up.digest:
         raise NeedsConfirmation("baseline and follow-up are the same image, voxel for voxel; nothing could differ.")
@@ -203,31 +206,3 @@ def check_two_visits(baseline: Volume, follow_up: Volume) -> None:
         raise NeedsConfirmation(
             f"the follow-up was acquired on {follow_up.date}, before the baseline ({baseline.date}); are they swapped?"
         )
-
-
-def read_mask(path: Path | str, reference: Grid, *, name: str = "mask") -> np.ndarray:
-    """Read a mask as bool (k, j, i) on ``reference``; its values are 0 and one other, and both occur.
-
-    Raises BadInput on another grid, for other values, and where there is one value only.
-    """
-    import SimpleITK as sitk
-
-    volume = read_volume(path, may_be_empty=True)
-    voxels = sitk.GetArrayViewFromImage(volume.image)
-    if voxels.min() == voxels.max():
-        raise BadInput(f"{path}: this {name} has one value only; it needs 0 outside and another value inside.")
-    if not volume.grid.same_as(reference, tolerance_mm=0.1):
-        raise BadInput(
-            f"{path}: this {name} lies on another grid ({_shown(volume.grid)}) than the image it belongs to"
-            f" ({_shown(reference)}).",
-            "Resample it to that image, with nearest neighbour.",
-        )
-    inside = voxels != 0
-    low, high = voxels[inside].min(), voxels[inside].max()
-    if low != high:
-        raise BadInput(f"{path}: this {name} has values other than 0 and one other (from {low} to {high}).")
-    return np.asarray(inside)
-
-
-def _shown(grid: Grid) -> str:
-    return f"{' x '.join(map(str, grid.size))} voxels of {' x '.join(f'{v:.3g}' for v in grid.spacing)} mm"

@@ -38,6 +38,7 @@ class Asked:
     force: bool = False
     mask: _Text = "found"
     contrasts: tuple[_Contrast, ...] = ()
+    align: _Text = "headers"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class RegistrationRecord:
     contrasts: dict[_Contrast, Any] | None = None
     request: Asked = Asked()
     confirmed: _Text = ""
+    remarks: Annotated[tuple[_Text, ...], Limits(longest=100)] = ()
 
 
 def check_registration(record: dict[str, Any], where: str) -> RegistrationRecord:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from LMIALLib import __version__
-from LMIALLib.errors import BadInput, NeedsConfirmation, disk_errors
+from LMIALLib.errors import BadInput, NeedsConfirmation, disk_errors, written_in_utf8
 from LMIALLib.files import flush_folder, rename
 from LMIALLib.study.backup import Backups
 from LMIALLib.study.checks import Checks
@@ -83,6 +83,7 @@ class Study(Checks, Backups, Overview):
         folder = Path(os.path.abspath(folder))
         reader = checked_person(reader, "reader") if reader else ""
         database = folder / DATABASE
+        _check_name(folder)
         if not database.is_file():
             raise BadInput(f"{folder} is not a LMIAL study: it has no {DATABASE}.", "Make one with: lmial new")
         check_no_links(folder)
@@ -159,6 +160,7 @@ def check_new_place(folder: Path, force: bool) -> None:
         raise BadInput(f"{folder} is already a study.", "Add to it with: lmial add")
     if folder.is_dir() and any(folder.iterdir()):
         raise BadInput(f"the folder {folder} is not empty.", "Choose a new or an empty folder for the study.")
+    _check_name(folder)
     if len(str(folder)) > LONGEST_FOLDER:
         raise BadInput(
             f"the study's path has {len(str(folder))} characters; {LONGEST_FOLDER} is the most, so that every system "
@@ -168,6 +170,14 @@ def check_new_place(folder: Path, force: bool) -> None:
     warning = place_warning(folder)
     if warning and not force:
         raise NeedsConfirmation(warning, "Choose a folder on a local disk, or confirm with --force.")
+
+
+def _check_name(folder: Path) -> None:
+    if not written_in_utf8(folder):
+        raise BadInput(
+            f"{folder}: the name of this folder is not written in UTF-8, and a study's has to be.",
+            "Rename it, or choose another folder.",
+        )
 
 
 def _make_database(file: Path, schema: LabelSchema) -> None:

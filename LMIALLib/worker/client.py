@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, WrongUse
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, WrongUse
 from LMIALLib.worker.messages import FINAL, decode, encode
 from LMIALLib.worker.transport import SubprocessTransport, Transport
 
 DIED = "The worker process ended unexpectedly; nothing that was saved is lost."
 """Sentence of every job that was open when its worker died."""
-ERRORS = {error.__name__: error for error in (LMIALError, BadInput, NeedsConfirmation, WrongUse)}
+ERRORS = {error.__name__: error for error in (LMIALError, BadInput, NeedsAlignment, NeedsConfirmation, WrongUse)}
 
 
 @dataclass

@@ -10,7 +10,7 @@ import json
 import math
 from typing import Any
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, readable
 from LMIALLib.json_data import parse_json
 
 PROTOCOL = 1
@@ -34,10 +34,10 @@ FINAL = {
 def finite(value: Any) -> Any:
     """The same value with null for every number that JSON does not know (NaN, infinite), and text that can be sent.
 
-    In names of files, bytes that are no UTF-8 become half characters; a question mark stands for each.
+    Names of files become `readable`; a question mark stands for any other half of a character.
     """
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return readable(value).encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -56,8 +56,9 @@ def encode(message: dict[str, Any]) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:
-        near = ascii(text[max(0, error.start - 30) : error.end + 10])
-        raise BadInput(f"a name is not written in UTF-8 ({near}).", "Rename the file or folder.") from error
+        begin = text.rfind('"', 0, error.start) + 1
+        name = text[begin : text.find('"', error.end)][:300]
+        raise BadInput(f"{name}: this name is not written in UTF-8.", "Rename the file or folder.") from error
 
 
 def decode(line: bytes) -> dict[str, Any]:

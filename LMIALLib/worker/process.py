@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, WrongUse, disk_problem
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, WrongUse, disk_problem
 from LMIALLib.worker.jobs import run_job
 from LMIALLib.worker.messages import FINAL, JOBS, PROTOCOL, decode, encode, finite
 from LMIALLib.worker.progress import Cancelled
@@ -190,7 +190,7 @@ class Worker:
 
 def _kind_of(error: LMIALError) -> str:
     """The kind of error that the other side can raise again; a room's own kinds count as what they are made from."""
-    known = (NeedsConfirmation, BadInput, WrongUse, LMIALError)
+    known = (NeedsAlignment, NeedsConfirmation, BadInput, WrongUse, LMIALError)
     return next(kind.__name__ for kind in known if isinstance(error, kind))
 
 

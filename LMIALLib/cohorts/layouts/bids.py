@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from LMIALLib.cohorts.layouts.layout import NIFTI, LayoutCase, Listing, Remark, checked_root, in_order
-from LMIALLib.cohorts.layouts.table import read_rows
+from LMIALLib.cohorts.layouts.visit_order import order_of_visits
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.study.names import portable_name
 
 
-def bids_cases(root: Path, contrast: str = "FLAIR") -> Listing:
+def bids_cases(root: Path, contrast: str = "FLAIR", order: Sequence[str] = ()) -> Listing:
     """Pairs of consecutive sessions of each subject, named ``sub-XX_ses-A_ses-B``.
 
     Args:
         root: the folder that holds ``sub-XX``.
         contrast: suffix of the scans: FLAIR, T1w, T2w, PDw, ...
+        order: names of sessions, earliest first, where neither dates nor names tell their order.
 
-    Sessions go by ``acq_time`` in ``sub-XX_sessions.tsv`` where it dates all of them, else by name (ses-2 before
-    ses-10). A session without the contrast is passed over. Of several scans in a session the one with the fewest
-    entities, then the first by name, is taken. A subject's or session's name that a study cannot use becomes a
-    pseudonym. A truth is what ``_truth_of`` says; a brain mask is not taken from derivatives, because theirs mostly
-    lie on the grid of another contrast.
+    Sessions go by date (scans.tsv, the JSON beside the image, sessions.tsv), else by what their names say (pre and
+    post, baseline and 1y, ses-2 before ses-10), see ``visit_order``; a note says by which, and a subject of whom
+    nobody can know is left out. A session without the contrast is passed over. Of several scans in a session the one
+    with the fewest entities, then the first by name, is taken. A subject's or session's name that a study cannot use
+    becomes a pseudonym. A truth is what ``_truth_of`` says; a brain mask is not taken from derivatives, because theirs
+    mostly lie on the grid of another contrast.
 
     Raises BadInput where no subject is found.
     """
@@ -39,55 +41,33 @@ def bids_cases(root: Path, contrast: str = "FLAIR") -> Listing:
     notes: list[Remark] = []
     for folder in folders:
         subject = portable_name(folder.name, "subject")
-        visits: list[tuple[str, Path]] = []
+        scans: dict[str, Path] = {}
         passed = []
-        for session in _sessions(folder):
-            scans = _scans(session / "anat", contrast)
-            if not scans:
+        for session in sorted((p for p in folder.glob("ses-*") if p.is_dir()), key=lambda p: in_order(p.name)):
+            found = _scans(session / "anat", contrast)
+            if not found:
                 passed.append(Remark(subject, subject, f"{session}: no anat/*_{contrast}.nii.gz."))
                 continue
-            visits.append((session.name, scans[0]))
-            if len(scans) > 1:
-                told = f"{session}: {len(scans)} scans end in _{contrast}; {scans[0].name} is taken."
+            scans[session.name] = found[0]
+            if len(found) > 1:
+                told = f"{session}: {len(found)} scans end in _{contrast}; {found[0].name} is taken."
                 notes.append(Remark(subject, subject, told))
-        if len(visits) < 2:
-            told = f"{folder}: {len(visits)} session(s) with anat/*_{contrast}.nii.gz; a pair needs two."
+        if len(scans) < 2:
+            told = f"{folder}: {len(scans)} session(s) with anat/*_{contrast}.nii.gz; a pair needs two."
             left_out.append(Remark(subject, subject, told))
             continue
-        notes += passed
-        for (before, baseline), (after, follow_up) in pairwise(visits):
+        visits = order_of_visits(folder, scans, order)
+        if visits.names is None:
+            left_out.append(Remark(subject, subject, f"{folder}: {visits.told}"))
+            continue
+        notes += [*passed, Remark(subject, subject, visits.told)]
+        for before, after in pairwise(visits.names):
             name = portable_name(f"{folder.name}_{before}_{after}", "case")
             truth, covers, told = _truth_of(root, folder.name, after, contrast)
             notes += [Remark(name, subject, told)] if told else []
-            cases.append(LayoutCase(name, subject, baseline, follow_up, truth=truth, covers=covers))
+            days = (visits.days.get(before), visits.days.get(after))
+            cases.append(LayoutCase(name, subject, scans[before], scans[after], truth=truth, covers=covers, dates=days))
     return Listing(tuple(cases), tuple(left_out), tuple(notes))
-
-
-def _sessions(folder: Path) -> list[Path]:
-    """The sessions of a subject in the order of time."""
-    sessions = sorted((p for p in folder.glob("ses-*") if p.is_dir()), key=lambda p: in_order(p.name))
-    times = _times(folder / f"{folder.name}_sessions.tsv")
-    if sessions and all(session.name in times for session in sessions):
-        return sorted(sessions, key=lambda session: times[session.name])
-    return sessions
-
-
-def _times(table: Path) -> dict[str, datetime]:
-    """``acq_time`` by ``session_id``, for those that have one that can be read."""
-    if not table.is_file():
-        return {}
-    try:
-        header, *rows = [cells for _, cells in read_rows(table, delimiters="\t")]
-        session, time = header.index("session_id"), header.index("acq_time")
-    except (BadInput, ValueError):  # then it dates nothing, and sessions go by name
-        return {}
-    found = {}
-    for cells in rows:
-        try:
-            found[cells[session]] = datetime.fromisoformat(cells[time])
-        except (ValueError, IndexError):
-            continue  # "n/a", or shifted to a year that no calendar has
-    return {name: day.replace(tzinfo=None) for name, day in found.items()}
 
 
 def _scans(folder: Path, contrast: str) -> list[Path]:

@@ -26,6 +26,9 @@ class LayoutCase:
         truth: mask of what changed, in the follow-up's space unless ``truth_to_follow_up`` is given; None: unknown.
         truth_to_follow_up: file of an ITK transform from points of the truth to points of the follow-up (LPS, mm).
         covers: names of the classes that the truth covers; empty: all.
+        outside: what is known outside of the truth's box, see ``truths.OUTSIDE``; None: as its format says.
+        dates: days of both visits as "2019-03-01", from elsewhere than the scans themselves; None: unknown.
+        align: where registration begins, see ``prepare.ALIGN``; None: as the import says.
     """
 
     name: str
@@ -36,6 +39,9 @@ class LayoutCase:
     truth: Path | None = None
     truth_to_follow_up: Path | None = None
     covers: tuple[str, ...] = ()
+    outside: str | None = None
+    align: str | None = None
+    dates: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,17 @@ from datetime import date
 from pathlib import Path
 
 from LMIALLib.cohorts.layouts.layout import LayoutCase, Listing, Remark
-from LMIALLib.cohorts.layouts.table import LONGEST_PATH, checked_cell, existing_path, read_rows
+from LMIALLib.cohorts.layouts.table import LONGEST_PATH, checked_cell, existing_path, filled, read_rows
+from LMIALLib.cohorts.truths import OUTSIDE
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.headers_text import shown
+from LMIALLib.pairs.prepare import ALIGN
 from LMIALLib.study.names import checked_file_name, checked_person
 
 NEEDED = ("case", "subject", "baseline", "follow_up")
-OPTIONAL = ("mask", "truth", "covers", "baseline_date", "follow_up_date")
+OPTIONAL = ("mask", "truth", "covers", "outside", "align", "baseline_date", "follow_up_date")
 FILES = ("baseline", "follow_up", "mask", "truth")
-_LONGEST = {"case": 200, "subject": 200, "covers": 1000, "baseline_date": 40, "follow_up_date": 40}
+_LONGEST = {"case": 200, "subject": 200, "covers": 1000, **dict.fromkeys(OPTIONAL[3:], 40)}
 """Characters of a cell; a path may have ``LONGEST_PATH``."""
 
 
@@ -23,10 +25,12 @@ def csv_cases(root: Path) -> Listing:
     """Every row of a CSV file, or of the only CSV file in a folder.
 
     UTF-8 with or without a byte order mark, commas or semicolons, a header line. Columns: case, subject, baseline,
-    follow_up; optionally mask (brain region on the follow-up's grid), truth (mask of change in the follow-up's space),
-    covers (names of the classes that the truth covers, as "new enlarged"; empty: all), baseline_date and follow_up_date
-    (YYYY-MM-DD; a follow-up before its baseline is refused). Paths are relative to the folder of the CSV; a scan may be
-    a DICOM folder. Other columns are not used, and named. Two pairs of one subject carry the same subject.
+    follow_up; optionally mask (brain region in the follow-up's space), truth (mask of change in the follow-up's space),
+    covers (names of the classes that the truth covers, as "new enlarged"; empty: all), outside (what is known outside
+    of a truth's box, "background" or "unknown"), align ("centres" where headers lost the position), baseline_date and
+    follow_up_date (YYYY-MM-DD; a follow-up before its baseline is refused). A cell that is empty, NA, n/a, NaN, None or
+    - holds nothing. Paths are relative to the folder of the CSV; a scan may be a DICOM folder. Other columns are not
+    used, and named. Two pairs of one subject carry the same subject.
 
     Raises BadInput where the file cannot be read as such a table; a row that cannot be used is left out with a line.
     """
@@ -83,14 +87,16 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     if twice:
         raise BadInput(f"{path}: these columns are there twice: {', '.join(twice)}.")
     blank = dict.fromkeys((*NEEDED, *OPTIONAL), "")
-    return [(number, blank | dict(zip(columns, cells, strict=False))) for number, cells in rows[1:]], columns
+    return [
+        (number, blank | dict(zip(columns, map(filled, cells), strict=False))) for number, cells in rows[1:]
+    ], columns
 
 
 def _case(row: dict[str, str], folder: Path) -> LayoutCase:
     """The case of one row. Raises BadInput for a name, file or date that cannot be used."""
     empty = [name for name in NEEDED if not row[name]]
     if empty:
-        raise BadInput(f"{', '.join(empty)} is empty.")
+        raise BadInput(f"{', '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty.")
     for column in (*NEEDED, *OPTIONAL):
         checked_cell(column, row[column], _LONGEST.get(column, LONGEST_PATH))
     name, subject = checked_file_name(row["case"], "case name"), checked_person(row["subject"], "subject")
@@ -101,8 +107,18 @@ def _case(row: dict[str, str], folder: Path) -> LayoutCase:
     covers = tuple(word for word in re.split(r"[^\w-]+", row["covers"].lower()) if word)
     if covers and "truth" not in files:
         raise BadInput("it says what its truth covers, but names no truth.")
+    outside, align = _one_of(row, "outside", OUTSIDE), _one_of(row, "align", ALIGN)
     mask, truth = files.get("mask"), files.get("truth")
-    return LayoutCase(name, subject, files["baseline"], files["follow_up"], mask, truth, covers=covers)
+    dates = (str(first) if first else None, str(second) if second else None)
+    scans = files["baseline"], files["follow_up"]
+    return LayoutCase(name, subject, *scans, mask, truth, covers=covers, outside=outside, align=align, dates=dates)
+
+
+def _one_of(row: dict[str, str], column: str, words: tuple[str, ...]) -> str | None:
+    """The word of a cell, None where it is empty. Raises BadInput for another word."""
+    if row[column] and row[column].lower() not in words:
+        raise BadInput(f"{column} is {shown(row[column])}; expected {' or '.join(words)}.")
+    return row[column].lower() or None
 
 
 def _day(row: dict[str, str], column: str) -> date | None:

@@ -14,6 +14,10 @@ LARGEST_TABLE = 1 << 24
 """Bytes; a row of paths takes some hundred of them."""
 MOST_ROWS = 100_000
 LONGEST_PATH = 4096
+NOTHING = frozenset(
+    ("na", "n/a", "n.a.", "#n/a", "<na>", "nan", "none", "null", "nil", "-", "--", "\u2013", "\u2014", "")
+)
+"""What stands in a cell that holds nothing, in small letters: as people, R, pandas, BIDS and spreadsheets write it."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What moves a terminal's cursor, turns the direction of writing, or is half a character."""
 
@@ -45,6 +49,11 @@ def read_rows(path: Path, *, delimiters: str = ",;") -> list[tuple[int, list[str
     except csv.Error as error:
         raise BadInput(f"{path}, line {reader.line_num}: it cannot be read as CSV ({error}).") from error
     return rows
+
+
+def filled(cell: str) -> str:
+    """A cell's text, or nothing where it says that it holds nothing (NA, n/a, NaN, None, -)."""
+    return "" if cell.strip().casefold() in NOTHING else cell
 
 
 def checked_cell(column: str, text: str, longest: int) -> str:

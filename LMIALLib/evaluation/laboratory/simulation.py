@@ -174,6 +174,7 @@ def _planned(
             "voxel_mm": list(subject.voxel_mm),
             "shape": list(subject.truth.shape),
             "change_voxels": int((subject.truth == 1).sum()),
+            "unknown_share": round(subject.unknown, 4),
             "digest": digests[subject.name],
         }
         for source, subject in zip(sources, subjects, strict=True)

@@ -49,6 +49,11 @@ class Subject:
         return np.asarray(self.pair.mask & (self.truth != IGNORED))
 
     @property
+    def unknown(self) -> float:
+        """Share of the brain whose truth is not known, in [0, 1]."""
+        return float((self.truth[self.pair.mask] == IGNORED).mean()) if self.pair.mask.any() else 0.0
+
+    @property
     def voxel_mm(self) -> tuple[float, float, float]:
         """Spacing of slices, rows and columns."""
         return (self.pair.slice_spacing, *self.pair.in_plane_spacing)
@@ -216,24 +221,38 @@ def _study_pair(source: Source) -> Pair:
 def _truth(path: Path, pair: Pair) -> np.ndarray:
     """A truth on a pair's grid as uint8 (k, j, i): 1 where any class of change is marked, 255 where it is not known.
 
-    Without any change it holds 0 alone. Raises BadInput for another grid or for values that are no labels.
+    Without any change it holds 0 alone. A file that is turned, cropped or larger is mapped by where it lies; outside of
+    its box a label map knows nothing, and in a segmentation nothing changed. Raises BadInput for a grid that cannot be
+    mapped or for values that are no labels.
     """
-    import SimpleITK as sitk
+    from LMIALLib.pairs.label_volume import read_label_volume
+    from LMIALLib.pairs.mapping import mapped
+    from LMIALLib.pairs.reading import FORMATS, suffix_of
+    from LMIALLib.pairs.segmentation import REVIEWED, is_segmentation, read_segmentation
 
-    from LMIALLib.pairs.reading import FORMATS, read_image, suffix_of
-
-    if suffix_of(path) is None:
+    if suffix_of(path) is None and not is_segmentation(path):
         raise BadInput(f"{path}: a truth is a volume; LMIAL reads {FORMATS}.")
-    image, _ = read_image(path)
-    if image.GetDimension() != 3 or not Grid.of(image).same_as(pair.grid, tolerance_mm=0.1):
-        raise BadInput(
-            f"{path}: this truth lies on another grid than its pair.",
-            "Resample it to the pair's follow-up, with nearest neighbour.",
-        )
-    values = sitk.GetArrayFromImage(image)
+    if is_segmentation(path):
+        found = read_segmentation(path)
+        grid: Grid | None = found.grid
+        drawn = [one.inside for one in found.segments if one.name.casefold() != REVIEWED]
+        values = np.any([np.zeros(found.grid.shape, bool), *drawn], axis=0).astype(np.uint8)
+        reviewed = found.named(REVIEWED)
+        if reviewed is not None:
+            values[(values == 0) & ~reviewed] = IGNORED
+        outside = 0 if reviewed is None else IGNORED
+    else:
+        volume = read_label_volume(path)
+        grid, values, outside = volume.grid, volume.values, IGNORED
+    if grid is None:
+        raise BadInput(f"{path}: it is a plane that says nothing of space; a truth is a volume.")
     if not np.isin(np.unique(values), (*range(16), IGNORED)).all():
         raise BadInput(f"{path}: a truth holds 0, small whole numbers for change, and 255 where it is not known.")
-    return np.where(values == IGNORED, IGNORED, values > 0).astype(np.uint8)
+    here = mapped(path, values, grid, pair.grid)
+    if not here.covered[pair.mask].any():
+        raise BadInput(f"{path}: this truth shows no part of the brain of its pair; is it of another space?")
+    known = np.where(here.values == IGNORED, IGNORED, here.values > 0)
+    return np.where(here.covered, known, outside).astype(np.uint8)
 
 
 def _along_slices(pair: Pair, truth: np.ndarray) -> tuple[Pair, np.ndarray]:

@@ -31,6 +31,8 @@ from LMIALLib.evaluation.laboratory.statistics import (
     penalty_matrix,
 )
 
+WORTH_SAYING = 0.05
+"""Share of a brain without truth from which on a note says so."""
 OF_DICE = (90, 95, 100)
 """Per cent of the fully annotated Dice whose labels are told."""
 OF_GAP = (95, 100)
@@ -325,6 +327,10 @@ def _cautions(summary: Summary) -> list[str]:
         )
         if others > 20:
             found.append(f"Were all strategies equal, about {others / 40:.0f} of {others} would seem better by chance.")
+    for case in summary.config.get("cases", ()):
+        share = case.get("unknown_share", 0) if isinstance(case, dict) else 0
+        if isinstance(share, float) and share >= WORTH_SAYING:
+            found.append(f"The truth of {case.get('name')} leaves {share:.0%} of its brain unknown, and not judged.")
     if summary.seeds == 1:
         found.append(
             "Some strategy has one complete seed only: differences from it can be chance, and no interval is told."

@@ -128,6 +128,29 @@ def test_an_import_that_was_killed_goes_on(tiny_pair: Path, tmp_path: Path) -> N
         assert opened.check() == () and read_truth(opened, "visit-1") is not None
 
 
+def test_a_position_that_was_lost_is_asked_about_and_then_aligned(tiny_pair: Path, tmp_path: Path) -> None:
+    image = sitk.ReadImage(str(tiny_pair / "baseline.nii.gz"))
+    image.SetOrigin((900.0, -400.0, 250.0))
+    sitk.WriteImage(image, str(tmp_path / "lost.nii.gz"))
+    rows = ["case,subject,baseline,follow_up,mask,align"]
+    scans = f"{tmp_path / 'lost.nii.gz'},{tiny_pair / 'follow_up.nii.gz'},{tiny_pair / 'brain.nii.gz'}"
+    rows += [f"asked,s1,{scans},NA", f"told,s2,{scans},centres", f"wrong,s3,{scans},middle"]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    done = lmial("import", tmp_path / "study", tmp_path / "pairs.csv", "--layout", "csv", "--json")
+    document = json.loads(done.stdout)
+    assert [one["case"] for one in document["imported"]] == ["told"]
+    assert "its centre onto the follow-up's" in document["imported"][0]["remarks"][0]
+    left = {one["case"]: one["sentence"] for one in document["left_out"]}
+    assert left.keys() == {"asked", "wrong"} and "--align centres" in left["asked"]
+    assert "headers or centres" in left["wrong"]
+    scans = ("--baseline", tmp_path / "lost.nii.gz", "--follow-up", tiny_pair / "follow_up.nii.gz")
+    asked = lmial("add", tmp_path / "study", *scans)
+    assert asked.returncode == 3 and "--align centres" in asked.stderr and "Traceback" not in asked.stderr
+    assert lmial("add", tmp_path / "study", *scans, "--align", "middle").returncode == 2
+    added = lmial("add", tmp_path / "study", *scans, "--mask", tiny_pair / "brain.nii.gz", "--align", "centres")
+    assert added.returncode == 0 and "its centre onto the follow-up's" in added.stderr.replace("\n", " ")
+
+
 def test_nothing_imported_is_bad_input_and_leaves_no_study(msseg2: Path, tmp_path: Path) -> None:
     words = ["import", tmp_path / "study", msseg2, "--layout", "msseg2", "--subjects", "015,016"]
     done = lmial(*words)

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from LMIALLib.cohorts.layouts import Listing, list_cases
+from LMIALLib.cohorts.layouts import LayoutCase, Listing, list_cases
 from LMIALLib.cohorts.open_ms import open_ms_pair
-from LMIALLib.cohorts.truths import STRONG, MaskOfChange, in_doubt, read_mask_of_change
+from LMIALLib.cohorts.truths import STRONG, MaskOfChange, in_doubt, percent, read_mask_of_change
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.study import UNREAD, LabelSchema
+from LMIALLib.study.segmentation_file import Segment, write_segmentation
 
 SCHEMA = LabelSchema.default()
 T1, T2 = "flair_time01_on_middle_space.nii.gz", "flair_time02_on_middle_space.nii.gz"
@@ -80,7 +81,10 @@ def test_bids_gives_consecutive_pairs_in_the_order_of_time(tmp_path: Path) -> No
     times = tmp_path / "sub-01" / "sub-01_sessions.tsv"
     times.write_text(table.format("2021-01-01T00:00:00Z"), encoding="utf-8-sig")
     assert [c.name for c in list_cases("bids", tmp_path).cases] == ["sub-01_ses-2_ses-1", "sub-01_ses-1_ses-10"]
-    times.write_text(table.format("n/a"))
+    times.write_text(table.format("n/a"))  # then dates order nothing, but what they say is not what names say
+    found = list_cases("bids", tmp_path)
+    assert not found.cases and "--order 1,2,10" in found.left_out[0].sentence
+    times.write_text(table.replace("2019-03-01", "2021-03-01").format("n/a"))
     assert [c.name for c in list_cases("bids", tmp_path).cases] == ["sub-01_ses-1_ses-2", "sub-01_ses-2_ses-10"]
 
 
@@ -130,7 +134,8 @@ def test_bids_masks_of_change_in_derivatives(tmp_path: Path, name: str, covers: 
     files(tmp_path, str(truth.relative_to(tmp_path)))
     found = list_cases("bids", tmp_path)
     assert (found.cases[0].truth, found.cases[0].covers) == ((None, ()) if covers is None else (truth, covers))
-    assert [one.sentence.endswith("not used.") for one in found.notes] == ([True] if "label-lesion" in name else [])
+    notes = [one.sentence for one in found.notes if "come in this order" not in one.sentence]
+    assert [note.endswith("not used.") for note in notes] == ([True] if "label-lesion" in name else [])
 
 
 # open-ms -------------------------------------------------------------------------------------------------------
@@ -207,6 +212,23 @@ def test_csv_rows_that_cannot_be_used_are_named_by_line(tmp_path: Path) -> None:
     assert len(found.left_out) == len(said)
     for number, (remark, fragment) in enumerate(zip(found.left_out, said, strict=True), start=3):
         assert f"pairs.csv, line {number}:" in remark.sentence and fragment in remark.sentence
+
+
+@pytest.mark.parametrize(
+    "nothing", ["NA", "n/a", "NaN", "nan", "None", "-", "", " ", "null", "<NA>", "N.A.", "#N/A", "\u2013", "NULL"]
+)
+def test_a_cell_that_says_nothing_is_empty(tmp_path: Path, nothing: str) -> None:
+    files(tmp_path, "one.nii", "two.nii")
+    optional = ["mask", "truth", "covers", "outside", "baseline_date", "follow_up_date"]
+    rows = [
+        f"case,subject,baseline,follow_up,{','.join(optional)}",
+        f"A,s1,one.nii,two.nii,{','.join([nothing] * len(optional))}",
+        f"B,s2,one.nii,{nothing}{',x' * len(optional)}",
+    ]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows), encoding="utf-8")
+    found = list_cases("csv", tmp_path)
+    assert found.cases == (LayoutCase("A", "s1", tmp_path / "one.nii", tmp_path / "two.nii"),)
+    assert [one.sentence for one in found.left_out] == ["pairs.csv, line 3: follow_up is empty."]
 
 
 @pytest.mark.parametrize(
@@ -335,6 +357,109 @@ def test_a_truth_on_another_grid_is_brought_over_and_ends_where_it_ends() -> Non
     away = Grid(half.size, half.spacing, (500.0, 0.0, 0.0), half.direction)
     with pytest.raises(BadInput, match="no part of the follow-up's brain"):
         MaskOfChange(Path("gt.nii"), values, away, None, ("change",)).on(pair)
+
+
+def box_truth(path: Path, pair: Pair) -> Path:
+    """Slices 1 and 2, rows 4 to 7, columns 3 to 8, where the scan has 1 x 1 x 3 mm and its first voxel at 0."""
+    values = np.zeros((2, 4, 6), np.uint8)
+    values[0, 1:3, 2] = 1  # rows 5 and 6 of slice 1, column 5
+    return written(path, values, Grid((6, 4, 2), (1.0, 1.0, 3.0), (3.0, 4.0, 3.0), pair.grid.direction))
+
+
+@pytest.mark.parametrize(
+    ("outside", "beyond", "unknown", "said"),
+    [
+        # The region is 4 slices of 11 rows and 12 columns, 528 voxels; the box holds 2 x 4 x 6 = 48 of them, 9.1 %.
+        (None, UNREAD, 480 / 528, "box that holds 9 % of the brain region.*unknown, so that 91 % of the region"),
+        ("unknown", UNREAD, 480 / 528, "unknown, so that 91 %"),
+        ("background", 0, 0.0, "without change, so that 0 % of the region is unknown"),
+    ],
+)
+def test_a_label_map_cut_to_a_box_says_what_is_outside(
+    tmp_path: Path, outside: str | None, beyond: int, unknown: float, said: str
+) -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    read = read_mask_of_change(box_truth(tmp_path / "box.nii.gz", pair), (), SCHEMA, outside=outside)
+    truth = read.placed_on(pair)
+    expected = np.full(pair.mask.shape, beyond, np.uint8)
+    expected[1:3, 4:8, 3:9] = 0
+    expected[1, 5:7, 5] = 1
+    assert np.array_equal(truth.values, expected)
+    assert truth.unknown == pytest.approx(unknown) and re.search(said, truth.sentence)
+    turned = sitk.DICOMOrient(sitk.ReadImage(str(tmp_path / "box.nii.gz")), "RAS")
+    sitk.WriteImage(turned, str(tmp_path / "ras.nii.gz"))
+    again = read_mask_of_change(tmp_path / "ras.nii.gz", (), SCHEMA, outside=outside).placed_on(pair)
+    assert np.array_equal(again.values, expected)
+    with pytest.raises(WrongUse, match="background or unknown"):
+        read_mask_of_change(tmp_path / "box.nii.gz", (), SCHEMA, outside="nothing")
+
+
+def test_a_share_is_never_rounded_to_nothing_or_all() -> None:
+    shares = {0.0: "0 %", 0.00012: "0.012 %", 0.009: "0.9 %", 0.01: "1 %", 0.914: "91 %", 0.9951: "99.5 %"}
+    shares |= {0.99999: "99.9 %", 1.0: "100 %"}
+    assert {share: percent(share) for share in shares} == shares
+
+
+def test_a_truth_that_covers_all_says_nothing_and_one_that_is_larger_is_cut(tmp_path: Path) -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    wide = Grid((14, 12, 4), (1.0, 1.0, 3.0), (-1.0, 0.0, 0.0), pair.grid.direction)
+    values = np.zeros(wide.shape, np.uint8)
+    values[2, 3, 4] = 1
+    truth = read_mask_of_change(written(tmp_path / "wide.nrrd", values, wide), (), SCHEMA).placed_on(pair)
+    assert np.argwhere(truth.values).tolist() == [[2, 3, 3]] and (truth.sentence, truth.unknown) == ("", 0.0)
+    values[2, 3, 0] = 1  # at -1 mm: the scan begins at 0
+    truth = read_mask_of_change(written(tmp_path / "lost.nrrd", values, wide), (), SCHEMA).placed_on(pair)
+    assert "1 of its marked voxels lie outside" in truth.sentence
+
+
+def test_a_truth_of_other_voxel_sizes_takes_the_nearest_and_says_so(tmp_path: Path) -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    # Voxels of 2 x 2 mm, the first of which lies between the scan's first four: half a millimetre along x and y from
+    # each, 0.71 mm in all. The one at row 2, column 3 stands for rows 4 and 5, columns 6 and 7.
+    coarse = Grid((6, 6, 4), (2.0, 2.0, 3.0), (0.5, 0.5, 0.0), pair.grid.direction)
+    values = np.zeros(coarse.shape, np.uint8)
+    values[1, 2, 3] = 1
+    truth = read_mask_of_change(written(tmp_path / "gt.nii.gz", values, coarse), (), SCHEMA).placed_on(pair)
+    assert np.argwhere(truth.values).tolist() == [[1, 4, 6], [1, 4, 7], [1, 5, 6], [1, 5, 7]]
+    assert "the nearest were taken, up to 0.71 mm away" in truth.sentence and truth.unknown == 0
+
+
+def segmentation(path: Path, names: list[str], grid: Grid, layers: list[np.ndarray]) -> Path:
+    """Segments with the values 1, 2, ... of layer 0, in the order of their names; "reviewed" is layer 1."""
+    segments = [Segment(f"S{n}", name, (1.0, 0.0, 0.0), 0, n) for n, name in enumerate(names, 1) if name != "reviewed"]
+    segments += [Segment("reviewed", "reviewed", (0.5, 0.5, 0.5), 1, 1)] if "reviewed" in names else []
+    write_segmentation(path, layers, grid, segments, {})
+    return path
+
+
+def test_outside_of_a_segmentation_nothing_changed(tmp_path: Path) -> None:
+    pair = flat_pair(np.zeros((4, 12, 12)))
+    box = Grid((6, 4, 2), (1.0, 1.0, 3.0), (3.0, 4.0, 3.0), pair.grid.direction)
+    values = np.zeros(box.shape, np.uint8)
+    values[0, 1:3, 2], values[1, 0, 0] = 1, 2  # slice 1, rows 5 and 6, column 5; slice 2, row 4, column 3
+    expected = np.zeros(pair.mask.shape, np.uint8)
+    expected[1, 5:7, 5], expected[2, 4, 3] = 2, 5
+    path = segmentation(tmp_path / "a.seg.nrrd", ["New", "vanished"], box, [values])
+    truth = read_mask_of_change(path, (), SCHEMA).placed_on(pair)
+    assert np.array_equal(truth.values, expected) and truth.unknown == 0
+    assert "9 % of the brain region" in truth.sentence and "without change" in truth.sentence
+    assert (read_mask_of_change(path, (), SCHEMA, outside="unknown").on(pair) == UNREAD).sum() == 4 * 12 * 12 - 48
+
+    path = segmentation(tmp_path / "b.seg.nrrd", ["Segment_1", "Segment_2"], box, [values])
+    truth = read_mask_of_change(path, ("new",), SCHEMA).placed_on(pair)
+    assert np.array_equal(truth.values, np.where(expected, 2, 0)) and "2 segments" in truth.sentence
+    path = segmentation(tmp_path / "c.seg.nrrd", ["new", "Segment_2"], box, [values])
+    with pytest.raises(BadInput, match="'Segment_2' is none of the classes"):
+        read_mask_of_change(path, (), SCHEMA)
+    path = segmentation(tmp_path / "d.seg.nrrd", ["shrunk", "new"], box, [values])
+    assert (read_mask_of_change(path, ("new",), SCHEMA).on(pair) == UNREAD)[1, 5:7, 5].all(), "not covered"
+
+    reviewed = np.zeros(box.shape, np.uint8)
+    reviewed[0] = 1  # slice 1 was read, slice 2 was not, but for what is drawn there; beyond the box nobody looked
+    path = segmentation(tmp_path / "e.seg.nrrd", ["new", "vanished", "reviewed"], box, [values, reviewed])
+    truth = read_mask_of_change(path, (), SCHEMA).placed_on(pair)
+    assert np.array_equal(truth.values[1, 4:8, 3:9], expected[1, 4:8, 3:9])
+    assert (truth.values != UNREAD).sum() == 4 * 6 + 1 and truth.values[2, 4, 3] == 5
 
 
 NO_PATHS = {

@@ -429,3 +429,58 @@ def test_own_files_are_read_back_exactly_without_itk(tmp_path, small_image, monk
     found, where = read_nrrd(tmp_path / "a.nrrd")
     assert where == grid and np.array_equal(found, array) and found.dtype == array.dtype
     assert re.search(rb"LMIAL:=a study", (tmp_path / "a.nrrd").read_bytes())
+
+
+FURTHER_AXES = {
+    # sizes, space directions, further lines: an axis of length 1 that is no axis of space, in every place
+    "list at the end": ("5 6 7 1", "(1,0,0) (0,1.5,0) (0,0,2) none", "kinds: domain domain domain list"),
+    "list in front": ("1 5 6 7", "none (1,0,0) (0,1.5,0) (0,0,2)", "kinds: list domain domain domain"),
+    "list in between": ("5 1 6 7", "(1,0,0) none (0,1.5,0) (0,0,2)", "kinds: space list space space"),
+    "two lists": ("1 5 6 7 1", "none (1,0,0) (0,1.5,0) (0,0,2) none", "kinds: list space space space vector"),
+    "a scalar": ("1 5 6 7", "none (1,0,0) (0,1.5,0) (0,0,2)", "kinds: scalar domain domain domain"),
+    "a time": ("5 6 7 1", "(1,0,0) (0,1.5,0) (0,0,2) none", "kinds: domain domain domain time"),
+    "no kinds": ("5 6 7 1", "(1,0,0) (0,1.5,0) (0,0,2) none", "content: a scan"),
+    "NaN": ("5 6 7 1", "(1,0,0) (0,1.5,0) (0,0,2) (nan,nan,nan)", "kinds: domain domain domain list"),
+    "NaN without kinds": ("5 6 7 1", "(1,0,0) (0,1.5,0) (0,0,2) (nan,nan,nan)", "content: a scan"),
+}
+
+
+@pytest.mark.parametrize("name", FURTHER_AXES)
+def test_a_further_axis_of_length_one_makes_no_vector_of_a_nrrd(tmp_path, capfd, name):
+    import SimpleITK as sitk
+
+    sizes, directions, more = FURTHER_AXES[name]
+    lines = (f"dimension: {len(sizes.split())}", f"sizes: {sizes}", f"space directions: {directions}", more)
+    without = ("dimension", "sizes", "space directions")
+    volume = read_volume(nrrd(tmp_path / "a.nrrd", *lines, without=without))
+    assert np.array_equal(sitk.GetArrayFromImage(volume.image), VOXELS) and volume.grid.spacing == (1, 1.5, 2)
+    two = sizes.replace("1", "2", 1)
+    lines = (lines[0], f"sizes: {two}", *lines[2:])
+    refused(
+        nrrd(tmp_path / "b.nrrd", *lines, without=without, data=VOXELS.tobytes() * 2), "values per voxel|dim", capfd
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "steps"), [("1 5 6 7", "nan 1 1.5 2"), ("5 6 7 1", "1 1.5 2 nan"), ("5 6 7 1", "1 1.5 2 1")]
+)
+def test_a_further_axis_of_a_nrrd_without_a_space(tmp_path, sizes, steps):
+    import SimpleITK as sitk
+
+    without = ("dimension", "sizes", "space", "space directions")
+    lines = ("dimension: 4", f"sizes: {sizes}", f"spacings: {steps}")
+    volume = read_volume(nrrd(tmp_path / "a.nrrd", *lines, without=without))
+    assert np.array_equal(sitk.GetArrayFromImage(volume.image), VOXELS) and volume.grid.spacing == (1, 1.5, 2)
+
+
+@pytest.mark.parametrize("more", [1, 2])
+def test_further_axes_of_length_one_of_a_metaimage(tmp_path, more):
+    import SimpleITK as sitk
+
+    ones = " 1" * more
+    matrix = " ".join(str(float(value)) for value in np.eye(3 + more).ravel())
+    lines = (f"NDims = {3 + more}", f"DimSize = 5 6 7{ones}", f"ElementSpacing = 1 1.5 2{ones}")
+    turned = (f"TransformMatrix = {matrix}", f"Offset = 1 2 3{' 0' * more}")
+    path = metaimage(tmp_path / "a.mha", *lines, *turned, without=("NDims", "DimSize", "ElementSpacing"))
+    volume = read_volume(path)
+    assert np.array_equal(sitk.GetArrayFromImage(volume.image), VOXELS) and volume.grid.origin == (1, 2, 3)

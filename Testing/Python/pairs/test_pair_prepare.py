@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
+from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation, WrongUse
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.prepare import PairRequest, prepare, register_again
 from LMIALLib.pairs.reading import read_volume
@@ -136,6 +137,37 @@ def test_a_contrast_is_registered_within_its_visit(tmp_path, visits):
     assert np.allclose(same[:3, 3], SHIFT, atol=0.5)
 
 
+@pytest.mark.parametrize("where", [(0.0, 0.0, 0.0), (900.0, -400.0, 250.0)])
+def test_headers_that_lost_the_position_are_aligned_by_centres(tmp_path, visits, where):
+    import SimpleITK as sitk
+
+    lost = {}
+    for name in ("baseline", "t1"):
+        image = sitk.ReadImage(str(visits[name]))
+        size = [length * step for length, step in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+        image.SetOrigin([at + 2 * long * (not any(where)) for at, long in zip(where, size, strict=True)])
+        lost[name] = tmp_path / f"{name}.nii.gz"
+        sitk.WriteImage(image, str(lost[name]))
+    contrasts = (("T1", lost["t1"], visits["t1"]), ("T1again", visits["t1"], visits["t1"]))
+    asked = PairRequest(lost["baseline"], visits["follow_up"])
+    with pytest.raises(NeedsAlignment, match="--align centres"):
+        prepare(asked, tmp_path / "none")
+    with pytest.raises(WrongUse, match="headers, centres"):
+        prepare(replace(asked, align="center"), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    pair = prepare(replace(asked, align="centres", contrasts=contrasts), tmp_path / "case")
+    # Both scans had one grid, so their centres on each other are the places that were lost: only SHIFT remains.
+    to_baseline = np.reshape(pair.registration["to_source"]["baseline"], (4, 4))
+    centre = np.append(np.mean(pair.grid.corners(), axis=0), 1.0)
+    assert np.abs((to_baseline @ centre - centre)[:3] - SHIFT).max() < 0.5
+    assert pair.registration["request"]["align"] == "centres" and not pair.registration["alarm"]
+    assert any("its centre onto the follow-up's" in remark for remark in pair.registration["remarks"])
+    kept = read_volume(tmp_path / "case" / "source" / "baseline.nrrd").grid
+    assert kept.same_as(pair.grid) and read_volume(tmp_path / "case/source/T1-baseline.nrrd").grid.same_as(kept)
+    again = register_again(tmp_path / "case", 1, tmp_path / "again", kind="rigid")
+    assert again.registration["request"]["align"] == "centres" and again.grid == pair.grid
+
+
 def test_nothing_is_written_when_an_input_is_bad(tmp_path, visits):
     cases = [
         (PairRequest(visits["baseline"], tmp_path / "none.nii"), BadInput),
@@ -163,8 +195,11 @@ def test_one_folder_with_both_visits_as_series(tmp_path, write_series):
     voxels = np.random.default_rng(0).integers(0, 900, (6, 9, 11))
     write_series(tmp_path / "d", voxels, uid="1.2.3.1")
     write_series(tmp_path / "d", voxels + 5, uid="1.2.3.2", start=50)
-    asked = PairRequest(tmp_path / "d", tmp_path / "d", series="1.2.3.1,1.2.3.2", register=False)
+    days = ("2014-03-02", "2015-01-01")  # as a table tells them; the files say 2014-03-02 of both
+    asked = PairRequest(tmp_path / "d", tmp_path / "d", series="1.2.3.1,1.2.3.2", register=False, dates=days)
     pair = prepare(asked, tmp_path / "case")
+    told = "follow-up: it was acquired on 2014-03-02, says its header, but the list says 2015-01-01."
+    assert told in pair.registration["remarks"]
     assert pair.registration["sources"]["baseline"] == "DICOM series of 6 files"
     assert pair.registration["dates"] == {"baseline": "2014-03-02", "follow_up": "2014-03-02"}
     for file in (tmp_path / "case").rglob("*"):
@@ -174,13 +209,38 @@ def test_one_folder_with_both_visits_as_series(tmp_path, write_series):
 
 def test_a_request_survives_json(visits):
     asked = request(
-        visits, mask=visits["mask"], contrasts=(("T1", visits["t1"], visits["t1"]),), grid="midway", axis="1"
-    )
+        visits, mask=visits["mask"], contrasts=(("T1", visits["t1"], visits["t1"]),), grid="midway", axis="1",
+        align="centres", dates=("2019-03-01", None),
+    )  # fmt: skip
     assert PairRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
     with pytest.raises(WrongUse):
         PairRequest.from_dict({**asked.to_dict(), "colour": 3})
     with pytest.raises(WrongUse):
         PairRequest.from_dict({"mask": None})
+
+
+def test_dates_that_were_told_elsewhere_are_those_of_scans_without(tmp_path, visits):
+    with pytest.raises(NeedsConfirmation, match=r"2019-03-01, before the baseline \(2020-03-01"):
+        prepare(request(visits, dates=("2020-03-01", "2019-03-01")), tmp_path / "case")
+    assert not (tmp_path / "case").exists()
+    pair = prepare(request(visits, dates=("2019-03-01", None), register=False), tmp_path / "case")
+    assert pair.registration["dates"] == {"baseline": "2019-03-01", "follow_up": None}
+    assert pair.registration["remarks"] == []
+
+
+def test_the_json_beside_an_image_dates_it(tmp_path, visits):
+    for name in ("baseline", "follow_up"):
+        (tmp_path / f"{name}.nii.gz").write_bytes(visits[name].read_bytes())
+    (tmp_path / "baseline.json").write_text('{"AcquisitionDateTime": "2020-03-01T10:00:00"}')
+    (tmp_path / "follow_up.json").write_text('{"StudyDate": "20190301"}')
+    asked = PairRequest(tmp_path / "baseline.nii.gz", tmp_path / "follow_up.nii.gz", register=False)
+    with pytest.raises(NeedsConfirmation, match=r"2019-03-01, before the baseline \(2020-03-01"):
+        prepare(asked, tmp_path / "case")
+    (tmp_path / "follow_up.json").write_text('{"StudyDate": "19000101", "AcquisitionTime": "10:00:00"}')
+    pair = prepare(replace(asked, dates=("2020-03-02", None)), tmp_path / "case")
+    assert pair.registration["dates"] == {"baseline": "2020-03-02", "follow_up": None}
+    told = "baseline: it was acquired on 2020-03-02, says the list, but the JSON beside it says 2020-03-01."
+    assert pair.registration["remarks"] == [told]
 
 
 def test_a_full_disk_is_an_oserror(tmp_path, visits, monkeypatch):

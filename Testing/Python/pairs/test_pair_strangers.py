@@ -55,16 +55,20 @@ def test_nifti_fields_that_no_scan_has(tmp_path, small_image, capfd, edit, words
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("size", [348, 540, 4000])
-def test_nifti_2_is_refused_by_name(tmp_path, capfd, order, size):
-    """ITK reads none of them and complains past Python; a quaternion of 1e300 overflowed."""
+@pytest.mark.parametrize("dim", [(0,), (8,), (3, 10, 10, 10), (3, 1 << 62, 1 << 62, 1 << 62), (3, -1, 10, 10)])
+def test_nifti_2_headers_that_lie_are_refused(tmp_path, capfd, order, size, dim):
+    """ITK complains of them past Python; a quaternion of 1e300 overflowed."""
     path = tmp_path / "a.nii"
     raw = bytearray(size)
     struct.pack_into(f"{order}i8s", raw, 0, 540, b"n+2\0\r\n\x1a\n")
     struct.pack_into(f"{order}h", raw, 12, 4)
+    struct.pack_into(f"{order}{len(dim)}q", raw, 16, *dim)
+    struct.pack_into(f"{order}8d", raw, 104, *[1.0] * 8)
+    struct.pack_into(f"{order}q", raw, 168, 544)
     if size > 400:
         struct.pack_into(f"{order}2i6d", raw, 344, 1, 1, *[1e300] * 6)
     path.write_bytes(raw)
-    refused(path, "NIfTI-2", capfd)
+    refused(path, "dimensions|position in space|at least one voxel|too short", capfd)
 
 
 @pytest.mark.parametrize("size", [0, 8, -16, 17, 1 << 30, 64])

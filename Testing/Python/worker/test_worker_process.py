@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment
 from LMIALLib.worker.client import WorkerClient
 from LMIALLib.worker.messages import encode
 
@@ -39,6 +39,21 @@ def test_bad_input_comes_back_as_the_same_error(client: WorkerClient, study_fold
     staged = study_folder / "cases" / "staged"
     staged.mkdir()
     with pytest.raises(BadInput, match=r"no\.nii\.gz"):
+        client.wait(client.submit("prepare", pair=pair, staged=str(staged)))
+
+
+def test_scans_that_lie_apart_come_back_as_a_question_of_its_own_kind(
+    client: WorkerClient, study_folder: Path, phantom_folder: Path, tmp_path: Path
+) -> None:
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(str(phantom_folder / "baseline.nii.gz"))
+    image.SetOrigin((900.0, -400.0, 250.0))
+    sitk.WriteImage(image, str(tmp_path / "lost.nii.gz"))
+    pair = {"baseline": str(tmp_path / "lost.nii.gz"), "follow_up": str(phantom_folder / "follow_up.nii.gz")}
+    staged = study_folder / "cases" / "staged"
+    staged.mkdir()
+    with pytest.raises(NeedsAlignment, match="--align centres"):
         client.wait(client.submit("prepare", pair=pair, staged=str(staged)))
 
 

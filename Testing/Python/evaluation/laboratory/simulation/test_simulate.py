@@ -148,11 +148,23 @@ def test_a_truth_on_another_grid_names_itself(small_study: Path, tmp_path: Path)
 
     with Study.open(small_study, read_only=True) as study:
         grid = study.case("a").grid
-    shifted = grid.from_dict({**grid.to_dict(), "origin": [5.0, 0.0, 0.0]})
-    write_nrrd(tmp_path / "truth.nrrd", np.zeros(grid.shape, np.uint8), shifted)
+    coarse = grid.from_dict({**grid.to_dict(), "spacing": [3.0, 2.0, 2.5]})
+    write_nrrd(tmp_path / "truth.nrrd", np.zeros(grid.shape, np.uint8), coarse)
     _, (source,) = found_sources(small_study, {"a": tmp_path / "truth.nrrd"}, None)
     with pytest.raises(BadInput, match="another grid"):
         made_subject(source)
     write_nrrd(tmp_path / "truth.nrrd", np.zeros(grid.shape, np.uint8), grid)
     made = made_subject(source)
     assert not made.truth.any() and made.pair.axis == 0 and made.truth.shape == (22, 40, 36)
+    assert made.unknown == 0
+
+    # the last slice alone, mirrored: its marks are found where they lie, and the other slices are unknown
+    marked = np.zeros((*grid.shape[:2], 1), np.uint8)
+    marked[15:18, 20:23] = 1
+    x, y, z = grid.origin
+    last = {"size": [1, *grid.size[1:]], "origin": [x + 3.0 * (grid.size[0] - 1), y + 2.0 * (grid.size[1] - 1), z]}
+    turned = grid.from_dict({**grid.to_dict(), **last, "direction": [1, 0, 0, 0, -1, 0, 0, 0, 1]})
+    write_nrrd(tmp_path / "truth.nrrd", marked[:, ::-1], turned)
+    made = made_subject(source)
+    slices = np.flatnonzero((made.truth != 255).any(axis=(1, 2)))
+    assert slices.tolist() == [21] and (made.truth[21] == 1).sum() == 9 and made.unknown > 0.9
