@@ -15,7 +15,7 @@ from LMIALLib.desktop.face import Face
 from LMIALLib.desktop.inputs import Inputs
 from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport
-from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation
 from LMIALLib.loop.preparing import Preparing
 from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.study.database import DATABASE
@@ -41,7 +41,7 @@ class Start:
         self.preparing: Preparing | None = None
         self._contrasts: list[tuple[str, Any, Any]] = []
         self._place: Path | None = None
-        self._again: Callable[[], None] | None = None
+        self._again: Callable[..., None] | None = None
         self._folder = Path()
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL)
@@ -92,19 +92,22 @@ class Start:
             self.face.open(folder, self.face.panel.reader, self.face.panel.prior_left)
             if self.face.desk is None:  # why is on the screen already
                 return
-        self._begin(folder, baseline, follow_up, force=False)
+        self._begin(folder, baseline, follow_up)
 
     def _is_open(self, folder: Path) -> bool:
         desk = self.face.desk
         return desk is not None and desk.session.study.folder == folder
 
-    def _begin(self, folder: Path, baseline: Any, follow_up: Any, *, force: bool) -> None:
+    def _begin(
+        self, folder: Path, baseline: Any, follow_up: Any, *, force: bool = False, align: str = "headers"
+    ) -> None:
         import slicer
         from slicer.i18n import tr as _
 
         mask, subject = self.ui.maskSelector.currentNode(), str(self.ui.subjectEdit.text).strip()
         self._folder = folder
-        self._again = lambda: self._begin(folder, baseline, follow_up, force=True)
+        said = {"force": force, "align": align}
+        self._again = lambda **more: self._begin(folder, baseline, follow_up, **(said | more))
         self._place = Path(tempfile.mkdtemp(prefix="lmial-", dir=slicer.app.temporaryPath))
         inputs = Inputs(self._place, slicer.dicomDatabase if hasattr(slicer, "dicomDatabase") else None)
         request = PairRequest(
@@ -121,6 +124,7 @@ class Start:
             ),
             series=",".join(inputs.series) or None,
             force=force,
+            align=align,
         )
         desk = self.face.desk
         study = desk.session.study if desk is not None and self._is_open(folder) else None
@@ -156,7 +160,7 @@ class Start:
         if not preparing.over:
             return
         self._clear()
-        if isinstance(preparing.error, NeedsConfirmation):
+        if isinstance(preparing.error, NeedsConfirmation | NeedsAlignment):
             self._ask(preparing.error)
         elif preparing.error is not None:
             raise preparing.error
@@ -181,8 +185,12 @@ class Start:
         from slicer.i18n import tr as _
 
         sentence = doubt.sentence[0].upper() + doubt.sentence[1:]
-        if self._again is not None and self.face.panel.sure(sentence + "\n\n" + _("Go on all the same?")):
-            self._again()
+        if isinstance(doubt, NeedsAlignment):
+            question = _("Lay their centres on each other, and register from there?")
+        else:
+            question = _("Go on all the same?")
+        if self._again is not None and self.face.panel.sure(sentence + "\n\n" + question):
+            self._again(**({"align": "centres"} if isinstance(doubt, NeedsAlignment) else {"force": True}))
 
     @entry
     def cancel(self) -> None:

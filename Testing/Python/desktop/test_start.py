@@ -76,6 +76,28 @@ def test_the_same_scan_twice_is_asked_and_made_only_when_confirmed(start: Any, a
         assert len(study.cases()) == 1
 
 
+def test_scans_that_lie_apart_are_laid_on_each_other_when_the_reader_says_so(
+    start: Any,
+    at: At,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    import slicer
+
+    at.ui.followUpSelector.node.SetOrigin(4000.0, 0.0, 0.0)
+    at.ui.maskSelector.node = None
+    slicer.util.confirmYesNoDisplay.return_value = False
+    at.ui.prepareButton.click()
+    finish(start)
+    (question,) = slicer.util.confirmYesNoDisplay.call_args[0]
+    assert "centres" in question and not (tmp_path / "study").exists()
+    slicer.util.confirmYesNoDisplay.return_value = True
+    at.ui.prepareButton.click()
+    finish(start)
+    with Study.open(tmp_path / "study", read_only=True) as study:
+        (case,) = study.cases()
+        assert study.load_pair(case.name).registration["request"]["align"] == "centres"
+
+
 def test_cancel_and_missing_choices_leave_nothing(start: Any, at: At, tmp_path: Path) -> None:  # noqa: F811
     at.ui.prepareButton.click()
     start.step()
