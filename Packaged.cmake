@@ -91,11 +91,13 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/uncertainty.py
   LMIALLib/network/weights.py
   LMIALLib/pairs/__init__.py
+  LMIALLib/pairs/again.py
   LMIALLib/pairs/brain.py
   LMIALLib/pairs/climbing.py
   LMIALLib/pairs/compressed.py
   LMIALLib/pairs/dicom.py
   LMIALLib/pairs/dicom_structure.py
+  LMIALLib/pairs/family.py
   LMIALLib/pairs/geometry.py
   LMIALLib/pairs/headers.py
   LMIALLib/pairs/headers_metaimage.py
@@ -105,10 +107,13 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
   LMIALLib/pairs/labels.py
+  LMIALLib/pairs/memory.py
   LMIALLib/pairs/orientation.py
+  LMIALLib/pairs/outliers.py
   LMIALLib/pairs/pair.py
   LMIALLib/pairs/prepare.py
   LMIALLib/pairs/reading.py
+  LMIALLib/pairs/regions.py
   LMIALLib/pairs/registration.py
   LMIALLib/pairs/registration_record.py
   LMIALLib/pairs/resampling.py
@@ -212,6 +217,7 @@ set(LMIAL_RESOURCES
   Resources/UI/LMIAL.ui
   Resources/Weights/README.md
   Resources/Weights/change.safetensors
+  Resources/Weights/family.json
   Resources/Weights/guard.npz
   Resources/requirements.txt
   )
