@@ -95,6 +95,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/uncertainty.py
   LMIALLib/network/weights.py
   LMIALLib/pairs/__init__.py
+  LMIALLib/pairs/again.py
   LMIALLib/pairs/brain.py
   LMIALLib/pairs/climbing.py
   LMIALLib/pairs/compressed.py
@@ -104,6 +105,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/dicom_slice.py
   LMIALLib/pairs/dicom_structure.py
   LMIALLib/pairs/dicom_volumes.py
+  LMIALLib/pairs/family.py
   LMIALLib/pairs/geometry.py
   LMIALLib/pairs/headers.py
   LMIALLib/pairs/headers_metaimage.py
@@ -115,10 +117,13 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/label_volume.py
   LMIALLib/pairs/labels.py
   LMIALLib/pairs/mapping.py
+  LMIALLib/pairs/memory.py
   LMIALLib/pairs/orientation.py
+  LMIALLib/pairs/outliers.py
   LMIALLib/pairs/pair.py
   LMIALLib/pairs/prepare.py
   LMIALLib/pairs/reading.py
+  LMIALLib/pairs/regions.py
   LMIALLib/pairs/registration.py
   LMIALLib/pairs/registration_record.py
   LMIALLib/pairs/resampling.py
@@ -226,6 +231,7 @@ set(LMIAL_RESOURCES
   Resources/UI/LMIAL.ui
   Resources/Weights/README.md
   Resources/Weights/change.safetensors
+  Resources/Weights/family.json
   Resources/Weights/guard.npz
   Resources/requirements.txt
   )

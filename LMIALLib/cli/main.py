@@ -19,6 +19,7 @@ from LMIALLib.cli import (
     nnunet,
     pipeline,
     reading,
+    regions,
     simulating,
     strategies,
     studies,
@@ -51,6 +52,7 @@ studies.register(app)
 importing.register(app)
 annotate.register(app)
 reading.register(app)
+regions.register(app)
 models.register(app)
 lesions.register(app)
 strategies.register(app)

@@ -10,6 +10,7 @@ import typer
 
 from LMIALLib.cli.console import ERR, OUT, document, guarded, print_queue, progress_of
 from LMIALLib.cli.opening import session_at
+from LMIALLib.cli.regions import tell_alarms
 from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 
@@ -56,6 +57,8 @@ def rank(
             raise BadInput(f"{study} has no stored ranking, and none can be made.")
         queue = [query for query in session.queue() if case in (None, query.case)]
         counts = {one.name: one.n_slices for one in session.study.cases()}
+        for name in [name for name in counts if case in (None, name)]:
+            tell_alarms(study, name, session.study.alarms(name), strategy=stored.strategy)
     if as_json:
         document(
             {

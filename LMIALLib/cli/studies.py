@@ -12,10 +12,12 @@ import typer
 
 from LMIALLib.cli.console import ERR, OUT, document, guarded, print_queue, progress_of
 from LMIALLib.cli.opening import session_at, study_at
+from LMIALLib.cli.regions import tell_alarms
 from LMIALLib.errors import BadInput, WrongUse
 
 if TYPE_CHECKING:
     from LMIALLib.loop.session import Session
+    from LMIALLib.pairs.registration_record import Alarm
     from LMIALLib.study.status import StudyStatus
 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of the study.", show_default=False)]
@@ -86,7 +88,7 @@ def new(
     with progress_of("new") as watch:
         name = "case1" if case is None else case
         result = new_study(study, name, request, subject=subject, watch=watch)
-    _tell_case(name, result)
+    _tell_case(study, name, result)
     OUT.print(f"Next: lmial rank {quote(str(study))}")
 
 
@@ -112,7 +114,7 @@ def add(
     with session_at(study) as session, progress_of("add") as watch:
         name = _free_name(session) if case is None else case
         result = new_case(session, name, request, subject=subject, watch=watch)
-    _tell_case(name, result)
+    _tell_case(study, name, result)
 
 
 def register_case(
@@ -184,13 +186,16 @@ def checked_align(align: str | None) -> str | None:
     return align
 
 
-def _tell_case(name: str, result: dict[str, Any]) -> None:
+def _tell_case(study: Path, name: str, result: dict[str, Any]) -> None:
+    from LMIALLib.pairs.registration_record import alarms
+
     registration = result["registration"]
     OUT.print(f"Case {name}: {result['slices']} slices. {registration.get('sentence', '')}")
     for remark in registration.get("remarks", []):
         ERR.print(remark, style="yellow")
     if registration.get("alarm"):
         ERR.print("The registration looks poor: look at the pair before you annotate.", style="bold yellow")
+    tell_alarms(study, name, [alarm for alarm in alarms(registration) if alarm.about != "registration"])
 
 
 def remove(
@@ -211,6 +216,7 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
 
     with study_at(study) as opened:
         state = opened.status()
+        alarms = {case.name: opened.alarms(case.name) for case in state.cases}
         advice = advice_for(opened)
         stored = opened.latest_ranking()
         core_set = stored if stored is not None and stored.is_core_set else None
@@ -218,14 +224,20 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
     asked = len(core_set.ranking["queries"]) if core_set is not None else 0
     if as_json:
         told = {"slices": asked, "waiting": [query.to_dict() for query in queue]} if core_set is not None else None
-        document(asdict(state) | {"advice": asdict(advice), "core_set": told})
+        document(asdict(state) | {"advice": asdict(advice), "core_set": told, "alarms": _plain(alarms)})
         return
     for line in _status_lines(state):
         OUT.print(line, markup=False)
+    for name, told_of in alarms.items():
+        tell_alarms(study, name, told_of)
     if core_set is not None:
         OUT.print(f"The queue is a core-set: {len(queue)} of {asked} slices wait.")
         print_queue(queue[:5], {case.name: case.n_slices for case in state.cases})
     OUT.print(advice.sentence)
+
+
+def _plain(alarms: dict[str, tuple[Alarm, ...]]) -> dict[str, list[dict[str, str]]]:
+    return {case: [asdict(alarm) for alarm in found] for case, found in alarms.items() if found}
 
 
 def _status_lines(state: StudyStatus) -> Iterator[str]:

@@ -12,9 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.loop.queue import core_set_waits, of_another_model
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
+from LMIALLib.pairs.regions import CHOICES
+from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
 from LMIALLib.study.labels import UNREAD
@@ -25,6 +29,9 @@ from LMIALLib.worker.client import Job, WorkerClient
 
 HEARTBEAT = 30.0
 """Seconds between two signs of life of a session; another machine takes one that is silent for 120 s for dead."""
+
+DRAWN = "drawn.nrrd"
+"""The region as a reader drew it, on the pair's grid, in the folder of the pair that is made with it."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,33 @@ class Learning:
         self.registering = self.worker.submit("register", case=case, kind=kind, staged=str(self._staged))
         return self.registering
 
+    def request_region(self, case: str, choice: str, mask: Path | np.ndarray | None = None) -> Job:
+        """Ask the worker to give a case another region; the new pair is its own once it is recorded ("registered").
+
+        Args:
+            choice: one of ``pairs.regions.CHOICES``: "brain", "everything" or "given".
+            mask: for "given", a file, or bool (k, j, i) on the case's grid as it was drawn.
+
+        Raises WrongUse for another choice, and where a mask is missing or not wanted.
+        """
+        if choice not in CHOICES:
+            raise WrongUse(f"the region {choice!r} is unknown; use {', '.join(CHOICES)}.")
+        if (mask is not None) != (choice == "given"):
+            raise WrongUse("a region that is given needs a mask, and no other region takes one.")
+        if self.registering is not None and not self.registering.over:
+            raise BadInput("A case is being registered again.", "Wait until it is done.")
+        self._drop_staged()
+        self._staged = self.study.stage_pair(case)
+        file = None
+        if isinstance(mask, np.ndarray):
+            file = self._staged / DRAWN
+            write_nrrd(file, mask, self.study.case(case).grid)
+        elif mask is not None:
+            file = Path(mask).absolute()
+        fields = {"case": case, "choice": choice, "staged": str(self._staged)}
+        self.registering = self.worker.submit("region", **fields, **({} if file is None else {"mask": str(file)}))
+        return self.registering
+
     def _drop_staged(self) -> None:
         if self._staged is not None:
             self.study.drop_staged(self._staged)
@@ -202,7 +236,8 @@ class Learning:
             self._record_model(job.result)
         elif event == "registered" and job.result is not None and self._staged is not None:
             try:
-                self.study.add_pair(job.result["case"], self._staged)
+                what = "registered again" if job.do == "register" else "region changed"
+                self.study.add_pair(job.result["case"], self._staged, what=what)
             finally:
                 self._drop_staged()
             if self.settings.train and not core_set_waits(self.study):

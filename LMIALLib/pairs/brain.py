@@ -4,7 +4,8 @@ The brain is the largest compact bright body in a head, and skull, meninges and 
 gap that is bridged in a few thin places only (eyes, vessels, nerves). So tissue is thresholded, opened by a distance
 wider than those bridges, the largest part is kept and grown back into the tissue, and sulci and ventricles are closed
 (the scheme of Lemieux et al., Magnetic Resonance in Medicine 42, 1999, and Hoehne and Hanson, JCAT 16, 1992).
-It was made for FLAIR; T1 works too. Where the outcome has no brain's size, the whole foreground is taken and said so.
+It was made for FLAIR; T1 works too. Where the outcome has no brain's size, the body with all that it encloses is taken,
+and the region raises an alarm (``regions.py``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.outliers import usual_range
+from LMIALLib.pairs.resampling import above
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -29,10 +34,6 @@ PLAUSIBLE_ML = (600.0, 2200.0)
 """Brains with ventricles and sulci, from a child's to the largest adult's."""
 PLAUSIBLE_BODY_ML = 8000.0
 """A foreground larger than this is no head."""
-SENTENCE_NO_BRAIN = (
-    "No brain could be told from the rest of this volume, so its whole foreground is used; give a mask (--mask) if"
-    " queries shall stay inside an organ."
-)
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,14 @@ def find_brain(image: sitk.Image) -> tuple[np.ndarray, dict[str, Any]]:
     """The brain region (bool, (k, j, i), never empty) and a JSON-ready report.
 
     ``method`` is "morphology" (a head with skull), "stripped" (only a brain on an empty background), or "foreground"
-    (no brain found; ``sentence`` then says so). ``millilitres`` is the region's volume.
+    (no brain found). ``millilitres`` is the region's volume. Outliers of the grey values decide nothing.
     """
     import SimpleITK as sitk
 
     from LMIALLib.pairs.similarity import shrunk
 
-    small = shrunk(sitk.Cast(image, sitk.sitkFloat32), WORKING_MM)
+    limits = usual_range(sitk.GetArrayViewFromImage(image))
+    small = shrunk(image, WORKING_MM, limits)
     volume = _Small(
         sitk.GetArrayFromImage(small),
         small.GetSpacing()[::-1],
@@ -73,13 +75,9 @@ def find_brain(image: sitk.Image) -> tuple[np.ndarray, dict[str, Any]]:
     # Interpolating the signed distance instead of the mask keeps the surface smooth between the coarse voxels.
     distance = sitk.GetImageFromArray(_signed_distance(region, volume.spacing).astype(np.float32))
     distance.CopyInformation(small)
-    full = sitk.Resample(distance, image, sitk.Transform(), sitk.sitkLinear, -1.0, sitk.sitkFloat32)
-    found = _carried_outwards(sitk.GetArrayFromImage(full), region, image, small)
-    return found, {
-        "method": method,
-        "millilitres": round(volume.millilitres(region), 1),
-        "sentence": SENTENCE_NO_BRAIN if method == "foreground" else "",
-    }
+    full = above(distance, 0.0, Grid.of(image), np.eye(4), outside=-1.0)
+    found = _carried_outwards(full, region, image, small)
+    return found, {"method": method, "millilitres": round(volume.millilitres(region), 1)}
 
 
 def _region(volume: _Small) -> tuple[np.ndarray, str]:
@@ -92,7 +90,7 @@ def _region(volume: _Small) -> tuple[np.ndarray, str]:
             region = _opened(volume, opening)
             if region is not None and PLAUSIBLE_ML[0] <= volume.millilitres(region) <= PLAUSIBLE_ML[1]:
                 return region, "morphology"
-    return body, "foreground"
+    return _enclosed(body), "foreground"
 
 
 def _stripped(volume: _Small) -> np.ndarray | None:
@@ -107,6 +105,17 @@ def _stripped(volume: _Small) -> np.ndarray | None:
     if tissue is None or not PLAUSIBLE_ML[0] <= volume.millilitres(body) <= PLAUSIBLE_ML[1]:
         return None
     return body if np.count_nonzero(tissue & body) > 0.66 * np.count_nonzero(body) else None
+
+
+def _enclosed(body: np.ndarray) -> np.ndarray:
+    """The body and what it surrounds in the planes of any axis: lungs are open at the ends of a chest scan."""
+    from scipy import ndimage as ndi
+
+    filled = body.copy()
+    for axis in range(3):
+        for plane, there in zip(np.moveaxis(filled, axis, 0), np.moveaxis(body, axis, 0), strict=True):
+            plane |= ndi.binary_fill_holes(there)
+    return filled
 
 
 def _opened(volume: _Small, opening_mm: float) -> np.ndarray | None:
@@ -158,9 +167,8 @@ def _signed_distance(region: np.ndarray, spacing: tuple[float, ...]) -> np.ndarr
     return np.asarray(inside - ndi.distance_transform_edt(~region, sampling=spacing))
 
 
-def _carried_outwards(distance: np.ndarray, region: np.ndarray, image: sitk.Image, small: sitk.Image) -> np.ndarray:
-    """Where the distance is positive; averaged voxels end half a voxel before the image does, so its rim is copied."""
-    found = distance > 0
+def _carried_outwards(found: np.ndarray, region: np.ndarray, image: sitk.Image, small: sitk.Image) -> np.ndarray:
+    """The region on the image's grid: averaged voxels end half a voxel before the image does, so its rim is copied."""
     factors = [round(b / a) for a, b in zip(image.GetSpacing(), small.GetSpacing(), strict=True)][::-1]
     for axis, factor in enumerate(factors):
         margin = factor // 2 + 1

@@ -15,9 +15,13 @@ steps, all of them blind to a few per cent of changed voxels:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from LMIALLib.pairs.outliers import OUTLIERS
+from LMIALLib.pairs.resampling import slabs_of
 
 LANDMARKS = (5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 95.0)
 """Per cent. Lesions are brighter than 95 % of the brain, so they lie on the straight continuation."""
@@ -26,6 +30,9 @@ SHADING_MM = 20.0
 ROUNDS = 3
 OUTLIER = 2.5
 """Robust standard deviations beyond which a difference counts as change or edge, not as shading."""
+MOST_VOXELS = 4_000_000
+"""Of the brain, from which curve and shading are estimated; of a larger one every second, third ... voxel is taken."""
+_AT_ONCE = 500_000
 
 
 def scale_and_match(
@@ -34,6 +41,7 @@ def scale_and_match(
     mask: np.ndarray,
     *,
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    in_place: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Match the baseline to the follow-up and scale both.
 
@@ -41,35 +49,40 @@ def scale_and_match(
         baseline, follow_up: (k, j, i) on one grid, raw intensities.
         mask: bool (k, j, i), the brain.
         spacing: mm along (k, j, i).
+        in_place: whether both arrays, float32 then, may be written over; they are what is returned.
 
     Returns:
         baseline and follow-up as float32 (follow-up: median 0 and robust spread 1 over the mask; baseline on the same
         scale), and a JSON-ready report of what was done.
     """
     reference = np.asarray(follow_up, dtype=np.float32)
-    matched = np.asarray(baseline, dtype=np.float32)
+    source = np.asarray(baseline, dtype=np.float32)
     if not mask.any():
         mask = np.ones(reference.shape, dtype=bool)
-    multiplies = _is_intensity(reference, mask) and _is_intensity(matched, mask)
-    window = _window(mask)
-    source = matched
-    shading = np.ones_like(reference) if multiplies else np.zeros_like(reference)
+    voxels = _Voxels.of(source, reference, mask, spacing)
+    multiplies = _is_intensity(reference, voxels.reference) and _is_intensity(source, voxels.source)
+    shading = np.ones_like(voxels.reference) if multiplies else np.zeros_like(voxels.reference)
+    fields: list[tuple[np.ndarray, np.ndarray]] = []
     for _ in range(ROUNDS):
         if multiplies:
-            corrected, wanted = source * shading, reference
+            corrected, wanted = voxels.source * shading, voxels.reference
         else:
-            corrected, wanted = source, reference - shading
-        curve = _quantiles(corrected[mask]), _quantiles(wanted[mask])
+            corrected, wanted = voxels.source, voxels.reference - shading
+        curve = _quantiles(corrected), _quantiles(wanted)
         matched = _through(corrected, *curve)
         if not multiplies:
-            matched = matched + shading
-        step = _shading(matched, reference, mask, spacing, window, multiplies)
-        matched = matched * step if multiplies else matched + step
-        shading = shading * step if multiplies else shading + step
-    low, middle, high = np.percentile(reference[mask], [25, 50, 75])
-    spread = float(high - low) / 1.349 or float(reference[mask].std()) or 1.0
-    inside = shading[mask]
-    ours, theirs = (((image - middle) / spread).astype(np.float32) for image in (matched, reference))
+            matched += shading
+        fields.append(voxels.shading(matched, multiplies))
+        step = voxels.at(fields[-1])
+        matched, shading = (matched * step, shading * step) if multiplies else (matched + step, shading + step)
+    low, middle, high = np.percentile(voxels.reference, [25, 50, 75])
+    spread = float(high - low) / 1.349 or float(voxels.reference.std()) or 1.0
+    ours, theirs = (source, reference) if in_place else (np.empty_like(source), np.empty_like(reference))
+    for start, slab in slabs_of(ours):
+        rows = slice(start, start + len(slab))
+        there = [voxels.field(field, mask.shape, rows) for field in fields]
+        slab[:] = (_matched(source[rows], curve, there, multiplies) - middle) / spread
+        theirs[rows] = (reference[rows] - middle) / spread
     report = {
         "median": float(middle),
         "spread": spread,
@@ -78,16 +91,29 @@ def scale_and_match(
         "landmarks_follow_up": curve[1].tolist(),
         "shading": "ratio" if multiplies else "difference",
         "shading_mm": SHADING_MM,
-        "shading_range": [float(inside.min()), float(inside.max())],
-        "residual_spread": float(np.median(np.abs((theirs - ours)[mask]))) * 1.4826,
+        "shading_range": [float(shading.min()), float(shading.max())],
+        "residual_spread": float(np.median(np.abs(voxels.reference - matched))) / spread * 1.4826,
     }
     return ours, theirs, report
 
 
-def _is_intensity(image: np.ndarray, mask: np.ndarray) -> bool:
-    """Whether zero means no signal: hardly a negative voxel, and a brain that lies well above zero."""
-    low, middle = np.percentile(image[mask], [1, 50])
-    return bool(image.min() >= -0.05 * abs(middle) and middle > 0 and low >= 0)
+def _matched(
+    source: np.ndarray, curve: tuple[np.ndarray, np.ndarray], fields: list[np.ndarray], multiplies: bool
+) -> np.ndarray:
+    """A slab of the baseline through the curve and the shading fields of all rounds."""
+    before = fields[0]
+    for field in fields[1:-1]:
+        before = before * field if multiplies else before + field
+    if multiplies:
+        return _through(source * before, *curve) * fields[-1]
+    return _through(source, *curve) + before + fields[-1]
+
+
+def _is_intensity(image: np.ndarray, brain: np.ndarray) -> bool:
+    """Whether zero means no signal: hardly a voxel is negative, and the brain lies well above zero."""
+    low, middle = np.percentile(brain, [1, 50])
+    below = np.count_nonzero(image < -0.05 * abs(middle)) / image.size
+    return bool(100.0 * below <= OUTLIERS and middle > 0 and low >= 0)
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
@@ -105,54 +131,95 @@ def _through(image: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.nda
     return mapped
 
 
-def _window(mask: np.ndarray) -> tuple[slice, ...]:
-    """The box around the mask: nothing outside it takes part."""
-    from scipy import ndimage as ndi
+@dataclass(frozen=True)
+class _Voxels:
+    """The voxels of the brain from which curve and shading are estimated, and the lattice on which shading is smooth.
 
-    found = ndi.find_objects(mask.astype(np.uint8))[0]
-    return tuple(found)
+    Args:
+        source, reference: (n,) float32, baseline and follow-up.
+        index: (3, n) their indices (k, j, i) within the box around the brain.
+        box: that box within the volume; nothing outside it takes part.
+        spacing: mm along (k, j, i).
+        every: one of so many voxels of the brain is here.
+    """
 
+    source: np.ndarray
+    reference: np.ndarray
+    index: tuple[np.ndarray, ...]
+    box: tuple[slice, ...]
+    spacing: tuple[float, float, float]
+    every: int
 
-def _shading(
-    matched: np.ndarray,
-    reference: np.ndarray,
-    mask: np.ndarray,
-    spacing: tuple[float, float, float],
-    window: tuple[slice, ...],
-    multiplies: bool,
-) -> np.ndarray:
-    """The smooth field that takes ``matched`` to ``reference``; beyond the box it keeps the value of its border."""
-    ours, theirs, inside = matched[window], reference[window], mask[window]
-    difference = theirs - ours
-    centre = np.median(difference[inside])
-    deviation = float(np.median(np.abs(difference[inside] - centre))) * 1.4826
-    stable = inside & (np.abs(difference - centre) <= OUTLIER * max(deviation, 1e-12))
-    if not stable.any():
-        stable = inside
-    if multiplies:
-        stable = stable & (ours > 0) & (theirs > 0)
-        top, bottom = _smooth(theirs * stable, spacing), _smooth(ours * stable, spacing)
-        floor = 1e-3 * float(bottom.max() or 1.0)
-        field = (top + floor) / (bottom + floor)
-    else:
-        weight = _smooth(stable.astype(np.float32), spacing)
-        field = _smooth(difference * stable, spacing) / (weight + 1e-3)
-    pads = [(part.start, size - part.stop) for part, size in zip(window, mask.shape, strict=True)]
-    return np.pad(field, pads, mode="edge").astype(np.float32)
+    @classmethod
+    def of(
+        cls, source: np.ndarray, reference: np.ndarray, mask: np.ndarray, spacing: tuple[float, float, float]
+    ) -> _Voxels:
+        """All voxels of the mask, or every n-th where there are more than ``MOST_VOXELS``."""
+        every = max(1, -(-int(np.count_nonzero(mask)) // MOST_VOXELS))
+        flat = np.flatnonzero(mask)[::every]
+        index = [part.astype(np.int32) for part in np.unravel_index(flat, mask.shape)]
+        box = tuple(slice(int(part.min()), int(part.max()) + 1) for part in index)
+        for part, side in zip(index, box, strict=True):
+            part -= side.start
+        return cls(source.reshape(-1)[flat], reference.reshape(-1)[flat], tuple(index), box, spacing, every)
 
+    @property
+    def _lengths(self) -> list[int]:
+        return [side.stop - side.start for side in self.box]
 
-def _smooth(values: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
-    """Gaussian of SHADING_MM, on a lattice of about a quarter of it: the result is as smooth and the work small."""
-    from scipy import ndimage as ndi
+    @property
+    def _factors(self) -> list[int]:
+        """Voxels along each side of a cell of the lattice."""
+        return [max(1, int(SHADING_MM / 5 / step)) for step in self.spacing]
 
-    factors = [max(1, int(SHADING_MM / 5 / step)) for step in spacing]
-    padded = np.pad(values, [(0, -size % factor) for size, factor in zip(values.shape, factors, strict=True)])
-    blocks = padded.reshape([n for size, f in zip(padded.shape, factors, strict=True) for n in (size // f, f)])
-    coarse = blocks.mean(axis=(1, 3, 5), dtype=np.float64)
-    sigma = [SHADING_MM / (step * factor) for step, factor in zip(spacing, factors, strict=True)]
-    smooth = ndi.gaussian_filter(coarse, sigma, mode="constant")
-    places = [(np.arange(size) + 0.5) / factor - 0.5 for size, factor in zip(values.shape, factors, strict=True)]
-    return _interpolated(smooth, places)
+    def shading(self, matched: np.ndarray, multiplies: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The smooth field from ``matched`` (n,) to the reference, as numerator and denominator on the lattice."""
+        difference = self.reference - matched
+        centre = np.median(difference)
+        deviation = float(np.median(np.abs(difference - centre))) * 1.4826
+        stable = np.abs(difference - centre) <= OUTLIER * max(deviation, 1e-12)
+        if not stable.any():
+            stable[:] = True
+        if multiplies:
+            stable &= (matched > 0) & (self.reference > 0)
+            top, bottom = self._smooth(self.reference * stable), self._smooth(matched * stable)
+            floor = 1e-3 * float(bottom.max() or 1.0)
+            return top + floor, bottom + floor
+        return self._smooth(difference * stable), self._smooth(stable) + 1e-3
+
+    def _smooth(self, values: np.ndarray) -> np.ndarray:
+        """Gaussian of SHADING_MM on the lattice, whose cells hold the mean over their voxels, 0 outside the brain."""
+        from scipy import ndimage as ndi
+
+        shape = [-(-length // factor) for length, factor in zip(self._lengths, self._factors, strict=True)]
+        inside = [part // factor for part, factor in zip(self.index, self._factors, strict=True)]
+        cells = np.ravel_multi_index(inside, shape)
+        sums = np.bincount(cells, weights=values, minlength=int(np.prod(shape))).reshape(shape)
+        sigma = [SHADING_MM / (step * factor) for step, factor in zip(self.spacing, self._factors, strict=True)]
+        smooth = ndi.gaussian_filter(sums * (self.every / np.prod(self._factors)), sigma, mode="constant")
+        return np.asarray(smooth, dtype=np.float32)
+
+    def at(self, field: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """The field at the voxels, (n,) float32."""
+        from scipy import ndimage as ndi
+
+        found = np.empty(len(self.source), np.float32)
+        for start in range(0, len(found), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            places = [(one[part] + 0.5) / factor - 0.5 for one, factor in zip(self.index, self._factors, strict=True)]
+            top, bottom = (ndi.map_coordinates(one, places, order=1, mode="nearest") for one in field)
+            found[part] = top / bottom
+        return found
+
+    def field(self, field: tuple[np.ndarray, np.ndarray], shape: tuple[int, ...], rows: slice) -> np.ndarray:
+        """The field at ``rows`` of a volume (k, j, i); beyond the box it keeps the value of its border."""
+        places = []
+        for length, side, factor in zip(shape, self.box, self._factors, strict=True):
+            index = np.clip(np.arange(length), side.start, side.stop - 1) - side.start
+            places.append((index + 0.5) / factor - 0.5)
+        places[0] = places[0][rows]
+        top, bottom = (_interpolated(one, places) for one in field)
+        return np.asarray(top / bottom)
 
 
 def _interpolated(coarse: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
@@ -163,5 +230,5 @@ def _interpolated(coarse: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
         low = np.minimum(at.astype(int), max(last - 1, 0))
         share = (at - low).reshape([-1 if a == axis else 1 for a in range(3)]).astype(np.float32)
         high = np.minimum(low + 1, last)
-        coarse = (coarse.take(low, axis) * (1 - share) + coarse.take(high, axis) * share).astype(np.float32)
+        coarse = coarse.take(low, axis) * (1 - share) + coarse.take(high, axis) * share
     return coarse

@@ -15,13 +15,16 @@ import LMIALLib
 from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
 from LMIALLib.files import sendable, sent
 from LMIALLib.pairs.brain import find_brain
+from LMIALLib.pairs.family import judge
 from LMIALLib.pairs.geometry import slice_axis
 from LMIALLib.pairs.intensity import scale_and_match
 from LMIALLib.pairs.label_volume import read_mask
+from LMIALLib.pairs.memory import check_memory
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.reading import LEAST_OVERLAP, Volume, centre_of, check_two_visits, moved, overlap, read_volume
-from LMIALLib.pairs.registration import KINDS, Registration, register, unregistered
-from LMIALLib.pairs.registration_record import CONTRAST, check_registration
+from LMIALLib.pairs.regions import region_report
+from LMIALLib.pairs.registration import Registration, register, unregistered
+from LMIALLib.pairs.registration_record import CONTRAST
 from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, region_on_grid
 from LMIALLib.pairs.storage import save_pair, write_nrrd
 from LMIALLib.pairs.transforms import matrix_of
@@ -32,7 +35,7 @@ ALIGN = ("headers", "centres")
 """Where the search for the registration begins: as the headers say, or with the centres of both scans on each other."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and how many there are."""
-_STEPS = 6
+STEPS = 6
 
 
 def ignore(stage: str, done: int, total: int) -> None:
@@ -50,6 +53,7 @@ class PairRequest:
         grid: the grid of the pair: "follow-up" (which is then not interpolated at all), "baseline", or "midway".
         axis: slice axis, see ``geometry.slice_axis``.
         series: keys of DICOM volumes (``dicom_choice``), with commas between, where folders hold several.
+        everything: the whole volume is searched, instead of a brain region.
         register: False trusts the positions in the headers.
         force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
         dates: days of both visits as "2019-03-01", told elsewhere (a table, BIDS); a scan's own date goes before.
@@ -67,6 +71,7 @@ class PairRequest:
     force: bool = False
     align: str = "headers"
     dates: tuple[str | None, str | None] = (None, None)
+    everything: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -93,7 +98,9 @@ class PairRequest:
 
 
 @dataclass(frozen=True)
-class _Inputs:
+class Inputs:
+    """Everything that a pair is made of, read and checked."""
+
     baseline: Volume
     follow_up: Volume
     mask: np.ndarray | None
@@ -111,94 +118,25 @@ def prepare(request: PairRequest, case_folder: Path, *, progress: Progress = ign
     NeedsAlignment (not where the request aligns centres), WrongUse; OSError where the disk refuses, and the caller
     removes the folder.
     """
-    progress("reading", 0, _STEPS)
+    progress("reading", 0, STEPS)
     inputs = _read(request)
     case_folder = Path(case_folder)
-    progress("finding the brain", 1, _STEPS)
-    region, brain = _brain(inputs)
-    progress("registering", 2, _STEPS)
+    progress("finding the brain", 1, STEPS)
+    region, method = region_of(inputs, everything=request.everything)
+    progress("registering", 2, STEPS)
     registration = _registered(request, inputs, region)
-    progress("resampling", 3, _STEPS)
-    pair = _paired(request, inputs, region, registration, brain)
-    progress("writing", 4, _STEPS)
+    progress("resampling", 3, STEPS)
+    pair = paired(request, inputs, region, registration, method)
+    progress("writing", 4, STEPS)
     _write_sources(inputs, case_folder / "source")
-    progress("writing", 5, _STEPS)
+    del inputs, region  # writing needs memory too
+    progress("writing", 5, STEPS)
     save_pair(pair, case_folder / "pair-1")
-    progress("done", _STEPS, _STEPS)
+    progress("done", STEPS, STEPS)
     return pair
 
 
-def register_again(case_folder: Path, number: int, into: Path, *, kind: str, progress: Progress = ignore) -> Pair:
-    """Register a case anew from its kept sources, and write the pair into an empty folder.
-
-    The search is thorough and draws other voxels than the one before. The new pair lies on the grid of the old one, so
-    that every answer stays where it was drawn.
-
-    Args:
-        case_folder: holds ``source/`` and ``pair-<number>/``, the newest one.
-        kind: "rigid" or "affine", as the reader wants it.
-
-    Raises WrongUse for another kind, BadInput where the pair does not lie on the follow-up's grid (the grid itself, or
-    the images under the answers, would move), or sources are missing.
-    """
-    from LMIALLib.pairs.storage import load_pair
-
-    if kind not in KINDS[1:]:
-        raise WrongUse(f"registration {kind!r} is unknown; use rigid or affine.")
-    progress("reading", 0, _STEPS)
-    old = load_pair(Path(case_folder) / f"pair-{number}")
-    request, inputs = _kept(Path(case_folder) / "source", old)
-    progress("finding the brain", 1, _STEPS)
-    region, brain = _brain(inputs)
-    progress("registering", 2, _STEPS)
-    registration = register(
-        inputs.follow_up.image, inputs.baseline.image, fixed_mask=region, seed=number, kind=kind, thorough=True
-    )
-    progress("resampling", 4, _STEPS)
-    pair = _paired(request, inputs, region, registration, brain)
-    if not pair.grid.same_as(old.grid) or pair.axis != old.axis:
-        raise BadInput("the kept follow-up does not lie on the grid of the pair; nothing was changed.")
-    pair = replace(pair, grid=old.grid)  # a file keeps products of spacing and direction: the last bit may differ
-    progress("writing", 5, _STEPS)
-    save_pair(pair, into)
-    progress("done", _STEPS, _STEPS)
-    return pair
-
-
-def _kept(source: Path, old: Pair) -> tuple[PairRequest, _Inputs]:
-    """The request and the inputs of a pair again, from the sources that lie in its case."""
-    kept = check_registration(old.registration, "the pair's registration")
-    said = kept.request
-    if said.grid != "follow-up":
-        raise BadInput(
-            f"this pair lies on the {said.grid} grid, on which another registration would move the images under "
-            "the answers.",
-            "Add the pair anew as another case.",
-        )
-    files = {name: (source / f"{name}-baseline.nrrd", source / f"{name}-follow_up.nrrd") for name in said.contrasts}
-    request = PairRequest(
-        source / "baseline.nrrd",
-        source / "follow_up.nrrd",
-        mask=source / "mask.nrrd" if said.mask == "given" else None,
-        contrasts=tuple((name, *paths) for name, paths in files.items()),
-        axis=said.axis,
-        force=said.force,
-        align=said.align,
-    )
-    visits = {
-        visit: replace(
-            read_volume(path),
-            date=getattr(kept.dates, visit),
-            description=getattr(kept.sources, visit) or "",
-        )
-        for visit, path in (("baseline", request.baseline), ("follow_up", request.follow_up))
-    }
-    mask = None if request.mask is None else read_mask(request.mask, visits["follow_up"].grid)
-    contrasts = tuple((name, read_volume(first), read_volume(last)) for name, (first, last) in files.items())
-    return request, _Inputs(**visits, mask=mask, contrasts=contrasts, confirmed=kept.confirmed, remarks=kept.remarks)
-
-
-def _read(request: PairRequest) -> _Inputs:
+def _read(request: PairRequest) -> Inputs:
     """Everything that is read from outside, checked; nothing is written."""
     if request.grid not in GRIDS:
         raise WrongUse(f"grid {request.grid!r} is unknown; use one of {', '.join(GRIDS)}.")
@@ -230,6 +168,9 @@ def _read(request: PairRequest) -> _Inputs:
         if not request.force:
             raise
         confirmed = doubt.sentence
+    if request.everything and request.mask is not None:
+        raise WrongUse("a mask was given, and everything shall be searched; give one of both.")
+    check_memory(baseline.grid, follow_up.grid)
     mask = None if request.mask is None else read_mask(request.mask, follow_up.grid)
     contrasts = tuple(
         (
@@ -243,7 +184,7 @@ def _read(request: PairRequest) -> _Inputs:
     for name, first, second in contrasts:
         read |= {f"{name} of the baseline": first, f"{name} of the follow-up": second}
     remarks = tuple(f"{name}: {remark}" for name, volume in read.items() for remark in volume.remarks)
-    return _Inputs(baseline, follow_up, mask, contrasts, confirmed, remarks)
+    return Inputs(baseline, follow_up, mask, contrasts, confirmed, remarks)
 
 
 def _dated(volume: Volume, told: str | None, beside: str | None) -> Volume:
@@ -279,41 +220,35 @@ def _series(request: PairRequest, path: Path, pick: int) -> str | None:
     return choice_in(Path(path), request.series, pick)
 
 
-def _brain(inputs: _Inputs) -> tuple[np.ndarray, dict[str, Any]]:
-    """The brain region on the raw follow-up's grid: the given mask, or what is found."""
+def region_of(inputs: Inputs, *, everything: bool = False) -> tuple[np.ndarray, str]:
+    """The region on the raw follow-up's grid, and how it came about: see ``regions.region_report``."""
     if inputs.mask is not None:
-        return inputs.mask, {"method": "given", "sentence": ""}
-    return find_brain(inputs.follow_up.image)
+        return inputs.mask, "given"
+    if everything:
+        return np.ones(inputs.follow_up.grid.shape, dtype=bool), "everything"
+    region, report = find_brain(inputs.follow_up.image)
+    return region, str(report["method"])
 
 
-def _registered(request: PairRequest, inputs: _Inputs, region: np.ndarray) -> Registration:
+def _registered(request: PairRequest, inputs: Inputs, region: np.ndarray) -> Registration:
     fixed, moving = inputs.follow_up.image, inputs.baseline.image
     if request.register:
         return register(fixed, moving, fixed_mask=region)
     return unregistered(fixed, moving, fixed_mask=region)
 
 
-def _paired(
-    request: PairRequest, inputs: _Inputs, region: np.ndarray, registration: Registration, brain: dict[str, Any]
-) -> Pair:
-    """Both scans and the region on the pair's grid, scaled, with the record of how they came there."""
+def paired(request: PairRequest, inputs: Inputs, region: np.ndarray, registration: Registration, method: str) -> Pair:
+    """Both scans and the region on the pair's grid, scaled, with the record of how they came there.
+
+    ``region`` (bool, (k, j, i)) lies on the raw follow-up's grid; ``method`` says how it came about. Raises BadInput
+    where the baseline shows nothing of it.
+    """
     forward = matrix_of(registration.transform)
     placement = placed(request.grid, inputs.follow_up.grid, inputs.baseline.grid, forward)
-    follow_up = on_grid(inputs.follow_up.image, placement.grid, placement.to_follow_up)
-    baseline = on_grid(inputs.baseline.image, placement.grid, placement.to_baseline)
-    mask = region_on_grid(region, inputs.follow_up.grid, placement.grid, placement.to_follow_up)
-    seen = inside_of(placement.grid, inputs.baseline.grid, placement.to_baseline)
-    if not (mask & seen).any():
-        raise BadInput("after registration the baseline shows no part of the follow-up's brain region.")
-    unseen = int(np.count_nonzero(mask & ~seen))
-    mask &= seen
-    spacing = placement.grid.spacing
-    baseline, follow_up, scaling = scale_and_match(
-        baseline, follow_up, mask, spacing=(spacing[2], spacing[1], spacing[0])
-    )
+    pair = scaled(inputs, region, placement, method)
     report = dict(registration.report)
     report |= {
-        "brain": {**brain, "voxels": int(mask.sum()), "voxels_outside_baseline": unseen},
+        **pair.registration,
         "to_source": {
             "baseline": placement.to_baseline.ravel().tolist(),
             "follow_up": placement.to_follow_up.ravel().tolist(),
@@ -325,7 +260,7 @@ def _paired(
             "register": request.register,
             "force": request.force,
             "align": request.align,
-            "mask": "given" if request.mask is not None else "found",
+            "mask": "given" if request.mask is not None else "everything" if request.everything else "found",
             "contrasts": [name for name, _, _ in request.contrasts],
         },
         "confirmed": inputs.confirmed,
@@ -337,13 +272,38 @@ def _paired(
     if inputs.contrasts:
         in_baseline = region_on_grid(region, inputs.follow_up.grid, inputs.baseline.grid, np.linalg.inv(forward))
         _add_contrasts(report, inputs, placement, (in_baseline, region), request.register)
-    axis = slice_axis(placement.grid, request.axis)
-    return Pair(baseline, follow_up, mask, placement.grid, axis, report, scaling)
+    return replace(pair, axis=slice_axis(placement.grid, request.axis), registration=report)
+
+
+def scaled(inputs: Inputs, region: np.ndarray, placement: Placement, method: str) -> Pair:
+    """Both scans and the region at their places, scaled, and what is to be said of the region and of the family.
+
+    The axis is 0, and the record has ``brain`` (``regions.region_report``) and ``family`` (``family.judge``) only.
+    """
+    forward = placement.to_baseline @ np.linalg.inv(placement.to_follow_up)
+    baseline, follow_up = inputs.baseline, inputs.follow_up
+    family = judge(baseline.image, follow_up.image, region, forward, asked=method in ("given", "everything"))
+    mask = region_on_grid(region, follow_up.grid, placement.grid, placement.to_follow_up)
+    seen = inside_of(placement.grid, baseline.grid, placement.to_baseline)
+    if not (mask & seen).any():
+        raise BadInput("after registration the baseline shows no part of the region that is searched.")
+    unseen = int(np.count_nonzero(mask & ~seen))
+    mask &= seen
+    spacing = placement.grid.spacing
+    first, second, scaling = scale_and_match(
+        on_grid(baseline.image, placement.grid, placement.to_baseline),
+        on_grid(follow_up.image, placement.grid, placement.to_follow_up),
+        mask,
+        spacing=(spacing[2], spacing[1], spacing[0]),
+        in_place=True,
+    )
+    record = {"brain": region_report(method, mask, unseen, placement.grid), "family": family}
+    return Pair(first, second, mask, placement.grid, 0, record, scaling)
 
 
 def _add_contrasts(
     report: dict[str, Any],
-    inputs: _Inputs,
+    inputs: Inputs,
     placement: Placement,
     regions: tuple[np.ndarray, np.ndarray],
     wanted: bool,
@@ -382,7 +342,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write_sources(inputs: _Inputs, folder: Path) -> None:
+def _write_sources(inputs: Inputs, folder: Path) -> None:
     """The inputs as read: original voxels and grid, nothing that could name the patient."""
     import SimpleITK as sitk
 

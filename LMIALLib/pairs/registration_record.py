@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -42,6 +42,24 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """One thing that was looked at, and the sentence that a reader must see where it is not as it should be."""
+
+    alarm: bool = False
+    sentence: _Text = ""
+    method: _Text = ""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What a banner shows of a pair that must not be trusted as it is: a few words, and a sentence."""
+
+    about: Literal["registration", "region", "family"]
+    title: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class RegistrationRecord:
     """The fields of a record that anything is decided by; see ``pairs.registration`` and ``pairs.prepare``."""
 
@@ -55,6 +73,8 @@ class RegistrationRecord:
     request: Asked = Asked()
     confirmed: _Text = ""
     remarks: Annotated[tuple[_Text, ...], Limits(longest=100)] = ()
+    brain: Judged = Judged()
+    family: Judged = Judged()
 
 
 def check_registration(record: dict[str, Any], where: str) -> RegistrationRecord:
@@ -65,3 +85,22 @@ def check_registration(record: dict[str, Any], where: str) -> RegistrationRecord
         if not 1e-6 < abs(np.linalg.det(matrix)) < 1e6 or not np.array_equal(matrix[3], (0, 0, 0, 1)):
             raise BadInput(f"{where}: to_source.{name} is no affine transform of space.")
     return found
+
+
+def alarms(record: dict[str, Any]) -> tuple[Alarm, ...]:
+    """What a reader must be told of a pair before anything else, from its record (``Pair.registration``).
+
+    Every face, command and report shows these, in this order; empty where all is well. Raises BadInput as
+    ``check_registration`` does.
+    """
+    found = check_registration(record, "the pair's registration")
+    told = []
+    if found.alarm:
+        figure = "" if found.quality is None else f" {found.quality:.2f}"
+        told.append(Alarm("registration", f"Registration poor{figure}", found.sentence))
+    if found.brain.alarm or found.brain.method == "foreground":  # before 2026-11-29 only the method said so
+        title = "No brain found" if found.brain.method == "foreground" else "Check the region"
+        told.append(Alarm("region", title, found.brain.sentence))
+    if found.family.alarm:
+        told.append(Alarm("family", "Unlike the training", found.family.sentence))
+    return tuple(told)

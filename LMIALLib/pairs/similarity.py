@@ -14,6 +14,8 @@ from LMIALLib.pairs.transforms import matrix_of, nearest_rotation, transform_of
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+_SLAB = 1_000_000
+"""Voxels that are worked on at once."""
 WINDOW_MM = 3.0
 """Standard deviation of the window of local correlation: about the width of a gyrus."""
 
@@ -42,9 +44,9 @@ class Comparison:
 
         masks = []
         for full in (region, inner):
-            mask = sitk.GetImageFromArray(full.astype(np.float32))
+            mask = sitk.GetImageFromArray(full.astype(np.uint8))
             mask.CopyInformation(fixed)
-            small = shrunk(mask, millimetres)
+            small = shrunk(mask, millimetres, (0.0, 1.0))
             half = small > 0.5
             masks.append(half if sitk.GetArrayViewFromImage(half).any() else small > 0.0)
         return cls(shrunk(fixed, millimetres), shrunk(moving, millimetres), masks[0], masks[1])
@@ -123,15 +125,48 @@ class Comparison:
         return method
 
 
-def shrunk(image: sitk.Image, millimetres: float) -> sitk.Image:
-    """The image with voxels averaged to about ``millimetres``; axes that are coarser stay as they are."""
-    import SimpleITK as sitk
+def shrunk(image: sitk.Image, millimetres: float, limits: tuple[float, float] | None = None) -> sitk.Image:
+    """The image with voxels averaged to about ``millimetres``; axes that are coarser stay as they are.
 
+    ``limits``: grey values to which voxels are held before they are averaged, so that none of them outweighs its
+    neighbours. The result is float32 then, and made slab by slab, so that no copy of the whole image is needed.
+    """
     factors = [
         max(1, min(round(millimetres / spacing), length // 4))
         for spacing, length in zip(image.GetSpacing(), image.GetSize(), strict=True)
     ]
-    return sitk.BinShrink(image, factors) if max(factors) > 1 else image
+    return _averaged(image, factors, limits)
+
+
+def reduced(image: sitk.Image, millimetres: float, limits: tuple[float, float]) -> sitk.Image:
+    """As ``shrunk``, with voxels of no more than ``millimetres``: an image that is coarser keeps every voxel."""
+    factors = [
+        max(1, min(int(millimetres / spacing), length // 4))
+        for spacing, length in zip(image.GetSpacing(), image.GetSize(), strict=True)
+    ]
+    return _averaged(image, factors, limits)
+
+
+def _averaged(image: sitk.Image, factors: list[int], limits: tuple[float, float] | None) -> sitk.Image:
+    """Blocks of ``factors`` voxels (i, j, k) averaged; voxels beyond the last whole block are left out."""
+    import SimpleITK as sitk
+
+    if limits is None:
+        return sitk.BinShrink(image, factors) if max(factors) > 1 else image
+    width, height, depth = image.GetSize()
+    rows = factors[2] * max(1, _SLAB // (width * height * factors[2]))
+    slabs = []
+    for start in range(0, depth - depth % factors[2], rows):
+        count = min(rows, depth - depth % factors[2] - start)
+        slab = sitk.Extract(image, (width, height, count), (0, 0, start))
+        slab = sitk.Clamp(sitk.Cast(slab, sitk.sitkFloat32), sitk.sitkFloat32, *limits)
+        slab.SetOrigin(image.TransformIndexToPhysicalPoint((0, 0, start)))
+        slabs.append(sitk.BinShrink(slab, factors) if max(factors) > 1 else slab)
+    whole = sitk.GetImageFromArray(np.concatenate([sitk.GetArrayViewFromImage(slab) for slab in slabs]))
+    whole.SetSpacing(slabs[0].GetSpacing())
+    whole.SetOrigin(slabs[0].GetOrigin())
+    whole.SetDirection(image.GetDirection())
+    return whole
 
 
 def registration_quality(comparison: Comparison, matrix: np.ndarray) -> float:

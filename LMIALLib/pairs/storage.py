@@ -93,6 +93,11 @@ def load_pair(folder: Path) -> Pair:
     return Pair(arrays[0], arrays[1], arrays[2] > 0, grid, record.axis, record.registration, record.scaling)
 
 
+def load_registration(folder: Path) -> dict[str, Any]:
+    """What a stored pair keeps of its registration, without its images. Raises BadInput as ``load_pair`` does."""
+    return _record(Path(folder) / "registration.json").registration
+
+
 @dataclass(frozen=True)
 class _Version:
     format: int

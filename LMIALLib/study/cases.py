@@ -19,6 +19,7 @@ from LMIALLib.files import TEMPORARY, flush_file, flush_folder, rename, sha256_o
 from LMIALLib.json_data import Natural, parse_json
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.registration_record import Alarm, alarms
 from LMIALLib.study.clock import for_a_folder, now
 from LMIALLib.study.database import RESTORE, StudyDatabase
 from LMIALLib.study.names import LONGEST_MODEL_ID, LONGEST_NAME, checked_file_name, checked_person
@@ -155,8 +156,10 @@ class Cases(StudyDatabase):
             staged.mkdir()
         return staged
 
-    def add_pair(self, name: str, staged: Path) -> Case:
+    def add_pair(self, name: str, staged: Path, *, what: str = "registered again") -> Case:
         """Give a case its next pair: ``staged`` holds the pair's files. The older ones stay, and so do all answers.
+
+        ``what`` was done, for the history.
 
         Raises BadInput where the pair lies on another grid, or the disk refuses; then everything is as before.
         """
@@ -180,7 +183,7 @@ class Cases(StudyDatabase):
                 (case.name, number, pair.axis, json.dumps(pair.grid.to_dict()), pair.digest()),
             )
             self._insert_files(connection, case.name, files)
-            self._record(connection, "registered again", case=name, pair=pair.digest(), number=number)
+            self._record(connection, what, case=name, pair=pair.digest(), number=number)
         return self.case(name)
 
     def remove_case(self, name: str) -> Path:
@@ -218,6 +221,15 @@ class Cases(StudyDatabase):
         if pair.grid != case.grid or pair.axis != case.axis:
             raise BadInput(f"{folder}: its files do not lie on the grid of the case {case.name}.", RESTORE)
         return pair
+
+    def alarms(self, case_name: str) -> tuple[Alarm, ...]:
+        """What a reader must be told of a case's pair before anything else; see ``pairs.registration_record``.
+
+        Raises BadInput where the pair's record is missing or damaged.
+        """
+        from LMIALLib.pairs.storage import load_registration
+
+        return alarms(load_registration(self.pair_folder(case_name)))
 
     def _check_staged(self, staged: Path) -> None:
         if Path(staged).parent != self.folder / "cases" or not Path(staged).name.startswith(STAGING):

@@ -13,6 +13,7 @@ import numpy as np
 
 import LMIALLib
 from LMIALLib.pairs.orientation import orientation
+from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.study.cases import Case
 from LMIALLib.study.clock import now
 from LMIALLib.study.lesions import Lesion
@@ -34,6 +35,8 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.read{font-size:20p
 figure{margin:10px 0}figcaption{color:#5a6672;font-size:13px}img{width:100%;max-width:960px}
 @media print{h2{break-before:page}}
 """
+LIKE = "The scans look like those that the bundled network learned from."
+NOT_LOOKED_AT = "Whether the scans look like those that the network learned from was not looked at by this older LMIAL."
 _SHOWN = (
     ("lesion", "lesion"), ("class", "class"), ("proposed_class", "proposed"), ("status", "status"),
     ("volume_ml", "ml"), ("first_slice", "from slice"), ("last_slice", "to slice"), ("centroid_l_mm", "L mm"),
@@ -77,6 +80,7 @@ def _said(study: Study, case: Case, reader: str | None) -> dict[int, Any]:
 def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion]) -> Iterable[str]:
     said, pair = _said(study, case, reader), study.load_pair(case.name)
     record = pair.registration
+    told = {alarm.about: alarm.sentence for alarm in alarms(record)}
     dates = record.get("dates", {})
     counts = {one: sum(answer.answer == one for answer in said.values()) for one in ("mask", "nothing", "equivocal")}
     readers = ", ".join(sorted({answer.reader for answer in said.values()})) or "nobody"
@@ -88,11 +92,13 @@ def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion
             ("subject", case.subject),
             ("prior, current", f"{dates.get('baseline') or 'no date'}, {dates.get('follow_up') or 'no date'}"),
             ("registration", str(record.get("sentence", ""))),
+            ("region", told.get("region", _region(record))),
+            ("network", told.get("family", LIKE if "family" in record else NOT_LOOKED_AT)),
             ("read", f"{len(said)} of {case.n_slices} slices: change drawn on {counts['mask']}, nothing on "
                      f"{counts['nothing']}, equivocal {counts['equivocal']}"),
             ("readers", f"{readers}; {minutes:.1f} minutes"),
         ],
-        warn=(2,) if record.get("alarm") else (),
+        warn=tuple(row for row, about in ((2, "registration"), (3, "region"), (4, "family")) if about in told),
     )  # fmt: skip
     rows = lesion_rows(case, lesions)
     if rows:
@@ -104,6 +110,14 @@ def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion
     else:
         yield "<p>No change is marked.</p>"
     yield from _pictures(pair, said)
+
+
+def _region(record: Mapping[str, Any]) -> str:
+    """Where the case was searched, in words."""
+    brain = record.get("brain", {})
+    searched = {"given": "the region that was given", "everything": "the whole volume"}
+    size = f", {brain['millilitres']:.0f} ml" if isinstance(brain.get("millilitres"), int | float) else ""
+    return searched.get(str(brain.get("method", "")), "the brain") + size
 
 
 def _table(

@@ -37,6 +37,7 @@ def run_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> 
     jobs: dict[str, Callable[[Path, dict[str, Any], Progress], dict[str, Any]]] = {
         "prepare": prepare_job,
         "register": register_job,
+        "region": region_job,
         "predict": predict_job,
         "rank": rank_job,
         "finetune": finetune_job,
@@ -56,7 +57,7 @@ def prepare_job(study_folder: Path, request: dict[str, Any], progress: Progress)
 
 def register_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Register a case again into ``staged`` (a folder of the study). Fields: case, kind (rigid, affine), staged."""
-    from LMIALLib.pairs.prepare import register_again
+    from LMIALLib.pairs.again import register_again
     from LMIALLib.study.store import Study
 
     staged = _inside(study_folder, request["staged"])
@@ -64,6 +65,20 @@ def register_job(study_folder: Path, request: dict[str, Any], progress: Progress
         case = study.case(request["case"])
     folder = study_folder / "cases" / case.name
     pair = register_again(folder, case.pair_number, staged, kind=str(request["kind"]), progress=progress)
+    return {"case": case.name, "staged": str(staged), "registration": pair.registration}
+
+
+def region_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Give a case another region in ``staged`` (a folder of the study). Fields: case, choice, staged, perhaps mask."""
+    from LMIALLib.pairs.again import region_again
+    from LMIALLib.study.store import Study
+
+    staged = _inside(study_folder, request["staged"])
+    with Study.open(study_folder, read_only=True) as study:
+        case = study.case(request["case"])
+    mask = Path(request["mask"]) if request.get("mask") else None
+    choice, folder = str(request["choice"]), study_folder / "cases" / case.name
+    pair = region_again(folder, case.pair_number, staged, choice=choice, mask=mask, progress=progress)
     return {"case": case.name, "staged": str(staged), "registration": pair.registration}
 
 

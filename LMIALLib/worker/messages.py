@@ -17,12 +17,13 @@ PROTOCOL = 1
 LONGEST = 1 << 28
 """Bytes of a line; a ranking of 100,000 slices takes 60 MB."""
 
-JOBS = ("prepare", "register", "predict", "rank", "finetune", "export")
+JOBS = ("prepare", "register", "region", "predict", "rank", "finetune", "export")
 """Requests that run one after another; ``cancel``, ``status`` and ``stop`` are answered at once."""
 
 FINAL = {
     "prepare": "prepared",
     "register": "registered",
+    "region": "registered",
     "predict": "predicted",
     "rank": "ranked",
     "finetune": "model",

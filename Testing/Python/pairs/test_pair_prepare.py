@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation, WrongUse
+from LMIALLib.pairs.again import register_again
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.prepare import PairRequest, prepare, register_again
+from LMIALLib.pairs.prepare import PairRequest, prepare
 from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.storage import load_pair, save_pair, write_nrrd
 from LMIALLib.pairs.transforms import transform_of
