@@ -12,7 +12,20 @@ from LMIALLib.browser.brush import BrushDesk
 VIEWS = ("baseline", "follow_up", "difference")
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class")
 """Actions that need to know who reads."""
-NEED_CASE = ("looked", "paint", "step", "go_to", "lesion", "shift", "zoom", "planes", "contrast", "flicker", "register")
+NEED_CASE = (
+    "looked",
+    "paint",
+    "step",
+    "go_to",
+    "lesion",
+    "shift",
+    "zoom",
+    "planes",
+    "contrast",
+    "flicker",
+    "register",
+    "region",
+)
 """Actions that mean nothing while no case is on the screen."""
 QUICK = (
     "step", "go_to", "lesion", "return", "shift", "zoom", "fit", "planes", "contrast", "flicker", "hide", "show",
@@ -113,6 +126,8 @@ def actions_of(desk: BrushDesk) -> dict[str, Action]:
         "width": sets("width", 0.1, 3.0, 100),
         "grey_reset": Action(grey_reset),
         "register": Action(desk.register_again, (one_of("rigid", "affine"),)),
+        "region": Action(desk.change_region, (one_of("brain", "everything", "drawn"),)),
+        "by_difference": Action(desk.rank_by_difference),
         "cancel_training": Action(desk.cancel_training),
         "take_over": Action(desk.take_over),
     }

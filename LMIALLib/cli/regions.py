@@ -12,12 +12,10 @@ import typer
 from LMIALLib.cli.console import ERR, OUT, guarded, progress_of
 from LMIALLib.cli.opening import session_at
 from LMIALLib.errors import WrongUse
+from LMIALLib.loop.learning import BY_DIFFERENCE
 
 if TYPE_CHECKING:
     from LMIALLib.pairs.registration_record import Alarm
-
-BY_DIFFERENCE = "foreground-random-difference"
-"""The strategy that looks at the difference of the scans alone, and at no network."""
 
 
 def register(app: typer.Typer) -> None:

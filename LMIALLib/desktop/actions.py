@@ -11,6 +11,7 @@ NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "accept
 """Actions that need to know who reads."""
 NEED_CASE = (
     "accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "lesion", "return", "register",
+    "region",
 )  # fmt: skip
 """Actions that mean nothing while no case is on the screen."""
 
@@ -73,6 +74,8 @@ def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None
         "others": desk.edit_others,
         "rank": desk.rank,
         "register": desk.register_again,
+        "region": desk.change_region,
+        "by_difference": desk.rank_by_difference,
         "train": lambda: desk.session.learning.train_when_possible(),
         "cancel_training": desk.cancel_training,
         "take_over": desk.take_over,
@@ -90,6 +93,7 @@ def told(values: dict[str, Any]) -> dict[str, str]:
     )
     case = f"{banner['case']}, {banner['subject']}" if banner["case"] else _("no case")
     registration = banner["registration"] or {"text": "", "alarm": False}
+    others = [one["title"] for one in banner["alarms"] if one["about"] != "registration"]
     line = _("No slice is under your hand.")
     if query["slice"]:
         line = _("Slice {slice} of {of}").format(slice=query["slice"], of=query["of"])
@@ -99,7 +103,7 @@ def told(values: dict[str, Any]) -> dict[str, str]:
     away = _("away from the query") if look.get("away") else ""
     parts = [line, query["answered"], _("draft") if query.get("draft") else "", away]
     return {
-        "banner": f"{case}   {dates}   {registration['text']}".strip(),
+        "banner": "   ".join(part for part in (case, dates, registration["text"], *others) if part),
         "query": "; ".join(part for part in parts if part),
         "reason": query["reason"],
         "details": "\n".join(f"{name}: {value}" for name, value in query["details"]),

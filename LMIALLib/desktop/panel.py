@@ -22,6 +22,7 @@ BUTTONS = {
     "acceptButton": "accept", "flickerButton": "flicker", "planesButton": "planes", "contrastButton": "contrast",
     "fitButton": "fit", "hideButton": "hide", "crossButton": "cross", "takeOverButton": "take_over",
     "cancelTrainingButton": "cancel_training", "rankButton": "rank", "detailsButton": "details",
+    "differenceButton": "by_difference",
 }  # fmt: skip
 """Name of a button to the action that it calls."""
 SECONDS = {"info": 6.0, "good": 4.0, "warning": 12.0, "error": 12.0}
@@ -54,6 +55,8 @@ class Panel:
                 button.setToolTip(known[action])
         for name, kind in (("rigidButton", "rigid"), ("affineButton", "affine")):
             getattr(ui, name).connect("clicked()", lambda kind=kind: act("register", kind))
+        for name, choice in (("everythingButton", "everything"), ("brainButton", "brain"), ("drawnButton", "drawn")):
+            getattr(ui, name).connect("clicked()", lambda choice=choice: act("region", choice))
         ui.showButton.setToolTip(known["show"])
         ui.showButton.connect("pressed()", lambda: act("show", True))
         ui.showButton.connect("released()", lambda: act("show", False))
@@ -136,9 +139,11 @@ class Panel:
         for name, text in told(values).items():
             getattr(ui, f"{name}Text").setText(text)
         registration = banner["registration"] or {"tip": "", "alarm": False}
-        ui.bannerText.setToolTip(registration["tip"])
-        ui.alarmText.setText(f"<b>{html.escape(registration['tip'])}</b>")
-        ui.alarmText.setVisible(registration["alarm"])
+        ui.bannerText.setToolTip("\n".join([registration["tip"], *banner["remarks"]]))
+        sentences = [html.escape(one["sentence"]) for one in banner["alarms"]]
+        ui.alarmText.setText("<b>" + "<br>".join(sentences) + "</b>")
+        ui.alarmText.setVisible(bool(sentences))
+        ui.regionLabel.setToolTip(banner["region"])
         _bar(
             ui.watchBar,
             ui.watchText,

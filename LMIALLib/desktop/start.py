@@ -18,6 +18,7 @@ from LMIALLib.desktop.transport import QProcessTransport
 from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation
 from LMIALLib.loop.preparing import Preparing
 from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.study.database import DATABASE
 
 POLL = 50
@@ -177,8 +178,8 @@ class Start:
                 self.face.act("rank")
         else:
             self.face.open(self._folder, self.face.panel.reader, self.face.panel.prior_left)
-        if registration.get("alarm"):
-            self.face.panel.notice("warning", str(registration.get("sentence", _("The registration is poor."))))
+        for alarm in alarms(registration) if registration else ():
+            self.face.panel.notice("warning", alarm.sentence or _("The registration is poor."))
         self.ui.startSection.collapsed = self.face.desk is not None
 
     def _ask(self, doubt: LMIALError) -> None:

@@ -13,6 +13,7 @@ from LMIALLib.errors import LMIALError
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.studies import Watch, new_case, new_study
 from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.study.labels import LabelSchema
 from LMIALLib.study.lease import SessionTakenOver
 from LMIALLib.study.store import check_new_place
@@ -152,7 +153,7 @@ class Import:
             result["slices"],
             known.covers if known else None,
             registration.get("sentence", ""),
-            bool(registration.get("alarm")),
+            bool(alarms(registration)),
             tuple(registration.get("remarks", ())),
             placed[0].sentence if placed else "",
             placed[0].unknown if placed else None,

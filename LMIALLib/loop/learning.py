@@ -34,6 +34,10 @@ DRAWN = "drawn.nrrd"
 """The region as a reader drew it, on the pair's grid, in the folder of the pair that is made with it."""
 
 
+BY_DIFFERENCE = "foreground-random-difference"
+"""The strategy that looks at the difference of the scans alone, and at no network."""
+
+
 @dataclass(frozen=True)
 class LoopSettings:
     """How a session asks and learns; written into every ranking and model that it shaped.

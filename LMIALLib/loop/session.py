@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning, LoopSettings
 from LMIALLib.loop.queue import queue_of
 from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, Viewed, check_slice
 from LMIALLib.study.maps import read_map, suggested_map
 from LMIALLib.study.rankings import StoredRanking
@@ -95,6 +96,12 @@ class Session:
         self._opinion_key: tuple[str, int, int] | None = None
 
     # What comes next -------------------------------------------------------------------------------------------
+
+    def use_strategy(self, name: str) -> None:
+        """Rank by another strategy from now on. Raises WrongUse for one that is unknown."""
+        strategy(name)
+        self.settings = replace(self.settings, strategy=name)
+        self.learning.settings = self.settings
 
     def queue(self) -> list[Query]:
         """The queries still waiting, in the order in which the reader meets them."""

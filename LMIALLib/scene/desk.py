@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.loop.learning import BY_DIFFERENCE
 from LMIALLib.loop.news import what_changed
 from LMIALLib.loop.queue import of_another_model
 from LMIALLib.scene.answering import Doubt, question
@@ -268,7 +269,7 @@ class Desk(Painting):
                 else:
                     self.say("info", f"The newly trained network is not used. {told}")
             elif event == "registered" and job.result is not None:
-                self._registered(job.result["case"], job.result["registration"])
+                self._registered(job.result["case"], job.result["registration"], job.do)
             elif event == "failed" and job.error is not None:
                 self.say("error", str(job.error))
         return events
@@ -284,10 +285,37 @@ class Desk(Painting):
         self.session.learning.request_registration(self._case().case, kind)
         self.say("info", "Registering again; you can go on meanwhile. Your answers stay where they are.")
 
-    def _registered(self, case: str, report: dict[str, Any]) -> None:
+    def change_region(self, choice: str) -> None:
+        """Search another region of the case on the screen, in the background: "brain", "everything", or "drawn".
+
+        What is drawn on the slice at hand then counts on every slice.
+        """
+        opened = self._case()
+        mask = None
+        if choice == "drawn":
+            if opened.drawing.slice is None or not opened.drawing.mask.any():
+                raise BadInput(
+                    "Nothing is drawn.", "Draw the region on the slice at hand; it then counts on every slice."
+                )
+            pair = opened.images.pair
+            stack = np.broadcast_to(opened.drawing.mask > 0, (pair.n_slices, *opened.drawing.mask.shape))
+            mask = np.ascontiguousarray(np.moveaxis(stack, 0, pair.axis))
+        self.session.learning.request_region(opened.case, "given" if choice == "drawn" else choice, mask)
+        self.say("info", "The region is being changed; you can go on meanwhile. Your answers stay where they are.")
+
+    def rank_by_difference(self) -> None:
+        """Rank by how the two scans differ, without the network: for images unlike those that it learned from."""
+        self.session.use_strategy(BY_DIFFERENCE)
+        self.say("info", "From now on slices are asked for by how the two scans differ, without the network.")
+        self.rank()
+
+    def _registered(self, case: str, report: dict[str, Any], what: str = "register") -> None:
         """A case has a new pair: where it is on the screen it is shown anew, on the same slice."""
-        told = f"Registered again ({report['kind']}). {report['sentence']}"
-        self.say("warning" if report["alarm"] else "good", told)
+        if what == "region":
+            told, bad = f"The region was changed. {report['brain']['sentence']}", report["brain"]["alarm"]
+        else:
+            told, bad = f"Registered again ({report['kind']}). {report['sentence']}", report["alarm"]
+        self.say("warning" if bad else "good", told.strip())
         if self.open is None or self.open.case != case:
             return
         navigation, here = self.open.navigation, self.session.current

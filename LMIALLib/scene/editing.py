@@ -61,9 +61,9 @@ class EditorDesk(Desk):
             self._edited.restrain()
         self._keep_draft()
 
-    def _registered(self, case: str, report: dict[str, Any]) -> None:
+    def _registered(self, case: str, report: dict[str, Any], what: str = "register") -> None:
         self.drawn()  # a stroke that is not taken in yet would go with the nodes
-        super()._registered(case, report)
+        super()._registered(case, report, what)
 
     def undo(self) -> None:
         """Take the last step back, also where it was drawn on other slices."""

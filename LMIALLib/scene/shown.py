@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from LMIALLib.loop.shortcuts import SHORTCUTS
+from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.queries.ranking import Query
 from LMIALLib.scene.desk import Desk
 from LMIALLib.study.lesions import Lesion
 
 QUEUE = 12
 """Queries listed on the page."""
+DOING = {"register": "Registering", "region": "Changing the region", "finetune": "Learning", "rank": "Ranking"}
+"""What the page says while a job of the worker runs."""
 RING_MM = 9.0
 """Radius of the ring around a query's spot: it leaves what it points at free."""
 
@@ -56,7 +60,8 @@ def _banner(desk: Desk) -> dict[str, Any]:
     cases = [
         {"name": one.name, "read": one.read, "slices": one.n_slices, "split": one.split} for one in study.status().cases
     ]
-    known: dict[str, Any] = {"case": "", "subject": "", "prior": "", "current": "", "registration": None}
+    known: dict[str, Any] = {"case": "", "subject": "", "prior": "", "current": "", "registration": None, "alarms": []}
+    known |= {"region": "", "remarks": []}
     if desk.open is not None:
         record = desk.open.images.pair.registration
         dates = record.get("dates", {})
@@ -66,6 +71,9 @@ def _banner(desk: Desk) -> dict[str, Any]:
             "prior": _date(dates.get("baseline")),
             "current": _date(dates.get("follow_up")),
             "registration": _registration(record),
+            "alarms": [asdict(alarm) for alarm in alarms(record)],
+            "region": _region(record),
+            "remarks": [str(remark) for remark in record.get("remarks", [])],
         }
     return known | {
         "study": study.folder.name,
@@ -90,6 +98,16 @@ def _registration(record: dict[str, Any]) -> dict[str, Any]:
         "alarm": alarm,
         "tip": str(record.get("sentence", "")),
     }
+
+
+def _region(record: dict[str, Any]) -> str:
+    """What is searched, in a few words."""
+    found = record.get("brain", {})
+    words = {"everything": "the whole volume", "given": "the region that was given", "foreground": "the whole body"}
+    size = found.get("millilitres")
+    return words.get(str(found.get("method")), "the brain") + (
+        f", {size:.0f} ml" if isinstance(size, int | float) else ""
+    )
 
 
 def _query(desk: Desk) -> dict[str, Any]:
@@ -256,7 +274,8 @@ def _object(lesion: Lesion) -> dict[str, Any]:
 def training_of(desk: Desk) -> dict[str, Any]:
     """The running registration, training or ranking, else nothing; 100 % is never shown before it is done."""
     learning, in_use = desk.session.learning, desk.session.study.model_in_use()
-    shown = {"on": False, "what": "", "share": 0, "round": in_use.round if in_use else 0}
+    changing = learning.registering is not None and not learning.registering.over
+    shown = {"on": False, "what": "", "share": 0, "round": in_use.round if in_use else 0, "changing": changing}
     for job in (learning.registering, learning.training, learning.ranking):
         if job is None or job.over:
             continue
@@ -265,7 +284,12 @@ def training_of(desk: Desk) -> dict[str, Any]:
         left = event.get("seconds_left")
         return shown | {
             "on": True,
-            "what": {"register": "Registering", "finetune": "Learning", "rank": "Ranking"}[job.do],
+            "what": {
+                "register": "Registering",
+                "region": "Changing the region",
+                "finetune": "Learning",
+                "rank": "Ranking",
+            }[job.do],
             "share": round(min(event.get("done", 0) / max(event.get("total", 1), 1), 0.99), 3),
             "left": "" if left is None else f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left",
             "figures": ", ".join(figures),
