@@ -265,9 +265,8 @@ class Page:
         now = time.monotonic()
         for kind, text in self.desk.notices:
             self._notices.append((next(self._numbers), kind, text, now + SECONDS[kind]))
-        if any(kind == "good" for kind, _ in self.desk.notices):  # one thing that went well is enough to know of
-            newest = self._notices[-1][0]
-            self._notices = [one for one in self._notices if one[1] != "good" or one[0] == newest]
+        well = [one[0] for one in self._notices if one[1] == "good"]  # one thing that went well is enough to know of
+        self._notices = [one for one in self._notices if one[1] != "good" or one[0] == well[-1]]
         self.desk.notices.clear()
         self._notices = [one for one in self._notices if one[3] > now][-4:]
         values["notices"] = [{"id": number, "kind": kind, "text": text} for number, kind, text, _ in self._notices]
