@@ -178,20 +178,26 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/sight.py
   LMIALLib/scene/volumes.py
   LMIALLib/study/__init__.py
-  LMIALLib/study/annotations.py
+  LMIALLib/study/answer.py
+  LMIALLib/study/answers.py
   LMIALLib/study/backup.py
   LMIALLib/study/cases.py
   LMIALLib/study/checks.py
   LMIALLib/study/clock.py
+  LMIALLib/study/connection.py
   LMIALLib/study/database.py
   LMIALLib/study/drafts.py
   LMIALLib/study/exports.py
   LMIALLib/study/inside.py
+  LMIALLib/study/kept.py
+  LMIALLib/study/label_values.py
   LMIALLib/study/labels.py
   LMIALLib/study/lease.py
+  LMIALLib/study/lesion.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
   LMIALLib/study/lesions.py
+  LMIALLib/study/log.py
   LMIALLib/study/maps.py
   LMIALLib/study/models.py
   LMIALLib/study/names.py
@@ -200,17 +206,19 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
   LMIALLib/study/rankings.py
+  LMIALLib/study/removal.py
   LMIALLib/study/report.py
   LMIALLib/study/schema.py
   LMIALLib/study/segmentation_file.py
   LMIALLib/study/split.py
   LMIALLib/study/splitting.py
+  LMIALLib/study/staging.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
   LMIALLib/study/sweep.py
   LMIALLib/study/tables.py
   LMIALLib/study/targets.py
-  LMIALLib/study/truth.py
+  LMIALLib/study/truths.py
   LMIALLib/study/versions.py
   LMIALLib/worker/__init__.py
   LMIALLib/worker/__main__.py

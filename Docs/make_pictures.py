@@ -21,7 +21,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         outcome = run_demo(None, Path(work) / "demo", say=print)
         with Study.open(outcome.study, read_only=True) as study:
-            current = study.current(CASE)
+            current = study.answers.current(CASE)
             changed = [query for query in outcome.answered if current[query.slice].answer == "mask"][:3]
             empty = [query for query in outcome.answered if current[query.slice].answer == "nothing"][:1]
             notes = {query.slice: f"query {query.rank}" for query in (*changed, *empty)}

@@ -231,7 +231,7 @@ class Page:
         self.server.state.dirty("panel")
 
     def _reader_hint(self) -> str:
-        said = [one.reader for one in self.desk.session.study.annotations() if one.reader != "simulated reader"]
+        said = [one.reader for one in self.desk.session.study.answers.all() if one.reader != "simulated reader"]
         return said[-1] if said else ""
 
     def _export(self, kind: str) -> None:

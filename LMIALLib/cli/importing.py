@@ -66,7 +66,7 @@ def import_(
     from LMIALLib.cohorts.layouts import Remark, list_cases
     from LMIALLib.cohorts.truths import OUTSIDE
     from LMIALLib.loop.importing import Import
-    from LMIALLib.study.database import DATABASE
+    from LMIALLib.study.connection import DATABASE
 
     wanted = None if subjects is None else [name.strip() for name in subjects.split(",") if name.strip()]
     if wanted == []:

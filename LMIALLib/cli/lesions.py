@@ -17,7 +17,7 @@ from LMIALLib.errors import BadInput
 if TYPE_CHECKING:
     import numpy as np
 
-    from LMIALLib.study.lesions import Lesion
+    from LMIALLib.study.lesion import Lesion
     from LMIALLib.study.store import Study
 
 
@@ -35,14 +35,13 @@ def lesions(
     as_json: Json = False,
 ) -> None:
     """List every changed lesion: what readers said of it, and where nobody read what the network suggests."""
-    from LMIALLib.study.lesions import case_lesions
 
     listed = []
     with study_at(study, read_only=False) as opened:
-        for one in (opened.case(case),) if case is not None else opened.cases():
+        for one in (opened.cases.get(case),) if case is not None else opened.cases.all():
             probability = _opinion(opened, one.name, teacher)
-            found = case_lesions(opened, one.name, probability, keep=not opened.read_only)
-            read = len(opened.current(one.name))
+            found = opened.lesions.of_case(one.name, probability, keep=not opened.read_only)
+            read = len(opened.answers.current(one.name))
             listed.append((one, read, probability is not None, found.lesions))
     if as_json:
         document(
@@ -72,15 +71,14 @@ def _opinion(study: Study, case: str, teacher: str | None) -> np.ndarray | None:
     import numpy as np
 
     from LMIALLib.pipeline.pseudo import read_pseudo
-    from LMIALLib.study.maps import suggested_map
 
     if teacher is None:
-        return suggested_map(study, case)
+        return study.maps.suggested(case)
     pseudo = read_pseudo(study, teacher, case)
     if pseudo is None:
         raise BadInput(f"there are no pseudo-labels of {case} by a teacher {teacher!r}.")
     probability = pseudo.probability.copy()
-    np.moveaxis(probability, study.case(case).axis, 0)[~pseudo.done] = np.nan
+    np.moveaxis(probability, study.cases.get(case).axis, 0)[~pseudo.done] = np.nan
     return probability
 
 

@@ -29,13 +29,13 @@ def models(
 ) -> None:
     """List the models of a study, or go back to an earlier one."""
     from LMIALLib.loop.choosing_model import take_into_use
-    from LMIALLib.study.models import goes_by_stored_maps
+    from LMIALLib.study.kept import goes_by_stored_maps
 
     with study_at(study, read_only=use is None) as opened:
-        before = opened.model_in_use()
+        before = opened.models.in_use()
         chosen = take_into_use(opened, use) if use is not None else None
-        in_use = opened.model_in_use()
-        told = [_told(model, in_use) for model in opened.models()]
+        in_use = opened.models.in_use()
+        told = [_told(model, in_use) for model in opened.models.all()]
     if as_json:
         document({"models": told})
     elif chosen is None:

@@ -121,15 +121,14 @@ def _from_truth(study: Study, waiting: Sequence[tuple[str, int]]) -> None:
     from LMIALLib.evaluation.simulated_reader import ExactReader
     from LMIALLib.loop.session import LoopSettings, Session
     from LMIALLib.study.labels import UNREAD
-    from LMIALLib.study.truth import read_truth
 
     stacks = {}
     for name in sorted({case for case, _ in waiting}):
-        truth = read_truth(study, name)
+        truth = study.truths.read(name)
         if truth is None:
             raise BadInput(f"{name} has no stored truth to answer from.", "Read it yourself: lmial annotate STUDY")
         # what the truth does not cover is no change for a reader who knows nothing else
-        stacks[name] = np.moveaxis(np.where(truth == UNREAD, 0, truth), study.case(name).axis, 0)
+        stacks[name] = np.moveaxis(np.where(truth == UNREAD, 0, truth), study.cases.get(name).axis, 0)
     session = Session(study, reader="simulated reader", settings=LoopSettings(train=False))
     reader, wanted = ExactReader(stacks), set(waiting)
     try:

@@ -44,7 +44,7 @@ def rank(
 
     chosen = strategy_named(strategy or DEFAULT_STRATEGY)
     with session_at(study, strategy=chosen.name, seed=seed, may_only_look=True) as session:
-        case = session.study.case(case).name if case is not None else None
+        case = session.study.cases.get(case).name if case is not None else None
         if session.study.read_only:
             ERR.print(f"This is the ranking stored last, not the one asked for: {session.study.why_read_only}")
         else:
@@ -52,13 +52,13 @@ def rank(
                 ERR.print("Slices of a core-set still wait; this ranking takes its place as the queue.")
             with progress_of("rank") as watch:
                 session.learning.wait(session.learning.request_ranking(), watch=watch)
-        stored = session.study.latest_ranking()
+        stored = session.study.rankings.latest()
         if stored is None:
             raise BadInput(f"{study} has no stored ranking, and none can be made.")
         queue = [query for query in session.queue() if case in (None, query.case)]
-        counts = {one.name: one.n_slices for one in session.study.cases()}
+        counts = {one.name: one.n_slices for one in session.study.cases.all()}
         for name in [name for name in counts if case in (None, name)]:
-            tell_alarms(study, name, session.study.alarms(name), strategy=stored.strategy)
+            tell_alarms(study, name, session.study.cases.alarms(name), strategy=stored.strategy)
     if as_json:
         document(
             {
@@ -89,13 +89,12 @@ def show(
     """Picture of slices: baseline, follow-up, difference, uncertainty, suggestion and label, one row a slice."""
     from LMIALLib.evaluation.case_views import case_montage
     from LMIALLib.evaluation.pictures import save_png
-    from LMIALLib.study.annotations import check_slice
 
     with session_at(study, read_only=True) as session:
-        wanted = session.study.case(case)
+        wanted = session.study.cases.get(case)
         case = wanted.name
         if number is not None:
-            check_slice(wanted, number)
+            wanted.check_slice(number)
             slices = [number]
         else:
             slices = [query.slice for query in session.queue() if query.case == case][:5] or [wanted.n_slices // 2]
@@ -117,7 +116,6 @@ def label(
     seconds: Annotated[float | None, typer.Option("--seconds", metavar="T", min=0, help="Time it took.")] = None,
 ) -> None:
     """Store what a reader says of one slice. It is on disk when this returns."""
-    from LMIALLib.study.annotations import check_slice
 
     answers = [empty, equivocal, skip, mask is not None and not equivocal]
     if sum(answers) != 1:
@@ -125,8 +123,8 @@ def label(
     if not reader.strip():
         raise WrongUse("--reader is empty; annotations carry the pseudonym of the person who made them.")
     with session_at(study, reader=reader.strip()) as session:
-        known = session.study.case(case)
-        check_slice(known, number)
+        known = session.study.cases.get(case)
+        known.check_slice(number)
         case = known.name
         drawn = _drawn_label(session.study, mask, case, number) if mask is not None else None
         session.choose(case, number, timed=False)
@@ -148,7 +146,7 @@ def _drawn_label(study: Study, file: Path, case: str, number: int) -> Any:
     """Values of the label schema (rows, columns) from a file that lies where the pair does, or a picture."""
     from LMIALLib.pairs.labels import read_label_slice
 
-    found = study.case(case)
+    found = study.cases.get(case)
     return read_label_slice(
         file,
         grid=found.grid,
@@ -215,7 +213,7 @@ def replay(study: StudyFolder, as_json: Json = False) -> None:
 
     results = []
     with session_at(study, read_only=True) as session:
-        for stored in session.study.rankings():
+        for stored in session.study.rankings.all():
             with progress_of(f"ranking {stored.number}") as watch:
                 results.append(replay_one(session, stored, watch=watch))
             if not as_json:

@@ -37,11 +37,11 @@ def region(
         raise WrongUse("Say one region: --brain, --everything or --mask FILE.")
     choice = "given" if mask is not None else "everything" if everything else "brain"
     with session_at(study) as session, progress_of("region") as watch:
-        session.study.case(case)
+        session.study.cases.get(case)
         job = session.learning.request_region(case, choice, mask)
         result = session.learning.wait(job, watch=watch)
-        name = session.study.case(case).name
-        alarms = session.study.alarms(name)
+        name = session.study.cases.get(case).name
+        alarms = session.study.cases.alarms(name)
     found = result["registration"]["brain"]
     said = {"foreground": "the whole body", "everything": "the whole volume", "given": "the region that was given"}
     where = said.get(found["method"], "the brain")

@@ -14,6 +14,9 @@ from LMIALLib.cli.console import ERR, OUT, document, guarded, print_queue, progr
 from LMIALLib.cli.opening import session_at, study_at
 from LMIALLib.cli.regions import tell_alarms
 from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.study.backup import write_backup
+from LMIALLib.study.checks import check_study
+from LMIALLib.study.status import status_of
 
 if TYPE_CHECKING:
     from LMIALLib.loop.session import Session
@@ -124,7 +127,7 @@ def register_case(
 ) -> None:
     """Register a case again, more thoroughly; its answers stay where they are, and the older pair stays stored."""
     with session_at(study) as session, progress_of("register") as watch:
-        session.study.case(case)
+        session.study.cases.get(case)
         job = session.learning.request_registration(case, kind)
         result = session.learning.wait(job, watch=watch)
     found = result["registration"]
@@ -133,7 +136,7 @@ def register_case(
 
 
 def _free_name(session: Session) -> str:
-    taken = {case.name for case in session.study.cases()}
+    taken = {case.name for case in session.study.cases.all()}
     return next(name for number in range(1, 100_000) if (name := f"case{number}") not in taken)
 
 
@@ -204,7 +207,7 @@ def remove(
 ) -> None:
     """Take a case out of a study; its files and annotations move to STUDY/removed/."""
     with study_at(study, read_only=False) as opened:
-        place = opened.remove_case(case)
+        place = opened.cases.remove(case)
     OUT.print(f"Case {case} was moved to {place}")
 
 
@@ -215,10 +218,10 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
     from LMIALLib.loop.queue import queue_of
 
     with study_at(study) as opened:
-        state = opened.status()
-        alarms = {case.name: opened.alarms(case.name) for case in state.cases}
+        state = status_of(opened)
+        alarms = {case.name: opened.cases.alarms(case.name) for case in state.cases}
         advice = advice_for(opened)
-        stored = opened.latest_ranking()
+        stored = opened.rankings.latest()
         core_set = stored if stored is not None and stored.is_core_set else None
         queue = queue_of(opened, LoopSettings.batch) if core_set is not None else []
     asked = len(core_set.ranking["queries"]) if core_set is not None else 0
@@ -260,7 +263,7 @@ def _status_lines(state: StudyStatus) -> Iterator[str]:
 def history(study: StudyFolder, as_json: Json = False) -> None:
     """Everything that was done to a study, oldest first."""
     with study_at(study) as opened:
-        events = opened.history()
+        events = opened.log.events()
     if as_json:
         document([asdict(event) for event in events])
         return
@@ -272,7 +275,7 @@ def history(study: StudyFolder, as_json: Json = False) -> None:
 def check(study: StudyFolder, as_json: Json = False) -> None:
     """Look whether everything a study should hold is there and whole."""
     with study_at(study) as opened:
-        problems = opened.check()
+        problems = check_study(opened)
     if as_json:
         document([asdict(problem) for problem in problems])
     else:
@@ -290,7 +293,7 @@ def backup(
 ) -> None:
     """Write the whole study into one zip file, also while someone works on it."""
     with study_at(study) as opened:
-        opened.backup(file)
+        write_backup(opened, file)
     OUT.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB. Unzip it anywhere to use it.")
 
 

@@ -63,7 +63,7 @@ def teach(
     if limit is not None and (resume or again):
         raise WrongUse("--limit only tries the teacher and stores nothing; --resume and --again do not go with it.")
     with study_at(study) as opened:
-        cases = [opened.case(name).name for name in case] or None
+        cases = [opened.cases.get(name).name for name in case] or None
         asked = teacher_named(teacher, device=device, threads=threads, onnx_input=onnx_input)
         with _bar() as progress:
             if limit is not None:

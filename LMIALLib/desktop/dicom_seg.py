@@ -66,7 +66,7 @@ def _said(study: Study, opened: CaseScene) -> np.ndarray:
     pair = opened.images.pair
     array = np.zeros(pair.grid.shape, dtype=np.uint8)
     stack = np.moveaxis(array, pair.axis, 0)
-    for number, answer in study.current(opened.case).items():
+    for number, answer in study.answers.current(opened.case).items():
         if answer.answer == "mask" and answer.mask is not None:
             stack[number] = answer.mask
     return array

@@ -47,7 +47,7 @@ class Dress:
             add_legend(opened.overlays.uncertainty, _("uncertainty"), views["follow_up"]),
         ]
         dates = opened.images.pair.registration.get("dates", {})
-        subject = desk.session.study.case(opened.case).subject
+        subject = desk.session.study.cases.get(opened.case).subject
         arrange(slicer.mrmlScene, opened, subject, {name: str(value) for name, value in dates.items() if value})
 
     def show_legends(self, wanted: bool, *, overlay: bool) -> None:

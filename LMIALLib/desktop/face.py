@@ -94,7 +94,7 @@ class Face(Following):
 
         assert self.desk is not None
         self.desk.refresh()
-        cases = self.desk.session.study.cases()
+        cases = self.desk.session.study.cases.all()
         if cases:
             self.desk.look_at(cases[0].name)
         self.desk.say("info", _("Nothing is ranked here: choose slices in the strip, draw and save as you like."))

@@ -19,7 +19,7 @@ from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmat
 from LMIALLib.loop.preparing import Preparing
 from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.pairs.registration_record import alarms
-from LMIALLib.study.database import DATABASE
+from LMIALLib.study.connection import DATABASE
 
 POLL = 50
 """Milliseconds between two steps of preparing."""
@@ -129,7 +129,7 @@ class Start:
         )
         desk = self.face.desk
         study = desk.session.study if desk is not None and self._is_open(folder) else None
-        taken = {one.name for one in study.cases()} if study is not None else set()
+        taken = {one.name for one in study.cases.all()} if study is not None else set()
         free = next(name for name in (f"case{number}" for number in count(1)) if name not in taken)
         case = str(self.ui.caseEdit.text).strip() or free  # never the volume's name: it may be a patient's
         try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from LMIALLib.evaluation.pictures import SliceView, montage
 from LMIALLib.pairs.orientation import orientation
-from LMIALLib.study.maps import read_map
+from LMIALLib.study.targets import label_volume
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,24 +21,24 @@ def case_views(
     study: Study, case: str, slices: Sequence[int], *, notes: Mapping[int, str] | None = None
 ) -> list[SliceView]:
     """The slices of a case as they were ranked last: the maps that its readers saw, current labels of any reader."""
-    pair = study.load_pair(case)
-    stored = study.latest_ranking()
+    pair = study.cases.load_pair(case)
+    stored = study.rankings.latest()
     mean = uncertainty = None
     ranks: dict[int, str] = {}
     hidden: set[int] = set()
     silent: frozenset[int] = frozenset()
     if stored is not None:
         source = stored.suggested_by
-        mean = _stack(read_map(study, source, case, "mean"), pair.axis)
-        uncertainty = _stack(read_map(study, source, case, stored.strategy), pair.axis)
+        mean = _stack(study.maps.read(source, case, "mean"), pair.axis)
+        uncertainty = _stack(study.maps.read(source, case, stored.strategy), pair.axis)
         queries = stored.whole.queries
-        read = study.current(case)
+        read = study.answers.current(case)
         silent = stored.without_suggestion(case)
         hidden = {q.slice for q in queries if q.case == case and q.drawn == "random" and q.slice not in read}
         ranks = {
             q.slice: f"rank {q.rank}" + ("\nrandom" if q.drawn == "random" else "") for q in queries if q.case == case
         }
-    labels = _stack(study.label_volume(case)[0], pair.axis)
+    labels = _stack(label_volume(study, case)[0], pair.axis)
     assert labels is not None
     views = []
     for number in slices:
@@ -63,7 +63,7 @@ def case_views(
 
 def case_montage(study: Study, case: str, slices: Sequence[int], *, notes: Mapping[int, str] | None = None) -> Figure:
     """`montage` of `case_views`, turned to radiological convention."""
-    pair = study.load_pair(case)
+    pair = study.cases.load_pair(case)
     return montage(
         case_views(study, case, slices, notes=notes),
         orientation=orientation(pair.grid, pair.axis),

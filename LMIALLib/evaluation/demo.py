@@ -20,7 +20,6 @@ from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.loop.studies import new_study
 from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.queries.ranking import Query
-from LMIALLib.study.maps import read_map
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
 
@@ -156,7 +155,7 @@ def _fresh_folder(out: Path) -> None:
 
 def _rank(session: Session, outcome: Outcome, say: Say, watch: Callable[[Job], None] | None) -> None:
     session.learning.wait(session.learning.request_ranking(), watch=watch)
-    stored = session.study.latest_ranking()
+    stored = session.study.rankings.latest()
     assert stored is not None
     outcome.rankings.append(stored.whole)
     say(f"Ranked {len(outcome.rankings[-1].queries)} slices; the next are " + _slices(session.queue()[:QUERIES]))
@@ -166,7 +165,7 @@ def _answer_and_learn(
     session: Session, truth: np.ndarray, outcome: Outcome, say: Say, watch: Callable[[Job], None] | None
 ) -> None:
     study = session.study
-    pair = study.load_pair(CASE)
+    pair = study.cases.load_pair(CASE)
     stack = np.moveaxis(truth.astype(np.uint8), pair.axis, 0)
     outcome.answered = ExactReader({CASE: stack}).answer_next(session, QUERIES)
     say(f"The simulated reader answered {len(outcome.answered)} of {pair.n_slices} slices: {_slices(outcome.answered)}")
@@ -192,9 +191,9 @@ def _answer_and_learn(
 
 def _predicted(study: Study, axis: int) -> np.ndarray:
     """Suggestion of the model in use, bool (slices, rows, columns), from the maps of the last ranking."""
-    in_use = study.model_in_use()
+    in_use = study.models.in_use()
     assert in_use is not None
-    volume = read_map(study, in_use.id, CASE, "mean")
+    volume = study.maps.read(in_use.id, CASE, "mean")
     assert volume is not None
     return np.moveaxis(volume >= 0.5, axis, 0)
 

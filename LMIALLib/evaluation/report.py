@@ -50,7 +50,7 @@ def write_demo_report(study: Study, case: str, outcome: Outcome, out: Path) -> N
 
 def _heading(study: Study, outcome: Outcome) -> str:
     read = len(outcome.answered)
-    in_use = study.model_in_use()
+    in_use = study.models.in_use()
     who = "a simulated reader who answers from the known truth" if read else "nobody: this pair came without a truth"
     return (
         "<h1>LMIAL: one pair, from two scans to a better model</h1>"

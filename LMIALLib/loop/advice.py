@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LMIALLib.study.annotations import SliceTest
+from LMIALLib.study.answer import SliceTest
 from LMIALLib.study.store import Study
 
 TOO_FEW = 8
@@ -37,7 +37,7 @@ def pooled_dice(tests: Sequence[SliceTest]) -> float | None:
 def advice_for(study: Study) -> StopAdvice:
     """`stop_advice` on the first answer to each randomly drawn slice; later ones may follow training on it."""
     first: dict[tuple[str, int], SliceTest] = {}
-    for one in study.slice_tests():
+    for one in study.answers.slice_tests():
         if one.test is not None and one.drawn == "random":
             first.setdefault((one.case, one.slice), one.test)
     return stop_advice(list(first.values()))

@@ -105,7 +105,7 @@ class Import:
         def add(case: str, pair: dict[str, Any], **options: Any) -> dict[str, Any]:
             return new_case(session, case, pair, **options)
 
-        there = {case.name.casefold() for case in session.study.cases()}
+        there = {case.name.casefold() for case in session.study.cases.all()}
         while self.waiting:
             case = self.waiting.pop(0)
             if case.name.casefold() in there:

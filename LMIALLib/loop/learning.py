@@ -21,8 +21,8 @@ from LMIALLib.pairs.regions import CHOICES
 from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
+from LMIALLib.study.kept import goes_by_stored_maps
 from LMIALLib.study.labels import UNREAD
-from LMIALLib.study.models import goes_by_stored_maps
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
@@ -90,10 +90,10 @@ class Learning:
     def _ranking_request(self) -> dict[str, Any]:
         """The fields of a ``rank`` request for the present state of the study."""
         needs = strategy(self.settings.strategy).needs
-        in_use = self.study.model_in_use()
+        in_use = self.study.models.in_use()
         if in_use is None:
             raise LMIALError("This study has no model.", "See: lmial check STUDY.")
-        chosen = self.study.cases()
+        chosen = self.study.cases.all()
         if not chosen:
             raise WrongUse("This study has no case to rank.", "Add one: lmial add STUDY ...")
         return {
@@ -101,13 +101,13 @@ class Learning:
                 {
                     "name": case.name,
                     "pair": case.pair_number,
-                    "answered": sorted(self.study.current(case.name)),
-                    "skipped": sorted(self.study.skipped(case.name)),
+                    "answered": sorted(self.study.answers.current(case.name)),
+                    "skipped": sorted(self.study.answers.skipped(case.name)),
                     "validation": case.split == "validation",
                 }
                 for case in chosen
             ],
-            "annotations_upto": self.study.highest_annotation(),
+            "annotations_upto": self.study.answers.highest_id(),
             "model": in_use.id,
             "strategy": self.settings.strategy,
             "seed": self.settings.seed,
@@ -124,7 +124,7 @@ class Learning:
         if self.training is not None and not self.training.over:
             self._train_again = True
             return
-        in_use = self.study.model_in_use()
+        in_use = self.study.models.in_use()
         if in_use is None:
             raise LMIALError("This study has no model.", "See: lmial check STUDY.")
         if goes_by_stored_maps(in_use.id):
@@ -137,8 +137,8 @@ class Learning:
             "finetune",
             model=in_use.id,
             # the random end keeps two sessions, after a take-over, from writing one file
-            new_model=f"model-{len(self.study.models()):03d}-{secrets.token_hex(2)}",
-            upto=self.study.highest_annotation(),
+            new_model=f"model-{len(self.study.models.all()):03d}-{secrets.token_hex(2)}",
+            upto=self.study.answers.highest_id(),
             seed=self.settings.seed,
             device=self.settings.device,
             **options,
@@ -149,7 +149,7 @@ class Learning:
 
         Nothing is trained where the model in use goes by stored maps.
         """
-        in_use = self.study.model_in_use()
+        in_use = self.study.models.in_use()
         if in_use is not None and goes_by_stored_maps(in_use.id):
             return
         try:
@@ -163,7 +163,7 @@ class Learning:
         if self.registering is not None and not self.registering.over:
             raise BadInput("A case is being registered again.", "Wait until it is done.")
         self._drop_staged()
-        self._staged = self.study.stage_pair(case)
+        self._staged = self.study.cases.stage_pair(case)
         self.registering = self.worker.submit("register", case=case, kind=kind, staged=str(self._staged))
         return self.registering
 
@@ -183,11 +183,11 @@ class Learning:
         if self.registering is not None and not self.registering.over:
             raise BadInput("A case is being registered again.", "Wait until it is done.")
         self._drop_staged()
-        self._staged = self.study.stage_pair(case)
+        self._staged = self.study.cases.stage_pair(case)
         file = None
         if isinstance(mask, np.ndarray):
             file = self._staged / DRAWN
-            write_nrrd(file, mask, self.study.case(case).grid)
+            write_nrrd(file, mask, self.study.cases.get(case).grid)
         elif mask is not None:
             file = Path(mask).absolute()
         fields = {"case": case, "choice": choice, "staged": str(self._staged)}
@@ -196,7 +196,7 @@ class Learning:
 
     def _drop_staged(self) -> None:
         if self._staged is not None:
-            self.study.drop_staged(self._staged)
+            self.study.cases.drop_staged(self._staged)
             self._staged = None
 
     def cancel_training(self) -> None:
@@ -233,7 +233,7 @@ class Learning:
         if event == "ranked" and job.result is not None:
             ranking = Ranking.from_dict(job.result["ranking"])
             upto = int(job.result["annotations_upto"])
-            self.study.store_ranking(
+            self.study.rankings.store(
                 StoredRanking(job.result["ranking"], job.result["conditions"], ranking.scores, upto)
             )
         elif event == "model" and job.result is not None:
@@ -241,7 +241,7 @@ class Learning:
         elif event == "registered" and job.result is not None and self._staged is not None:
             try:
                 what = "registered again" if job.do == "register" else "region changed"
-                self.study.add_pair(job.result["case"], self._staged, what=what)
+                self.study.cases.add_pair(job.result["case"], self._staged, what=what)
             finally:
                 self._drop_staged()
             if self.settings.train and not core_set_waits(self.study):
@@ -250,17 +250,17 @@ class Learning:
             self._drop_staged()
         elif event == "exported" and job.result is not None and not self.study.read_only:
             files = [Path(file).name for file in job.result["files"]]
-            self.study.record("export", what=job.result["what"], files=files)
+            self.study.log.record("export", what=job.result["what"], files=files)
         if event == "model" and job is self.training and self._train_again:
             self.request_training()
 
     def _record_model(self, result: dict[str, Any]) -> None:
-        parent = self.study.model(result["parent"])
-        if not self.study.model_path(result["model"]).is_file():  # weights that are not finite are never written
-            self.study.record("model refused", model=result["model"], parent=parent.id, reasons=result["reasons"])
+        parent = self.study.models.get(result["parent"])
+        if not self.study.models.path(result["model"]).is_file():  # weights that are not finite are never written
+            self.study.log.record("model refused", model=result["model"], parent=parent.id, reasons=result["reasons"])
             return
-        self.study.add_model(
-            self.study.model_path(result["model"]),
+        self.study.models.add(
+            self.study.models.path(result["model"]),
             id=result["model"],
             parent=parent.id,
             round=parent.round + 1,
@@ -284,7 +284,7 @@ class Learning:
 
         The suggestion and the uncertainty are those of the last ranking, whichever model made it.
         """
-        if reader is not None and reader not in (known := sorted({one.reader for one in self.study.annotations()})):
+        if reader is not None and reader not in (known := sorted({one.reader for one in self.study.answers.all()})):
             raise BadInput(
                 f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}."
             )

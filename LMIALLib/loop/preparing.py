@@ -83,7 +83,7 @@ class Preparing:
         if self.job.state != "done":
             self._end(self.job.error)
             return
-        self._study.add_case(self.case, self._staged, subject=self._subject)
+        self._study.cases.add(self.case, self._staged, subject=self._subject)
         self.result = self.job.result
         self._end(None)
 
@@ -91,7 +91,7 @@ class Preparing:
         if self._building is not None:
             self._study = self._building.begin()
         assert self._study is not None
-        self._staged = self._study.stage_case(self.case)
+        self._staged = self._study.cases.stage(self.case)
         self._client = WorkerClient(self._study.folder, transport=self._transport)
         self.job = self._client.submit("prepare", pair=self._pair, staged=str(self._staged))
 
@@ -101,7 +101,7 @@ class Preparing:
         if self._client is not None:
             self._client.close(2.0)
         if self._study is not None and self._staged is not None:
-            self._study.drop_staged(self._staged)
+            self._study.cases.drop_staged(self._staged)
         if self._building is not None:
             if self._study is not None:
                 with suppress(LMIALError):

@@ -27,12 +27,12 @@ def waiting(
 
 def queue_of(study: Study, batch: int) -> list[Query]:
     """The queries of a study's newest ranking that still wait, in the order in which the reader meets them."""
-    stored = study.latest_ranking()
+    stored = study.rankings.latest()
     if stored is None:
         return []
-    slices = {case.name: case.n_slices for case in study.cases()}
-    answered = {case.name: frozenset(study.current(case.name)) for case in study.cases()}
-    skipped = {case.name: study.skipped(case.name) for case in study.cases()}
+    slices = {case.name: case.n_slices for case in study.cases.all()}
+    answered = {case.name: frozenset(study.answers.current(case.name)) for case in study.cases.all()}
+    skipped = {case.name: study.answers.skipped(case.name) for case in study.cases.all()}
     # a case may have been removed since, and another, with fewer slices, have taken its name
     there = [query for query in stored.whole.queries if query.slice < slices.get(query.case, 0)]
     return waiting(there, answered, skipped, batch)
@@ -40,7 +40,7 @@ def queue_of(study: Study, batch: int) -> list[Query]:
 
 def of_another_model(study: Study) -> bool:
     """Whether nothing is ranked yet, or not by the model that is in use now, as after going back to an earlier one."""
-    stored, in_use = study.latest_ranking(), study.model_in_use()
+    stored, in_use = study.rankings.latest(), study.models.in_use()
     return stored is None or in_use is None or stored.model != in_use.id
 
 
@@ -49,8 +49,11 @@ def core_set_waits(study: Study) -> bool:
 
     A core-set is chosen to be read as a whole, so nothing is ranked anew by itself before it is read.
     """
-    stored = study.latest_ranking()
+    stored = study.rankings.latest()
     if stored is None or not stored.is_core_set:
         return False
-    done = {case.name: study.skipped(case.name) | study.current(case.name).keys() for case in study.cases()}
+    done = {
+        case.name: study.answers.skipped(case.name) | study.answers.current(case.name).keys()
+        for case in study.cases.all()
+    }
     return any(query.case in done and query.slice not in done[query.case] for query in stored.whole.queries)

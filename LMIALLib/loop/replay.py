@@ -105,7 +105,7 @@ def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], No
         return Replay(stored.number, False, error="it is a core-set; lmial core-set with its seed chooses it again")
     conditions = shaped(stored.conditions, _Conditions, f"ranking {stored.number}: conditions")
     settings = stored.whole.settings
-    gone = sorted(set(conditions.pairs) - {case.name for case in session.study.cases()})
+    gone = sorted(set(conditions.pairs) - {case.name for case in session.study.cases.all()})
     if gone:
         return Replay(stored.number, False, error=f"the case {', '.join(gone)} is no longer in the study")
     request: dict[str, Any] = {
@@ -134,9 +134,9 @@ def pool_at(study: Study, stored: StoredRanking) -> list[dict[str, Any]]:
         {
             "name": case,
             "pair": pair["number"],
-            "answered": sorted(study.current(case, upto=stored.annotations_upto)),
-            "skipped": sorted(study.skipped(case, upto=stored.annotations_upto)),
-            "validation": study.case(case).split == "validation",
+            "answered": sorted(study.answers.current(case, upto=stored.annotations_upto)),
+            "skipped": sorted(study.answers.skipped(case, upto=stored.annotations_upto)),
+            "validation": study.cases.get(case).split == "validation",
         }
         for case, pair in stored.conditions["pairs"].items()
     ]

@@ -17,8 +17,7 @@ from LMIALLib.loop.learning import Learning, LoopSettings
 from LMIALLib.loop.queue import queue_of
 from LMIALLib.queries.ranking import Query
 from LMIALLib.queries.strategies import strategy
-from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest, Viewed, check_slice
-from LMIALLib.study.maps import read_map, suggested_map
+from LMIALLib.study.answer import Answer, NewAnswer, SliceTest, Viewed
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
@@ -121,9 +120,9 @@ class Session:
 
         With ``timed`` false the time until the answer is not taken for the reader's (the command line cannot know it).
         """
-        check_slice(self.study.case(case), number)
+        self.study.cases.get(case).check_slice(number)
         since = self._clock() if timed else None
-        self.current = Presented(case, number, query, since, self.study.latest_ranking())
+        self.current = Presented(case, number, query, since, self.study.rankings.latest())
 
     def choose(self, case: str, number: int, *, timed: bool = True) -> None:
         """Put a slice of the reader's choice under their hand; it counts as a query if it is one of the batch at hand.
@@ -137,11 +136,11 @@ class Session:
     def hidden(self, case: str) -> frozenset[int]:
         """Slices of a case whose maps no face shows: drawn by lot and not answered, so that none is led, or without
         anything to show, because whoever makes the suggestions had nothing to say."""
-        stored = self.study.latest_ranking()
+        stored = self.study.rankings.latest()
         if stored is None:
             return frozenset()
         by_lot = {q["slice"] for q in stored.ranking["queries"] if q["case"] == case and q["drawn"] == "random"}
-        return (frozenset(by_lot) - self.study.current(case).keys()) | stored.without_suggestion(case)
+        return (frozenset(by_lot) - self.study.answers.current(case).keys()) | stored.without_suggestion(case)
 
     def back(self) -> tuple[str, int] | None:
         """Return to the slice answered before, to answer it again (a new version), or None at the beginning."""
@@ -173,11 +172,11 @@ class Session:
         here = self._presented()
         if here.ranking is None:
             return None
-        key = here.case, self.study.case(here.case).pair_number, here.ranking.number
+        key = here.case, self.study.cases.get(here.case).pair_number, here.ranking.number
         if key != self._opinion_key:
             strategy = here.ranking.strategy
             source = str(here.suggested_by)
-            mean, uncertainty = (read_map(self.study, source, here.case, measure) for measure in ("mean", strategy))
+            mean, uncertainty = (self.study.maps.read(source, here.case, measure) for measure in ("mean", strategy))
             if mean is None or uncertainty is None:
                 return None
             self._opinion = Opinion(here.ranking.number, source, strategy, mean, uncertainty)
@@ -186,31 +185,31 @@ class Session:
 
     def newest_probability(self, case: str) -> np.ndarray | None:
         """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing."""
-        here, stored = self.current, self.study.latest_ranking()
+        here, stored = self.current, self.study.rankings.latest()
         if here and here.ranking and stored and (here.case, here.ranking.number) == (case, stored.number):
             opinion = self.opinion()  # in memory already
             return opinion.probability if opinion else None
-        return suggested_map(self.study, case)
+        return self.study.maps.suggested(case)
 
     # Answers ---------------------------------------------------------------------------------------------------
 
     # ``seconds`` is the reading time where the session's own clock does not know it, ``viewed`` what was on the screen.
 
-    def save(self, mask: np.ndarray, *, seconds: float | None = None, viewed: Viewed | None = None) -> Annotation:
+    def save(self, mask: np.ndarray, *, seconds: float | None = None, viewed: Viewed | None = None) -> Answer:
         """The reader drew ``mask`` (rows, columns), uint8 values of the label schema. On disk when this returns."""
         return self._answer("mask", mask, seconds, viewed)
 
-    def nothing_here(self, *, seconds: float | None = None, viewed: Viewed | None = None) -> Annotation:
+    def nothing_here(self, *, seconds: float | None = None, viewed: Viewed | None = None) -> Answer:
         """The reader looked and nothing changed: a true negative."""
         return self._answer("nothing", None, seconds, viewed)
 
     def equivocal(
         self, mask: np.ndarray | None = None, *, seconds: float | None = None, viewed: Viewed | None = None
-    ) -> Annotation:
+    ) -> Answer:
         """The marked spot, or the whole slice, is left out of training and of Dice."""
         return self._answer("equivocal", mask, seconds, viewed)
 
-    def skip(self, *, seconds: float | None = None, viewed: Viewed | None = None) -> Annotation:
+    def skip(self, *, seconds: float | None = None, viewed: Viewed | None = None) -> Answer:
         """Not now: stored, but no annotation; the slice returns when the queue is empty."""
         return self._answer("skip", None, seconds, viewed)
 
@@ -219,10 +218,10 @@ class Session:
         here = self._presented()
         return _unchanged(mask, self._suggested(here, number))
 
-    def take_back(self) -> Annotation:
+    def take_back(self) -> Answer:
         """Withdraw the current slice's answer; it returns to the pool, and the withdrawn version stays stored."""
         here = self._presented()
-        return self.study.take_back(here.case, here.slice, self.reader)
+        return self.study.answers.take_back(here.case, here.slice, self.reader)
 
     def draft(self, mask: np.ndarray, number: int | None = None) -> None:
         """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet. ``number`` is another slice
@@ -230,7 +229,7 @@ class Session:
         here = self._presented()
         # a draft is no answer: it is kept also while nobody has said who reads
         reader = self.reader or NOBODY_YET
-        self.study.save_draft(here.case, here.slice if number is None else number, mask, reader)
+        self.study.drafts.save(here.case, here.slice if number is None else number, mask, reader)
 
     def _elapsed(self, here: Presented) -> float | None:
         return None if here.since is None else self._clock() - here.since
@@ -240,14 +239,14 @@ class Session:
             raise WrongUse("No slice is shown; ask for the next query first.")
         return self.current
 
-    def _answer(self, answer: str, mask: np.ndarray | None, seconds: float | None, viewed: Viewed | None) -> Annotation:
+    def _answer(self, answer: str, mask: np.ndarray | None, seconds: float | None, viewed: Viewed | None) -> Answer:
         here = self._presented()
         query = here.query
         suggested = self._suggested(here)
         seen = here.suggestion_seconds is not None
         tested = here.model is not None and answer in ("mask", "nothing")
-        annotation = self.study.save_annotation(
-            NewAnnotation(
+        saved = self.study.answers.save(
+            NewAnswer(
                 case=here.case,
                 slice=here.slice,
                 answer=answer,
@@ -269,7 +268,7 @@ class Session:
         self.current = None
         if answer != "skip" and self.settings.train:
             self.learning.train_when_possible()
-        return annotation
+        return saved
 
     def _suggested(self, here: Presented, number: int | None = None) -> np.ndarray | None:
         """The suggestion (rows, columns) bool for a presented slice, or another one of its case, whether or not it may
@@ -278,14 +277,14 @@ class Session:
         if opinion is None:
             return None
         number = here.slice if number is None else number
-        return np.moveaxis(opinion.probability, self.study.case(here.case).axis, 0)[number] >= 0.5
+        return np.moveaxis(opinion.probability, self.study.cases.get(here.case).axis, 0)[number] >= 0.5
 
     def _predicted(self, here: Presented, suggested: np.ndarray | None) -> np.ndarray | None:
         """What the model itself predicted for a slice (rows, columns) bool, also where a teacher suggested."""
         if here.suggested_by == here.model:
             return suggested
-        mean = read_map(self.study, str(here.model), here.case, "mean")
-        return None if mean is None else np.moveaxis(mean, self.study.case(here.case).axis, 0)[here.slice] >= 0.5
+        mean = self.study.maps.read(str(here.model), here.case, "mean")
+        return None if mean is None else np.moveaxis(mean, self.study.cases.get(here.case).axis, 0)[here.slice] >= 0.5
 
     def stop_advice(self) -> StopAdvice:
         """Whether more answers promise anything, from the randomly drawn queries alone."""

@@ -13,7 +13,7 @@ from LMIALLib.files import flush_folder, rename, sha256_of
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.resources import resource
 from LMIALLib.study.store import Study, check_new_place
-from LMIALLib.study.truth import save_truth
+from LMIALLib.study.truths import save_truth
 from LMIALLib.worker.client import Job
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Watch = Callable[[Job], None] | None
 Truth = Callable[["Pair"], "np.ndarray"] | None
-"""What is known of a pair: makes a truth on its grid (see ``study.truth``) once the pair is there."""
+"""What is known of a pair: makes a truth on its grid (see ``study.truths``) once the pair is there."""
 
 
 def new_study(
@@ -123,23 +123,23 @@ def new_case(
     from LMIALLib.pairs.storage import load_pair
 
     study = session.study
-    staged = study.stage_case(name)
+    staged = study.cases.stage(name)
     try:
         job = session.learning.worker.submit("prepare", pair=pair, staged=str(staged))
         result = session.learning.wait(job, watch=watch)
         if truth is not None:
             made = load_pair(staged / "pair-1")
             save_truth(staged, truth(made), made.grid, study.label_schema)
-        study.add_case(name, staged, subject=subject, covered=covered)
+        study.cases.add(name, staged, subject=subject, covered=covered)
     finally:
-        study.drop_staged(staged)
+        study.cases.drop_staged(staged)
     return result
 
 
 def add_first_model(study: Study, weights: Path) -> str:
     """Copy weights into the study as the model in use, and return its id (``start-`` and part of its digest)."""
     name = f"start-{sha256_of(weights)[:8]}"
-    study.add_model(weights, id=name, adopted=True, report={"from": weights.name})
+    study.models.add(weights, id=name, adopted=True, report={"from": weights.name})
     return name
 
 

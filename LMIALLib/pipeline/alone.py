@@ -12,7 +12,7 @@ from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.nnunet.places import Work
-from LMIALLib.study.database import readable_errors
+from LMIALLib.study.connection import readable_errors
 from LMIALLib.study.inside import inside
 from LMIALLib.study.lease import Lease
 

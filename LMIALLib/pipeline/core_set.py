@@ -31,7 +31,7 @@ from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.queries.pool import CaseScores
 from LMIALLib.queries.ranking import Query, Ranking, rank, score_case
 from LMIALLib.queries.strategies import strategy
-from LMIALLib.study.models import goes_by_stored_maps
+from LMIALLib.study.kept import CORE_SET_PAGE, goes_by_stored_maps
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 
@@ -122,8 +122,8 @@ def core_set(
     check_asked(embedding, distance)
     if writing is None and study.read_only:
         raise BadInput(f"{study.folder} cannot be changed now: {study.why_read_only}")
-    model, upto = _checked(study), study.highest_annotation()
-    cases = study.cases()
+    model, upto = _checked(study), study.answers.highest_id()
+    cases = study.cases.all()
     total = sum(case.n_slices for case in cases)
     count = slices_of(budget, total)
     teacher = teacher_of(study, teacher)
@@ -178,13 +178,13 @@ def core_set(
         embedding=str(chosen["embedding"]),
         distance=distance,
         teacher=teacher,
-        report=study.folder / "core-set.html",
+        report=study.folder / CORE_SET_PAGE,
         notes=_notes(ranking, count, subjects),
     )
     progress(len(cases), len(cases), "drawing the map")
     page = core_set_page(study, done, [_embedded(one, subject_of[one.case]) for one in scored], seed=seed)
     with writing() if writing else nullcontext(study) as written:
-        number = written.store_ranking(stored)
+        number = written.rankings.store(stored)
     with disk_errors("writing the map of the core-set"), written_whole(done.report) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return replace(done, ranking=number)
@@ -212,12 +212,12 @@ def _scored(
     scored: list[CaseScores] = []
     signs: dict[str, np.ndarray] = {}
     silent: dict[str, list[int]] = {}
-    cases = study.cases()
+    cases = study.cases.all()
     for number, case in enumerate(cases):
         if cancelled():
             raise Stopped(f"The core-set was cancelled after {number} of {len(cases)} cases.", "Run it again.")
         progress(number, len(cases), f"looking at {case.name}")
-        pair = study.load_pair(case.name)
+        pair = study.cases.load_pair(case.name)
         maps = seeing.look(case.name, pair)
         if teacher is not None:
             maps, silent[case.name] = suggested(study, teacher, maps, pair, plain)
@@ -236,11 +236,11 @@ def _scored(
 
 def _checked(study: Study) -> Model:
     """The last model in use that looks at slices itself, once a core-set can be chosen from the study."""
-    if not study.cases():
+    if not study.cases.all():
         raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
-    model = study.model_in_use()
+    model = study.models.in_use()
     while model is not None and goes_by_stored_maps(model.id):
-        model = study.model(model.parent) if model.parent else None  # the one that was in use before it
+        model = study.models.get(model.parent) if model.parent else None  # the one that was in use before it
     if model is None:
         raise LMIALError("This study has no model.", "See: lmial check STUDY.")
     return model

@@ -59,7 +59,7 @@ def core_set_page(study: Study, found: CoreSet, embedded: Sequence[Embedded], *,
     """The page: the map beside the chosen slices in order. Raises WrongUse where plotly is missing."""
     library = plotly_library()
     places, how = coordinates(embedded, found.distance, seed)
-    counts = {case.name: case.n_slices for case in study.cases()}
+    counts = {case.name: case.n_slices for case in study.cases.all()}
     figure = map_figure(embedded, places, found.queries, counts)
     drawn = figure.to_html(full_html=False, include_plotlyjs=False, config={"responsive": True, "displaylogo": False})
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in found.notes)
@@ -77,8 +77,8 @@ def core_set_page(study: Study, found: CoreSet, embedded: Sequence[Embedded], *,
 
 def _heading(study: Study, found: CoreSet, seed: int) -> str:
     by_lot = sum(query.drawn == "random" for query in found.queries)
-    reached = len({study.case(query.case).subject for query in found.queries})
-    there = len({case.subject for case in study.cases()})
+    reached = len({study.cases.get(query.case).subject for query in found.queries})
+    there = len({case.subject for case in study.cases.all()})
     encoder = {"bundled": "features of the model in use", "mae": "a masked autoencoder trained on this study"}
     told = [
         f"{len(found.queries)} of {found.slices} slices ({100 * len(found.queries) / found.slices:.1f} %)",
@@ -100,7 +100,7 @@ def _cards(study: Study, queries: Sequence[Query], counts: Mapping[str, int]) ->
     pictured = queries[:PICTURED]
     pictures: dict[tuple[str, int], str] = {}
     for case in dict.fromkeys(query.case for query in pictured):  # one pair in memory at a time
-        thumbnails = Thumbnails(study.load_pair(case))
+        thumbnails = Thumbnails(study.cases.load_pair(case))
         for query in pictured:
             if query.case == case:
                 pictures[case, query.slice] = (

@@ -14,6 +14,7 @@ from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import Natural, read_json
 from LMIALLib.study.inside import inside
+from LMIALLib.study.kept import OPINIONS
 from LMIALLib.study.names import checked_file_name
 from LMIALLib.study.store import Study
 
@@ -42,16 +43,16 @@ class Pseudo:
 
 def pseudo_folder(study: Study, teacher: str, case: str) -> Path:
     """``pseudo/<teacher>/<case>/pair-<n>`` of a study, for the newest pair of the case."""
-    found = study.case(case)
+    found = study.cases.get(case)
     checked_file_name(teacher, "teacher id")
-    return inside(study.folder, f"pseudo/{teacher}/{found.name}/pair-{found.pair_number}")
+    return inside(study.folder, f"{OPINIONS}/{teacher}/{found.name}/pair-{found.pair_number}")
 
 
 def write_pseudo(study: Study, teacher: str, case: str, pseudo: Pseudo) -> None:
     """Write pseudo-labels; those of the same teacher and pair are replaced. LMIALError when the disk refuses."""
     from LMIALLib.pairs.storage import write_nrrd
 
-    folder, grid = pseudo_folder(study, teacher, case), study.case(case).grid
+    folder, grid = pseudo_folder(study, teacher, case), study.cases.get(case).grid
     with disk_errors(f"writing the pseudo-labels of {case}"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RECORD).unlink(missing_ok=True)  # without its record a folder counts as not made
@@ -75,7 +76,7 @@ def read_pseudo(study: Study, teacher: str, case: str) -> Pseudo | None:
     record = read_pseudo_record(study, teacher, case)
     if record is None:
         return None
-    folder, grid = pseudo_folder(study, teacher, case), study.case(case).grid
+    folder, grid = pseudo_folder(study, teacher, case), study.cases.get(case).grid
     done = np.zeros(record.slices, dtype=bool)
     done[record.done] = True
     probability, confidence = (read_nrrd(folder / f"{name}.nrrd")[0] for name in ("probability", "confidence"))
@@ -110,7 +111,7 @@ def read_pseudo_record(study: Study, teacher: str, case: str) -> PseudoRecord | 
         record = read_json(file, PseudoRecord)
     except FileNotFoundError:
         return None
-    slices = {str(number) for number in range(study.case(case).n_slices)}
+    slices = {str(number) for number in range(study.cases.get(case).n_slices)}
     if record.slices != len(slices) or not {*map(str, record.done), *record.failed} <= slices:
         raise BadInput(f"{file} names slices that {case} does not have.", _AGAIN)
     return record

@@ -18,7 +18,6 @@ from LMIALLib.pipeline.embeddings.encoders import BUNDLED
 from LMIALLib.pipeline.embeddings.stored import made_by_of, read_embedding, write_embedding
 from LMIALLib.queries.scoring import uncertainty_map
 from LMIALLib.queries.strategy import FORMULAS
-from LMIALLib.study.maps import map_folder, read_map, write_maps
 
 if TYPE_CHECKING:
     from LMIALLib.queries.pool import CaseMaps
@@ -41,7 +40,7 @@ class Seeing:
 
     def __init__(self, study: Study, model: Model, shown: Strategy, device: str) -> None:
         self._study, self._model, self._shown, self._device = study, model, shown, device
-        self._network, self._weights = load_weights(study.model_path(model.id))
+        self._network, self._weights = load_weights(study.models.path(model.id))
         self.conditions: dict[str, Any] = {}
 
     @property
@@ -51,13 +50,13 @@ class Seeing:
 
     def look(self, case: str, pair: Pair) -> CaseMaps:
         """Probability and features of a case, one pass without dropout; its maps lie in the study afterwards."""
-        answered, skipped = frozenset(self._study.current(case)), self._study.skipped(case)
+        answered, skipped = frozenset(self._study.answers.current(case)), self._study.answers.skipped(case)
         prediction, kept = self._stored(case, pair), True
         if prediction is None:
             prediction, kept = self._predicted(case, pair), False
         self.conditions = prediction.conditions
         maps = case_maps(case, pair, prediction, answered=answered, skipped=skipped)
-        if not kept or not (map_folder(self._study, self._model.id, case) / f"{self._shown.name}.nrrd").is_file():
+        if not kept or not (self._study.maps.folder(self._model.id, case) / f"{self._shown.name}.nrrd").is_file():
             self._write(case, pair, maps, prediction.conditions)
         if not kept:  # last, because it says that the maps are there
             made_by = {**self._made_by(case), "mean": _digest(maps.mean), "conditions": prediction.conditions}
@@ -79,12 +78,12 @@ class Seeing:
     def _write(self, case: str, pair: Pair, maps: CaseMaps, conditions: dict[str, Any]) -> None:
         stacks = {"mean": maps.mean, self._shown.name: uncertainty_map(maps, self._shown)}
         on_grid = {name: pair.unstack(stack) for name, stack in stacks.items()}
-        write_maps(self._study, self._model.id, case, on_grid, conditions)
+        self._study.maps.write(self._model.id, case, on_grid, conditions)
 
     def _stored(self, case: str, pair: Pair) -> Prediction | None:
         """What was kept, where the map of probabilities is still the one that came with the features."""
         features = read_embedding(self._study, BUNDLED, case, self._made_by(case))
-        mean = read_map(self._study, self._model.id, case, "mean")
+        mean = self._study.maps.read(self._model.id, case, "mean")
         told = made_by_of(self._study, BUNDLED, case)
         conditions = told.get("conditions")
         if features is None or mean is None or mean.shape != pair.baseline.shape or not isinstance(conditions, dict):
@@ -94,7 +93,7 @@ class Seeing:
         return Prediction(np.array(pair.stack(mean)), None, None, features, 1, conditions)
 
     def _made_by(self, case: str) -> dict[str, Any]:
-        return {"weights": self.digest, "pair": self._study.case(case).digest}
+        return {"weights": self.digest, "pair": self._study.cases.get(case).digest}
 
 
 def _digest(stack: np.ndarray) -> str:

@@ -10,12 +10,11 @@ import numpy as np
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.pipeline.stage import Chosen, Done, Stage, Work
 from LMIALLib.pipeline.state import key_of
-from LMIALLib.study.maps import read_map
 from LMIALLib.study.store import Study
 
 
 def _pairs(work: Work) -> dict[str, str]:
-    return {case.name: case.digest for case in work.study.cases()}
+    return {case.name: case.digest for case in work.study.cases.all()}
 
 
 def _teacher_depends(work: Work) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def _pretraining_depends(work: Work) -> dict[str, Any]:
     labels = PseudoLabels(work.study, teacher)
     settings = work.settings.pretraining
     return {
-        "labels": {case.name: labels.key(case) for case in work.study.cases()},
+        "labels": {case.name: labels.key(case) for case in work.study.cases.all()},
         "pairs": _pairs(work),
         "nnunet": {"config": settings.config, "size": settings.size, **settings.of_training},
     }
@@ -79,7 +78,7 @@ def _core_set_depends(work: Work) -> dict[str, Any]:
 
 def _choose(work: Work) -> Done:
     settings = work.settings
-    if all(len(work.study.current(case.name)) == case.n_slices for case in work.study.cases()):
+    if all(len(work.study.answers.current(case.name)) == case.n_slices for case in work.study.cases.all()):
         return Done("Every slice is annotated already, so nothing is chosen.", {"chosen": []})
     from LMIALLib.pipeline.core_set import NothingToChoose, core_set
 
@@ -130,7 +129,7 @@ def _read(work: Work) -> Done:
         )
     if not chosen:
         return Done("Nothing was chosen to be read.", {})
-    put_off = {name: work.study.skipped(name) for name in _names(work.study)}
+    put_off = {name: work.study.answers.skipped(name) for name in _names(work.study)}
     skipped = sum(number in put_off.get(case, ()) for case, number in chosen)
     said = f"{skipped} of {len(chosen)} chosen slices were skipped, the others are read."
     return Done(said if skipped else f"All {len(chosen)} chosen slices are read.", {})
@@ -138,30 +137,30 @@ def _read(work: Work) -> Done:
 
 def _ask_for_the_core_set(work: Work) -> None:
     """Make the core-set the queue again where another ranking took its place before it was read."""
-    latest = work.study.latest_ranking()
+    latest = work.study.rankings.latest()
     if latest is None or latest.is_core_set:
         return
-    chosen = next((one for one in reversed(work.study.rankings()) if one.is_core_set), None)
+    chosen = next((one for one in reversed(work.study.rankings.all()) if one.is_core_set), None)
     if chosen is not None:
         with work.writing() as study:
-            study.store_ranking(chosen)
+            study.rankings.store(chosen)
 
 
 def _unread(study: Study, chosen: Chosen) -> list[tuple[str, int]]:
     """Chosen slices that were neither answered nor skipped, as the queue sees it, too."""
-    done = {name: study.current(name).keys() | study.skipped(name) for name in _names(study)}
+    done = {name: study.answers.current(name).keys() | study.answers.skipped(name) for name in _names(study)}
     return [(case, number) for case, number in chosen if case in done and number not in done[case]]
 
 
 def _names(study: Study) -> set[str]:
-    return {case.name for case in study.cases()}
+    return {case.name for case in study.cases.all()}
 
 
 def _finetuning_depends(work: Work) -> dict[str, Any]:
     settings = work.settings.finetuning
     return {
         "pretraining": key_of(work.state.result("pretraining")),
-        "answers": work.study.highest_annotation(),
+        "answers": work.study.answers.highest_id(),
         "opinions_above": work.settings.opinions_above,
         "nnunet": {"config": settings.config, "folds": settings.folds, **settings.of_training},
     }
@@ -184,7 +183,7 @@ def _finetune(work: Work) -> Done:
         with work.writing() as study:
             _ask_by_disagreement(study, work.settings.seed)
         said += " The queue goes by the disagreement of its folds now."
-    if work.study.highest_annotation() > done.upto:
+    if work.study.answers.highest_id() > done.upto:
         said += " What was answered meanwhile is not in it yet; learn from that as well: lmial pipeline STUDY --resume"
     return Done(said, asdict(done))
 
@@ -201,33 +200,32 @@ def _ask_by_disagreement(study: Study, seed: int) -> None:
 
 
 def _lesions_depends(work: Work) -> dict[str, Any]:
-    in_use = work.study.model_in_use()
+    in_use = work.study.models.in_use()
     models = {"model": work.state.left("fine-tuning", "model", str), "in use": in_use.id if in_use else None}
-    return {**models, "answers": work.study.highest_annotation(), "pairs": _pairs(work)}
+    return {**models, "answers": work.study.answers.highest_id(), "pairs": _pairs(work)}
 
 
 def _lesions(work: Work) -> Done:
-    from LMIALLib.study.lesions import case_lesions
 
-    cases, total = work.study.cases(), 0
+    cases, total = work.study.cases.all(), 0
     with work.writing() as study:
         for number, case in enumerate(cases):
             work.progress(number, len(cases), f"lesions of {case.name}")
-            total += len(case_lesions(study, case.name, _opinion(work, case.name), keep=True).lesions)
+            total += len(study.lesions.of_case(case.name, _opinion(work, case.name), keep=True).lesions)
     return Done(f"{total} changed lesions in {len(cases)} cases; see them: lmial lesions STUDY", {"lesions": total})
 
 
 def _opinion(work: Work, case: str) -> np.ndarray | None:
     """Probability of change (k, j, i) where nobody read: nnU-Net's if it is in use, else the teacher's, NaN where it
     said nothing."""
-    tuned, in_use = work.state.left("fine-tuning", "model", str), work.study.model_in_use()
+    tuned, in_use = work.state.left("fine-tuning", "model", str), work.study.models.in_use()
     if in_use is not None and in_use.id == tuned:
-        return read_map(work.study, tuned, case, "mean")
+        return work.study.maps.read(tuned, case, "mean")
     pseudo = read_pseudo(work.study, work.state.left("teacher", "teacher", str), case)
     if pseudo is None:
         return None
     probability = pseudo.probability.copy()
-    np.moveaxis(probability, work.study.case(case).axis, 0)[~pseudo.done] = np.nan
+    np.moveaxis(probability, work.study.cases.get(case).axis, 0)[~pseudo.done] = np.nan
     return probability
 
 

@@ -15,8 +15,9 @@ from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Progress, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
-from LMIALLib.pipeline.state import FILE, PipelineState
+from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.pipeline.writing import Writing
+from LMIALLib.study.kept import PIPELINE_STATE
 from LMIALLib.study.store import Study
 
 
@@ -99,7 +100,7 @@ def _refused(before: PipelineState | None, state: PipelineState, folder: Path) -
         if before is not None and state.stages == before.stages:
             before.write(folder)
         elif not state.stages:
-            (folder / FILE).unlink()
+            (folder / PIPELINE_STATE).unlink()
         raise
 
 
@@ -108,7 +109,7 @@ def _check(study: Study, settings: PipelineSettings, stages: Sequence[str]) -> N
     from LMIALLib.pipeline.budget import slices_of
     from LMIALLib.pipeline.nnunet.running import check_installed
 
-    cases = study.cases()
+    cases = study.cases.all()
     if not cases:
         raise BadInput(f"{study.folder} has no case.", "Add one: lmial add STUDY, or a data set: lmial import")
     if len({case.subject for case in cases}) < 2:

@@ -16,8 +16,8 @@ from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.user_key import is_sealed, seal
 from LMIALLib.study.clock import now
 from LMIALLib.study.inside import inside
+from LMIALLib.study.kept import PIPELINE_STATE
 
-FILE = "pipeline.json"
 FORMAT = 1
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class PipelineState:
     @classmethod
     def read(cls, folder: Path) -> Self | None:
         """The state of a study, or None where its pipeline never began. Raises BadInput where the file is broken."""
-        file = inside(folder, FILE)
+        file = inside(folder, PIPELINE_STATE)
         try:
             found = read_json(file, _Stored)
             settings = PipelineSettings.from_dict(found.settings, f"{file}: settings")
@@ -80,7 +80,7 @@ class PipelineState:
             "stages": {name: asdict(stage) for name, stage in self.stages.items()},
             "seal": seal(_places(self.settings)) if self.own else "",
         }
-        file = inside(folder, FILE)
+        file = inside(folder, PIPELINE_STATE)
         with disk_errors("writing the state of the pipeline"), written_whole(file) as temporary:
             temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
 
@@ -111,7 +111,7 @@ class PipelineState:
         """One thing that a finished stage left, as ``shape``. Raises BadInput where it is not finished, or left
         something else."""
         found = self.result(stage)
-        where = f"{FILE}: stages.{stage}.result"
+        where = f"{PIPELINE_STATE}: stages.{stage}.result"
         return shaped(found.get(name), shape, f"{where}.{name}")
 
     def finished(self, stage: str, depends: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.scoring import uncertainty_map
 from LMIALLib.queries.strategies import Strategy
-from LMIALLib.study.maps import write_maps
+from LMIALLib.study.kept import OPINIONS
 from LMIALLib.study.names import LONGEST_MODEL_ID
 from LMIALLib.study.store import Study
 
@@ -23,7 +23,7 @@ def teacher_of(study: Study, teacher: str | None) -> str | None:
 
     Raises BadInput where the named one said nothing in this study, and where there are several and none is named.
     """
-    folder = study.folder / "pseudo"
+    folder = study.folder / OPINIONS
     there = sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
     if teacher is not None and teacher not in there:
         known = ", ".join(there) or "none yet"
@@ -64,5 +64,5 @@ def suggested(study: Study, teacher: str, maps: CaseMaps, pair: Pair, shown: Str
     seen = replace(maps, mean=np.where(done, pair.stack(pseudo.probability), maps.mean).astype(np.float32))
     stacks = {"mean": seen.mean, shown.name: uncertainty_map(seen, shown)}
     on_grid = {name: pair.unstack(np.where(done, stack, np.float32(0))) for name, stack in stacks.items()}
-    write_maps(study, maps_name(teacher), maps.case, on_grid, {"teacher": teacher, **pseudo.made_by})
+    study.maps.write(maps_name(teacher), maps.case, on_grid, {"teacher": teacher, **pseudo.made_by})
     return seen, [int(number) for number in np.flatnonzero(~pseudo.done)]

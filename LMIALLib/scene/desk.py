@@ -18,7 +18,7 @@ from LMIALLib.loop.queue import of_another_model
 from LMIALLib.scene.answering import Doubt, question
 from LMIALLib.scene.painting import Painting
 from LMIALLib.scene.sight import unseen_share
-from LMIALLib.study.annotations import Viewed
+from LMIALLib.study.answer import Viewed
 from LMIALLib.study.lease import SessionTakenOver
 
 
@@ -30,16 +30,16 @@ class Desk(Painting):
     def start(self) -> None:
         """Show the first query, or the first case while nothing is ranked; ranks where the model in use did not yet."""
         self.refresh()
-        stored = self.session.study.latest_ranking()
+        stored = self.session.study.rankings.latest()
         core_set = stored is not None and stored.is_core_set
         due = not self.queue if core_set else of_another_model(self.session.study)
-        if due and not self.watching and self.session.study.cases():
+        if due and not self.watching and self.session.study.cases.all():
             self.rank()
         if self.queue and not self.watching:
             self.next()
-        elif self.session.study.cases():
+        elif self.session.study.cases.all():
             self.arriving = True
-            self.look_at(self.queue[0].case if self.queue else self.session.study.cases()[0].name)
+            self.look_at(self.queue[0].case if self.queue else self.session.study.cases.all()[0].name)
 
     def look_at(self, case: str) -> None:
         """Put a case on the screen, without any slice under the reader's hand."""
@@ -49,7 +49,7 @@ class Desk(Painting):
 
     def go_to_case(self, case: str) -> None:
         """Go on in another case: its first query, or its slices to look at where nothing waits."""
-        self.session.study.case(case)
+        self.session.study.cases.get(case)
         self.arriving = False
         self.refresh()
         first = next((query for query in self.queue if query.case == case), None)
@@ -124,7 +124,7 @@ class Desk(Painting):
         if self.open is not None:
             self.open.drawing.close_slice()
             self._show_answers()
-        stored = self.session.study.latest_ranking()
+        stored = self.session.study.rankings.latest()
         if stored is None:
             return
         if stored.is_core_set and not self.watching:
@@ -165,7 +165,7 @@ class Desk(Painting):
         self.tools.showing = self.tools.hidden = self.tools.swapped = False
         self.refresh()
         self._take_maps()
-        draft = self.session.study.draft(here.case, here.slice)
+        draft = self.session.study.drafts.get(here.case, here.slice)
         answer = self.answers.get(here.slice)
         opened.drawing.slice = here.slice
         self._show_answers()

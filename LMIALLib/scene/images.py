@@ -48,7 +48,7 @@ class Images:
 
 def add_images(scene: Any, study: Study, case: str) -> Images:
     """Read a case's pair and put it into a scene. BadInput where files of the study are missing or broken."""
-    pair = study.load_pair(case)
+    pair = study.cases.load_pair(case)
     images = Images(pair, ("", *sorted(pair.registration.get("contrasts", {}))), {}, {}, None, 1.0)
     for visit in VISITS:
         visit_node(scene, study, case, images, "", visit)

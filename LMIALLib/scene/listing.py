@@ -6,8 +6,8 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.scene.looking import Looking
-from LMIALLib.study.lesions import READ, Lesion, lesion_volume, measured_lesions
-from LMIALLib.study.targets import label_values
+from LMIALLib.study.label_values import label_values
+from LMIALLib.study.lesion import READ, Lesion, measured_lesions
 
 
 class Listing(Looking):
@@ -26,7 +26,7 @@ class Listing(Looking):
         """
         if self.open is None:
             return ()
-        case, ranking = self.session.study.case(self.open.case), self.session.study.latest_ranking()
+        case, ranking = self.session.study.cases.get(self.open.case), self.session.study.rankings.latest()
         answers = tuple(sorted(answer.id for answer in self.answers.values()))
         now = case.name, case.pair_number, answers, ranking and ranking.number, self._unseen()
         if now != self._listed:
@@ -40,10 +40,10 @@ class Listing(Looking):
 
     def _found(self, unseen: frozenset[int]) -> tuple[Lesion, ...]:
         study, opened = self.session.study, self._case()
-        case, pair = study.case(opened.case), opened.images.pair
+        case, pair = study.cases.get(opened.case), opened.images.pair
         values = label_values(case, self.answers)
         probability = self.session.newest_probability(case.name)
-        volume = lesion_volume(study, case.name, values, probability, keep=not self.watching)
+        volume = study.lesions.volume(case.name, values, probability, keep=not self.watching)
         return measured_lesions(volume, case, study.label_schema, pair, values, probability, unseen)
 
     def go_to_lesion(self, number: int) -> None:

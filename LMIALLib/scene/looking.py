@@ -19,7 +19,7 @@ from LMIALLib.scene.drawing import Drawing
 from LMIALLib.scene.edited import EditedDrawing
 from LMIALLib.scene.images import VISITS, visit_node
 from LMIALLib.scene.sight import Sight
-from LMIALLib.study.annotations import Annotation
+from LMIALLib.study.answer import Answer
 
 
 class View(Protocol):
@@ -78,7 +78,7 @@ class Looking:
         self.session = self.opening(False)
         self.open: CaseScene | None = None
         self.queue: list[Query] = []
-        self.answers: dict[int, Annotation] = {}
+        self.answers: dict[int, Answer] = {}
         self.drafts: frozenset[int] = frozenset()
         self.notices: list[tuple[str, str]] = []
         self.crossing: Query | None = None
@@ -105,8 +105,8 @@ class Looking:
         """Read anew what the study holds: the queue and the answers of the case on the screen."""
         self.queue = self.session.queue()
         if self.open is not None:
-            self.answers = self.session.study.current(self.open.case)
-            self.drafts = frozenset(draft.slice for draft in self.session.study.drafts(self.open.case))
+            self.answers = self.session.study.answers.current(self.open.case)
+            self.drafts = frozenset(draft.slice for draft in self.session.study.drafts.all(self.open.case))
 
     def _case(self) -> CaseScene:
         if self.open is None:
@@ -155,7 +155,7 @@ class Looking:
 
     def _show_answers(self) -> None:
         """Answers of the other slices, and above them what was drawn there and not saved."""
-        drafts = {one.slice: one.mask for one in self.session.study.drafts(self._case().case)}
+        drafts = {one.slice: one.mask for one in self.session.study.drafts.all(self._case().case)}
         self._case().drawing.show_answers({number: one.mask for number, one in self.answers.items()} | drafts)
 
     def point(self, view: str, x: float, y: float) -> np.ndarray:

@@ -114,7 +114,7 @@ class Painting(Listing):
             self.session.draft(mask, number)
             self.drafts = self.drafts | {number}
         elif number in self.drafts:
-            self.session.study.drop_draft(self._case().case, number)
+            self.session.study.drafts.drop(self._case().case, number)
             self.drafts = self.drafts - {number}
 
 

@@ -11,7 +11,8 @@ from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.queries.ranking import Query
 from LMIALLib.scene.desk import Desk
-from LMIALLib.study.lesions import Lesion
+from LMIALLib.study.lesion import Lesion
+from LMIALLib.study.status import status_of
 
 QUEUE = 12
 """Queries listed on the page."""
@@ -58,7 +59,8 @@ def quick(desk: Desk) -> dict[str, Any]:
 def _banner(desk: Desk) -> dict[str, Any]:
     study = desk.session.study
     cases = [
-        {"name": one.name, "read": one.read, "slices": one.n_slices, "split": one.split} for one in study.status().cases
+        {"name": one.name, "read": one.read, "slices": one.n_slices, "split": one.split}
+        for one in status_of(study).cases
     ]
     known: dict[str, Any] = {"case": "", "subject": "", "prior": "", "current": "", "registration": None, "alarms": []}
     known |= {"region": "", "remarks": []}
@@ -67,7 +69,7 @@ def _banner(desk: Desk) -> dict[str, Any]:
         dates = record.get("dates", {})
         known = {
             "case": desk.open.case,
-            "subject": study.case(desk.open.case).subject,
+            "subject": study.cases.get(desk.open.case).subject,
             "prior": _date(dates.get("baseline")),
             "current": _date(dates.get("follow_up")),
             "registration": _registration(record),
@@ -120,7 +122,7 @@ def _query(desk: Desk) -> dict[str, Any]:
     said = {"mask": "read: change drawn", "nothing": "read: nothing here", "equivocal": "read: equivocal"}
     return {
         "slice": here.slice + 1,
-        "of": desk.session.study.case(here.case).n_slices,
+        "of": desk.session.study.cases.get(here.case).n_slices,
         "rank": query.rank if query else 0,
         "score": _figure(query.score) if query and query.drawn == "strategy" else "",
         "drawn": query.drawn if query else "reader",
@@ -162,7 +164,7 @@ def _strip(desk: Desk) -> dict[str, Any]:
     if desk.open is None:
         return {"bars": [], "label": ""}
     case, count = desk.open.case, desk.open.images.pair.n_slices
-    stored = desk.session.study.latest_ranking()
+    stored = desk.session.study.rankings.latest()
     scores = stored.scores.get(case) if stored else None
     heights = np.zeros(count)
     if scores is not None and len(scores) == count:
@@ -273,7 +275,7 @@ def _object(lesion: Lesion) -> dict[str, Any]:
 
 def training_of(desk: Desk) -> dict[str, Any]:
     """The running registration, training or ranking, else nothing; 100 % is never shown before it is done."""
-    learning, in_use = desk.session.learning, desk.session.study.model_in_use()
+    learning, in_use = desk.session.learning, desk.session.study.models.in_use()
     changing = learning.registering is not None and not learning.registering.over
     shown = {"on": False, "what": "", "share": 0, "round": in_use.round if in_use else 0, "changing": changing}
     for job in (learning.registering, learning.training, learning.ranking):

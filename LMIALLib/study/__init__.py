@@ -1,12 +1,12 @@
-"""The study folder: cases, annotations, models and rankings, so kept that nothing acknowledged is ever lost."""
+"""The study folder: cases, answers, models and rankings, so kept that nothing acknowledged is ever lost."""
 
-from LMIALLib.study.annotations import Annotation, NewAnnotation, SliceTest
+from LMIALLib.study.answer import Answer, NewAnswer, SliceTest
 from LMIALLib.study.cases import Case
 from LMIALLib.study.checks import Problem
-from LMIALLib.study.database import Event
 from LMIALLib.study.drafts import Draft
 from LMIALLib.study.labels import UNREAD, LabelClass, LabelSchema
 from LMIALLib.study.lease import Lease, SessionTakenOver
+from LMIALLib.study.log import Event
 from LMIALLib.study.models import Model
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.status import CaseStatus, StudyStatus
@@ -15,7 +15,7 @@ from LMIALLib.study.targets import ReadSlice
 
 __all__ = [
     "UNREAD",
-    "Annotation",
+    "Answer",
     "Case",
     "CaseStatus",
     "Draft",
@@ -24,7 +24,7 @@ __all__ = [
     "LabelSchema",
     "Lease",
     "Model",
-    "NewAnnotation",
+    "NewAnswer",
     "Problem",
     "ReadSlice",
     "SessionTakenOver",

@@ -13,89 +13,83 @@ from pathlib import Path
 
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import flush_file, flush_folder, rename
-from LMIALLib.study.database import DATABASE, readable_errors
+from LMIALLib.study.connection import DATABASE, readable_errors
 from LMIALLib.study.inside import check_no_links, inside
+from LMIALLib.study.kept import FILES, MAPS, OPINIONS, goes_by_stored_maps
 from LMIALLib.study.lesion_numbers import NUMBERS
-from LMIALLib.study.models import goes_by_stored_maps
 from LMIALLib.study.processes import process_started
-from LMIALLib.study.rankings import Rankings
-
-OPINIONS = "pseudo"
-"""Where the opinions of teachers lie, hours of work each."""
-OF_THE_PIPELINE = ("pipeline.json", "core-set.html")
-"""What it has done and which slices it chose."""
-
+from LMIALLib.study.store import Study
 
 BUILDING = ".lmial-backup-"
 """How the folder begins in which a backup is built, followed by the number of the process that builds it."""
 
 
-class Backups(Rankings):
-    """Copying a study while it is in use."""
+def write_backup(study: Study, file: Path) -> Path:
+    """Write the study into ``file`` (.zip), whole or not at all.
 
-    def backup(self, file: Path) -> Path:
-        """Write the study into ``file`` (.zip), whole or not at all.
+    Left out is what can be made again: maps of models that the worker runs, embeddings, and ``nnunet/``, whose
+    pickles mean nothing elsewhere. Opinions of teachers, and maps of models that another process made, are in it.
+    The database is copied at one moment, then exactly the files that this copy names. Works on a read-only study.
+    Raises BadInput when ``file`` exists, its folder does not, the disk is full, or a stored file is missing.
+    """
+    file = Path(file).absolute()
+    if file.suffix.lower() != ".zip":
+        raise BadInput(f"the backup {file} must end in .zip.")
+    if file.exists():
+        raise BadInput(f"{file} exists already.", "Choose another name; a backup never replaces a file.")
+    if not file.parent.is_dir():
+        raise BadInput(f"the folder {file.parent} does not exist.")
+    _clear(file.parent)
+    prefix = f"{BUILDING}{os.getpid()}-"
+    with disk_errors(f"writing {file}"), tempfile.TemporaryDirectory(prefix=prefix, dir=file.parent) as place:
+        copy, whole = Path(place) / DATABASE, Path(place) / file.name
+        _write_zip(study, whole, copy, _copy_database(study, copy))
+        flush_file(whole)
+        rename(whole, file)
+        flush_folder(file.parent)
+    return file
 
-        Left out is what can be made again: maps of models that the worker runs, embeddings, and ``nnunet/``, whose
-        pickles mean nothing elsewhere. Opinions of teachers, and maps of models that another process made, are in it.
-        The database is copied at one moment, then exactly the files that this copy names. Works on a read-only study.
-        Raises BadInput when ``file`` exists, its folder does not, the disk is full, or a stored file is missing.
-        """
-        file = Path(file).absolute()
-        if file.suffix.lower() != ".zip":
-            raise BadInput(f"the backup {file} must end in .zip.")
-        if file.exists():
-            raise BadInput(f"{file} exists already.", "Choose another name; a backup never replaces a file.")
-        if not file.parent.is_dir():
-            raise BadInput(f"the folder {file.parent} does not exist.")
-        _clear(file.parent)
-        prefix = f"{BUILDING}{os.getpid()}-"
-        with disk_errors(f"writing {file}"), tempfile.TemporaryDirectory(prefix=prefix, dir=file.parent) as place:
-            copy, whole = Path(place) / DATABASE, Path(place) / file.name
-            self._write_zip(whole, copy, self._copy_database(copy))
-            flush_file(whole)
-            rename(whole, file)
-            flush_folder(file.parent)
-        return file
 
-    def _copy_database(self, copy: Path) -> list[str]:
-        """A consistent copy without the lease, which means nothing elsewhere; the paths of the files it names."""
-        with readable_errors(copy), closing(sqlite3.connect(copy)) as target:
-            self._connection.backup(target)
-            target.execute("DELETE FROM lease")
-            target.commit()
-            return [row[0] for row in target.execute("SELECT path FROM files ORDER BY path")]
+def _copy_database(study: Study, copy: Path) -> list[str]:
+    """A consistent copy without the lease, which means nothing elsewhere; the paths of the files it names."""
+    with readable_errors(copy), closing(sqlite3.connect(copy)) as target:
+        study.database.copy_to(target)
+        target.execute("DELETE FROM lease")
+        target.commit()
+        return [row[0] for row in target.execute("SELECT path FROM files ORDER BY path")]
 
-    def _write_zip(self, temporary: Path, copy: Path, paths: list[str]) -> None:
-        check_no_links(self.folder)  # also of what came since the study was opened
-        loose = [p for p in (self.folder / "removed").rglob("*") if p.is_file()]
-        loose += self.folder.glob(f"cases/*/{NUMBERS}")
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:  # the volumes are compressed already
-            archive.write(copy, DATABASE, zipfile.ZIP_DEFLATED)
-            for folder in ("cases/", "models/"):
-                archive.mkdir(folder)
-            for path in (*paths, *sorted(p.relative_to(self.folder).as_posix() for p in loose)):
-                try:
-                    archive.write(inside(self.folder, path), path)
-                except FileNotFoundError as error:
-                    raise BadInput(f"the study's file {path} is missing; no backup was made.", "Check it.") from error
-            for opinion in self._opinions():
-                _write_opinion(archive, opinion, opinion.relative_to(self.folder).as_posix())
-            for name in OF_THE_PIPELINE:
-                with suppress(FileNotFoundError):
-                    archive.write(self.folder / name, name)
-        with zipfile.ZipFile(temporary) as archive:
-            broken = archive.testzip()
-        if broken:
-            raise BadInput(f"the backup could not be read back ({broken}); no backup was made.", "Check the disk.")
 
-    def _opinions(self) -> Iterator[Path]:
-        """Folders of opinions that only this study has: each holds volumes and, once it is whole, their record."""
-        of_the_worker = {row["id"] for row in self._rows("SELECT id FROM models") if not goes_by_stored_maps(row["id"])}
-        for place in (OPINIONS, "maps"):
-            root = self.folder / place
-            folders = {record.parent for record in root.rglob("*.json")}
-            yield from sorted(one for one in folders if one.relative_to(root).parts[0] not in of_the_worker)
+def _write_zip(study: Study, temporary: Path, copy: Path, paths: list[str]) -> None:
+    check_no_links(study.folder)  # also of what came since the study was opened
+    loose = [p for p in (study.folder / "removed").rglob("*") if p.is_file()]
+    loose += study.folder.glob(f"cases/*/{NUMBERS}")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:  # the volumes are compressed already
+        archive.write(copy, DATABASE, zipfile.ZIP_DEFLATED)
+        for folder in ("cases/", "models/"):
+            archive.mkdir(folder)
+        for path in (*paths, *sorted(p.relative_to(study.folder).as_posix() for p in loose)):
+            try:
+                archive.write(inside(study.folder, path), path)
+            except FileNotFoundError as error:
+                raise BadInput(f"the study's file {path} is missing; no backup was made.", "Check it.") from error
+        for opinion in _opinions(study):
+            _write_opinion(archive, opinion, opinion.relative_to(study.folder).as_posix())
+        for name in FILES:
+            with suppress(FileNotFoundError):
+                archive.write(study.folder / name, name)
+    with zipfile.ZipFile(temporary) as archive:
+        broken = archive.testzip()
+    if broken:
+        raise BadInput(f"the backup could not be read back ({broken}); no backup was made.", "Check the disk.")
+
+
+def _opinions(study: Study) -> Iterator[Path]:
+    """Folders of opinions that only this study has: each holds volumes and, once it is whole, their record."""
+    of_the_worker = {name for name in study.models.ids() if not goes_by_stored_maps(name)}
+    for place in (OPINIONS, MAPS):
+        root = study.folder / place
+        folders = {record.parent for record in root.rglob("*.json")}
+        yield from sorted(one for one in folders if one.relative_to(root).parts[0] not in of_the_worker)
 
 
 def _clear(place: Path) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import sqlite3
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,21 +12,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import BadInput, WrongUse, disk_errors
-from LMIALLib.files import TEMPORARY, flush_file, flush_folder, rename, sha256_of, written_whole
+import numpy as np
+
+from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.files import TEMPORARY, flush_folder, rename, written_whole
 from LMIALLib.json_data import Natural, parse_json
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.registration_record import Alarm, alarms
 from LMIALLib.study.clock import for_a_folder, now
-from LMIALLib.study.database import RESTORE, StudyDatabase
-from LMIALLib.study.names import LONGEST_MODEL_ID, LONGEST_NAME, checked_file_name, checked_person
+from LMIALLib.study.connection import RESTORE
+from LMIALLib.study.database import StudyDatabase
+from LMIALLib.study.kept import MAPS, OPINIONS
+from LMIALLib.study.log import Log
+from LMIALLib.study.names import checked_file_name, checked_person
+from LMIALLib.study.removal import REMOVED, finish_removal, said_of
 from LMIALLib.study.split import split_of
-from LMIALLib.study.sweep import REMOVED, STAGING, finish_removal
-
-LONGEST_PATH = 199
-_LONGEST_INSIDE = len("/maps///pair-99/.nrrd") + LONGEST_MODEL_ID + LONGEST_NAME
-"""What the longest path of a case needs beside its name and the study's: a map is named by a model and a measure."""
+from LMIALLib.study.staging import LONGEST_INSIDE, LONGEST_PATH, check_staged, flushed_files, new_staged
 
 
 @dataclass(frozen=True)
@@ -71,53 +71,59 @@ class Case:
         """Millimetres between neighbouring slices."""
         return self.grid.spacing[2 - self.axis]
 
+    def check_slice(self, number: int) -> None:
+        """Raise BadInput where the case has no slice with this number."""
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < self.n_slices:
+            raise BadInput(f"{self.name} has no slice {number}; its slices are 0 to {self.n_slices - 1}.")
 
-class Cases(StudyDatabase):
-    """Adding, finding and removing cases."""
 
-    def cases(self) -> tuple[Case, ...]:
+class Cases:
+    """``study.cases``: adding, finding and removing cases, and their pairs."""
+
+    def __init__(self, database: StudyDatabase, log: Log) -> None:
+        self._database, self._log = database, log
+        self._folder = database.folder / "cases"
+
+    def all(self) -> tuple[Case, ...]:
         """All cases in the order in which they were added."""
-        return tuple(_case_of(row) for row in self._rows(f"{_SELECT} ORDER BY c.rowid"))
+        return tuple(_case_of(row) for row in self._database.rows(f"{_SELECT} ORDER BY c.rowid"))
 
-    def case(self, name: str) -> Case:
+    def get(self, name: str) -> Case:
         """One case. Raises BadInput naming those there are."""
-        row = self._row(f"{_SELECT} WHERE c.name = ?", (name,))
+        row = self._database.row(f"{_SELECT} WHERE c.name = ?", (name,))
         if row is None:
-            there = ", ".join(c.name for c in self.cases()) or "none yet"
-            raise BadInput(f"the study {self.folder} has no case {name!r}; it has: {there}.")
+            there = ", ".join(c.name for c in self.all()) or "none yet"
+            raise BadInput(f"the study {self._database.folder} has no case {name!r}; it has: {there}.")
         return _case_of(row)
 
-    def stage_case(self, name: str) -> Path:
+    def stage(self, name: str) -> Path:
         """A fresh folder inside ``cases/`` to prepare a case in. Raises BadInput for a name that cannot be used."""
         checked_file_name(name, "case name")
-        if self._row("SELECT 1 FROM cases WHERE name = ?", (name,)) or (self.folder / "cases" / name).exists():
+        if self._database.row("SELECT 1 FROM cases WHERE name = ?", (name,)) or (self._folder / name).exists():
             raise BadInput(f"the study already has a case {name!r}.", "Choose another name, or remove that case first.")
-        length = len(str(self.folder)) + _LONGEST_INSIDE + len(name)
+        length = len(str(self._database.folder)) + LONGEST_INSIDE + len(name)
         if length > LONGEST_PATH:
             raise BadInput(
-                f"files of the case {name!r} in {self.folder} would have paths of {length} characters; "
+                f"files of the case {name!r} in {self._database.folder} would have paths of {length} characters; "
                 f"{LONGEST_PATH} is the most that every system opens.",
                 "Move the study to a shorter path or choose a shorter case name.",
             )
-        with self._transaction():  # tells a read-only or taken-over session before any work is done
+        with self._database.transaction():  # tells a read-only or taken-over session before any work is done
             pass
-        staged = self.folder / "cases" / f"{STAGING}{uuid.uuid4().hex[:8]}"
-        with disk_errors(f"making {staged}"):
-            staged.mkdir()
-        return staged
+        return new_staged(self._folder)
 
     def drop_staged(self, staged: Path) -> None:
         """Remove a staged folder that will not become a case."""
-        self._check_staged(staged)
+        check_staged(self._folder, staged)
         shutil.rmtree(staged, ignore_errors=True)
 
-    def add_case(
+    def add(
         self, name: str, staged: Path, *, subject: str | None = None, covered: Iterable[int | str] | None = None
     ) -> Case:
         """Put a staged case in place: files flushed and renamed, then its rows in one transaction.
 
         Args:
-            name: as given to ``stage_case``.
+            name: as given to ``stage``.
             staged: holds ``source/`` and ``pair-1/``.
             subject: pseudonym; by default the case's name.
             covered: classes (values or names) that the truth of this case covers; by default all.
@@ -127,34 +133,31 @@ class Cases(StudyDatabase):
         from LMIALLib.pairs.storage import load_pair
 
         checked_file_name(name, "case name")
-        self._check_staged(staged)
+        check_staged(self._folder, staged)
         subject = checked_person(subject or name, "subject")
-        values = self.label_schema.covering(covered)
+        values = self._database.label_schema.covering(covered)
         pair = load_pair(staged / "pair-1")
-        home = self.folder / "cases" / name
-        files = _flushed_files(staged, home)
+        home = self._folder / name
+        files = flushed_files(staged, home)
         if home.exists():
             raise BadInput(f"the study already has a case {name!r}.", "Choose another name.")
         with (
             disk_errors(f"putting {name} in place"),
-            self._transaction(undo=lambda: rename(home, staged)) as connection,
+            self._database.transaction(undo=lambda: rename(home, staged)) as connection,
         ):
             rename(staged, home)
             flush_folder(home.parent)
             self._insert_case(connection, name, self._subject(connection, subject), values, pair)
             self._insert_files(connection, name, files)
-            self._record(connection, "case added", case=name, subject=subject, pair=pair.digest())
-        return self.case(name)
+            self._log.note(connection, "case added", case=name, subject=subject, pair=pair.digest())
+        return self.get(name)
 
     def stage_pair(self, name: str) -> Path:
         """A fresh folder to register a case again in; for ``add_pair`` or ``drop_staged``."""
-        self.case(name)
-        with self._transaction():  # tells a read-only or taken-over session before any work is done
+        self.get(name)
+        with self._database.transaction():  # tells a read-only or taken-over session before any work is done
             pass
-        staged = self.folder / "cases" / f"{STAGING}{uuid.uuid4().hex[:8]}"
-        with disk_errors(f"making {staged}"):
-            staged.mkdir()
-        return staged
+        return new_staged(self._folder)
 
     def add_pair(self, name: str, staged: Path, *, what: str = "registered again") -> Case:
         """Give a case its next pair: ``staged`` holds the pair's files. The older ones stay, and so do all answers.
@@ -165,15 +168,15 @@ class Cases(StudyDatabase):
         """
         from LMIALLib.pairs.storage import load_pair
 
-        self._check_staged(staged)
-        case, pair = self.case(name), load_pair(staged)
+        check_staged(self._folder, staged)
+        case, pair = self.get(name), load_pair(staged)
         if pair.grid != case.grid or pair.axis != case.axis:
             raise BadInput(f"the new pair does not lie on the grid of {name}; its answers would not fit.")
         number = case.pair_number + 1
-        home = self.folder / "cases" / case.name / f"pair-{number}"
-        files = _flushed_files(staged, home)
+        home = self._folder / case.name / f"pair-{number}"
+        files = flushed_files(staged, home)
         in_place = disk_errors(f"putting the pair of {name} in place")
-        with in_place, self._transaction(undo=lambda: rename(home, staged)) as connection:
+        with in_place, self._database.transaction(undo=lambda: rename(home, staged)) as connection:
             if home.exists():  # left by a failure between the rename and the rows
                 shutil.rmtree(home)
             rename(staged, home)
@@ -183,40 +186,41 @@ class Cases(StudyDatabase):
                 (case.name, number, pair.axis, json.dumps(pair.grid.to_dict()), pair.digest()),
             )
             self._insert_files(connection, case.name, files)
-            self._record(connection, what, case=name, pair=pair.digest(), number=number)
-        return self.case(name)
+            self._log.note(connection, what, case=name, pair=pair.digest(), number=number)
+        return self.get(name)
 
-    def remove_case(self, name: str) -> Path:
-        """Move a case with files and annotations to ``removed/``; its subject keeps its split. Returns the folder."""
-        case = self.case(name)
+    def remove(self, name: str) -> Path:
+        """Move a case with files and answers to ``removed/``; its subject keeps its split. Returns the folder."""
+        case = self.get(name)
         kept = f"{case.name}-{for_a_folder()}"
-        waiting = self.folder / REMOVED / f"{TEMPORARY}{kept}"
+        folder = self._database.folder
+        waiting = folder / REMOVED / f"{TEMPORARY}{kept}"
         with (
             disk_errors(f"removing {case.name}"),
-            self._transaction(undo=lambda: shutil.rmtree(waiting, ignore_errors=True)) as connection,
+            self._database.transaction(undo=lambda: shutil.rmtree(waiting, ignore_errors=True)) as connection,
         ):
             waiting.mkdir(parents=True)
             with written_whole(waiting / "annotations.json") as temporary:
-                temporary.write_text(json.dumps(self._everything_said_of(case), indent=1), encoding="utf-8")
+                temporary.write_text(json.dumps(self._kept_of(case), indent=1), encoding="utf-8")
             flush_folder(waiting.parent)
-            self._record(connection, "case removed", case=case.name, kept=kept)
+            self._log.note(connection, "case removed", case=case.name, kept=kept)
             connection.execute("DELETE FROM cases WHERE name = ?", (case.name,))
         with suppress(OSError):  # the case is removed; what a disk refuses now is done when the study is next opened
-            finish_removal(self.folder, case.name, kept)
-        for opinions in (*self.folder.glob(f"maps/*/{case.name}"), *self.folder.glob(f"pseudo/*/{case.name}")):
+            finish_removal(folder, case.name, kept)
+        for opinions in (*folder.glob(f"{MAPS}/*/{case.name}"), *folder.glob(f"{OPINIONS}/*/{case.name}")):
             shutil.rmtree(opinions, ignore_errors=True)  # derivable, and wrong for another case of this name
-        return self.folder / REMOVED / kept
+        return folder / REMOVED / kept
 
     def pair_folder(self, case_name: str, pair_number: int | None = None) -> Path:
         """Folder of a case's pair; by default the newest."""
-        case = self.case(case_name)
-        return self.folder / "cases" / case.name / f"pair-{pair_number or case.pair_number}"
+        case = self.get(case_name)
+        return self._folder / case.name / f"pair-{pair_number or case.pair_number}"
 
     def load_pair(self, case_name: str, pair_number: int | None = None) -> Pair:
         """A case's pair from its files. Raises BadInput when they are missing or damaged."""
         from LMIALLib.pairs.storage import load_pair
 
-        case, folder = self.case(case_name), self.pair_folder(case_name, pair_number)
+        case, folder = self.get(case_name), self.pair_folder(case_name, pair_number)
         pair = load_pair(folder)
         if pair.grid != case.grid or pair.axis != case.axis:
             raise BadInput(f"{folder}: its files do not lie on the grid of the case {case.name}.", RESTORE)
@@ -231,15 +235,22 @@ class Cases(StudyDatabase):
 
         return alarms(load_registration(self.pair_folder(case_name)))
 
-    def _check_staged(self, staged: Path) -> None:
-        if Path(staged).parent != self.folder / "cases" or not Path(staged).name.startswith(STAGING):
-            raise WrongUse(f"{staged} is not a folder that stage_case gave.")
+    def _kept_of(self, case: Case) -> dict[str, Any]:
+        """What is written of a case that is removed, as plain values for JSON."""
+        return {
+            "case": case.name,
+            "subject": case.subject,
+            "covered": list(case.covered),
+            "pair": case.digest,
+            "label_schema": self._database.label_schema.to_dict(),
+            **said_of(self._database, case.name),
+        }
 
     def _subject(self, connection: sqlite3.Connection, name: str) -> str:
         known = connection.execute("SELECT 1 FROM subjects WHERE name = ?", (name,)).fetchone()
         if not known:
             number = connection.execute("SELECT count(*) FROM subjects").fetchone()[0]
-            split = split_of(number, self._setting("split_seed"))
+            split = split_of(number, self._database.setting("split_seed"))
             connection.execute("INSERT INTO subjects VALUES (?, ?, ?)", (name, number, split))
         return name
 
@@ -254,33 +265,8 @@ class Cases(StudyDatabase):
 
     def _insert_files(self, connection: sqlite3.Connection, case: str, files: list[tuple[Path, str, int]]) -> None:
         for path, digest, size in files:
-            inside = path.relative_to(self.folder).as_posix()
+            inside = path.relative_to(self._database.folder).as_posix()
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (inside, case, digest, size))
-
-    def _everything_said_of(self, case: Case) -> dict[str, Any]:
-        """Rows of a case as plain values for JSON; masks as base64 of their zlib-compressed bytes."""
-
-        def plain(row: sqlite3.Row) -> dict[str, Any]:
-            return {
-                key: base64.b64encode(row[key]).decode() if isinstance(row[key], bytes) else row[key]
-                for key in row.keys()  # noqa: SIM118 - iterating a Row gives values, not names
-            }
-
-        viewed = "SELECT v.* FROM viewed v JOIN annotations a ON a.id = v.annotation WHERE a.case_name = ?"
-        tests = "SELECT t.* FROM slice_tests t JOIN annotations a ON a.id = t.annotation WHERE a.case_name = ?"
-        return {
-            "case": case.name,
-            "subject": case.subject,
-            "covered": list(case.covered),
-            "pair": case.digest,
-            "label_schema": self.label_schema.to_dict(),
-            "annotations": [
-                plain(r) for r in self._rows("SELECT * FROM annotations WHERE case_name = ? ORDER BY id", (case.name,))
-            ],
-            "slice_tests": [plain(r) for r in self._rows(tests, (case.name,))],
-            "viewed": [plain(r) for r in self._rows(viewed, (case.name,))],
-            "drafts": [plain(r) for r in self._rows("SELECT * FROM drafts WHERE case_name = ?", (case.name,))],
-        }
 
 
 _SELECT = """
@@ -315,22 +301,3 @@ def _grid_of(text: str, case: str) -> Grid:
 @lru_cache(maxsize=1024)
 def _covered_of(text: str, case: str) -> tuple[int, ...]:
     return parse_json(text, tuple[Natural, ...], f"the case {case}: the classes that its truth covers")
-
-
-def _flushed_files(staged: Path, home: Path) -> list[tuple[Path, str, int]]:
-    """Flush every file and folder below ``staged``; where each will lie below ``home``, its digest and its size."""
-    found = []
-    with disk_errors(f"flushing {staged}"):
-        for path in sorted(staged.rglob("*")):
-            if path.is_symlink():
-                raise BadInput(f"{path} is a link; a study holds files only.")
-            if path.is_dir():
-                flush_folder(path)
-                continue
-            later = home / path.relative_to(staged)
-            if len(str(later)) > LONGEST_PATH:
-                raise BadInput(f"the path {later} would have {len(str(later))} characters; {LONGEST_PATH} is the most.")
-            flush_file(path)
-            found.append((later, sha256_of(path), path.stat().st_size))
-        flush_folder(staged)
-    return found

@@ -17,12 +17,13 @@ from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
-from LMIALLib.study.lesions import THRESHOLD, CaseLesions, case_lesions
+from LMIALLib.study.lesions import THRESHOLD, CaseLesions
 from LMIALLib.study.provenance import header_fields, provenance
 from LMIALLib.study.report import report_page
 from LMIALLib.study.segmentation_file import Segment, write_segmentation
 from LMIALLib.study.store import Study
 from LMIALLib.study.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows, write_table
+from LMIALLib.study.targets import label_volume
 
 WHAT = ("labels", "lesions", "suggestion", "uncertainty", "table", "report")
 SUFFIXES = {"seg.nrrd": ".seg.nrrd", "nrrd": ".nrrd", "nifti": ".nii.gz"}
@@ -71,7 +72,7 @@ def export(study: Study, out: Path, request: ExportRequest) -> tuple[Path, ...]:
     export, or a disk that is full or may not be written to.
     """
     _check_request(request, out)
-    cases = (study.case(request.case),) if request.case is not None else study.cases()
+    cases = (study.cases.get(request.case),) if request.case is not None else study.cases.all()
     if not cases:
         raise BadInput(f"the study {study.folder} has no case to export.", "Add one with: lmial add")
     with disk_errors(f"exporting to {out}"):
@@ -90,7 +91,7 @@ def export(study: Study, out: Path, request: ExportRequest) -> tuple[Path, ...]:
         finally:
             shutil.rmtree(place, ignore_errors=True)
     if not study.read_only:
-        study.record("export", what=request.what, files=[path.name for path in written])
+        study.log.record("export", what=request.what, files=[path.name for path in written])
     return written
 
 
@@ -128,7 +129,7 @@ def _write_volume(study: Study, case: Case, request: ExportRequest, place: Path)
 
 
 def _write_segments(study: Study, case: Case, request: ExportRequest, path: Path, about: dict[str, Any]) -> None:
-    values, reviewed = study.label_volume(case.name, reader=request.reader)
+    values, reviewed = label_volume(study, case.name, reader=request.reader)
     if request.what == "suggestion":
         labels = (_map_of(request, case) >= THRESHOLD).astype(np.uint8)
         segments = [Segment("suggestion", "suggestion (model)", _SUGGESTION, 0, 1)]
@@ -172,7 +173,7 @@ def _shade(colour: tuple[float, float, float], n: int) -> tuple[float, float, fl
 
 def _write_plain(study: Study, case: Case, request: ExportRequest, path: Path, about: dict[str, Any]) -> None:
     if request.what == "labels":
-        array, reviewed = study.label_volume(case.name, reader=request.reader)
+        array, reviewed = label_volume(study, case.name, reader=request.reader)
         array = np.where(reviewed, array, request.unread).astype(np.uint8)
     else:
         array = _map_of(request, case).astype(np.float32)
@@ -218,7 +219,7 @@ def _write_report(study: Study, cases: tuple[Case, ...], request: ExportRequest,
 
 def _lesions(study: Study, case: Case, request: ExportRequest) -> CaseLesions:
     opinion = _map_of(request, case) if request.maps is not None and case.name in request.maps else None
-    return case_lesions(study, case.name, opinion, reader=request.reader, keep=request.keep_numbers)
+    return study.lesions.of_case(case.name, opinion, reader=request.reader, keep=request.keep_numbers)
 
 
 def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:

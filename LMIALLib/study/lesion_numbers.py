@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from LMIALLib.errors import BadInput, LMIALError, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import Limits, read_json
 from LMIALLib.pairs.geometry import Grid
-
-if TYPE_CHECKING:
-    from LMIALLib.study.store import Study
 
 NUMBERS = "lesions.json"
 LOCK = "lesions.lock"
@@ -64,7 +61,7 @@ class Numbered:
 NONE = Numbered(None, 0, frozenset(), {})
 
 
-def number_lesions(study: Study, case: str, lesions: np.ndarray, *, keep: bool) -> np.ndarray:
+def number_lesions(file: Path, grid: Grid, lesions: np.ndarray, *, keep: bool) -> np.ndarray:
     """Give each lesion the number that it had before, or one that none ever had.
 
     A lesion takes the number with which it shares most voxels; first come those that were there last time, then those
@@ -72,24 +69,23 @@ def number_lesions(study: Study, case: str, lesions: np.ndarray, *, keep: bool) 
     most. Where two lesions grew into one the other number rests, where one fell apart the smaller share is new.
 
     Args:
+        file: the case's ``lesions.json``, which need not exist; grid: of the case.
         lesions: int32 (k, j, i), as ``separate_lesions`` leaves them.
         keep: store the numbers, so that they hold from now on; without it a new lesion's number is not yet taken.
 
-    Returns int32 (k, j, i) with the numbers. Raises BadInput for an unknown case, a file of numbers that is broken, or
-    a disk that refuses.
+    Returns int32 (k, j, i) with the numbers. Raises BadInput for a file of numbers that is broken, or a disk that
+    refuses.
     """
-    known = study.case(case)
-    file = study.folder / "cases" / known.name / NUMBERS
     places = places_of(lesions)
     if not keep:
-        numbers, _ = _matched(lesions, places, read_numbers(file), known.grid)
+        numbers, _ = _matched(lesions, places, read_numbers(file), grid)
         return _renumbered(lesions, places, numbers)
-    with disk_errors(f"saving the lesions' numbers of {known.name}"), _alone(file.with_name(LOCK)):
+    with disk_errors(f"saving the lesions' numbers of {file.parent.name}"), _alone(file.with_name(LOCK)):
         before = read_numbers(file)
-        numbers, highest = _matched(lesions, places, before, known.grid)
-        resting = before.voxels if before.grid == known.grid else {}
+        numbers, highest = _matched(lesions, places, before, grid)
+        resting = before.voxels if before.grid == grid else {}
         found = {numbers[one]: place for one, place in places.items()}
-        after = Numbered(known.grid, highest, frozenset(found), {**resting, **found})
+        after = Numbered(grid, highest, frozenset(found), {**resting, **found})
         if not _same(before, after):
             _write(file, after)
     return _renumbered(lesions, places, numbers)

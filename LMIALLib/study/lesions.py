@@ -1,81 +1,25 @@
-"""The changed lesions of a case, one by one: what readers said of them, and of the rest what the model suggests."""
+"""The changed lesions of a case, one by one: what readers said of them, and of the rest what the model suggests.
+
+A lesion keeps its number, which lies in ``cases/<case>/lesions.json`` (see ``lesion_numbers``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
-from LMIALLib.pairs.pair import Pair
-from LMIALLib.study.cases import Case
-from LMIALLib.study.labels import UNREAD, LabelSchema
-from LMIALLib.study.lesion_class import proposed_class
-from LMIALLib.study.lesion_numbers import number_lesions, places_of
+from LMIALLib.study.answers import Answers
+from LMIALLib.study.cases import Cases
+from LMIALLib.study.database import StudyDatabase
+from LMIALLib.study.label_values import label_values
+from LMIALLib.study.labels import UNREAD
+from LMIALLib.study.lesion import Lesion, measured_lesions
+from LMIALLib.study.lesion_numbers import NUMBERS, Numbered, number_lesions, read_numbers
 from LMIALLib.study.splitting import separate_lesions
-from LMIALLib.study.store import Study
 
 THRESHOLD = 0.5
 """Probability from which the model's opinion counts as change."""
-READ, PARTLY_READ, MODELS_ALONE = "read", "partly read", "model's alone"
-
-
-@dataclass(frozen=True)
-class Lesion:
-    """A changed lesion.
-
-    Args:
-        number: its identity in the case; see ``lesion_numbers``.
-        status: "read" when every voxel of it and every neighbour of them was read by a person, "model's alone" when
-            none of its voxels was, else "partly read".
-        classes: names of the classes that readers gave its voxels, the commonest first; empty for the model's alone.
-        confirmed: the commonest of those classes that tells the kind of change; empty where no reader did, because the
-            first class of a schema only says that something changed.
-        proposed: name of the class that both visits propose for all its voxels, see ``proposed_class``; or empty.
-        voxels, volume_ml: how large it is.
-        slices, first_slice, last_slice: slices that it touches, how many and from where to where, 0-based.
-        largest_slice: the slice on which its area is largest, the first of several.
-        largest_spot: row and column of its middle there, fractions of voxels.
-        centroid_lps: mean place of its voxels, LPS mm; may lie outside of a bent lesion.
-        place_ras: the voxel of it that lies nearest to the centroid, RAS mm.
-        diameter_mm: the largest distance between two points of its surface, which passes half way between a voxel of it
-            and the next that is not (maximum 3D diameter, L0JK of the Image Biomarker Standardisation Initiative).
-        difference_sd: mean of follow-up minus baseline, in robust standard deviations of the brain; above 0 = brighter.
-        confidence: mean probability of change that the model gives its voxels; None where it was not asked.
-    """
-
-    number: int
-    status: str
-    classes: tuple[str, ...]
-    confirmed: str
-    proposed: str
-    voxels: int
-    volume_ml: float
-    slices: int
-    first_slice: int
-    last_slice: int
-    largest_slice: int
-    largest_spot: tuple[float, float]
-    centroid_lps: tuple[float, float, float]
-    place_ras: tuple[float, float, float]
-    diameter_mm: float
-    difference_sd: float
-    confidence: float | None
-
-    @property
-    def kind(self) -> str:
-        """The class in a word: confirmed, else proposed, else "change"."""
-        return self.confirmed or self.proposed or "change"
-
-    @property
-    def described(self) -> str:
-        """The class as lists show it: "new", or "new, proposed" where no reader said so."""
-        return f"{self.kind}, proposed" if self.proposed and not self.confirmed else self.kind
-
-    @property
-    def name(self) -> str:
-        """As segments are named: "lesion 3 (new)", "lesion 4 (shrunk, proposed, model only)"."""
-        return f"lesion {self.number} ({self.described}{', model only' if self.status == MODELS_ALONE else ''})"
 
 
 @dataclass(frozen=True)
@@ -93,149 +37,58 @@ class CaseLesions:
     lesions: tuple[Lesion, ...]
 
 
-def case_lesions(
-    study: Study, case: str, probability: np.ndarray | None, *, reader: str | None = None, keep: bool
-) -> CaseLesions:
-    """The lesions of a case as they stand now.
+class Lesions:
+    """``study.lesions``: the lesions of a case as they stand now, and the numbers that they keep."""
 
-    Args:
-        probability, keep: see ``lesion_volume``.
-        reader: only answers by this reader; by default the newest by any.
+    def __init__(self, database: StudyDatabase, cases: Cases, answers: Answers) -> None:
+        self._database, self._cases, self._answers = database, cases, answers
 
-    Raises as ``number_lesions`` and ``load_pair`` do.
-    """
-    known = study.case(case)
-    values, reviewed = study.label_volume(known.name, reader=reader)
-    volume = lesion_volume(study, known.name, values, probability, keep=keep)
-    pair = study.load_pair(known.name)
-    lesions = measured_lesions(volume, known, study.label_schema, pair, values, probability)
-    return CaseLesions(volume, reviewed, lesions)
+    def of_case(
+        self, case: str, probability: np.ndarray | None, *, reader: str | None = None, keep: bool
+    ) -> CaseLesions:
+        """The lesions of a case as they stand now.
 
+        Args:
+            probability, keep: see ``volume``.
+            reader: only answers by this reader; by default the newest by any.
 
-def lesion_volume(
-    study: Study, case: str, values: np.ndarray, probability: np.ndarray | None, *, keep: bool
-) -> np.ndarray:
-    """The lesions of a case, int32 (k, j, i): each voxel's lesion by its number, 0 = none.
+        Raises as ``number`` and ``study.cases.load_pair`` do.
+        """
+        known = self._cases.get(case)
+        values = label_values(known, self._answers.current(known.name, reader=reader))
+        volume = self.volume(known.name, values, probability, keep=keep)
+        pair = self._cases.load_pair(known.name)
+        lesions = measured_lesions(volume, known, self._database.label_schema, pair, values, probability)
+        return CaseLesions(volume, values != UNREAD, lesions)
 
-    What readers said counts where somebody read, the model's opinion elsewhere; lesions that only touch are told apart.
+    def volume(self, case: str, values: np.ndarray, probability: np.ndarray | None, *, keep: bool) -> np.ndarray:
+        """The lesions of a case, int32 (k, j, i): each voxel's lesion by its number, 0 = none.
 
-    Args:
-        values: uint8 (k, j, i), see ``label_volume``: schema values, 0 = read and no change, 255 = not read.
-        probability: float (k, j, i), of change, 0 to 1; NaN where the model was not asked; None leaves it out.
-        keep: see ``number_lesions``.
+        What readers said counts where somebody read, the model's opinion elsewhere; lesions that only touch are
+        separated.
 
-    Raises as ``number_lesions`` does.
-    """
-    change = (values != 0) & (values != UNREAD)
-    if probability is not None:
-        change |= (values == UNREAD) & (probability >= THRESHOLD)
-    spacing = study.case(case).grid.spacing
-    return number_lesions(study, case, separate_lesions(change, spacing[::-1]), keep=keep)
+        Args:
+            values: uint8 (k, j, i), see ``label_values``: schema values, 0 = read and no change, 255 = not read.
+            probability: float (k, j, i), of change, 0 to 1; NaN where the model was not asked; None leaves it out.
+            keep: see ``number``.
 
+        Raises as ``number`` does.
+        """
+        change = (values != 0) & (values != UNREAD)
+        if probability is not None:
+            change |= (values == UNREAD) & (probability >= THRESHOLD)
+        spacing = self._cases.get(case).grid.spacing
+        return self.number(case, separate_lesions(change, spacing[::-1]), keep=keep)
 
-def measured_lesions(
-    volume: np.ndarray,
-    case: Case,
-    schema: LabelSchema,
-    pair: Pair,
-    values: np.ndarray,
-    probability: np.ndarray | None,
-    unseen: Collection[int] = (),
-) -> tuple[Lesion, ...]:
-    """The lesions of a volume with everything that is known of them, by number.
+    def number(self, case: str, lesions: np.ndarray, *, keep: bool) -> np.ndarray:
+        """Give each lesion of int32 (k, j, i) its number; see ``lesion_numbers.number_lesions``, also for ``keep``.
 
-    Args:
-        volume: int32 (k, j, i), see ``lesion_volume``.
-        case, schema, pair: whose lesions they are, and the pair on whose grid they lie.
-        values, probability: as for ``lesion_volume``.
-        unseen: slices that are left out, because nobody may know what the model thinks of them.
-    """
-    lesions = []
-    for number, place in places_of(volume).items():
-        index = np.stack(np.unravel_index(place, volume.shape), axis=1)
-        if unseen:
-            index = index[~np.isin(index[:, case.axis], list(unseen))]
-        if len(index):
-            lesions.append(_measured(number, index, case, schema, pair, values, probability))
-    return tuple(lesions)
+        Raises BadInput for an unknown case, a file of numbers that is broken, or a disk that refuses.
+        """
+        known = self._cases.get(case)
+        file = self._database.folder / "cases" / known.name / NUMBERS
+        return number_lesions(file, known.grid, lesions, keep=keep)
 
-
-def _measured(
-    number: int,
-    index: np.ndarray,
-    case: Case,
-    schema: LabelSchema,
-    pair: Pair,
-    values: np.ndarray,
-    probability: np.ndarray | None,
-) -> Lesion:
-    """One lesion, from the array indices (n, 3) of its voxels."""
-    around = tuple(
-        slice(max(int(low) - 1, 0), int(high) + 2)
-        for low, high in zip(index.min(axis=0), index.max(axis=0), strict=True)
-    )
-    inside = np.zeros(values[around].shape, bool)
-    inside[tuple((index - [part.start for part in around]).T)] = True
-    baseline, follow_up = pair.baseline[around], pair.follow_up[around]
-    classes = _classes(values[around][inside], schema)
-    told = [name for name in classes if name != schema.classes[0].name]
-    opinion = None if probability is None else probability[around][inside]
-    asked = None if opinion is None else opinion[np.isfinite(opinion)]
-    areas = np.bincount(index[:, case.axis])
-    largest = int(areas.argmax())
-    rows, columns = (axis for axis in range(3) if axis != case.axis)
-    spot = index[index[:, case.axis] == largest].mean(axis=0)
-    middle = index.mean(axis=0)
-    spacing = np.array(case.grid.spacing[::-1])
-    nearest = index[np.linalg.norm((index - middle) * spacing, axis=1).argmin()]
-    left, posterior, superior = _lps(case, nearest)
-    return Lesion(
-        number=number,
-        status=_status(inside, values[around]),
-        classes=classes,
-        confirmed=told[0] if told else "",
-        proposed=proposed_class(inside, baseline, follow_up),
-        voxels=len(index),
-        volume_ml=len(index) * case.grid.voxel_ml,
-        slices=int((areas > 0).sum()),
-        first_slice=int(np.flatnonzero(areas)[0]),
-        last_slice=len(areas) - 1,
-        largest_slice=largest,
-        largest_spot=(float(spot[rows]), float(spot[columns])),
-        centroid_lps=_lps(case, middle),
-        place_ras=(-left, -posterior, superior),
-        diameter_mm=_diameter(index * spacing, spacing),
-        difference_sd=float((follow_up[inside] - baseline[inside]).mean()),
-        confidence=float(asked.mean()) if asked is not None and asked.size else None,
-    )
-
-
-def _classes(values: np.ndarray, schema: LabelSchema) -> tuple[str, ...]:
-    found, counts = np.unique(values[values != UNREAD], return_counts=True)
-    return tuple(schema.name_of(int(found[n])) for n in np.argsort(-counts, kind="stable"))
-
-
-def _status(inside: np.ndarray, values: np.ndarray) -> str:
-    from scipy import ndimage
-
-    unread = values == UNREAD
-    if unread[inside].all():
-        return MODELS_ALONE
-    beside = ndimage.binary_dilation(inside, structure=np.ones((3, 3, 3), bool))
-    return PARTLY_READ if unread[beside].any() else READ
-
-
-def _lps(case: Case, index: np.ndarray) -> tuple[float, float, float]:
-    """LPS mm of a place given by array index (k, j, i), fractions included."""
-    left, posterior, superior = (case.grid.index_to_point() @ [*index[::-1], 1.0])[:3]
-    return float(left), float(posterior), float(superior)
-
-
-def _diameter(places: np.ndarray, spacing: np.ndarray) -> float:
-    """Largest distance in mm between surface points of voxels centred at ``places`` (n, 3) mm along k, j, i."""
-    from scipy.spatial import ConvexHull
-    from scipy.spatial.distance import pdist
-
-    half = np.diag(spacing) / 2
-    faces = np.concatenate([places + sign * step for step in half for sign in (-1, 1)])
-    return float(pdist(faces[ConvexHull(faces).vertices]).max())
+    def numbers(self, case: str) -> Numbered:
+        """The lesions of a case as they were last numbered. Raises BadInput for a file that is broken."""
+        return read_numbers(self._database.folder / "cases" / self._cases.get(case).name / NUMBERS)

@@ -13,17 +13,10 @@ from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import sha256_of, written_whole
 from LMIALLib.json_data import AnyFloat, parse_json, shaped
 from LMIALLib.study.clock import now
-from LMIALLib.study.database import RESTORE
+from LMIALLib.study.connection import RESTORE
+from LMIALLib.study.database import StudyDatabase
+from LMIALLib.study.log import Log
 from LMIALLib.study.names import LONGEST_MODEL_ID, checked_file_name
-from LMIALLib.study.targets import Targets
-
-STORED = "nnunet-"
-"""How ids begin of models that the worker cannot run: another process made their maps, which a ranking reads."""
-
-
-def goes_by_stored_maps(id: str) -> bool:  # noqa: A002 - the word of the house
-    """Whether a model is known to the worker by its stored maps alone."""
-    return id.startswith(STORED)
 
 
 @dataclass(frozen=True)
@@ -49,10 +42,13 @@ class Model:
     report: dict[str, Any]
 
 
-class Models(Targets):
-    """Adding, finding and adopting models."""
+class Models:
+    """``study.models``: adding, finding and adopting models. Table ``models``, setting ``model_in_use``."""
 
-    def add_model(
+    def __init__(self, database: StudyDatabase, log: Log) -> None:
+        self._database, self._log = database, log
+
+    def add(
         self,
         file: Path,
         *,
@@ -67,14 +63,14 @@ class Models(Targets):
         Raises BadInput for an id that is taken or no file name, an unknown parent, a missing file, a full disk.
         """
         checked_file_name(id, "model id", longest=LONGEST_MODEL_ID)
-        if self._row("SELECT 1 FROM models WHERE id = ?", (id,)):
+        if self._database.row("SELECT 1 FROM models WHERE id = ?", (id,)):
             raise BadInput(f"the study already has a model {id!r}.")
         if parent is not None:
-            self.model(parent)
+            self.get(parent)
         if not Path(file).is_file():
             raise BadInput(f"the weights file {file} does not exist.")
-        target = self.model_path(id)
-        with self._transaction():  # tells a read-only or taken-over session before anything is written
+        target = self.path(id)
+        with self._database.transaction():  # tells a read-only or taken-over session before anything is written
             pass
         brought = Path(file).resolve() != target.resolve()
         with disk_errors(f"saving the model {id}"):
@@ -83,47 +79,51 @@ class Models(Targets):
                 with written_whole(target) as temporary:
                     shutil.copyfile(file, temporary)
         told = {"model": id, "parent": parent, "round": round, "adopted": adopted, "digest": sha256_of(target)}
-        inside = target.relative_to(self.folder).as_posix()
-        with self._transaction(undo=lambda: target.unlink(missing_ok=True) if brought else None) as connection:
+        inside = target.relative_to(self._database.folder).as_posix()
+        with self._database.transaction(undo=lambda: target.unlink(missing_ok=True) if brought else None) as connection:
             file_row = (inside, told["digest"], target.stat().st_size)
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, NULL, ?, ?)", file_row)
             connection.execute(
                 "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (id, parent, round, adopted, now(), inside, json.dumps(report or {})),
             )
-            self._record(connection, "model added", **told)
+            self._log.note(connection, "model added", **told)
             if adopted:
                 self._use(connection, id)
-        return self.model(id)
+        return self.get(id)
 
-    def models(self) -> tuple[Model, ...]:
+    def all(self) -> tuple[Model, ...]:
         """All models in the order in which they were added."""
-        return tuple(_model_of(row) for row in self._rows(f"{_SELECT} ORDER BY m.rowid"))
+        return tuple(_model_of(row) for row in self._database.rows(f"{_SELECT} ORDER BY m.rowid"))
 
-    def model(self, id: str) -> Model:  # noqa: A002
+    def ids(self) -> frozenset[str]:
+        """Ids of all models."""
+        return frozenset(row["id"] for row in self._database.rows("SELECT id FROM models"))
+
+    def get(self, id: str) -> Model:  # noqa: A002
         """One model. Raises BadInput naming those there are."""
-        row = self._row(f"{_SELECT} WHERE m.id = ?", (id,))
+        row = self._database.row(f"{_SELECT} WHERE m.id = ?", (id,))
         if row is None:
-            there = ", ".join(m.id for m in self.models()) or "none yet"
-            raise BadInput(f"the study {self.folder} has no model {id!r}; it has: {there}.")
+            there = ", ".join(m.id for m in self.all()) or "none yet"
+            raise BadInput(f"the study {self._database.folder} has no model {id!r}; it has: {there}.")
         return _model_of(row)
 
-    def model_path(self, id: str) -> Path:  # noqa: A002
+    def path(self, id: str) -> Path:  # noqa: A002
         """Where the file of a model lies, or will lie."""
-        return self.folder / "models" / f"{id}.safetensors"
+        return self._database.folder / "models" / f"{id}.safetensors"
 
-    def model_in_use(self) -> Model | None:
+    def in_use(self) -> Model | None:
         """The model adopted last, or None."""
-        chosen = self._setting("model_in_use")
-        return self.model(chosen) if chosen else None
+        chosen = self._database.setting("model_in_use")
+        return self.get(chosen) if chosen else None
 
     def adopt(self, id: str) -> Model:  # noqa: A002
         """Put a model in use, also an earlier one again."""
-        model = self.model(id)
-        with self._transaction() as connection:
+        model = self.get(id)
+        with self._database.transaction() as connection:
             self._use(connection, model.id)
-            self._record(connection, "model adopted", model=model.id)
-        return self.model(model.id)
+            self._log.note(connection, "model adopted", model=model.id)
+        return self.get(model.id)
 
     def _use(self, connection: sqlite3.Connection, id: str) -> None:  # noqa: A002
         connection.execute("UPDATE models SET adopted = 1 WHERE id = ?", (id,))

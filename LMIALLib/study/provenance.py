@@ -28,9 +28,9 @@ def provenance(
         unread: value of unread voxels in label volumes, 0 or the highest; None where a segment tells what was read.
         model: id of the model that made the maps; None means the one in use.
     """
-    current = study.current(case.name, reader=reader)
-    in_use, ranking = study.model_in_use(), study.latest_ranking()
-    made_by = study.model(model) if model else in_use
+    current = study.answers.current(case.name, reader=reader)
+    in_use, ranking = study.models.in_use(), study.rankings.latest()
+    made_by = study.models.get(model) if model else in_use
     return {
         "what": what,
         "made_by": _MADE_BY.get(what, "readers"),

@@ -14,8 +14,9 @@ import numpy as np
 from LMIALLib.errors import BadInput
 from LMIALLib.json_data import Natural, parse_json, shaped
 from LMIALLib.study.clock import now
-from LMIALLib.study.database import RESTORE
-from LMIALLib.study.models import Models
+from LMIALLib.study.connection import RESTORE
+from LMIALLib.study.database import StudyDatabase
+from LMIALLib.study.log import Log
 from LMIALLib.study.packing import pack_scores, unpack_scores
 
 if TYPE_CHECKING:
@@ -115,17 +116,20 @@ class _Conditions:
     committee: tuple[str, ...] | None = None
 
 
-class Rankings(Models):
-    """Storing and finding rankings; they are never changed, so those that were read last are kept."""
+class Rankings:
+    """``study.rankings``: storing and finding rankings. Tables ``rankings``, ``ranking_scores``.
 
-    def __init__(self, *database: Any, **lease: Any) -> None:
-        super().__init__(*database, **lease)
+    They are never changed, so those that were read last are kept in memory.
+    """
+
+    def __init__(self, database: StudyDatabase, log: Log) -> None:
+        self._database, self._log = database, log
         self._read_last: dict[int, StoredRanking] = {}
 
-    def store_ranking(self, new: StoredRanking) -> int:
+    def store(self, new: StoredRanking) -> int:
         """Store a ranking in one flushed transaction. Returns its number, counted from 1."""
         ranking, conditions = json.dumps(new.ranking), json.dumps(new.conditions)
-        with self._transaction() as connection:
+        with self._database.transaction() as connection:
             number = connection.execute(
                 "INSERT INTO rankings (created, ranking, conditions, annotations_upto) VALUES (?, ?, ?, ?)",
                 (now(), ranking, conditions, new.annotations_upto),
@@ -136,45 +140,43 @@ class Rankings(Models):
                 values = (number, case, blob, hashlib.sha256(blob).hexdigest())
                 connection.execute("INSERT INTO ranking_scores VALUES (?, ?, ?, ?)", values)
             told = {key: new.ranking.get(key) for key in ("strategy", "seed") if key in new.ranking}
-            self._record(connection, "ranking", number=number, **told)
+            self._log.note(connection, "ranking", number=number, **told)
         return number
 
-    def highest_annotation(self) -> int:
-        """Id of the newest annotation, 0 when there is none: what ``annotations_upto`` takes."""
-        row = self._row("SELECT max(id) AS newest FROM annotations")
-        return int(row["newest"] or 0) if row else 0
-
-    def ranking(self, number: int) -> StoredRanking:
+    def get(self, number: int) -> StoredRanking:
         """One ranking. Raises BadInput when there is none with this number, or when it is damaged."""
         if number not in self._read_last:
-            row = self._row("SELECT * FROM rankings WHERE number = ?", (number,))
+            row = self._database.row("SELECT * FROM rankings WHERE number = ?", (number,))
             if row is None:
-                raise BadInput(f"the study {self.folder} has no ranking {number}; it has {len(self._numbers())}.")
+                raise BadInput(
+                    f"the study {self._database.folder} has no ranking {number}; it has {len(self.numbers())}."
+                )
             if len(self._read_last) >= KEPT:
                 self._read_last.pop(next(iter(self._read_last)))
             self._read_last[number] = self._stored(row)
         return self._read_last[number]
 
-    def rankings(self) -> tuple[StoredRanking, ...]:
+    def all(self) -> tuple[StoredRanking, ...]:
         """All rankings, oldest first."""
-        return tuple(self.ranking(number) for number in self._numbers())
+        return tuple(self.get(number) for number in self.numbers())
 
-    def latest_ranking(self) -> StoredRanking | None:
+    def latest(self) -> StoredRanking | None:
         """The newest ranking, or None."""
-        numbers = self._numbers()
-        return self.ranking(numbers[-1]) if numbers else None
+        numbers = self.numbers()
+        return self.get(numbers[-1]) if numbers else None
 
-    def _numbers(self) -> list[int]:
-        return [row["number"] for row in self._rows("SELECT number FROM rankings ORDER BY number")]
+    def numbers(self) -> list[int]:
+        """The numbers of all rankings, ascending."""
+        return [row["number"] for row in self._database.rows("SELECT number FROM rankings ORDER BY number")]
 
     def _stored(self, row: sqlite3.Row) -> StoredRanking:
         number = row["number"]
-        found = self._rows("SELECT * FROM ranking_scores WHERE ranking = ? ORDER BY rowid", (number,))
+        found = self._database.rows("SELECT * FROM ranking_scores WHERE ranking = ? ORDER BY rowid", (number,))
         scores = {
             r["case_name"]: unpack_scores(r["scores"], r["digest"], f"ranking {number}, case {r['case_name']}")
             for r in found
         }
-        where = f"{self.folder}: ranking {number}"
+        where = f"{self._database.folder}: ranking {number}"
         ranking = parse_json(row["ranking"], dict[str, Any], where)
         conditions = parse_json(row["conditions"], dict[str, Any], f"{where}: conditions")
         shaped(ranking, _Ranking, where)

@@ -16,7 +16,7 @@ from LMIALLib.pairs.orientation import orientation
 from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.study.cases import Case
 from LMIALLib.study.clock import now
-from LMIALLib.study.lesions import Lesion
+from LMIALLib.study.lesion import Lesion
 from LMIALLib.study.store import Study
 from LMIALLib.study.tables import lesion_rows
 
@@ -55,7 +55,7 @@ def report_page(
 
     Args:
         reader: only answers by this reader; None: the newest by any.
-        lesions: case to its changed lesions, see ``case_lesions``.
+        lesions: case to its changed lesions, see ``study.lesions``.
     """
     read = sum(len(_said(study, case, reader)) for case in cases)
     total = sum(case.n_slices for case in cases)
@@ -74,11 +74,11 @@ def report_page(
 
 
 def _said(study: Study, case: Case, reader: str | None) -> dict[int, Any]:
-    return study.current(case.name, reader=reader)
+    return study.answers.current(case.name, reader=reader)
 
 
 def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion]) -> Iterable[str]:
-    said, pair = _said(study, case, reader), study.load_pair(case.name)
+    said, pair = _said(study, case, reader), study.cases.load_pair(case.name)
     record = pair.registration
     told = {alarm.about: alarm.sentence for alarm in alarms(record)}
     dates = record.get("dates", {})

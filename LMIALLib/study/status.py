@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from LMIALLib.study.places import place_warning
-from LMIALLib.study.rankings import Rankings
 from LMIALLib.study.schema import SCHEMA_VERSION
+from LMIALLib.study.store import Study
 
 
 @dataclass(frozen=True)
@@ -53,33 +53,29 @@ class StudyStatus:
     warning: str
 
 
-class Overview(Rankings):
-    """Saying where the study stands."""
-
-    def status(self) -> StudyStatus:
-        """Counts of cases, answers, readers, models, rankings; who holds the study; whether its place is safe."""
-        readers: Counter[str] = Counter()
-        cases = []
-        for case in self.cases():
-            current = self.current(case.name)
-            readers.update(a.reader for a in current.values())
-            answers = dict(Counter(a.answer for a in current.values()))
-            skipped = len(self.skipped(case.name))
-            cases.append(CaseStatus(case.name, case.subject, case.split, case.n_slices, len(current), answers, skipped))
-        in_use = self.model_in_use()
-        spent = self._row("SELECT total(seconds) AS spent FROM annotations")
-        lease = self.lease()
-        return StudyStatus(
-            study_id=self.study_id,
-            folder=str(self.folder),
-            schema_version=SCHEMA_VERSION,
-            cases=tuple(cases),
-            readers=dict(sorted(readers.items())),
-            seconds=float(spent["spent"]) if spent else 0.0,
-            models=len(self.models()),
-            model_in_use=in_use.id if in_use else None,
-            rankings=len(self._numbers()),
-            held_by=lease.described if lease and lease.alive else "",
-            why_read_only=self.why_read_only if self.read_only else "",
-            warning=place_warning(self.folder),
-        )
+def status_of(study: Study) -> StudyStatus:
+    """Counts of cases, answers, readers, models, rankings; who holds the study; whether its place is safe."""
+    readers: Counter[str] = Counter()
+    cases = []
+    for case in study.cases.all():
+        current = study.answers.current(case.name)
+        readers.update(a.reader for a in current.values())
+        answers = dict(Counter(a.answer for a in current.values()))
+        skipped = len(study.answers.skipped(case.name))
+        cases.append(CaseStatus(case.name, case.subject, case.split, case.n_slices, len(current), answers, skipped))
+    in_use = study.models.in_use()
+    lease = study.lease()
+    return StudyStatus(
+        study_id=study.study_id,
+        folder=str(study.folder),
+        schema_version=SCHEMA_VERSION,
+        cases=tuple(cases),
+        readers=dict(sorted(readers.items())),
+        seconds=study.answers.seconds_spent(),
+        models=len(study.models.all()),
+        model_in_use=in_use.id if in_use else None,
+        rankings=len(study.rankings.numbers()),
+        held_by=lease.described if lease and lease.alive else "",
+        why_read_only=study.why_read_only if study.read_only else "",
+        warning=place_warning(study.folder),
+    )

@@ -1,4 +1,4 @@
-"""`Study`: a study folder, made and opened. What it can do stands in the files of the parts it is put together from."""
+"""`Study`: a study folder, made and opened. What it holds stands on its shelves, each in a file of its name."""
 
 from __future__ import annotations
 
@@ -17,32 +17,60 @@ from typing import Self
 from LMIALLib import __version__
 from LMIALLib.errors import BadInput, NeedsConfirmation, disk_errors, written_in_utf8
 from LMIALLib.files import flush_folder, rename
-from LMIALLib.study.backup import Backups
-from LMIALLib.study.checks import Checks
+from LMIALLib.study.answers import Answers
+from LMIALLib.study.cases import Cases
 from LMIALLib.study.clock import now
-from LMIALLib.study.database import DATABASE, connect_to_read, connect_to_write, readable_errors
+from LMIALLib.study.connection import DATABASE, connect_to_read, connect_to_write, readable_errors
+from LMIALLib.study.database import StudyDatabase
+from LMIALLib.study.drafts import Drafts
 from LMIALLib.study.inside import check_no_links
 from LMIALLib.study.labels import LabelSchema
 from LMIALLib.study.lease import HELD, Lease, held_lease, release_lease, write_lease
+from LMIALLib.study.lesions import Lesions
+from LMIALLib.study.log import Log
+from LMIALLib.study.maps import Maps
+from LMIALLib.study.models import Models
 from LMIALLib.study.names import checked_person
 from LMIALLib.study.places import place_warning
+from LMIALLib.study.rankings import Rankings
 from LMIALLib.study.schema import make_tables
-from LMIALLib.study.status import Overview
+from LMIALLib.study.sweep import sweep
+from LMIALLib.study.truths import Truths
 from LMIALLib.study.versions import check_values, checked_version, of_this_version, upgrade
 
 LONGEST_FOLDER = 110
 
 
-class Study(Checks, Backups, Overview):
-    """A study folder: cases, annotations, models, rankings and their history. Used from the thread that opened it.
+class Study:
+    """A study folder and its shelves: what is stored, each kind in a class of its own. Used from the thread that
+    opened it.
+
+    Attributes:
+        cases, answers, drafts, models, rankings, maps, truths, lesions, log: the shelves.
+        database: what they stand on; for whoever adds a shelf.
+
+    What needs several shelves is a function of a study: ``checks.check_study``, ``backup.write_backup``,
+    ``status.status_of``, ``targets.training_examples``, ``exports.export``.
 
     Example:
         >>> with Study.create(folder) as study:
-        ...     staged = study.stage_case("case-01")
+        ...     staged = study.cases.stage("case-01")
         ...     # ... pairs.prepare(request, staged) ...
-        ...     study.add_case("case-01", staged)
-        ...     study.save_annotation(NewAnnotation("case-01", 12, "nothing", reader="reader-1"))
+        ...     study.cases.add("case-01", staged)
+        ...     study.answers.save(NewAnswer("case-01", 12, "nothing", reader="reader-1"))
     """
+
+    def __init__(self, database: StudyDatabase) -> None:
+        self.database = database
+        self.log = Log(database)
+        self.cases = Cases(database, self.log)
+        self.answers = Answers(database, self.log, self.cases)
+        self.drafts = Drafts(database, self.cases)
+        self.models = Models(database, self.log)
+        self.rankings = Rankings(database, self.log)
+        self.maps = Maps(database, self.cases, self.rankings)
+        self.truths = Truths(database, self.log, self.cases)
+        self.lesions = Lesions(database, self.cases, self.answers)
 
     @classmethod
     def create(cls, folder: Path, *, schema: LabelSchema | None = None, reader: str = "", force: bool = False) -> Study:
@@ -89,15 +117,15 @@ class Study(Checks, Backups, Overview):
         check_no_links(folder)
         with _of_no_format(folder), readable_errors(folder):
             if read_only:
-                return cls(folder, _reading(database), lease=None, reason="it was opened for looking only.")
+                return cls._to_look(folder, "it was opened for looking only.")
             if not (os.access(folder, os.W_OK) and os.access(database, os.W_OK)):
-                return cls(folder, _reading(database), lease=None, reason="its folder may not be written to.")
+                return cls._to_look(folder, "its folder may not be written to.")
             try:
                 return cls._open_to_write(folder, reader, take_over)
             except sqlite3.OperationalError as error:
                 if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_FULL:
                     raise
-                return cls(folder, _reading(database), lease=None, reason="the disk is full. Make room, then open it.")
+                return cls._to_look(folder, "the disk is full. Make room, then open it.")
 
     @classmethod
     def _open_to_write(cls, folder: Path, reader: str, take_over: bool) -> Study:
@@ -110,23 +138,71 @@ class Study(Checks, Backups, Overview):
             if held and held.alive and not take_over:
                 connection.execute("ROLLBACK")
                 connection.close()
-                reason = f"{HELD} {held.described}. Close that session first."
-                return cls(folder, _reading(folder / DATABASE), lease=None, reason=reason)
+                return cls._to_look(folder, f"{HELD} {held.described}. Close that session first.")
             write_lease(connection, mine)
             connection.execute("COMMIT")
             upgrade(connection, folder, version)
             check_values(connection, folder)
-            study = cls(folder, connection, lease=mine, reason="")
+            study = cls(StudyDatabase(folder, connection, lease=mine, reason=""))
             if held and held.alive:
-                with study._transaction() as running:
-                    study._record(running, "taken over", earlier_reader=held.reader, earlier_started=held.started)
-            study._tidy()
+                study.log.record("taken over", earlier_reader=held.reader, earlier_started=held.started)
+            sweep(study.database, study.cases, study.log)
             return study
         except BaseException:
             with suppress(sqlite3.Error):  # the lease may stand there although its commit was called a failure
                 release_lease(connection, mine.token)
             connection.close()
             raise
+
+    @classmethod
+    def _to_look(cls, folder: Path, reason: str) -> Study:
+        return cls(StudyDatabase(folder, _reading(folder / DATABASE), lease=None, reason=reason))
+
+    @property
+    def folder(self) -> Path:
+        """Where the study lies, an absolute path."""
+        return self.database.folder
+
+    @property
+    def study_id(self) -> str:
+        """Random, given at creation; identifies the study without naming anyone."""
+        return self.database.study_id
+
+    @property
+    def label_schema(self) -> LabelSchema:
+        """Which values a mask may hold, and what they mean."""
+        return self.database.label_schema
+
+    @property
+    def reader(self) -> str:
+        """Who opened the study, or an empty string."""
+        return self.database.reader
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this session can only look; ``why_read_only`` says why."""
+        return self.database.read_only
+
+    @property
+    def why_read_only(self) -> str:
+        """Why this session can only look, as a sentence; empty where it can save."""
+        return self.database.why_read_only
+
+    def heartbeat(self) -> None:
+        """Say that this session lives, as every save does. Raises SessionTakenOver when another one took the study."""
+        self.database.heartbeat()
+
+    def still_ours(self) -> bool:
+        """Whether no other session took this study over; changes nothing. False for one that can only look."""
+        return self.database.still_ours()
+
+    def lease(self) -> Lease | None:
+        """Who holds the study for writing, dead or alive, or None."""
+        return self.database.lease()
+
+    def close(self) -> None:
+        """Give the lease back and close; a closed study raises WrongUse."""
+        self.database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,12 +211,6 @@ class Study(Checks, Backups, Overview):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _tidy(self) -> None:
-        """Clear what a crash left; see ``study.sweep``."""
-        from LMIALLib.study.sweep import sweep
-
-        sweep(self)
 
 
 @contextmanager

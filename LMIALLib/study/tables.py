@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.study.cases import Case
-from LMIALLib.study.lesions import Lesion
-from LMIALLib.study.targets import Targets
+from LMIALLib.study.lesion import Lesion
+from LMIALLib.study.store import Study
 
 LESION_COLUMNS = (
     "case", "subject", "lesion", "class", "other_classes", "confirmed_class", "proposed_class", "status", "volume_ml",
@@ -48,18 +48,18 @@ def lesion_rows(case: Case, lesions: Iterable[Lesion]) -> list[dict[str, Any]]:
     return rows
 
 
-def slice_rows(study: Targets, case: Case, reader: str | None = None) -> list[dict[str, Any]]:
+def slice_rows(study: Study, case: Case, reader: str | None = None) -> list[dict[str, Any]]:
     """One row for every slice of a case, in order; a slice without an answer says "not read"."""
-    current = study.current(case.name, reader=reader)
+    current = study.answers.current(case.name, reader=reader)
     rows = []
     for number in range(case.n_slices):
         row: dict[str, Any] = {"case": case.name, "subject": case.subject, "slice": number, "answer": "not read"}
-        annotation = current.get(number)
-        if annotation:
-            row |= {name: getattr(annotation, name) for name in SLICE_COLUMNS[3:14]}
-            if annotation.viewed_share is not None:
-                row["viewed_share"] = round(annotation.viewed_share, 4)
-            mask = annotation.mask if annotation.answer == "mask" else None
+        answer = current.get(number)
+        if answer:
+            row |= {name: getattr(answer, name) for name in SLICE_COLUMNS[3:14]}
+            if answer.viewed_share is not None:
+                row["viewed_share"] = round(answer.viewed_share, 4)
+            mask = answer.mask if answer.answer == "mask" else None
             voxels = 0 if mask is None else int(np.count_nonzero(mask))
             row |= {"voxels": voxels, "volume_ml": round(voxels * case.grid.voxel_ml, 6)}
         rows.append(row)

@@ -62,7 +62,7 @@ def register_job(study_folder: Path, request: dict[str, Any], progress: Progress
 
     staged = _inside(study_folder, request["staged"])
     with Study.open(study_folder, read_only=True) as study:
-        case = study.case(request["case"])
+        case = study.cases.get(request["case"])
     folder = study_folder / "cases" / case.name
     pair = register_again(folder, case.pair_number, staged, kind=str(request["kind"]), progress=progress)
     return {"case": case.name, "staged": str(staged), "registration": pair.registration}
@@ -75,7 +75,7 @@ def region_job(study_folder: Path, request: dict[str, Any], progress: Progress) 
 
     staged = _inside(study_folder, request["staged"])
     with Study.open(study_folder, read_only=True) as study:
-        case = study.case(request["case"])
+        case = study.cases.get(request["case"])
     mask = Path(request["mask"]) if request.get("mask") else None
     choice, folder = str(request["choice"]), study_folder / "cases" / case.name
     pair = region_again(folder, case.pair_number, staged, choice=choice, mask=mask, progress=progress)
@@ -84,17 +84,16 @@ def region_job(study_folder: Path, request: dict[str, Any], progress: Progress) 
 
 def predict_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Write the probability maps of some cases. Fields: cases, model, and optionally passes, seed, device, threads."""
-    from LMIALLib.study.maps import write_maps
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
         network, _ = _network(study, request["model"])
         for number, case in enumerate(request["cases"]):
             progress("predict", number, len(request["cases"]))
-            pair = study.load_pair(case)
+            pair = study.cases.load_pair(case)
             prediction = _predict(network, pair, request, progress)
             maps = {"mean": pair.unstack(prediction.mean)}
-            write_maps(study, request["model"], case, maps, prediction.conditions)
+            study.maps.write(request["model"], case, maps, prediction.conditions)
     return {"cases": list(request["cases"])}
 
 
@@ -109,8 +108,7 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
     """
     from LMIALLib.queries.ranking import rank, score_case, uncertainty_map
     from LMIALLib.queries.strategies import strategy as strategy_named
-    from LMIALLib.study.maps import add_map, write_maps
-    from LMIALLib.study.models import goes_by_stored_maps
+    from LMIALLib.study.kept import goes_by_stored_maps
     from LMIALLib.study.store import Study
     from LMIALLib.worker.study_cases import StudyCases
 
@@ -131,10 +129,10 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
                 continue
             shown = pair.unstack(uncertainty_map(maps, chosen))
             if stored:
-                add_map(study, request["model"], wanted["name"], chosen.name, shown)
+                study.maps.add(request["model"], wanted["name"], chosen.name, shown)
             else:
                 on_grid = {"mean": pair.unstack(prediction.mean), chosen.name: shown}
-                write_maps(study, request["model"], wanted["name"], on_grid, conditions)
+                study.maps.write(request["model"], wanted["name"], on_grid, conditions)
     options: dict[str, Any] = {
         key: request[key] for key in ("count", "random_share", "spacing_mm", "batch") if key in request
     }
@@ -154,7 +152,7 @@ def _evidence(
     """What the ranking goes by, case by case, and what its conditions tell of models and reading time."""
     from LMIALLib.network.evidence import case_evidence
     from LMIALLib.queries.reading_time import ReadingTime
-    from LMIALLib.study.models import goes_by_stored_maps
+    from LMIALLib.study.kept import goes_by_stored_maps
     from LMIALLib.worker.stored_evidence import stored_evidence
 
     told: dict[str, Any] = {}
@@ -162,7 +160,7 @@ def _evidence(
         told["reading_time"] = request.get("reading_time") or asdict(ReadingTime())
     reading_time = ReadingTime(**told["reading_time"]) if "reading_time" in told else None
     if goes_by_stored_maps(request["model"]):
-        told["model_digest"] = study.model(request["model"]).digest
+        told["model_digest"] = study.models.get(request["model"]).digest
         return told, stored_evidence(study, request["model"], cases, chosen.needs, reading_time=reading_time)
     if "members" in chosen.needs:
         told["committee"] = list(dict.fromkeys([request["model"], *request.get("committee", ())]))
@@ -210,15 +208,14 @@ def export_job(study_folder: Path, request: dict[str, Any], progress: Progress) 
 
 def _exported_maps(study: Study, request: dict[str, Any]) -> tuple[dict[str, np.ndarray], str | None]:
     """The maps that an export needs, by case, and the model that made them."""
-    from LMIALLib.study.maps import read_map
 
-    stored = study.latest_ranking()
+    stored = study.rankings.latest()
     if stored is None or request["what"] == "labels":
         return {}, None
     model = stored.model
     measure = stored.strategy if request["what"] == "uncertainty" else "mean"
-    names = [request["case"]] if request["case"] else [case.name for case in study.cases()]
-    found = {name: read_map(study, model, name, measure) for name in names}
+    names = [request["case"]] if request["case"] else [case.name for case in study.cases.all()]
+    found = {name: study.maps.read(model, name, measure) for name in names}
     return {name: volume for name, volume in found.items() if volume is not None}, model
 
 
@@ -234,7 +231,7 @@ def _network(study: Study, model: str) -> Any:
     from LMIALLib.network.weights import load_weights
 
     try:
-        return load_weights(study.model_path(model))
+        return load_weights(study.models.path(model))
     except BadInput as error:
         raise BadInput(error.sentence, "Restore the study from a backup.") from error
 

@@ -11,7 +11,7 @@ import numpy as np
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
-from LMIALLib.study.maps import STORED_MAPS, read_made_by, read_map
+from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def stored_evidence(
             "Take another, as entropy, difference-entropy or bald: lmial strategies",
         )
     for case in cases:
-        made_by = read_made_by(study, model, case.name)
-        volumes = {name: read_map(study, model, case.name, name) for name in STORED_MAPS}
+        made_by = study.maps.made_by(model, case.name)
+        volumes = {name: study.maps.read(model, case.name, name) for name in STORED_MAPS}
         if made_by is None or any(volume is None for volume in volumes.values()):
             raise BadInput(
                 f"the maps of {case.name} by {model} are missing.",

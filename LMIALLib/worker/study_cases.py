@@ -9,6 +9,7 @@ import numpy as np
 
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
+from LMIALLib.study.targets import training_examples
 
 if TYPE_CHECKING:
     from LMIALLib.network.evidence import CaseInput
@@ -26,7 +27,7 @@ class StudyCases(Sequence["CaseInput"]):
 
     def __init__(self, study: Study, request: dict[str, Any], *, with_targets: bool) -> None:
         self.study, self.wanted = study, request["cases"]
-        read = study.training_examples(upto=request.get("annotations_upto")) if with_targets else ()
+        read = training_examples(study, upto=request.get("annotations_upto")) if with_targets else ()
         self._targets = {(one.case, one.slice): one.target for one in read}
         self._last: tuple[int, CaseInput] | None = None
 
@@ -51,7 +52,7 @@ class StudyCases(Sequence["CaseInput"]):
         from LMIALLib.network.evidence import CaseInput
 
         name = wanted["name"]
-        pair = self.study.load_pair(name, wanted["pair"])
+        pair = self.study.cases.load_pair(name, wanted["pair"])
         unknown = np.broadcast_to(np.uint8(UNREAD), pair.slice_shape)
         answers = {number: self._targets.get((name, number), unknown) for number in wanted["answered"]}
         return CaseInput(name, pair, answers, frozenset(wanted["skipped"]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.study.targets import training_examples, validation_examples
 from LMIALLib.worker.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ UNREAD_SLICES = 48
 def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Train on what was annotated and say whether the result should be adopted.
 
-    Fields: model (id it starts from), new_model (id), upto (highest annotation id that counts), seed; optionally steps,
+    Fields: model (id it starts from), new_model (id), upto (highest id of answers that count), seed; optionally steps,
     minutes, device, threads. The weights are written to ``models/<new_model>.safetensors`` either way.
     """
     from LMIALLib.network.adoption import judge
@@ -35,7 +36,7 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
-        read = study.training_examples(upto=request.get("upto"))
+        read = training_examples(study, upto=request.get("upto"))
         if not read:
             raise BadInput(
                 "No slice that may be learned from has been annotated yet (cases set aside for validation never are).",
@@ -47,10 +48,10 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
             device=request.get("device") or "auto",
             **{key: request[key] for key in ("steps", "minutes", "threads") if request.get(key) is not None},
         )
-        out = study.model_path(request["new_model"])
+        out = study.models.path(request["new_model"])
         checkpoint = out.with_name(f".{out.stem}.checkpoint.safetensors")
         report = finetune(
-            study.model_path(request["model"]),
+            study.models.path(request["model"]),
             examples,
             unread,
             out,
@@ -87,8 +88,8 @@ def _training_slices(
     unread = []
     share = max(UNREAD_SLICES // len(cases), 1)
     for case in cases:
-        pair = study.load_pair(case)
-        brain, answered = pair.stack(pair.mask), set(study.current(case))
+        pair = study.cases.load_pair(case)
+        brain, answered = pair.stack(pair.mask), set(study.answers.current(case))
         free = [k for k in range(pair.n_slices) if k not in answered and brain[k].any()]
         unread += [Example.of_pair(pair, number) for number in sorted(random.permutation(free)[:share].tolist())]
     return _examples(study, read), unread, cases
@@ -100,7 +101,7 @@ def _examples(study: Study, read: Sequence[ReadSlice]) -> list[Example]:
 
     examples = []
     for case in sorted({item.case for item in read}):
-        pair = study.load_pair(case)
+        pair = study.cases.load_pair(case)
         of_case = sorted((one for one in read if one.case == case), key=lambda one: one.slice)
         examples += [Example.of_pair(pair, one.slice, one.target) for one in of_case]
     return examples
@@ -111,12 +112,12 @@ def _validation(study: Study, request: dict[str, Any], new_weights: Path) -> tup
     from LMIALLib.network.fit import read_figures
     from LMIALLib.network.weights import load_weights
 
-    held = study.validation_examples(upto=request.get("upto"))
+    held = validation_examples(study, upto=request.get("upto"))
     if not held:
         return None
     examples = _examples(study, held)
     before, after = (
-        read_figures(load_weights(path)[0], examples)[0] for path in (study.model_path(request["model"]), new_weights)
+        read_figures(load_weights(path)[0], examples)[0] for path in (study.models.path(request["model"]), new_weights)
     )
     return None if before is None or after is None else (before, after)
 
@@ -126,9 +127,9 @@ def _volumes(study: Study, case: str, request: dict[str, Any], new_weights: Path
     from LMIALLib.network.prediction import predict
     from LMIALLib.network.weights import load_weights
 
-    pair = study.load_pair(case)
+    pair = study.cases.load_pair(case)
     volumes = {}
-    for name, path in (("before", study.model_path(request["model"])), ("after", new_weights)):
+    for name, path in (("before", study.models.path(request["model"])), ("after", new_weights)):
         prediction = predict(
             load_weights(path)[0], pair, device=request.get("device") or "auto", threads=request.get("threads")
         )

@@ -58,7 +58,6 @@ from LMIALLib.pipeline.teachers.teaching import teach
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
-from LMIALLib.study.truth import read_truth
 
 HERE = Path(__file__).parent
 REAL = ("patient01", "patient12")
@@ -102,7 +101,7 @@ def prepare(out: Path, root: Path) -> None:
         lmial("import", out / study, root, "--layout", "open-ms", "--subjects", ",".join(REAL))
     for folder in ("pool", "real"):
         with Study.open(out / folder, reader="benchmark") as opened:
-            if all(model.report.get("from") != weights.name for model in opened.models()):
+            if all(model.report.get("from") != weights.name for model in opened.models.all()):
                 add_first_model(opened, weights)  # what embeds the slices saw no person either
             teach(opened, teacher_from(weights), existing="keep")
 
@@ -141,7 +140,7 @@ class TruthOnSlices:
 
     def labels(self, case: Case) -> CaseLabels:
         """0 and 1 on them, ignored elsewhere."""
-        truth = read_truth(self.study, case.name)
+        truth = self.study.truths.read(case.name)
         assert truth is not None  # the cohort has one of each
         stack = np.moveaxis(truth, case.axis, 0)
         read = tuple(sorted(number for name, number in self.chosen if name == case.name))
@@ -158,11 +157,11 @@ def slices_of(study: Study, arm: str, seed: int) -> Slices:
         with mock.patch.object(spread, "SIGN", sign):
             found = core_set(study, budget=arm.split()[1], seed=seed, device="cpu")
         return frozenset((query.case, query.slice) for query in found.queries)
-    every = [(case.name, number) for case in study.cases() for number in range(case.n_slices)]
+    every = [(case.name, number) for case in study.cases.all() for number in range(case.n_slices)]
     if not arm.startswith("random"):
         return frozenset(every)
     share = float(arm.split()[1].rstrip("%")) / 100
-    brain = {case.name: study.load_pair(case.name) for case in study.cases() if case.split == "train"}
+    brain = {case.name: study.cases.load_pair(case.name) for case in study.cases.all() if case.split == "train"}
     open_ = [(name, k) for name, k in every if name in brain and brain[name].stack(brain[name].mask)[k].any()]
     drawn = np.random.default_rng([seed, 0x6C6F7473]).permutation(len(open_))[: int(share * len(every))]
     return frozenset(open_[index] for index in drawn)
@@ -236,8 +235,8 @@ def figures(probability: np.ndarray, pair: Pair, truth: np.ndarray) -> dict[str,
 def judge(judged: Study, judging: Judge | None, weights: Path) -> dict[str, Any]:
     """Figures of every case, of the teacher where ``judging`` is None."""
     found = {}
-    for case in judged.cases():
-        pair, truth = judged.load_pair(case.name), read_truth(judged, case.name)
+    for case in judged.cases.all():
+        pair, truth = judged.cases.load_pair(case.name), judged.truths.read(case.name)
         assert truth is not None  # the cohort and both pairs have one
         if judging is None:
             probability = predict(load_weights(weights)[0], pair, threads=1).mean

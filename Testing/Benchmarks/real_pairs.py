@@ -38,7 +38,6 @@ from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.registration import transform_from_report
 from LMIALLib.queries import choices
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
-from LMIALLib.study.maps import read_map
 from LMIALLib.study.store import Study
 
 CASE = "pair"
@@ -49,7 +48,7 @@ def registration_error(pair: OpenMSPair, study: Study) -> dict[str, float]:
     """Distance in mm, over the brain, between where LMIAL and the supplied transforms put a follow-up point."""
     follow_up = read_volume(pair.follow_up).image
     inside = np.argwhere(pair.brain_on(follow_up))[::37, ::-1]
-    ours = transform_from_report(study.load_pair(CASE).registration)
+    ours = transform_from_report(study.cases.load_pair(CASE).registration)
     theirs = pair.baseline_from_follow_up()
     points = [follow_up.TransformIndexToPhysicalPoint([int(v) for v in index]) for index in inside]
     apart = np.array([np.subtract(ours.TransformPoint(p), theirs.TransformPoint(p)) for p in points])
@@ -74,10 +73,10 @@ def one_run(prepared: Path, folder: Path, truth: np.ndarray, run: Run) -> dict[s
         session = Session(study, reader="simulated", settings=settings)
         try:
             session.learning.wait(session.learning.request_ranking())
-            start = study.model_in_use()
-            axis = study.case(CASE).axis
+            start = study.models.in_use()
+            axis = study.cases.get(CASE).axis
             stack = np.moveaxis(truth, axis, 0)
-            brain = np.moveaxis(study.load_pair(CASE).mask, axis, 0)
+            brain = np.moveaxis(study.cases.load_pair(CASE).mask, axis, 0)
             read = [query.slice for query in ExactReader({CASE: stack}).answer_next(session, run.answers)]
             began = time.perf_counter()
             session.learning.request_training()
@@ -87,7 +86,7 @@ def one_run(prepared: Path, folder: Path, truth: np.ndarray, run: Run) -> dict[s
             session.learning.worker.wait(job)
         finally:
             session.close()
-        probability = {m: np.moveaxis(read_map(study, m, CASE, "mean"), axis, 0) for m in (start.id, result["model"])}
+        probability = {m: np.moveaxis(study.maps.read(m, CASE, "mean"), axis, 0) for m in (start.id, result["model"])}
     unread = np.ones(stack.shape, dtype=bool)
     unread[read] = False
     marked = [probability[m] >= 0.5 for m in (start.id, result["model"])]

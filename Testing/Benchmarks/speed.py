@@ -129,7 +129,7 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
         session = Session(study, reader="bench", settings=LoopSettings(train=False))
         ranked = seconds(lambda: session.learning.wait(session.learning.request_ranking()), repeats=1)
         taken = []
-        mask = np.zeros(study.case("bench").slice_shape, dtype=np.uint8)
+        mask = np.zeros(study.cases.get("bench").slice_shape, dtype=np.uint8)
         for turn in range(300):
             mask[100 + turn % 50 : 120 + turn % 50, 100:130] = 1 + turn % 5
             session.present("bench", 20 + turn % 20)
@@ -206,7 +206,7 @@ from LMIALLib.network.weights import load_weights
 from LMIALLib.resources import resource
 from LMIALLib.study.store import Study
 with Study.open(Path(sys.argv[1]), read_only=True) as study:
-    pair = study.load_pair('bench')
+    pair = study.cases.load_pair('bench')
 network, _ = load_weights(resource('Weights', 'change.safetensors'))
 predict(network, pair, passes=int(sys.argv[2]), seed=1)
 print(next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) / 1024)
@@ -346,7 +346,7 @@ def main() -> None:
             rows += more
             figures |= found
         with Study.open(study_folder, read_only=True) as study:
-            pair = study.load_pair("bench")
+            pair = study.cases.load_pair("bench")
         more, found = networks(pair, arguments.reference_slices)
         rows += more
         figures |= found

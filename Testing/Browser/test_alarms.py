@@ -49,7 +49,7 @@ def test_a_chest_says_so_and_is_searched_whole_and_ranked_by_difference(
 
     def ranked_by_difference() -> bool:
         with Study.open(chest_study, read_only=True) as study:
-            stored = study.latest_ranking()
+            stored = study.rankings.latest()
             return stored is not None and stored.strategy == BY_DIFFERENCE
 
     wait_for(ranked_by_difference, 120)
@@ -59,7 +59,7 @@ def test_a_chest_says_so_and_is_searched_whole_and_ranked_by_difference(
     reader.until("!s('banner').alarms.some((one) => one.about === 'region')")
     assert "the whole volume" in reader.state("banner")["region"]
     with Study.open(chest_study, read_only=True) as study:
-        assert study.case("chest").pair_number == 2 and study.load_pair("chest").mask.mean() > 0.95
+        assert study.cases.get("chest").pair_number == 2 and study.cases.load_pair("chest").mask.mean() > 0.95
     assert reader.complaints == []
 
 
@@ -79,5 +79,5 @@ def test_what_is_drawn_becomes_the_region(
     reader.until("s('notices').some((one) => one.text.startsWith('The region was changed'))", 90)
     assert reader.state("query")["slice"] == slice_number and reader.state("query")["draft"]
     with Study.open(study_folder, read_only=True) as study:
-        pair, drawn = study.load_pair("head"), study.draft("head", slice_number - 1).mask > 0
+        pair, drawn = study.cases.load_pair("head"), study.drafts.get("head", slice_number - 1).mask > 0
         assert all((mask == drawn).all() for mask in pair.stack(pair.mask)[2:-2])

@@ -94,13 +94,13 @@ def test_a_new_ranking_never_moves_the_slice_or_the_maps_under_the_readers_hand(
     job = desk.session.learning.request_ranking()
     while not job.over:
         desk.tick()
-    assert job.state == "done" and len(desk.session.study.rankings()) == 2
+    assert job.state == "done" and len(desk.session.study.rankings.all()) == 2
     assert desk.session.current is here and here.ranking.number == 1
     assert np.array_equal(desk.open.drawing.mask, mask) and np.array_equal(desk.open.navigation.point, point)
     assert np.array_equal(voxels_of(desk.open.overlays.uncertainty), overlay)
     assert any("Ranked anew" in sentence for _, sentence in desk.notices)
     desk.answer("save")
-    saved = desk.session.study.current(here.case)[here.slice]
+    saved = desk.session.study.answers.current(here.case)[here.slice]
     assert saved.ranking == 1 and np.array_equal(saved.mask, mask)
     assert desk.session.current.ranking.number == 2
 
@@ -112,13 +112,13 @@ def test_a_study_that_went_back_to_another_model_is_ranked_by_it_when_it_is_open
     assert desk.session.learning.ranking is None, "what is in use has ranked already"
     desk.close()
     with Study.open(study_folder, reader="setup") as study:
-        first = study.model_in_use()
-        study.add_model(study.model_path(first.id), id="model-001", parent=first.id, round=1, adopted=True)
+        first = study.models.in_use()
+        study.models.add(study.models.path(first.id), id="model-001", parent=first.id, round=1, adopted=True)
     desk = desk_at(study_folder)
     assert desk.session.current.ranking.conditions["model"] == first.id, "nobody waits for the new ranking"
     while not desk.session.learning.ranking.over:
         desk.tick()
-    assert desk.session.study.latest_ranking().conditions["model"] == "model-001"
+    assert desk.session.study.rankings.latest().conditions["model"] == "model-001"
 
 
 def test_maps_of_slices_drawn_by_lot_are_shown_only_after_the_answer(
@@ -135,7 +135,7 @@ def test_maps_of_slices_drawn_by_lot_are_shown_only_after_the_answer(
     desk.accept()
     assert not desk.open.drawing.mask.any()
     desk.answer("nothing_here")
-    saved = desk.session.study.current("head")[lot.slice]
+    saved = desk.session.study.answers.current("head")[lot.slice]
     assert saved.drawn == "random" and not saved.suggestion_seen
     assert lot.slice not in desk.session.hidden("head")
 
@@ -151,7 +151,7 @@ def test_only_the_follow_ups_view_and_only_the_slice_at_hand_can_be_painted(
     desk.return_to_query()
     desk.turn_plane()
     draw(desk)
-    assert not desk.open.drawing._array.any() and not desk.session.study.drafts("head")
+    assert not desk.open.drawing._array.any() and not desk.session.study.drafts.all("head")
     desk.return_to_query()
     draw(desk)
     drawn = np.flatnonzero(desk.open.drawing._stack.any(axis=(1, 2)))
@@ -177,10 +177,10 @@ def test_each_stroke_is_a_draft_at_once_and_comes_back_in_another_session(
     draw(desk)
     here, mask = desk.session.current.slice, desk.open.drawing.mask
     with Study.open(study_folder, read_only=True) as study:
-        assert np.array_equal(study.draft("head", here).mask, mask)
+        assert np.array_equal(study.drafts.get("head", here).mask, mask)
     desk.undo()
     with Study.open(study_folder, read_only=True) as study:
-        assert study.draft("head", here) is None
+        assert study.drafts.get("head", here) is None
     desk.redo()
     desk.answer("skip")
     desk.choose(here)
@@ -193,14 +193,14 @@ def test_a_stroke_whose_tab_has_gone_and_a_long_one_are_kept_too(
     desk = desk_at(study_folder)
     desk.paint("follow_up", "begin", [(0.5, 0.5)])
     desk.paint("follow_up", "go", [(0.55, 0.5)])
-    assert not desk.session.study.drafts("head")
+    assert not desk.session.study.drafts.all("head")
     desk.finish_stroke()
-    (kept,) = desk.session.study.drafts("head")
+    (kept,) = desk.session.study.drafts.all("head")
     assert np.array_equal(kept.mask, desk.open.drawing.mask) and desk.open.drawing.can_undo
     monkeypatch.setattr("LMIALLib.browser.brush.LONGEST_UNKEPT", 0.0)
     desk.paint("follow_up", "begin", [(0.3, 0.3)])
     desk.paint("follow_up", "go", [(0.35, 0.3)])
-    (kept,) = desk.session.study.drafts("head")
+    (kept,) = desk.session.study.drafts.all("head")
     assert np.array_equal(kept.mask, desk.open.drawing.mask)
 
 
@@ -219,7 +219,7 @@ def test_accepting_is_one_undo_step_and_undo_ends_at_the_save(
     assert not desk.open.drawing.mask.any()
     desk.redo()
     desk.answer("save")
-    saved = desk.session.study.current("head")[suggested.slice]
+    saved = desk.session.study.answers.current("head")[suggested.slice]
     assert saved.accepted_unchanged and saved.suggestion_seen
     before = desk.open.drawing._array.copy()
     desk.undo()
@@ -255,10 +255,10 @@ def test_back_brings_the_saved_mask_and_answering_again_is_a_new_version(
     desk.back()
     assert desk.session.current.slice == here and np.array_equal(desk.open.drawing.mask, mask)
     desk.answer("equivocal")
-    assert desk.session.study.current("head")[here].version == 2
+    assert desk.session.study.answers.current("head")[here].version == 2
     desk.back()
     desk.take_back()
-    assert here not in desk.session.study.current("head")
+    assert here not in desk.session.study.answers.current("head")
 
 
 def test_an_empty_answer_on_drawn_voxels_asks_and_an_empty_save_is_refused(
@@ -270,9 +270,9 @@ def test_an_empty_answer_on_drawn_voxels_asks_and_an_empty_save_is_refused(
     assert desk.notices[-1][0] == "error"
     draw(desk)
     desk.answer("nothing_here")
-    assert desk.asking and not desk.session.study.current("head")
+    assert desk.asking and not desk.session.study.answers.current("head")
     desk.answer("nothing_here", sure=True)
-    assert desk.session.study.current("head")[here].answer == "nothing"
+    assert desk.session.study.answers.current("head")[here].answer == "nothing"
 
 
 def test_another_session_takes_over_and_gives_nothing_away(
@@ -287,20 +287,20 @@ def test_another_session_takes_over_and_gives_nothing_away(
     assert not second.watching and np.array_equal(second.open.drawing.mask, mask), "the draft goes with the study"
     first.guarded(lambda: first.answer("save"))
     assert first.watching and np.array_equal(first.open.drawing.mask, mask)
-    assert not first.session.study.current("head")
+    assert not first.session.study.answers.current("head")
     first.take_over()
     assert first.session.current.slice == here and np.array_equal(first.open.drawing.mask, mask)
     first.answer("save")
-    assert np.array_equal(first.session.study.current("head")[here].mask, mask)
+    assert np.array_equal(first.session.study.answers.current("head")[here].mask, mask)
 
 
 def add_copy(folder: Path, case: str, name: str) -> None:
     """One more case of a study, with the pair of another."""
     with Study.open(folder, reader="setup") as study:
-        staged = study.stage_case(name)
+        staged = study.cases.stage(name)
         for part in ("source", "pair-1"):
             shutil.copytree(folder / "cases" / case / part, staged / part)
-        study.add_case(name, staged)
+        study.cases.add(name, staged)
 
 
 def test_a_reader_who_has_chosen_nothing_is_taken_to_the_first_query_of_any_case(

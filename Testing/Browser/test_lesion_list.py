@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from LMIALLib.study.lesions import case_lesions
-from LMIALLib.study.maps import suggested_map
 from LMIALLib.study.store import Study
 
 from .conftest import Reader, Server
@@ -24,7 +22,7 @@ def test_a_click_on_a_lesion_jumps_to_it_and_the_export_has_the_same_numbers(
     listed = reader.state("objects")
     with Study.open(study_folder, read_only=True) as study:
         known = {
-            one.number: one for one in case_lesions(study, "head", suggested_map(study, "head"), keep=False).lesions
+            one.number: one for one in study.lesions.of_case("head", study.maps.suggested("head"), keep=False).lesions
         }
     assert listed and {one["number"] for one in listed} <= known.keys(), "none that lies on slices drawn by lot alone"
     assert reader.page.locator(".objects h3").inner_text().split() == [

@@ -163,7 +163,7 @@ def test_a_hostile_page_ends_its_own_connection_and_nothing_else(
                 stranger.call("trame.trigger", "take_over_tab", [odd], {})
                 assert stranger.call("trame.trigger", "act", [odd, odd], {}) is None
         with Study.open(study_folder, read_only=True) as study:
-            assert not study.current("head")
+            assert not study.answers.current("head")
         reader.sit_down()
         reader.socket.settimeout(120)  # without a graphics card the largest image takes seconds
         for size in ({"w": 8192, "h": 8192, "p": 2}, {"w": 8192, "h": 0, "p": 16}, {"w": 200, "h": 150, "p": 1}):
@@ -179,7 +179,7 @@ def test_a_hostile_page_ends_its_own_connection_and_nothing_else(
         reader.look()
         reader.act("nothing_here")
     with Study.open(study_folder, read_only=True) as study:
-        assert len(study.current("head")) == 1, "and the reader goes on"
+        assert len(study.answers.current("head")) == 1, "and the reader goes on"
     assert "Traceback" not in server.end()
 
 

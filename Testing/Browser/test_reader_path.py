@@ -48,14 +48,14 @@ def test_from_the_first_query_to_the_exported_file(
     reader.page.mouse.up()
     reader.until("s('lesions').length === 1 && s('tools').undo")
     with the_study(study_folder) as study:
-        drawn = study.draft("head", number).mask
+        drawn = study.drafts.get("head", number).mask
     assert drawn.any()
     painted = reader.seen("follow_up")
     reader.press("Control+z")
     reader.until("s('lesions').length === 0 && s('tools').redo")
     assert reader.seen("follow_up") != painted
     with the_study(study_folder) as study:
-        assert study.draft("head", number) is None
+        assert study.drafts.get("head", number) is None
     reader.press("Control+y")
     reader.until("s('lesions').length === 1")
     reader.picture("painted")
@@ -74,17 +74,17 @@ def test_from_the_first_query_to_the_exported_file(
     reader.press("Control+Enter")
     reader.until(f"s('query').slice && s('query').slice !== {first['slice']}")
     with the_study(study_folder) as study:
-        saved = study.current("head")[number]
+        saved = study.answers.current("head")[number]
         assert saved.answer == "mask" and saved.reader == "anna" and saved.suggestion_seen
         assert np.array_equal(saved.mask > 0, drawn > 0) and saved.mask.max() > 1
-        assert study.draft("head", number) is None
+        assert study.drafts.get("head", number) is None
 
     # nothing here; flicker keeps place and zoom
     second = reader.state("query")["slice"]
     reader.press("n")
     reader.until(f"s('query').slice && s('query').slice !== {second}")
     with the_study(study_folder) as study:
-        assert study.current("head")[second - 1].answer == "nothing"
+        assert study.answers.current("head")[second - 1].answer == "nothing"
     before = reader.state("look")
     reader.press("x")
     reader.until("s('look').swapped")
@@ -96,11 +96,11 @@ def test_from_the_first_query_to_the_exported_file(
     # training, a new model, a new ranking; the slice under the hand stays
     here = reader.state("query")["slice"]
     with the_study(study_folder) as study:
-        rankings, models = len(study.rankings()), len(study.models())
+        rankings, models = len(study.rankings.all()), len(study.models.all())
 
     def ranked_anew() -> bool:
         with the_study(study_folder) as study:
-            return len(study.rankings()) > rankings and len(study.models()) > models
+            return len(study.rankings.all()) > rankings and len(study.models.all()) > models
 
     wait_for(ranked_anew, 120)
     reader.until("s('training').round >= 1", 20)
@@ -152,7 +152,7 @@ def test_a_training_can_be_cancelled_and_nothing_saved_is_lost(
     reader.page.click("text=Cancel")
     reader.until("!s('training').on", 15)
     with the_study(study_folder) as study:
-        assert study.current("head")[slice_number - 1].answer == "nothing" and len(study.models()) == 1
+        assert study.answers.current("head")[slice_number - 1].answer == "nothing" and len(study.models.all()) == 1
 
 
 def test_a_query_by_lot_shows_no_suggestion_before_the_answer(
@@ -191,7 +191,7 @@ def test_the_baseline_and_other_slices_cannot_be_painted(
     reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
     reader.picture("other-plane")
     with the_study(study_folder) as study:
-        assert study.drafts("head") == ()
+        assert study.drafts.all("head") == ()
 
 
 def test_drawn_voxels_are_not_dropped_without_asking_and_an_empty_save_is_refused(
@@ -212,7 +212,7 @@ def test_drawn_voxels_are_not_dropped_without_asking_and_an_empty_save_is_refuse
     reader.page.click("[role=alertdialog] button:has-text('Nothing here')")
     reader.until(f"s('query').slice !== {here}")
     with the_study(study_folder) as study:
-        assert study.current("head")[here - 1].answer == "nothing"
+        assert study.answers.current("head")[here - 1].answer == "nothing"
 
 
 def test_the_keys_work_after_the_mouse_has_set_a_slider_and_redo_has_two_keys(
@@ -254,5 +254,5 @@ def test_a_pair_is_registered_again_from_the_banner_and_the_slice_stays(
     reader.rest()
     assert len(set(reader.seen("baseline"))) > 20, "the new pair is on the screen"
     with the_study(study_folder) as study:
-        assert study.case("head").pair_number == 2
+        assert study.cases.get("head").pair_number == 2
     assert reader.complaints == []

@@ -31,7 +31,7 @@ def test_a_drawing_comes_back_after_the_server_was_killed(
     reader.page.wait_for_selector(".gone")
     reader.picture("server-gone")
     with Study.open(study_folder, read_only=True) as study:
-        kept = study.draft("head", here - 1).mask
+        kept = study.drafts.get("head", here - 1).mask
     assert kept.any()
     again = sit_down(serve(study_folder).address)
     assert again.state("query")["slice"] == here and again.state("query")["draft"]
@@ -40,7 +40,7 @@ def test_a_drawing_comes_back_after_the_server_was_killed(
     again.press("Control+Enter")
     again.until(f"s('query').slice !== {here}")
     with Study.open(study_folder, read_only=True) as study:
-        assert np.array_equal(study.current("head")[here - 1].mask, kept)
+        assert np.array_equal(study.answers.current("head")[here - 1].mask, kept)
 
 
 def test_a_second_tab_is_told_may_watch_and_may_take_over(
@@ -58,7 +58,7 @@ def test_a_second_tab_is_told_may_watch_and_may_take_over(
     second.rest()
     assert first.state("query")["slice"] == here, "a tab that only watches must not change anything"
     with Study.open(study_folder, read_only=True) as study:
-        assert not study.current("head") and not study.drafts("head")
+        assert not study.answers.current("head") and not study.drafts.all("head")
     first.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
     second.until("s('lesions').length === 1")
     before = second.state("look")["mm_per_pixel"]
@@ -91,7 +91,7 @@ def test_a_second_process_watches_and_may_take_the_study_over(
     first.picture("taken-over")
     first.press("Control+Enter")
     with Study.open(study_folder, read_only=True) as study:
-        assert not study.current("head")
+        assert not study.answers.current("head")
 
 
 def asked(address: str, path: str, **headers: str) -> tuple[int, str]:

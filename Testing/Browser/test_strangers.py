@@ -103,7 +103,7 @@ def test_1200_half_requests_neither_keep_the_reader_out_nor_a_save_from_the_disk
         page.look()
         page.act("nothing_here")
         with Study.open(study_folder, read_only=True) as study:
-            assert study.current("head")[here].answer == "nothing"
+            assert study.answers.current("head")[here].answer == "nothing"
         open_files = len(os.listdir(f"/proc/{server.process.pid}/fd")) if sys.platform == "linux" else 0
         assert open_files < 1024 - 128, "room is left for the study and the worker"
         for peer in held:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from LMIALLib.study.annotations import Annotation
+from LMIALLib.study.answer import Answer
 from LMIALLib.study.store import Study
 
 from .conftest import Reader, Server, wait_for
@@ -24,14 +24,14 @@ def without_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LMIAL_TEST_STEPS", "0")
 
 
-def answers(folder: Path) -> list[Annotation]:
+def answers(folder: Path) -> list[Answer]:
     with Study.open(folder, read_only=True) as study:
-        return list(study.annotations("head"))
+        return list(study.answers.all("head"))
 
 
-def viewed(folder: Path, annotation: Annotation) -> np.ndarray:
+def viewed(folder: Path, annotation: Answer) -> np.ndarray:
     with Study.open(folder, read_only=True) as study:
-        found = study.viewed_of(annotation)
+        found = study.answers.viewed_of(annotation)
     assert found is not None
     return found
 
@@ -39,7 +39,7 @@ def viewed(folder: Path, annotation: Annotation) -> np.ndarray:
 def brain(folder: Path, number: int) -> np.ndarray:
     """The searched region of a slice (rows, columns)."""
     with Study.open(folder, read_only=True) as study:
-        pair = study.load_pair("head")
+        pair = study.cases.load_pair("head")
     return np.asarray(pair.stack(pair.mask)[number])
 
 
@@ -169,8 +169,8 @@ def test_a_query_opens_on_the_whole_slice_with_its_spot_ringed(
     asked = reader.state("queue")[0]
     assert asked["here"] and not asked["lot"]
     with Study.open(study_folder, read_only=True) as study:
-        spot = study.latest_ranking().ranking["queries"][0]["centre"]
-        spacing = study.load_pair("head").in_plane_spacing
+        spot = study.rankings.latest().ranking["queries"][0]["centre"]
+        spacing = study.cases.load_pair("head").in_plane_spacing
     reader.press("n")
     wait_for(lambda: len(answers(study_folder)) == 1)
     (stored,) = answers(study_folder)
@@ -271,14 +271,12 @@ def test_accepting_adds_to_what_was_drawn_and_asks_where_they_touch(
     reader = sit_down(serve(study_folder).address)
     number = reader.state("query")["slice"] - 1
     with Study.open(study_folder, read_only=True) as study:
-        from LMIALLib.study.maps import suggested_map
-
-        suggested = np.asarray(study.load_pair("head").stack(suggested_map(study, "head")))[number] >= 0.5
+        suggested = np.asarray(study.cases.load_pair("head").stack(study.maps.suggested("head")))[number] >= 0.5
     assert suggested.any()
 
     def draft() -> np.ndarray:
         with Study.open(study_folder, read_only=True) as study:
-            found = study.draft("head", number)
+            found = study.drafts.get("head", number)
         return np.zeros_like(suggested) if found is None else found.mask > 0
 
     reader.stroke("follow_up", (0.7, 0.25), (0.75, 0.3))  # apart from what is suggested
@@ -317,10 +315,10 @@ def test_no_pane_of_another_pair_stands_beside_the_new_one_and_long_work_shows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Study.open(study_folder, reader="setup") as study:
-        staged = study.stage_case("other")
+        staged = study.cases.stage("other")
         for part in ("source", "pair-1"):
             shutil.copytree(study_folder / "cases" / "head" / part, staged / part)
-        study.add_case("other", staged)
+        study.cases.add("other", staged)
     monkeypatch.setenv("LMIAL_TEST_SLOW", "1.5")
     reader = sit_down(serve(study_folder).address)
     reader.look()
@@ -377,8 +375,8 @@ def at(reader: Reader, row: float, column: float) -> tuple[float, float]:
     """Where a voxel lies in the follow-up's pane, as fractions from its upper left corner, from its ring."""
     ring, query = reader.state("look")["ring"], reader.state("query")["slice"]
     with Study.open(Path(STUDY[0]), read_only=True) as study:
-        found = next(q for q in study.latest_ranking().ranking["queries"] if q["slice"] == query - 1)
-        spacing = study.load_pair("head").in_plane_spacing
+        found = next(q for q in study.rankings.latest().ranking["queries"] if q["slice"] == query - 1)
+        spacing = study.cases.load_pair("head").in_plane_spacing
     mm = reader.state("look")["mm_per_pixel"]
     box = reader.page.locator(".pane[data-view=follow_up]").bounding_box()
     x = ring[0] + (column - found["centre"][1]) * spacing[1] / mm / box["width"]
@@ -399,7 +397,7 @@ class Eye:
 
     def __init__(self, folder: Path) -> None:
         with Study.open(folder, read_only=True) as study:
-            pair = study.load_pair("head")
+            pair = study.cases.load_pair("head")
             self.stack = np.asarray(pair.stack(pair.follow_up), dtype=np.float32)
             self.spacing = pair.in_plane_spacing
 

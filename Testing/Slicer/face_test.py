@@ -232,7 +232,7 @@ class FaceTest(unittest.TestCase):
         here = self.need_slice()
         self.assertEqual(self.stroke("LMIALBaseline"), [])
         self.assertEqual(self.stroke("LMIALFollowUp"), [here])
-        self.assertIsNotNone(self.desk.session.study.draft(self.desk.open.case, here))
+        self.assertIsNotNone(self.desk.session.study.drafts.get(self.desk.open.case, here))
         self.photograph("painted")
 
     def test_06_undo_and_redo(self):
@@ -265,7 +265,7 @@ class FaceTest(unittest.TestCase):
             self.stroke()
         mask = self.desk.open.drawing.mask
         self.ui.saveButton.click()
-        answer = self.desk.session.study.current(self.desk.open.case)[here]
+        answer = self.desk.session.study.answers.current(self.desk.open.case)[here]
         self.assertTrue((answer.mask == mask).all())
         before = self.desk.open.drawing.stack()
         self.face.editor.undo()
@@ -285,20 +285,20 @@ class FaceTest(unittest.TestCase):
 
     def test_10_training_ends_and_ranks_anew(self):
         self.need_network()
-        here, ranking = self.need_slice(), self.desk.session.study.latest_ranking().number
+        here, ranking = self.need_slice(), self.desk.session.study.rankings.latest().number
         self.face.act("train")
         job = self.desk.session.learning.training
         self.assertTrue(wait_for(lambda: job.over, 1800))
         self.assertEqual(job.state, "done", job.error)
         if job.result["adopted"]:
-            self.assertTrue(wait_for(lambda: self.desk.session.study.latest_ranking().number > ranking, 600))
+            self.assertTrue(wait_for(lambda: self.desk.session.study.rankings.latest().number > ranking, 600))
         self.assertEqual(self.desk.session.current.slice, here)  # never moves the slice under the hand
         self.photograph("trained")
 
     def test_11_nothing_here_equivocal_skip_and_back(self):
         here = self.need_slice()
         self.ui.nothingButton.click()
-        self.assertEqual(self.desk.session.study.current(self.desk.open.case)[here].answer, "nothing")
+        self.assertEqual(self.desk.session.study.answers.current(self.desk.open.case)[here].answer, "nothing")
         second = self.need_slice()
         self.ui.equivocalButton.click()
         self.need_slice()
@@ -309,17 +309,17 @@ class FaceTest(unittest.TestCase):
 
     def test_11a_an_answer_away_from_the_query_or_too_soon_is_not_stored(self):
         here, case = self.need_slice(), self.desk.open.case
-        stored = len(self.desk.session.study.annotations(case))
+        stored = len(self.desk.session.study.answers.all(case))
         away = here - 1 if here else here + 1
         self.face.act("go_to", away)
         self.face.act("nothing_here")  # not drawn yet
         self.look()
         self.face.act("nothing_here")  # asked
-        self.assertEqual(len(self.desk.session.study.annotations(case)), stored)
+        self.assertEqual(len(self.desk.session.study.answers.all(case)), stored)
         pump(0.5)
         self.face.act("nothing_here")
-        self.assertEqual(self.desk.session.study.annotations(case)[-1].slice, away)
-        self.assertEqual(self.desk.session.study.annotations(case)[-1].viewed_share, 1.0)
+        self.assertEqual(self.desk.session.study.answers.all(case)[-1].slice, away)
+        self.assertEqual(self.desk.session.study.answers.all(case)[-1].viewed_share, 1.0)
 
     def test_12_suggestion_flicker_and_planes(self):
         self.need_network()
@@ -353,7 +353,7 @@ class FaceTest(unittest.TestCase):
         self.assertIsNotNone(job, self.face.panel.sentences)
         self.assertTrue(wait_for(lambda: job.over, 300))
         self.assertEqual(job.state, "done", job.error)
-        self.assertEqual(self.desk.session.study.case(self.desk.open.case).pair_number, 2)
+        self.assertEqual(self.desk.session.study.cases.get(self.desk.open.case).pair_number, 2)
         self.assertEqual((self.desk.session.current.slice, len(self.desk.answers)), (here, answers))
         self.assertTrue((self.desk.open.drawing.mask == mask).all())
         ranking = self.desk.session.learning.ranking
@@ -390,7 +390,7 @@ class FaceTest(unittest.TestCase):
         mask, file = self.desk.open.drawing.mask, self.place / "label.seg.nrrd"
         self.assertTrue(slicer.util.saveNode(self.desk.open.drawing.label, str(file)))
         pump(0.5)
-        self.assertTrue((self.desk.session.study.current(self.desk.open.case)[here].mask == mask).all())
+        self.assertTrue((self.desk.session.study.answers.current(self.desk.open.case)[here].mask == mask).all())
         self.assertNotIn(b"LMIAL edit mask", file.read_bytes().partition(b"\n\n")[0])
 
     def test_14b_a_saved_scene_holds_no_opinion_and_loaded_beside_the_case_no_second_label(self):

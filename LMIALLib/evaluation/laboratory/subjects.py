@@ -173,7 +173,7 @@ def _of_study(place: Path, truths: Mapping[str, Path], pixel_mm: float | None) -
     from LMIALLib.study.store import Study
 
     with Study.open(place, read_only=True) as study:
-        cases = study.cases()
+        cases = study.cases.all()
     names = [case.name for case in cases]
     for name in truths:
         if name not in names:
@@ -215,7 +215,7 @@ def _study_pair(source: Source) -> Pair:
     from LMIALLib.study.store import Study
 
     with Study.open(source.folder, read_only=True) as study:
-        return study.load_pair(source.name)
+        return study.cases.load_pair(source.name)
 
 
 def _truth(path: Path, pair: Pair) -> np.ndarray:

@@ -78,7 +78,7 @@ def encoder_for(
 
 def case_embedding(study: Study, case: str, pair: Pair, encoder: SliceEncoder) -> np.ndarray:
     """Vectors float32 (slices, d) of a case, 0 for slices without brain; kept in the study and not made twice."""
-    made_by = {"weights": encoder.digest, "size": encoder.size, "pair": study.case(case).digest}
+    made_by = {"weights": encoder.digest, "size": encoder.size, "pair": study.cases.get(case).digest}
     stored = read_embedding(study, encoder.name, case, made_by)
     if stored is not None and len(stored) == pair.n_slices:
         return stored

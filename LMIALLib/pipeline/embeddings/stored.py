@@ -24,7 +24,7 @@ def encoder_folder(study: Study, encoder: str) -> Path:
 
 def embedding_file(study: Study, encoder: str, case: str) -> Path:
     """The file of the newest pair of a case."""
-    found = study.case(case)
+    found = study.cases.get(case)
     return inside(encoder_folder(study, encoder), f"{found.name}/pair-{found.pair_number}.safetensors")
 
 
@@ -68,6 +68,6 @@ def _stored(study: Study, encoder: str, case: str) -> tuple[np.ndarray, dict[str
             vectors: np.ndarray = opened.get_tensor("vectors")
     except (OSError, SafetensorError, ValueError, TypeError, AttributeError, BadInput):  # bfloat16 is unknown to numpy
         return None
-    slices = study.case(case).n_slices
+    slices = study.cases.get(case).n_slices
     whole = vectors.dtype == np.float32 and vectors.ndim == 2 and len(vectors) == slices and np.isfinite(vectors).all()
     return (vectors, found) if whole else None

@@ -39,7 +39,7 @@ def trained_on_study(
     without any such slice or with a full disk, Stopped when cancelled.
     """
     folder = encoder_folder(study, NAME)
-    cases = [case for case in study.cases() if case.split != "validation"]
+    cases = [case for case in study.cases.all() if case.split != "validation"]
     run = {"settings": asdict(settings), "pairs": {case.name: case.digest for case in cases}}
     if not _same_run(folder / RECORD, run):
         for old in (RECORD, CHECKPOINT, IMAGES, "model.safetensors"):
@@ -73,7 +73,7 @@ def _images(
         chosen = []
         for number, case in enumerate(cases):
             progress(number, 2 * len(cases), f"looking for brain in {case.name}")
-            pair = study.load_pair(case.name)
+            pair = study.cases.load_pair(case.name)
             chosen.append(np.flatnonzero(eligible_slices(pair.stack(pair.mask))))
         total = sum(map(len, chosen))
         if not total:
@@ -86,7 +86,7 @@ def _images(
                 if cancelled():
                     raise Stopped("Gathering slices for the masked autoencoder was cancelled.", "Run it again.")
                 progress(len(cases) + number, 2 * len(cases), f"gathering slices of {case.name}")
-                images[start : start + len(slices)] = slice_images(study.load_pair(case.name), size, slices)
+                images[start : start + len(slices)] = slice_images(study.cases.load_pair(case.name), size, slices)
                 start += len(slices)
             images.flush()
             del images

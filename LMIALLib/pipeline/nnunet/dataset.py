@@ -94,8 +94,8 @@ def write_dataset(
 
     Raises BadInput where no case is left, no brain was found in any, or the subjects are too few; Cancelled.
     """
-    keys = {case.name: source.key(case) for case in study.cases()}
-    chosen = [case for case in study.cases() if keys[case.name] is not None]
+    keys = {case.name: source.key(case) for case in study.cases.all()}
+    chosen = [case for case in study.cases.all() if keys[case.name] is not None]
     whole = [VERSION, [(case.name, case.subject, case.split, case.digest, keys[case.name]) for case in chosen]]
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
     record = read_record(work.raw) if is_whole(work.root, work.raw) else None
@@ -141,7 +141,7 @@ def _written(
         if cancelled():
             raise Cancelled
         progress(number, len(chosen), f"data set: {case.name}")
-        pair = study.load_pair(case.name)
+        pair = study.cases.load_pair(case.name)
         if not pair.mask.any():
             left_out[case.name] = "no brain was found in it"
             continue

@@ -21,7 +21,7 @@ from LMIALLib.pipeline.nnunet.labels import IGNORE
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, SPLITS, Work, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
-from LMIALLib.study.maps import STORED_MAPS, has_maps, read_made_by, write_maps
+from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Progress
 
@@ -125,7 +125,7 @@ def best_kept(
         for one in (one for by, one in judging if by == fold):
             progress("keep", done, len(judging), case=one["case"])
             done += 1
-            pair, read = study.load_pair(one["case"]), one["read"]
+            pair, read = study.cases.load_pair(one["case"]), one["read"]
             inside = pair.stack(pair.mask)[read]
             if not inside.any():
                 continue  # nothing is predicted there, whatever is kept
@@ -171,16 +171,16 @@ def predict(
     by_name = {one["case"]: one for one in record["cases"]}
     held_out = {name: np.zeros(3) for name in ("folds", "teacher", "beside")}
     with Study.open(study_folder, read_only=True) as study:
-        cases = study.cases()
+        cases = study.cases.all()
         for number, case in enumerate(cases):
             progress("predict", number, len(cases), case=case.name)
-            known = read_made_by(study, model, case.name)
-            if known is not None and has_maps(study, model, case.name, STORED_MAPS):
+            known = study.maps.made_by(model, case.name)
+            if known is not None and study.maps.has(model, case.name, STORED_MAPS):
                 _add(
                     held_out, shaped(known.get("held_out"), dict[_Judge, _Three], f"the maps of {case.name}: held_out")
                 )
                 continue
-            pair = study.load_pair(case.name)
+            pair = study.cases.load_pair(case.name)
             sums, judged = Several(pair.stack(pair.mask)), {}
             if pair.mask.any():
                 probabilities = predictor.probabilities(pair)
@@ -188,7 +188,7 @@ def predict(
                     sums.add(probability)
                 judged = _judged(study, work, by_name.get(case.name), ensemble.told["splits"], probabilities, teacher)
             maps = {name: pair.unstack(getattr(sums, name)) for name in STORED_MAPS}
-            write_maps(study, model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
+            study.maps.write(model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
             _add(held_out, judged)
     return {
         "dice_held_out": _dice(held_out["folds"]),
@@ -215,7 +215,7 @@ def _judged(
     found = {"folds": _counts(probabilities[fold][read], labels)}
     if pseudo is not None:
         said = pseudo.done[read]  # where a teacher failed it has no opinion, not that of no change
-        stack = np.moveaxis(pseudo.probability, study.case(told["case"]).axis, 0)[read]
+        stack = np.moveaxis(pseudo.probability, study.cases.get(told["case"]).axis, 0)[read]
         found["teacher"] = _counts(stack[said], labels[said])
         found["beside"] = _counts(probabilities[fold][read][said], labels[said])
     return found

@@ -21,9 +21,10 @@ from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.running import Progress, run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
-from LMIALLib.study.maps import STORED_MAPS, has_maps
-from LMIALLib.study.models import STORED
+from LMIALLib.study.kept import STORED
+from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
+from LMIALLib.study.targets import training_examples
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def finetune(
             f"nnU-Net has not learned from pseudo-labels in the configuration {settings.config} yet.",
             "Do that first: lmial pipeline STUDY --stage pretraining",
         )
-    upto = study.highest_annotation()
-    if not study.training_examples(upto=upto):
+    upto = study.answers.highest_id()
+    if not training_examples(study, upto=upto):
         raise BadInput("no slice that may be learned from has been read yet.", "Read some first: lmial annotate STUDY")
     opinions = PseudoLabels(study, teacher, opinions_above) if teacher and opinions_above is not None else None
     dataset = write_dataset(
@@ -121,7 +122,7 @@ def finetune(
     if before is not None and before[0] == key and _has_maps(study, before[1]):
         done = replace(before[1], upto=upto)  # answers since then, as skips, teach nothing
     else:
-        read = sum(len(study.current(case.name, upto=upto)) for case in study.cases())
+        read = sum(len(study.answers.current(case.name, upto=upto)) for case in study.cases.all())
         request = _request(dataset, settings, str(weights), teacher)
         results = run(study.folder, request, progress=progress, cancelled=cancelled)
         done = _finetuned(dataset, results, settings, upto, read)
@@ -180,11 +181,11 @@ class _Trained:
 
 
 def _has_maps(study: Study, done: Finetuned) -> bool:
-    return all(has_maps(study, done.model, case.name, STORED_MAPS) for case in study.cases())
+    return all(study.maps.has(done.model, case.name, STORED_MAPS) for case in study.cases.all())
 
 
 def _is_model(study: Study, done: Finetuned) -> bool:
-    return any(model.id == done.model for model in study.models())
+    return any(model.id == done.model for model in study.models.all())
 
 
 def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str | None) -> dict[str, Any]:
@@ -217,7 +218,7 @@ def _judgement(judged: dict[str, Any]) -> str:
 
 def _as_it_stands(study: Study, done: Finetuned) -> Finetuned:
     """The same of an ensemble that is a model already; whoever went back to another one since is not overruled."""
-    in_use = study.model_in_use()
+    in_use = study.models.in_use()
     if in_use is not None and in_use.id == done.model:
         return replace(done, adopted=True)
     if not done.adopted:
@@ -228,8 +229,8 @@ def _as_it_stands(study: Study, done: Finetuned) -> Finetuned:
 
 def _store(study: Study, done: Finetuned) -> Finetuned:
     """Make an ensemble a model of the study, in use where it was found worth it."""
-    parent = study.model_in_use()
-    study.add_model(
+    parent = study.models.in_use()
+    study.models.add(
         Work.finetuning(study.folder).root / ENSEMBLE,
         id=done.model,
         parent=parent.id if parent else None,

@@ -81,7 +81,7 @@ class ReadLabels:
 
     Args:
         study: whose answers.
-        upto: highest annotation id that counts.
+        upto: highest id of an answer that counts.
         opinions: pseudo-labels for unread slices, or None.
     """
 
@@ -91,7 +91,7 @@ class ReadLabels:
 
     def key(self, case: Case) -> str | None:
         """The annotations (and opinions) of a case; None where nothing of it was read and there are no opinions."""
-        read = sorted(answer.id for answer in self.study.current(case.name, upto=self.upto).values())
+        read = sorted(answer.id for answer in self.study.answers.current(case.name, upto=self.upto).values())
         opinions = self.opinions.key(case) if self.opinions and case.split == "train" else None
         return f"read {read} covering {case.covered}, {opinions}" if read or opinions else None
 
@@ -99,7 +99,7 @@ class ReadLabels:
         """Answers as training targets; equivocal spots and classes that the case does not cover are ignored."""
         stack = np.full((case.n_slices, *case.slice_shape), IGNORE, np.uint8)
         pseudo: tuple[int, ...] = ()
-        answers = self.study.current(case.name, upto=self.upto)
+        answers = self.study.answers.current(case.name, upto=self.upto)
         if self.opinions and case.split == "train" and self.opinions.key(case):
             opinions = self.opinions.labels(case)
             stack, pseudo = opinions.values, tuple(k for k in opinions.pseudo if k not in answers)

@@ -41,7 +41,7 @@ class CaseLesson:
     def __init__(self, study: Study, teacher: Teacher, case: Case, before: Pseudo | None) -> None:
         self._study, self._teacher, self._case = study, teacher, case
         try:
-            self._pair = study.load_pair(case.name)
+            self._pair = study.cases.load_pair(case.name)
         except BadInput as problem:
             raise UnreadablePair(problem.sentence, problem.hint) from problem
         brain = self._pair.stack(self._pair.mask)

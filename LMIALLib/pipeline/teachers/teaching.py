@@ -17,6 +17,7 @@ from LMIALLib.pipeline.pseudo import Pseudo, PseudoRecord, read_pseudo, read_pse
 from LMIALLib.pipeline.teachers.one_case import CaseLesson, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
 from LMIALLib.study.cases import Case
+from LMIALLib.study.kept import OPINIONS
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Cancelled
 
@@ -92,12 +93,12 @@ def teach(
     """
     if existing not in EXISTING:
         raise WrongUse(f"existing={existing!r} is unknown; use one of {', '.join(EXISTING)}.")
-    wanted = [study.case(name) for name in cases] if cases is not None else list(study.cases())
+    wanted = [study.cases.get(name) for name in cases] if cases is not None else list(study.cases.all())
     if not wanted:
         raise BadInput(f"the study {study.folder} has no case to teach about.", "Add one with: lmial add")
     records = {} if existing == "replace" else _records(study, teacher, wanted, keep=existing == "keep")
     with disk_errors("making the folder of pseudo-labels"):
-        (study.folder / "pseudo" / teacher.id).mkdir(parents=True, exist_ok=True)
+        (study.folder / OPINIONS / teacher.id).mkdir(parents=True, exist_ok=True)
     done, total = 0, sum(case.n_slices for case in wanted)
     finished: list[TaughtCase] = []
     left_out: dict[str, str] = {}

@@ -57,10 +57,10 @@ def try_teacher(
     """
     if limit < 1:
         raise WrongUse(f"A limit of {limit} slices was given; the least is 1.")
-    names = list(cases) if cases else [case.name for case in study.cases()][:1]
+    names = list(cases) if cases else [case.name for case in study.cases.all()][:1]
     if not names:
         raise BadInput(f"the study {study.folder} has no case to try a teacher on.", "Add one with: lmial add")
-    known = [study.case(name) for name in names]
+    known = [study.cases.get(name) for name in names]
 
     def check() -> None:
         if cancelled():
@@ -69,7 +69,7 @@ def try_teacher(
     tried: list[TriedSlice] = []
     total = sum(min(limit, case.n_slices) for case in known)
     for case in known:
-        pair = study.load_pair(case.name)
+        pair = study.cases.load_pair(case.name)
         differences = excess_of_slices(standardised_difference(pair, PromptSettings()), PromptSettings())
         started = time.monotonic()
         try:

@@ -197,8 +197,8 @@ def _smaller_model(study: Path, weights: Path) -> None:
 
     report = {"steps": 1, "read": 3, "dice_held_out": 0.5, "reasons": ["It is better."], "adopted": True}
     with Study.open(study, reader="setup") as opened:
-        first = opened.models()[0].id
-        opened.add_model(weights, id="model-001-aaaa", parent=first, round=1, adopted=True, report=report)
+        first = opened.models.all()[0].id
+        opened.models.add(weights, id="model-001-aaaa", parent=first, round=1, adopted=True, report=report)
 
 
 def _drafts_and_pipeline(study: Path) -> None:
@@ -208,13 +208,12 @@ def _drafts_and_pipeline(study: Path) -> None:
     from LMIALLib.pipeline.settings import PipelineSettings
     from LMIALLib.pipeline.state import PipelineState
     from LMIALLib.study.store import Study
-    from LMIALLib.study.truth import write_truth
 
     with Study.open(study, reader="setup") as opened:
-        case = opened.case(CASES[0])
+        case = opened.cases.get(CASES[0])
         teacher = next(p.name for p in (study / "pseudo").iterdir())
-        write_truth(opened, CASES[0], np.zeros(case.grid.shape, np.uint8))
-        opened.save_draft(CASES[0], 6, np.ones(case.slice_shape, np.uint8), READER)
+        opened.truths.write(CASES[0], np.zeros(case.grid.shape, np.uint8))
+        opened.drafts.save(CASES[0], 6, np.ones(case.slice_shape, np.uint8), READER)
         state = PipelineState(PipelineSettings())
         state = state.with_stage("teacher", {"a": 1}, f"{teacher} judged slices.", {"teacher": teacher})
         chosen = [[CASES[0], 5], [CASES[1], 6]]

@@ -13,6 +13,7 @@ import pytest
 import SimpleITK as sitk
 
 from LMIALLib.study.store import Study
+from LMIALLib.study.targets import training_examples
 
 
 def lmial(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -110,7 +111,7 @@ def test_a_broken_pair_added_to_a_study_leaves_it_as_it_was(study_folder: Path, 
     refused(done, 3, "no.nii")
     assert sorted(str(file) for file in study_folder.rglob("*")) == before
     with Study.open(study_folder, read_only=True) as study:
-        assert [case.name for case in study.cases()] == ["head"]
+        assert [case.name for case in study.cases.all()] == ["head"]
 
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "CON", "", ".hidden", "x" * 80])
@@ -158,7 +159,7 @@ def test_labels_that_do_not_fit_are_refused_and_nothing_is_saved(
     words: list[str], fragment: str, study_folder: Path, tmp_path: Path
 ) -> None:
     with Study.open(study_folder, read_only=True) as study:
-        shape = study.case("head").slice_shape
+        shape = study.cases.get("head").slice_shape
     (tmp_path / "text.nrrd").write_text("hello")
     sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 5), dtype=np.uint8)), str(tmp_path / "small.nrrd"))
     grades = np.zeros(shape, dtype=np.uint8)
@@ -167,12 +168,12 @@ def test_labels_that_do_not_fit_are_refused_and_nothing_is_saved(
     filled = [word.format(folder=tmp_path) for word in words]
     refused(lmial("label", study_folder, "--case", "head", "--reader", "A", *filled), 3, fragment)
     with Study.open(study_folder, read_only=True) as study:
-        assert study.annotations() == ()
+        assert study.answers.all() == ()
 
 
 def test_a_picture_of_one_slice_is_a_label_too(study_folder: Path, tmp_path: Path) -> None:
     with Study.open(study_folder, read_only=True) as study:
-        drawn = np.zeros(study.case("head").slice_shape, dtype=np.uint8)
+        drawn = np.zeros(study.cases.get("head").slice_shape, dtype=np.uint8)
     drawn[10:14, 20:23] = 255
     sitk.WriteImage(sitk.GetImageFromArray(drawn), str(tmp_path / "slice.png"))
     done = lmial(
@@ -181,7 +182,7 @@ def test_a_picture_of_one_slice_is_a_label_too(study_folder: Path, tmp_path: Pat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with Study.open(study_folder, read_only=True) as study:
-        saved = study.current("head")[7]
+        saved = study.answers.current("head")[7]
     assert np.array_equal(saved.mask, (drawn > 0).astype(np.uint8)) and saved.seconds == 31
 
 
@@ -189,7 +190,7 @@ def test_equivocal_marks_are_ignored_in_training(study_folder: Path, tmp_path: P
     words = ["label", study_folder, "--case", "head", "--slice", 8, "--equivocal", "--reader", "A"]
     assert lmial(*words).returncode == 0
     with Study.open(study_folder, read_only=True) as study:
-        (example,) = study.training_examples()
+        (example,) = training_examples(study)
     assert (example.target == 255).all()
 
 
@@ -200,7 +201,7 @@ def test_while_another_session_annotates_nothing_is_changed_and_looking_works(st
         looked = lmial("rank", study_folder, "--json")
         assert looked.returncode == 0 and json.loads(looked.stdout)["queries"], looked.stderr
         assert lmial("status", study_folder).returncode == 0
-        assert study.annotations() == ()
+        assert study.answers.all() == ()
 
 
 def test_no_study_is_one_sentence(tmp_path: Path) -> None:
@@ -255,7 +256,7 @@ def test_a_slice_that_the_reader_picked_is_not_credited_to_the_lot_or_the_strate
         words = ["label", study_folder, "--case", "head", "--slice", query["slice"], "--empty", "--reader", "A"]
         assert lmial(*words).returncode == 0
     with Study.open(study_folder, read_only=True) as study:
-        drawn = {number: one.drawn for number, one in study.current("head").items()}
+        drawn = {number: one.drawn for number, one in study.answers.current("head").items()}
     assert drawn == {waiting[0]["slice"]: waiting[0]["drawn"], waiting[-1]["slice"]: "reader"}
 
 

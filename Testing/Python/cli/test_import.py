@@ -15,7 +15,8 @@ import pytest
 import SimpleITK as sitk
 
 from LMIALLib.study import UNREAD, Study
-from LMIALLib.study.truth import read_truth
+from LMIALLib.study.checks import check_study
+from LMIALLib.study.targets import training_examples
 
 NAMES = {
     "baseline": "flair_time01_on_middle_space.nii.gz",
@@ -62,9 +63,12 @@ def test_a_data_set_with_broken_files_becomes_a_study(msseg2: Path, tiny_pair: P
     for fragment in (NAMES["follow_up"], NAMES["baseline"], NAMES["truth"], "same image"):
         assert fragment in done.stderr
     with Study.open(study, read_only=True) as opened:
-        assert [(c.name, c.subject, c.covered) for c in opened.cases()] == [("013", "013", (2,)), ("100", "100", (2,))]
-        assert opened.check() == () and opened.annotations() == () and opened.training_examples() == ()
-        truth, pair = read_truth(opened, "013"), opened.load_pair("013")
+        assert [(c.name, c.subject, c.covered) for c in opened.cases.all()] == [
+            ("013", "013", (2,)),
+            ("100", "100", (2,)),
+        ]
+        assert check_study(opened) == () and opened.answers.all() == () and training_examples(opened) == ()
+        truth, pair = opened.truths.read("013"), opened.cases.load_pair("013")
     blocks = sitk.GetArrayFromImage(sitk.ReadImage(str(tiny_pair / "blocks.nii.gz")))
     assert truth is not None and np.array_equal(truth == 2, blocks == 2), "new where the expert marked"
     assert (truth[blocks == 5] == UNREAD).mean() > 0.5, "what got darker is ignored, not negative"
@@ -77,7 +81,7 @@ def test_a_data_set_with_broken_files_becomes_a_study(msseg2: Path, tiny_pair: P
     assert (document["imported"], document["already"]) == ([], ["013"])
     assert [one["case"] for one in document["left_out"]] == ["015"]
     with Study.open(study, read_only=True) as opened:
-        assert len(opened.cases()) == 2 and len([e for e in opened.history() if e.kind == "case added"]) == 2
+        assert len(opened.cases.all()) == 2 and len([e for e in opened.log.events() if e.kind == "case added"]) == 2
 
 
 def test_three_sessions_are_two_pairs_of_one_subject(tiny_pair: Path, tmp_path: Path) -> None:
@@ -98,9 +102,9 @@ def test_three_sessions_are_two_pairs_of_one_subject(tiny_pair: Path, tmp_path: 
         ("sub-01_ses-2_ses-3", "sub-01"),
     ]
     with Study.open(tmp_path / "study", read_only=True) as study:
-        assert {(c.subject, c.split) for c in study.cases()} == {("sub-01", "train")}
-        assert set(np.unique(read_truth(study, "sub-01_ses-1_ses-2"))) == {0, 2, 5}
-        assert read_truth(study, "sub-01_ses-2_ses-3") is None
+        assert {(c.subject, c.split) for c in study.cases.all()} == {("sub-01", "train")}
+        assert set(np.unique(study.truths.read("sub-01_ses-1_ses-2"))) == {0, 2, 5}
+        assert study.truths.read("sub-01_ses-2_ses-3") is None
 
 
 def test_an_import_that_was_killed_goes_on(tiny_pair: Path, tmp_path: Path) -> None:
@@ -117,15 +121,15 @@ def test_an_import_that_was_killed_goes_on(tiny_pair: Path, tmp_path: Path) -> N
     running.kill()
     running.wait()
     with Study.open(study, read_only=True) as opened:
-        first = {case.name: case.created for case in opened.cases()}
+        first = {case.name: case.created for case in opened.cases.all()}
     assert 1 <= len(first) < 3
     done = lmial("import", study, table, "--layout", "csv")
     assert done.returncode == 0, done.stderr
     assert f"{3 - len(first)} cases imported, 0 left out, {len(first)} there already." in done.stdout
     with Study.open(study, read_only=True) as opened:
-        assert [case.name for case in opened.cases()] == ["visit-1", "visit-2", "visit-3"]
-        assert {case.name: case.created for case in opened.cases()}.items() >= first.items()
-        assert opened.check() == () and read_truth(opened, "visit-1") is not None
+        assert [case.name for case in opened.cases.all()] == ["visit-1", "visit-2", "visit-3"]
+        assert {case.name: case.created for case in opened.cases.all()}.items() >= first.items()
+        assert check_study(opened) == () and opened.truths.read("visit-1") is not None
 
 
 def test_a_position_that_was_lost_is_asked_about_and_then_aligned(tiny_pair: Path, tmp_path: Path) -> None:
@@ -181,6 +185,6 @@ def test_real_pairs_of_open_ms(open_ms: Path, tmp_path: Path) -> None:
     done = lmial("import", tmp_path / "study", open_ms, "--layout", "open-ms", "--subjects", "patient12,patient04")
     assert done.returncode == 0 and "patient04" in done.stderr, done.stderr
     with Study.open(tmp_path / "study", read_only=True) as study:
-        (case,) = study.cases()
-        truth = read_truth(study, "patient12")
+        (case,) = study.cases.all()
+        truth = study.truths.read("patient12")
     assert truth is not None and (truth == 1).sum() > 1000 and case.covered == (1, 2, 3, 4, 5)

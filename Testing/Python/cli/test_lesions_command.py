@@ -10,9 +10,7 @@ import nrrd
 import numpy as np
 
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
-from LMIALLib.study.annotations import NewAnnotation
-from LMIALLib.study.lesions import case_lesions
-from LMIALLib.study.maps import suggested_map
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 from Testing.Python.cli.test_command_line import lmial, refused
 
@@ -23,7 +21,7 @@ def test_the_table_is_that_of_the_study_and_its_numbers_stay(study_folder: Path,
     (case,) = json.loads(lmial("lesions", study_folder, "--json").stdout)
     assert (case["case"], case["slices_read"], case["suggested_where_nobody_read"]) == ("head", 0, True)
     with Study.open(study_folder) as study:
-        known = case_lesions(study, "head", suggested_map(study, "head"), keep=True)
+        known = study.lesions.of_case("head", study.maps.suggested("head"), keep=True)
         assert [one["number"] for one in case["lesions"]] == [one.number for one in known.lesions]
         first = known.lesions[0]
         told = case["lesions"][0]
@@ -32,9 +30,9 @@ def test_the_table_is_that_of_the_study_and_its_numbers_stay(study_folder: Path,
         line = next(line for line in printed.stdout.splitlines() if line.split()[:1] == [str(first.number)])
         assert f"{first.volume_ml:.3f}" in line and "model's alone" in line
         assert f" {first.first_slice + 1}-{first.last_slice + 1} " in line, "people count slices from 1"
-        stack = np.moveaxis(known.volume, study.case("head").axis, 0)
+        stack = np.moveaxis(known.volume, study.cases.get("head").axis, 0)
         mask = np.where(stack[first.largest_slice] == first.number, 3, 0).astype(np.uint8)
-        study.save_annotation(NewAnnotation("head", first.largest_slice, "mask", mask, reader="r"))
+        study.answers.save(NewAnswer("head", first.largest_slice, "mask", mask, reader="r"))
     (case,) = json.loads(lmial("lesions", study_folder, "--case", "head", "--json").stdout)
     again = next(one for one in case["lesions"] if one["number"] == first.number)
     assert (again["confirmed"], again["status"], again["largest_slice"]) == (
@@ -54,7 +52,7 @@ def test_the_table_is_that_of_the_study_and_its_numbers_stay(study_folder: Path,
 
 def test_pseudo_labels_of_a_teacher_stand_in_where_nobody_read(study_folder: Path) -> None:
     with Study.open(study_folder) as study:
-        case = study.case("head")
+        case = study.cases.get("head")
         probability = np.zeros(case.grid.shape, np.float32)
         stack = np.moveaxis(probability, case.axis, 0)
         stack[4:6, 20:24, 30:34] = stack[9, 20:24, 30:34] = 0.7

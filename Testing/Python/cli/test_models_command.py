@@ -16,7 +16,7 @@ from LMIALLib.loop.choosing_model import take_into_use
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.queue import of_another_model
 from LMIALLib.loop.session import Session
-from LMIALLib.study.maps import STORED_MAPS, write_maps
+from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
 
 
@@ -24,14 +24,14 @@ from LMIALLib.study.store import Study
 def learned_folder(study_folder: Path) -> Path:
     """The prepared study after two rounds: one whose model is in use now, and one that was refused."""
     with Study.open(study_folder, reader="setup") as study:
-        first = study.model_in_use()
+        first = study.models.in_use()
         assert first is not None
-        weights = shutil.copyfile(study.model_path(first.id), study_folder.parent / "weights")
+        weights = shutil.copyfile(study.models.path(first.id), study_folder.parent / "weights")
         reasons = ["The annotated slices are fitted no worse."]
         report = {"held_out_after": 0.61, "reasons": reasons}
-        study.add_model(weights, id="model-001", parent=first.id, round=1, adopted=True, report=report)
+        study.models.add(weights, id="model-001", parent=first.id, round=1, adopted=True, report=report)
         report = {"held_out_after": None, "reasons": ["It forgot."]}
-        study.add_model(weights, id="model-002", parent="model-001", round=2, report=report)
+        study.models.add(weights, id="model-002", parent="model-001", round=2, report=report)
     return study_folder
 
 
@@ -56,7 +56,7 @@ def test_models_are_listed_with_round_dice_reasons_and_which_is_in_use(learned_f
 
 def test_going_back_is_followed_by_rankings_and_by_training(learned_folder: Path) -> None:
     with Study.open(learned_folder, read_only=True) as study:
-        first = study.models()[0].id
+        first = study.models.all()[0].id
         assert of_another_model(study), "the ranking is the first model's, and another is in use"
     done = lmial(learned_folder, "--use", first)
     assert done.returncode == 0 and f"{first} is in use now; before it was model-001." in done.stdout, done.stderr
@@ -65,43 +65,43 @@ def test_going_back_is_followed_by_rankings_and_by_training(learned_folder: Path
     assert again.returncode == 0 and "in use already" in again.stdout
     with Study.open(learned_folder, reader="anna") as study:
         assert not of_another_model(study)
-        assert [event.kind for event in study.history()].count("model adopted") == 1
+        assert [event.kind for event in study.log.events()].count("model adopted") == 1
         session = Session(study, reader="anna", settings=LoopSettings(train=False))
         query = session.next()
         assert query is not None
-        session.save(np.ones(study.case("head").slice_shape, np.uint8))
+        session.save(np.ones(study.cases.get("head").slice_shape, np.uint8))
         session.learning.request_training(steps=2)
         assert session.learning.training is not None
         result = session.learning.wait(session.learning.training)
-        assert result["parent"] == first and study.model(result["model"]).round == 1
+        assert result["parent"] == first and study.models.get(result["model"]).round == 1
         session.close()
 
 
 def test_a_refused_model_can_be_used_by_who_wants_it(learned_folder: Path) -> None:
     assert lmial(learned_folder, "--use", "model-002").returncode == 0
     with Study.open(learned_folder, read_only=True) as study:
-        assert study.model_in_use() == study.model("model-002") and study.model("model-002").adopted
+        assert study.models.in_use() == study.models.get("model-002") and study.models.get("model-002").adopted
 
 
 def test_what_cannot_be_used_is_refused_with_a_sentence_and_changes_nothing(learned_folder: Path) -> None:
     with Study.open(learned_folder, reader="anna") as study:
-        study.add_model(study.model_path("model-001"), id="nnunet-2d-1234")
-        volume = np.zeros(study.case("head").grid.shape, np.float32)
-        write_maps(study, "nnunet-2d-1234", "head", dict.fromkeys(STORED_MAPS[:-1], volume), {"passes": 2})
+        study.models.add(study.models.path("model-001"), id="nnunet-2d-1234")
+        volume = np.zeros(study.cases.get("head").grid.shape, np.float32)
+        study.maps.write("nnunet-2d-1234", "head", dict.fromkeys(STORED_MAPS[:-1], volume), {"passes": 2})
         with pytest.raises(BadInput, match="known by its maps alone, and those of head are missing"):
             take_into_use(study, "nnunet-2d-1234")
-        write_maps(study, "nnunet-2d-1234", "head", dict.fromkeys(STORED_MAPS, volume), {"passes": 2})
+        study.maps.write("nnunet-2d-1234", "head", dict.fromkeys(STORED_MAPS, volume), {"passes": 2})
         assert take_into_use(study, "nnunet-2d-1234").adopted
-        study.adopt("model-001")
-        study.model_path("model-002").write_bytes(b"other weights")
-        study.model_path(study.models()[0].id).unlink()
+        study.models.adopt("model-001")
+        study.models.path("model-002").write_bytes(b"other weights")
+        study.models.path(study.models.all()[0].id).unlink()
         for wrong, words in (
             ("model-002", "is not the one that was stored"),
-            (study.models()[0].id, "is missing, so it cannot be used"),
+            (study.models.all()[0].id, "is missing, so it cannot be used"),
             ("model-9", "has no model 'model-9'; it has: start-"),
         ):
             with pytest.raises(BadInput, match=words):
                 take_into_use(study, wrong)
         held = lmial(learned_folder, "--use", "model-001"), lmial(learned_folder, "--use", "nnunet-2d-1234")
         assert held[1].returncode == 3 and "annotated by anna" in held[1].stderr and "Traceback" not in held[1].stderr
-        assert study.model_in_use() == study.model("model-001")
+        assert study.models.in_use() == study.models.get("model-001")

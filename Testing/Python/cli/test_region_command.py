@@ -48,7 +48,7 @@ def test_no_brain_is_said_everywhere_and_everything_can_be_searched(tmp_path: Pa
     assert [alarm["about"] for alarm in shown["case1"]] == ["region", "family"]
     assert "No brain was found" in lmial("status", study).stderr
     with Study.open(study, read_only=True) as opened:
-        page = report_page(opened, opened.cases(), lesions={"case1": ()})
+        page = report_page(opened, opened.cases.all(), lesions={"case1": ()})
     assert page.count("class=warn") == 2 and "No brain was found" in page
     before = {path: path.read_bytes() for path in (study / "cases" / "case1").rglob("*") if path.is_file()}
 

@@ -131,7 +131,7 @@ def test_one_segment_a_class_on_the_follow_ups_grid_of_answered_slices_alone(
     export_dicom(study, opened, reference, tmp_path)
     named = {one.value: one.name for one in study.label_schema.classes}
     assert list(plugin.files) == [named[1], named[3], named[5]], "classes that occur, in the schema's order"
-    said = {number: one.mask for number, one in study.current("head").items() if one.answer == "mask"}
+    said = {number: one.mask for number, one in study.answers.current("head").items() if one.answer == "mask"}
     assert sorted(said) == [8, 9, 12]
     for value in (1, 3, 5):
         wanted = np.zeros(pair.grid.shape, dtype=bool)

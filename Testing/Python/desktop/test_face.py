@@ -140,7 +140,7 @@ def test_a_scene_with_our_nodes_loaded_meanwhile_brings_no_second_label(at: At, 
     named = [at.scene.GetNthNode(n).GetName() for n in range(at.scene.GetNumberOfNodes())]
     assert named.count("label") == 1 and np.array_equal(at.desk.open.drawing.mask, mask)
     mask = draw(at)
-    kept = at.desk.session.study.draft("head", at.desk.session.current.slice)
+    kept = at.desk.session.study.drafts.get("head", at.desk.session.current.slice)
     assert kept is not None and np.array_equal(kept.mask, mask)
 
 
@@ -157,7 +157,7 @@ def test_slicers_save_of_the_label_counts_and_an_export_does_not(at: At, study_f
     at.face.file_saved({"fileName": str(tmp_path / "scene.mrb")})
     assert at.desk.session.current is here
     at.face.file_saved({"nodeID": label.GetID(), "fileName": str(tmp_path / "label.seg.nrrd")})
-    assert at.desk.session.study.current("head")[here.slice].answer == "mask"
+    assert at.desk.session.study.answers.current("head")[here.slice].answer == "mask"
 
 
 def test_a_wrong_folder_is_one_sentence_and_changes_nothing(at: At, tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_draw_save_back_nothing_here_and_reopen(at: At, study_folder: Path) -> N
     assert at.desk.session.current.slice == first
     at.face.close()
     at.face.open(study_folder, "anna")
-    assert np.array_equal(at.desk.session.study.current("head")[first].mask, mask)
-    assert len(at.desk.session.study.current("head")) == 2
+    assert np.array_equal(at.desk.session.study.answers.current("head")[first].mask, mask)
+    assert len(at.desk.session.study.answers.current("head")) == 2
 
 
 def test_the_lesions_of_the_case_are_listed_and_a_click_jumps(at: At, study_folder: Path) -> None:
@@ -207,7 +207,7 @@ def test_what_is_drawn_is_a_draft_when_the_scene_goes(at: At, study_folder: Path
     mask = draw(at)
     at.application.signals.send("aboutToQuit()")
     with Study.open(study_folder, read_only=True) as study:
-        assert np.array_equal(study.draft("head", here).mask, mask)
+        assert np.array_equal(study.drafts.get("head", here).mask, mask)
 
 
 def test_nothing_is_stored_before_every_view_on_the_screen_has_drawn_the_slice(at: At, study_folder: Path) -> None:
@@ -220,16 +220,16 @@ def test_nothing_is_stored_before_every_view_on_the_screen_has_drawn_the_slice(a
         widget.window.draw()
     now[0] = 5.0
     at.face.act("nothing_here")
-    assert not at.desk.session.study.current("head") and "only just come" in at.ui.noticeText.text
+    assert not at.desk.session.study.answers.current("head") and "only just come" in at.ui.noticeText.text
     last.window.draw()
     at.face.act("nothing_here")
-    assert not at.desk.session.study.current("head"), "for a moment only"
+    assert not at.desk.session.study.answers.current("head"), "for a moment only"
     now[0] = 5.4
     at.face.act("nothing_here")
-    (stored,) = at.desk.session.study.current("head").values()
+    (stored,) = at.desk.session.study.answers.current("head").values()
     assert stored.viewed_share == 1.0
     at.face.act("nothing_here")  # the key bounced: the next slice has not been drawn yet
-    assert len(at.desk.session.study.current("head")) == 1
+    assert len(at.desk.session.study.answers.current("head")) == 1
 
 
 def test_a_suggestion_that_touches_what_was_drawn_is_asked_about(at: At, study_folder: Path) -> None:
@@ -256,10 +256,10 @@ def test_no_answer_without_a_reader(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "")
     at.face.act("next")
     answer(at, "nothing_here")
-    assert not at.desk.session.study.current("head") and "Say who reads" in at.ui.noticeText.text
+    assert not at.desk.session.study.answers.current("head") and "Say who reads" in at.ui.noticeText.text
     at.ui.readerEdit.text = "ben"
     answer(at, "nothing_here")
-    assert [one.reader for one in at.desk.session.study.current("head").values()] == ["ben"]
+    assert [one.reader for one in at.desk.session.study.answers.current("head").values()] == ["ben"]
 
 
 def test_an_empty_answer_over_drawn_voxels_is_asked(at: At, study_folder: Path) -> None:
@@ -270,10 +270,10 @@ def test_an_empty_answer_over_drawn_voxels_is_asked(at: At, study_folder: Path) 
     draw(at)
     slicer.util.confirmYesNoDisplay.return_value = False
     answer(at, "nothing_here")
-    assert not at.desk.session.study.current("head")
+    assert not at.desk.session.study.answers.current("head")
     slicer.util.confirmYesNoDisplay.return_value = True
     answer(at, "nothing_here")
-    assert [one.answer for one in at.desk.session.study.current("head").values()] == ["nothing"]
+    assert [one.answer for one in at.desk.session.study.answers.current("head").values()] == ["nothing"]
 
 
 def test_scrolling_one_view_takes_the_others_along_and_a_key_returns(at: At, study_folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_new_study_stands_when_it_is_whole_and_a_case_is_added(tiny_pair: Path
         second = Preparing(folder, study, "second", request(tiny_pair))
         finish(second)
         assert second.error is None
-        assert [case.name for case in study.cases()] == ["first", "second"]
+        assert [case.name for case in study.cases.all()] == ["first", "second"]
     assert [one.name for one in folder.parent.iterdir()] == ["study"]
 
 

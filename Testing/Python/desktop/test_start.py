@@ -57,8 +57,8 @@ def test_prepare_makes_a_study_of_loaded_volumes_and_opens_it(start: Any, at: At
     at.ui.caseEdit.text, at.ui.subjectEdit.text = "second", "P2"
     at.ui.prepareButton.click()
     finish(start)
-    assert [case.name for case in at.desk.session.study.cases()] == ["first", "second"]
-    assert at.desk.session.study.case("second").subject == "P2"
+    assert [case.name for case in at.desk.session.study.cases.all()] == ["first", "second"]
+    assert at.desk.session.study.cases.get("second").subject == "P2"
 
 
 def test_the_same_scan_twice_is_asked_and_made_only_when_confirmed(start: Any, at: At, tmp_path: Path) -> None:  # noqa: F811
@@ -73,7 +73,7 @@ def test_the_same_scan_twice_is_asked_and_made_only_when_confirmed(start: Any, a
     at.ui.prepareButton.click()
     finish(start)
     with Study.open(tmp_path / "study", read_only=True) as study:
-        assert len(study.cases()) == 1
+        assert len(study.cases.all()) == 1
 
 
 def test_scans_that_lie_apart_are_laid_on_each_other_when_the_reader_says_so(
@@ -94,8 +94,8 @@ def test_scans_that_lie_apart_are_laid_on_each_other_when_the_reader_says_so(
     at.ui.prepareButton.click()
     finish(start)
     with Study.open(tmp_path / "study", read_only=True) as study:
-        (case,) = study.cases()
-        assert study.load_pair(case.name).registration["request"]["align"] == "centres"
+        (case,) = study.cases.all()
+        assert study.cases.load_pair(case.name).registration["request"]["align"] == "centres"
 
 
 def test_cancel_and_missing_choices_leave_nothing(start: Any, at: At, tmp_path: Path) -> None:  # noqa: F811

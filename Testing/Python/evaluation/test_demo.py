@@ -55,10 +55,10 @@ def test_the_truth_of_open_ms_comes_to_the_follow_ups_grid(open_ms: Path) -> Non
 def test_a_random_query_hides_its_maps_until_it_was_answered(study_folder: Path) -> None:
     from LMIALLib.evaluation.case_views import case_views
     from LMIALLib.queries.ranking import Ranking
-    from LMIALLib.study import NewAnnotation, Study
+    from LMIALLib.study import NewAnswer, Study
 
     with Study.open(study_folder, reader="anna") as study:
-        stored = study.latest_ranking()
+        stored = study.rankings.latest()
         assert stored is not None
         queries = Ranking.from_dict(stored.ranking).queries
         drawn = next(query.slice for query in queries if query.drawn == "random")
@@ -66,5 +66,5 @@ def test_a_random_query_hides_its_maps_until_it_was_answered(study_folder: Path)
         hidden, shown = case_views(study, "head", [drawn, chosen])
         assert hidden.suggestion is None and hidden.uncertainty is None and "hidden" in hidden.caption
         assert shown.suggestion is not None and shown.uncertainty is not None
-        study.save_annotation(NewAnnotation("head", drawn, "nothing", reader="anna"))
+        study.answers.save(NewAnswer("head", drawn, "nothing", reader="anna"))
         assert case_views(study, "head", [drawn])[0].suggestion is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from LMIALLib.loop.advice import pooled_dice, stop_advice
 from LMIALLib.loop.queue import waiting
 from LMIALLib.queries.ranking import Query
-from LMIALLib.study.annotations import SliceTest
+from LMIALLib.study.answer import SliceTest
 
 
 def query(rank: int, case: str, number: int) -> Query:

@@ -82,32 +82,32 @@ def ranked(session: Session) -> StoredRanking:
     result = session.learning.worker.submit("rank", **request)
     scores = {case: np.array(values) for case, values in result["ranking"]["scores"].items()}
     stored = StoredRanking(result["ranking"], result["conditions"], scores, result["annotations_upto"])
-    return session.study.ranking(session.study.store_ranking(stored))
+    return session.study.rankings.get(session.study.rankings.store(stored))
 
 
 def another_model(study: Study, seed: int, tmp_path: Path, *, adopted: bool = True) -> str:
     """A model that differs a little from the one in use, added to the study."""
     from LMIALLib.network.weights import load_weights, save_weights
 
-    parent = study.model_in_use()
-    network, _ = load_weights(study.model_path(parent.id))
+    parent = study.models.in_use()
+    network, _ = load_weights(study.models.path(parent.id))
     torch.manual_seed(seed)
     with torch.no_grad():
         network.head.bias.add_(0.3 * torch.randn(4))
     save_weights(network, tmp_path / "next.safetensors", {})
-    return study.add_model(
+    return study.models.add(
         tmp_path / "next.safetensors", id=f"m{seed}", parent=parent.id, round=seed, adopted=adopted
     ).id
 
 
 def test_the_committee_is_the_model_in_use_and_the_last_adopted_ones(session, tmp_path: Path) -> None:
     study = session("members").study
-    start = study.model_in_use().id
+    start = study.models.in_use().id
     assert committee_of(study) == [start]
     for seed in range(1, 7):
         another_model(study, seed, tmp_path, adopted=seed != 5)
     assert committee_of(study) == ["m6", "m4", "m3", "m2", "m1"]
-    study.adopt("m2")
+    study.models.adopt("m2")
     assert committee_of(study) == ["m2", "m6", "m4", "m3", "m1"]
 
 
@@ -115,7 +115,7 @@ def test_a_ranking_by_committee_names_its_models_and_replays(session, tmp_path: 
     one = session("members")
     with pytest.raises(WrongUse, match="at least two model snapshots"):
         ranked(one)
-    start = one.study.model_in_use().id
+    start = one.study.models.in_use().id
     another_model(one.study, 1, tmp_path)
     stored = ranked(one)
     assert stored.conditions["committee"] == ["m1", start]
@@ -145,7 +145,7 @@ def test_reading_time_is_learned_from_the_studys_own_answers_and_replays(session
     assert reading_time_of(one.study) == ReadingTime()
     stored = ranked(one)
     assert stored.conditions["reading_time"] == {"base": 8.0, "per_mm": 0.4}
-    case, spacing = one.study.case("head"), one.study.load_pair("head").in_plane_spacing
+    case, spacing = one.study.cases.get("head"), one.study.cases.load_pair("head").in_plane_spacing
     outlines = outline_mm(phantom_truth != 0, spacing)
     changed = np.flatnonzero(outlines)[:6].tolist()
     for number in [*changed, *[k for k in range(case.n_slices) if not outlines[k]][:4]]:
@@ -162,6 +162,7 @@ def test_reading_time_is_learned_from_the_studys_own_answers_and_replays(session
 def test_answers_of_a_case_set_aside_for_validation_are_read_but_not_learned_from(
     session, phantom_truth: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from LMIALLib.worker import study_cases
     from LMIALLib.worker.study_cases import StudyCases
 
     one = session("loss-prediction")
@@ -169,7 +170,7 @@ def test_answers_of_a_case_set_aside_for_validation_are_read_but_not_learned_fro
     request = one.learning._ranking_request()
     (known,) = StudyCases(one.study, request, with_targets=True)
     assert len(known.answers) == 5 and all((target != 255).any() for target in known.answers.values())
-    monkeypatch.setattr(Study, "training_examples", lambda self, upto=None: ())  # what a validation case gives
+    monkeypatch.setattr(study_cases, "training_examples", lambda study, upto=None: ())  # what a validation case gives
     (unknown,) = StudyCases(one.study, request, with_targets=True)
     assert unknown.answers.keys() == known.answers.keys()
     assert all((target == 255).all() for target in unknown.answers.values())

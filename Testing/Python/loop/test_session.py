@@ -13,6 +13,7 @@ from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
+from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study
 
 
@@ -44,7 +45,7 @@ def opened(study_folder: Path) -> Iterator[Callable[..., Session]]:
 
 
 def drawn(session: Session) -> np.ndarray:
-    shape = session.study.case("head").slice_shape
+    shape = session.study.cases.get("head").slice_shape
     mask = np.zeros(shape, dtype=np.uint8)
     mask[shape[0] // 2 : shape[0] // 2 + 4, shape[1] // 2 : shape[1] // 2 + 4] = 1
     return mask
@@ -59,7 +60,7 @@ def test_an_answer_is_stored_with_everything_and_the_slice_leaves_the_queue(open
     annotation = session.save(drawn(session))
     assert (annotation.reader, annotation.seconds, annotation.version) == ("anna", 12.5, 1)
     assert (annotation.query_rank, annotation.drawn, annotation.ranking) == (query.rank, query.drawn, 1)
-    assert annotation.model == session.study.model_in_use().id
+    assert annotation.model == session.study.models.in_use().id
     assert (query.case, query.slice) not in {(q.case, q.slice) for q in session.queue()}
 
 
@@ -73,7 +74,7 @@ def test_skip_is_no_annotation_and_the_slice_returns_at_the_end(opened: Callable
     first = session.next()
     session.skip()
     queue = session.queue()
-    assert first.slice not in session.study.current("head")
+    assert first.slice not in session.study.answers.current("head")
     assert queue[0].slice != first.slice and queue[-1].slice == first.slice
 
 
@@ -84,7 +85,7 @@ def test_back_returns_to_the_last_answer_and_answering_again_is_a_new_version(op
     session.next()
     assert session.back() == (first.case, first.slice)
     assert session.save(drawn(session)).version == 2
-    assert session.study.current("head")[first.slice].answer == "mask"
+    assert session.study.answers.current("head")[first.slice].answer == "mask"
 
 
 def test_taking_back_returns_the_slice_to_the_pool(opened: Callable[..., Session]) -> None:
@@ -93,7 +94,7 @@ def test_taking_back_returns_the_slice_to_the_pool(opened: Callable[..., Session
     session.nothing_here()
     session.back()
     session.take_back()
-    assert first.slice not in session.study.current("head")
+    assert first.slice not in session.study.answers.current("head")
     assert first.slice in [q.slice for q in session.queue()]
 
 
@@ -110,7 +111,7 @@ def test_a_random_query_never_shows_the_suggestion_and_others_note_that_it_was_s
     session.present("head", chosen.slice, chosen)
     clock.now += 3
     suggestion = session.suggestion()
-    assert suggestion.shape == session.study.case("head").slice_shape
+    assert suggestion.shape == session.study.cases.get("head").slice_shape
     annotation = session.save(suggestion.astype(np.uint8)) if suggestion.any() else session.nothing_here()
     assert annotation.suggestion_seen and annotation.suggestion_seconds == 3 and annotation.accepted_unchanged
 
@@ -120,7 +121,7 @@ def test_every_saved_slice_was_scored_before_training(
 ) -> None:
     session = opened()
     ExactReader({"head": phantom_truth}).answer_next(session, 7)
-    tests = session.study.slice_tests()
+    tests = session.study.answers.slice_tests()
     assert len(tests) == 7
     for one in tests:
         marked = 0 if one.mask is None else int((one.mask != 0).sum())
@@ -133,10 +134,10 @@ def test_a_draft_survives_and_an_answer_drops_it(opened: Callable[..., Session])
     session = opened()
     query = session.next()
     session.draft(drawn(session))
-    kept = session.study.draft("head", query.slice)
+    kept = session.study.drafts.get("head", query.slice)
     assert kept is not None and np.array_equal(kept.mask, drawn(session))
     session.save(drawn(session))
-    assert session.study.draft("head", query.slice) is None
+    assert session.study.drafts.get("head", query.slice) is None
 
 
 def test_saves_train_in_the_background_once_and_an_adopted_model_ranks_again(
@@ -153,8 +154,8 @@ def test_saves_train_in_the_background_once_and_an_adopted_model_ranks_again(
         session.learning.poll(timeout=0.1)
     session.learning.request_training(steps=4)
     result = session.learning.wait(session.learning.training)
-    assert len(session.study.models()) == 2
-    assert session.study.model_in_use().id == (result["model"] if result["adopted"] else result["parent"])
+    assert len(session.study.models.all()) == 2
+    assert session.study.models.in_use().id == (result["model"] if result["adopted"] else result["parent"])
     assert result["report"]["read"] == 4
 
 
@@ -165,7 +166,7 @@ def test_every_stored_ranking_replays_bit_for_bit_also_after_answers(
     session.learning.wait(session.learning.request_ranking())
     ExactReader({"head": phantom_truth}).answer_next(session, 2)
     session.learning.wait(session.learning.request_ranking())
-    results = [replay(session, stored) for stored in session.study.rankings()]
+    results = [replay(session, stored) for stored in session.study.rankings.all()]
     assert len(results) == 3
     assert all(result.identical and not result.differing for result in results), [r.sentence for r in results]
 
@@ -174,7 +175,7 @@ def test_a_replay_with_other_threads_says_how_far_it_agrees(opened: Callable[...
     from dataclasses import replace
 
     session = opened()
-    stored = session.study.latest_ranking()
+    stored = session.study.rankings.latest()
     other = replace(stored, conditions={**stored.conditions, "threads": 1, "cpu": "another"})
     result = replay(session, other)
     assert "cpu" in result.differing
@@ -188,27 +189,27 @@ def test_a_case_registered_again_keeps_its_answers_and_shows_no_map_of_the_pair_
     query = session.next()
     assert query is not None and session.opinion() is not None
     session.save(drawn(session))
-    before, digest = session.study.case("head"), session.study.load_pair("head").digest()
+    before, digest = session.study.cases.get("head"), session.study.cases.load_pair("head").digest()
     session.learning.wait(session.learning.request_registration("head", "rigid"))
-    case = session.study.case("head")
+    case = session.study.cases.get("head")
     assert (case.pair_number, case.grid, case.axis) == (before.pair_number + 1, before.grid, before.axis)
-    assert session.study.load_pair("head").registration["kind"] == "rigid"
-    assert session.study.load_pair("head", before.pair_number).digest() == digest
-    assert query.slice in session.study.current("head")
+    assert session.study.cases.load_pair("head").registration["kind"] == "rigid"
+    assert session.study.cases.load_pair("head", before.pair_number).digest() == digest
+    assert query.slice in session.study.answers.current("head")
     session.next()
     assert session.opinion() is None and session.suggestion() is None
     session.learning.wait(session.learning.request_ranking())
     session.next()
     assert session.opinion() is not None
     assert not list((session.study.folder / "cases").glob(".staging-*"))
-    assert session.study.check() == ()
+    assert check_study(session.study) == ()
 
 
 def test_registering_again_that_fails_leaves_everything_as_it_was(opened: Callable[..., Session]) -> None:
     session = opened()
-    before = session.study.case("head")
+    before = session.study.cases.get("head")
     job = session.learning.request_registration("head", "deformable")
     with pytest.raises(WrongUse, match="rigid or affine"):
         session.learning.wait(job)
-    assert session.study.case("head") == before
+    assert session.study.cases.get("head") == before
     assert not list((session.study.folder / "cases").glob(".staging-*"))

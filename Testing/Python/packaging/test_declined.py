@@ -30,7 +30,7 @@ with Study.open(folder, reader="anna") as study:
     mask = session.suggestion() >= 0.5
     mask[:3, :3] = True
     session.draft(mask.astype("uint8"))
-    print(session.save(mask.astype("uint8")).answer, study.load_pair("head").grid.size)
+    print(session.save(mask.astype("uint8")).answer, study.cases.load_pair("head").grid.size)
     session.close()
 """
 

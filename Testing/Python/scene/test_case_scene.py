@@ -17,7 +17,6 @@ from LMIALLib.scene.plane import ijk_to_ras
 from LMIALLib.scene.segments import LABELMAP
 from LMIALLib.scene.volumes import OURS, add_volume, voxels_of
 from LMIALLib.study.labels import LabelSchema
-from LMIALLib.study.maps import read_map
 from LMIALLib.study.store import Study
 
 
@@ -79,9 +78,9 @@ def test_the_overlay_is_the_ranked_map_voxel_for_voxel_but_for_slices_that_may_n
     opened_study: Study, place: Any
 ) -> None:
     opened = open_case(place.scene, opened_study, "head", [place.views[1]])
-    stored = opened_study.latest_ranking()
-    mean = read_map(opened_study, stored.conditions["model"], "head", "mean")
-    ranked = read_map(opened_study, stored.conditions["model"], "head", stored.conditions["strategy"])
+    stored = opened_study.rankings.latest()
+    mean = opened_study.maps.read(stored.conditions["model"], "head", "mean")
+    ranked = opened_study.maps.read(stored.conditions["model"], "head", stored.conditions["strategy"])
     opened.overlays.show(mean, ranked, ())
     assert voxels_of(opened.overlays.uncertainty).tobytes() == ranked.tobytes()
     opened.overlays.show(mean, ranked, {7})

@@ -24,7 +24,7 @@ def test_what_the_editor_drew_is_a_draft_at_once_and_comes_back(
     drawn = opened.drawing.mask
     assert drawn.sum() == 60
     np.testing.assert_array_equal(np.delete(opened.drawing.stack(), here.slice, 0), np.delete(before, here.slice, 0))
-    kept = desk.session.study.draft(here.case, here.slice)
+    kept = desk.session.study.drafts.get(here.case, here.slice)
     assert kept is not None and np.array_equal(kept.mask, drawn)
     desk.close()  # a crash would leave as much: the draft is on disk
     again = desk_at(study_folder)
@@ -43,7 +43,7 @@ def test_undo_after_a_save_changes_nothing(study_folder: Path, desk_at: Callable
     desk.answer("save")
     desk.undo()
     np.testing.assert_array_equal(opened.drawing.stack()[here.slice], mask)
-    assert np.array_equal(desk.session.study.current(here.case)[here.slice].mask, mask)
+    assert np.array_equal(desk.session.study.answers.current(here.case)[here.slice].mask, mask)
 
 
 def test_other_slices_become_drafts_only_where_the_reader_wants_it(
@@ -55,7 +55,7 @@ def test_other_slices_become_drafts_only_where_the_reader_wants_it(
     desk.edit_others(True)
     desk.paint(neighbours)
     desk.drawn()
-    assert sorted(draft.slice for draft in desk.session.study.drafts(here.case)) == neighbours
+    assert sorted(draft.slice for draft in desk.session.study.drafts.all(here.case)) == neighbours
     desk.edit_others(False)
     desk.paint([here.slice + 3])
     desk.drawn()
@@ -91,10 +91,10 @@ def test_a_neighbour_that_was_drawn_and_erased_leaves_no_draft(
     desk.edit_others(True)
     desk.paint([here.slice + 1])
     desk.drawn()
-    assert [draft.slice for draft in desk.session.study.drafts(here.case)] == [here.slice + 1]
+    assert [draft.slice for draft in desk.session.study.drafts.all(here.case)] == [here.slice + 1]
     desk.paint([here.slice + 1], "Remove")
     desk.drawn()
-    assert not desk.session.study.drafts(here.case)
+    assert not desk.session.study.drafts.all(here.case)
     assert not opened.drawing.stack()[here.slice + 1].any()
 
 
@@ -125,11 +125,11 @@ def test_taking_the_suggestion_over_is_one_step_and_what_was_drawn_comes_back(
     desk.session.suggestion = lambda: suggested  # type: ignore[method-assign, assignment, return-value]
     desk.accept()
     assert np.array_equal(opened.drawing.mask > 0, suggested | own)
-    kept = desk.session.study.draft(here.case, here.slice)
+    kept = desk.session.study.drafts.get(here.case, here.slice)
     assert kept is not None and np.array_equal(kept.mask > 0, suggested | own)
     desk.undo()
     assert np.array_equal(opened.drawing.stack(), before)
-    kept = desk.session.study.draft(here.case, here.slice)
+    kept = desk.session.study.drafts.get(here.case, here.slice)
     assert kept is not None and np.array_equal(kept.mask, opened.drawing.mask)
     desk.redo()
     assert np.array_equal(opened.drawing.mask > 0, suggested | own)
@@ -144,11 +144,11 @@ def test_undo_of_what_was_drawn_on_another_slice_takes_its_draft_back(
     desk.edit_others(True)
     desk.paint([here.slice + 1])
     desk.drawn()
-    assert [one.slice for one in desk.session.study.drafts(here.case)] == [here.slice + 1]
+    assert [one.slice for one in desk.session.study.drafts.all(here.case)] == [here.slice + 1]
     desk.undo()
-    assert not opened.drawing.stack().any() and not desk.session.study.drafts(here.case)
+    assert not opened.drawing.stack().any() and not desk.session.study.drafts.all(here.case)
     desk.redo()
-    assert [one.slice for one in desk.session.study.drafts(here.case)] == [here.slice + 1]
+    assert [one.slice for one in desk.session.study.drafts.all(here.case)] == [here.slice + 1]
 
 
 def test_a_crash_loses_at_most_what_the_hand_was_drawing(
@@ -200,7 +200,7 @@ def test_a_case_registered_again_is_shown_anew_with_what_was_drawn(
     assert job is not None
     desk.session.learning.worker.wait(job)
     assert job.result is not None
-    desk.session.study.add_pair(here.case, Path(job.result["staged"]))
+    desk.session.study.cases.add_pair(here.case, Path(job.result["staged"]))
     desk._registered(here.case, job.result["registration"])
     assert desk.open is not None and desk.open is not opened
     assert desk.session.current is here and desk.open.navigation.slice == here.slice
@@ -217,7 +217,7 @@ def test_what_is_drawn_before_anybody_is_named_is_a_draft_all_the_same(
     desk.session.reader = ""
     desk.paint()
     desk.drawn()
-    assert desk.session.study.draft(here.case, here.slice) is not None
+    assert desk.session.study.drafts.get(here.case, here.slice) is not None
 
 
 def test_neighbours_that_could_not_be_kept_are_tried_again(
@@ -234,7 +234,7 @@ def test_neighbours_that_could_not_be_kept_are_tried_again(
         raise BadInput("the disk is full.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(desk.session.study, "save_draft", full)
+        patched.setattr(desk.session.study.drafts, "save", full)
         assert not desk.guarded(desk.drawn)
     assert desk.guarded(desk.drawn)
-    assert [one.slice for one in desk.session.study.drafts(here.case)] == [here.slice + 1, here.slice + 2]
+    assert [one.slice for one in desk.session.study.drafts.all(here.case)] == [here.slice + 1, here.slice + 2]

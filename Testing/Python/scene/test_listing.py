@@ -12,11 +12,9 @@ import pytest
 from LMIALLib.errors import BadInput
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
-from LMIALLib.scene import listing
 from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.shown import listed, quick
-from LMIALLib.study.lesions import case_lesions
-from LMIALLib.study.maps import suggested_map, write_maps
+from LMIALLib.study.lesions import Lesions
 from LMIALLib.study.store import Study
 from Testing.Python.scene.conftest import Place
 from Testing.Python.scene.sitting import LooksFirst, PlainView
@@ -45,18 +43,18 @@ def desk_at(place: Place) -> Iterator[Callable[[Path], Desk]]:
 def suggest(folder: Path, *boxes: tuple[slice, ...]) -> None:
     """Let the model of the newest ranking suggest some boxes (slices, rows, columns) of the case ``head``."""
     with Study.open(folder, reader="setup") as study:
-        stored = study.latest_ranking()
+        stored = study.rankings.latest()
         assert stored is not None
-        volume = np.full(study.case("head").grid.shape, 0.05, np.float32)
+        volume = np.full(study.cases.get("head").grid.shape, 0.05, np.float32)
         for box in boxes:
-            np.moveaxis(volume, study.case("head").axis, 0)[box] = 0.9
-        write_maps(study, str(stored.conditions["model"]), "head", {"mean": volume}, {})
+            np.moveaxis(volume, study.cases.get("head").axis, 0)[box] = 0.9
+        study.maps.write(str(stored.conditions["model"]), "head", {"mean": volume}, {})
 
 
 def by_lot(folder: Path) -> list[int]:
     """Slices that were drawn by lot, of which the faces tell nothing before the answer."""
     with Study.open(folder, read_only=True) as study:
-        stored = study.latest_ranking()
+        stored = study.rankings.latest()
         assert stored is not None
         return sorted(q["slice"] for q in stored.ranking["queries"] if q["drawn"] == "random")
 
@@ -80,7 +78,7 @@ def test_the_list_is_that_of_the_study_and_jumps_to_the_largest_slice(
     desk = desk_at(study_folder)
     objects = desk.objects()
     with Study.open(study_folder, read_only=True) as study:
-        assert objects == case_lesions(study, "head", suggested_map(study, "head"), keep=False).lesions
+        assert objects == study.lesions.of_case("head", study.maps.suggested("head"), keep=False).lesions
     assert [one.number for one in objects] == [1, 2]
     told = row(desk, 1)
     assert told["slices"] == f"{start + 1}-{start + 3}" and told["read"] == "model's alone"
@@ -142,7 +140,7 @@ def test_nothing_is_told_of_a_slice_drawn_by_lot_before_its_answer(
     desk.return_to_query()
     desk.fit()
     desk.answer("nothing_here")
-    assert not desk.session.study.current("head")[lot].suggestion_seen
+    assert not desk.session.study.answers.current("head")[lot].suggestion_seen
     assert sorted(one.voxels for one in desk.objects()) == [16, 16]
 
 
@@ -156,7 +154,7 @@ def test_a_jump_to_what_the_network_sees_on_the_slice_at_hand_is_noted(
     desk.go_to_lesion(1)
     desk.fit()
     desk.answer("nothing_here")
-    assert desk.session.study.current("head")[number].suggestion_seen
+    assert desk.session.study.answers.current("head")[number].suggestion_seen
 
 
 def test_it_is_found_anew_only_when_an_answer_or_the_model_changed(
@@ -165,8 +163,8 @@ def test_it_is_found_anew_only_when_an_answer_or_the_model_changed(
     suggest(study_folder, np.s_[open_run(study_folder, 1), 20:24, 30:34])
     desk = desk_at(study_folder)
     counted: list[int] = []
-    whole = listing.lesion_volume
-    monkeypatch.setattr(listing, "lesion_volume", lambda *a, **o: (counted.append(1), whole(*a, **o))[1])
+    whole = Lesions.volume
+    monkeypatch.setattr(Lesions, "volume", lambda *a, **o: (counted.append(1), whole(*a, **o))[1])
     before = listed(desk)
     desk.tick()
     desk.step(1)
@@ -202,7 +200,7 @@ def test_a_lesion_keeps_its_number_when_its_case_is_registered_again(
     assert learning.registering is not None
     while not learning.registering.over:
         desk.tick()
-    assert desk.session.study.case("head").pair_number == 2
+    assert desk.session.study.cases.get("head").pair_number == 2
     assert desk.objects() == (), "the new pair was not ranked yet, and nobody read anything"
     learning.wait(learning.request_ranking())
     again = {one.number: one.place_ras for one in desk.objects()}

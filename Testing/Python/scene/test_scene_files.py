@@ -261,10 +261,10 @@ def test_slicers_own_save_of_the_label_saves_the_slice_and_its_file_has_no_helpe
     assert segments_in(file) == CLASSES
     sitting.saved_by_slicer(opened.images.difference.GetID(), str(file))
     sitting.saved_by_slicer(label.GetID(), str(tmp_path / "copy.seg.nrrd"))  # an export: the id is another scene's
-    assert sitting.session.current is here and not sitting.session.study.current("head")
+    assert sitting.session.current is here and not sitting.session.study.answers.current("head")
     mask = opened.drawing.mask
     sitting.saved_by_slicer(label.GetID(), str(file))
-    assert np.array_equal(sitting.session.study.current("head")[here.slice].mask, mask)
+    assert np.array_equal(sitting.session.study.answers.current("head")[here.slice].mask, mask)
     assert sitting.session.current is not here
 
 
@@ -275,7 +275,7 @@ def test_slicers_save_of_an_empty_label_says_nothing(
     _, opened = desk.at_hand
     file = write_node(opened.drawing.label, tmp_path / "label")
     desk.saved_by_slicer(opened.drawing.label.GetID(), str(file))
-    assert not desk.session.study.current("head")
+    assert not desk.session.study.answers.current("head")
 
 
 def test_what_was_drawn_on_the_label_itself_counts_and_other_slices_do_not(sitting: Sitting) -> None:
@@ -292,7 +292,7 @@ def test_what_was_drawn_on_the_label_itself_counts_and_other_slices_do_not(sitti
     after = opened.drawing.stack()
     assert np.array_equal(np.delete(after, here.slice, 0), np.delete(before, here.slice, 0))
     assert np.array_equal(label_of(opened), after)
-    kept = sitting.session.study.draft("head", here.slice)
+    kept = sitting.session.study.drafts.get("head", here.slice)
     assert kept is not None and np.array_equal(kept.mask, opened.drawing.mask)
     sitting.undo()
     assert np.array_equal(opened.drawing.stack(), before) and np.array_equal(label_of(opened), before)
@@ -318,7 +318,7 @@ def test_a_scene_that_is_closed_loses_nothing_and_the_case_opens_in_it_again(
     assert not desk.at_hand[1].drawing.mask.any()
     desk.close()
     with Study.open(study_folder, read_only=True) as study:
-        assert study.draft("head", here.slice) is None
+        assert study.drafts.get("head", here.slice) is None
 
 
 def test_what_a_loaded_scene_still_holds_of_a_case_goes_when_it_is_opened(

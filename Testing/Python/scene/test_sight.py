@@ -107,16 +107,16 @@ def test_an_answer_is_for_the_slice_that_is_shown(study_folder: Path, desk_at: C
     assert f"You see slice {away + 1}, not slice {hand + 1}." in desk.notices[-1][1]
     now[0] += 0.05
     desk.answer("nothing_here")
-    assert desk.session.study.current("head") == {}, "the bounce of the first press is no second one"
+    assert desk.session.study.answers.current("head") == {}, "the bounce of the first press is no second one"
     now[0] += 0.5
     desk.answer("equivocal")
-    assert desk.session.study.current("head") == {}, "another answer is asked for anew"
+    assert desk.session.study.answers.current("head") == {}, "another answer is asked for anew"
     now[0] += 60.0
     desk.answer("equivocal")
-    assert desk.session.study.current("head") == {}, "and so is one after the sentence has gone"
+    assert desk.session.study.answers.current("head") == {}, "and so is one after the sentence has gone"
     now[0] += 0.5
     desk.answer("equivocal")
-    (stored,) = desk.session.study.current("head").values()
+    (stored,) = desk.session.study.answers.current("head").values()
     assert stored.slice == away and stored.seconds == pytest.approx(1.0)
 
 
@@ -138,9 +138,9 @@ def test_what_is_drawn_elsewhere_is_what_is_saved(study_folder: Path, desk_at: C
     desk.answer("save")
     now[0] += 0.5
     desk.answer("save")
-    (stored,) = desk.session.study.current("head").values()
+    (stored,) = desk.session.study.answers.current("head").values()
     assert stored.slice == away and np.array_equal(stored.mask, drawn)
-    assert desk.session.study.draft("head", hand) is not None, "and what was drawn on the query is a draft still"
+    assert desk.session.study.drafts.get("head", hand) is not None, "and what was drawn on the query is a draft still"
 
 
 def test_zoomed_off_parts_are_asked_about_where_an_answer_speaks_for_them(
@@ -153,12 +153,12 @@ def test_zoomed_off_parts_are_asked_about_where_an_answer_speaks_for_them(
     desk.zoom("follow_up", 0.25, 0.5, 0.5)
     number = desk.at_hand[0].slice
     desk.answer("nothing_here")
-    assert "was never on the screen" in desk.notices[-1][1] and desk.session.study.current("head") == {}
+    assert "was never on the screen" in desk.notices[-1][1] and desk.session.study.answers.current("head") == {}
     desk.fit()
     desk.answer("nothing_here")
-    stored = desk.session.study.current("head")[number]
+    stored = desk.session.study.answers.current("head")[number]
     assert stored.viewed_share == 1.0
-    seen = desk.session.study.viewed_of(stored)
+    seen = desk.session.study.answers.viewed_of(stored)
     assert seen is not None and seen[opened.images.pair.stack(opened.images.pair.mask)[number]].all()
     # an own drawing speaks for itself: it is stored at once, with what was seen
     desk.zoom("follow_up", 0.25, 0.5, 0.5)
@@ -166,7 +166,7 @@ def test_zoomed_off_parts_are_asked_about_where_an_answer_speaks_for_them(
     desk.paint([number])
     desk.drawn()
     desk.answer("save")
-    stored = desk.session.study.current("head")[number]
+    stored = desk.session.study.answers.current("head")[number]
     assert stored.answer == "mask" and stored.viewed_share is not None and stored.viewed_share < 0.9
 
 
@@ -178,7 +178,7 @@ def test_no_answer_before_the_slice_was_looked_at_and_none_in_another_plane(
     desk = desk_at(study_folder)
     Desk.answer(desk, "nothing_here")  # without a look
     assert "only just come" in desk.notices[-1][1]
-    assert desk.session.study.current("head") == {}
+    assert desk.session.study.answers.current("head") == {}
     desk.turn_plane()
     with pytest.raises(BadInput, match="another plane"):
         desk.answer("nothing_here")

@@ -25,10 +25,10 @@ from Testing.Python.scene.sitting import Editor, Sitting, nodes_in
 def two_cases(study_folder: Path) -> Path:
     """The study with one more case, whose pair is that of the first."""
     with Study.open(study_folder, reader="setup") as study:
-        staged = study.stage_case("other")
+        staged = study.cases.stage("other")
         for part in ("source", "pair-1"):
             shutil.copytree(study_folder / "cases" / "head" / part, staged / part)
-        study.add_case("other", staged)
+        study.cases.add("other", staged)
     return study_folder
 
 
@@ -36,7 +36,7 @@ def two_cases(study_folder: Path) -> Path:
 def theirs(place: Place, study_folder: Path) -> dict[str, Any]:
     """A volume and two segmentations on the pair's own grid, with segments named as ours; one is being edited."""
     with Study.open(study_folder, read_only=True) as study:
-        grid, name = study.load_pair("head").grid, study.label_schema.classes[0].name
+        grid, name = study.cases.load_pair("head").grid, study.label_schema.classes[0].name
     voxels = np.random.default_rng(0).random(grid.shape).astype(np.float32)
     volume = add_volume(place.scene, voxels, grid, "their scan", "")
     made: dict[str, Any] = {"volume": volume}

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.files import sha256_of
+from LMIALLib.study.backup import write_backup
+from LMIALLib.study.checks import check_study
 from LMIALLib.study.lesion_numbers import NUMBERS
 from LMIALLib.study.store import Study
 from Testing.Python.storm.faults import ERRORS, Fault
@@ -60,11 +62,11 @@ class Found:
 
 def state_of(study: Study) -> dict[str, list[Any]]:
     """Every row that counts, as plain values."""
+    order = {table: "" if table == "rankings" else " ORDER BY 1, 2" for table in TABLES}
     return {
-        table: [tuple(row) for row in study._rows(f"SELECT {columns} FROM {table} ORDER BY 1, 2" if table != "rankings"
-                                                  else f"SELECT {columns} FROM {table}")]
+        table: [tuple(row) for row in study.database.rows(f"SELECT {columns} FROM {table}{order[table]}")]
         for table, columns in TABLES.items()
-    }  # fmt: skip
+    }
 
 
 def look(
@@ -87,9 +89,9 @@ def look(
             done = operation.done(study)
             if operation.name == "backup":
                 done = _backup(place, after, found)
-                study.backup(place / "kept" / "next.zip")  # the next one clears what a killed one left
+                write_backup(study, place / "kept" / "next.zip")  # the next one clears what a killed one left
             _claims(operation, place, ended, done, after == before, found)
-        for problem in study.check():
+        for problem in check_study(study):
             found.missing.append(f"{problem.where}: {problem.sentence}")
     _temporary(place, found)
     _ending(operation, fault, ended, found)
@@ -99,7 +101,7 @@ def look(
 def _removed(study: Study, after: dict[str, list[Any]], before: dict[str, list[Any]], found: Found) -> set[str]:
     """Answers that were acknowledged before are there, or kept with a case that was removed; folders of ``removed/``
     that the history knows."""
-    known = {event.details["kept"] for event in study.history() if event.kind == "case removed"}
+    known = {event.details["kept"] for event in study.log.events() if event.kind == "case removed"}
     there = {row[0]: row for row in after["annotations"]}
     kept: dict[int, Any] = {}
     for name in known:
@@ -117,7 +119,7 @@ def _removed(study: Study, after: dict[str, list[Any]], before: dict[str, list[A
 
 
 def _files(study: Study, removed: set[str], found: Found) -> None:
-    rows = {row["path"]: row["digest"] for row in study._rows("SELECT path, digest FROM files")}
+    rows = {row["path"]: row["digest"] for row in study.database.rows("SELECT path, digest FROM files")}
     for path, digest in rows.items():
         file = study.folder / path
         if not file.is_file() or sha256_of(file) != digest:
@@ -142,7 +144,7 @@ def _backup(place: Path, after: dict[str, list[Any]], found: Found) -> bool:
     with zipfile.ZipFile(file) as archive:
         archive.extractall(restored)
     with Study.open(restored, read_only=True) as study:
-        if state_of(study) != after or study.check():
+        if state_of(study) != after or check_study(study):
             found.lost.append("the backup does not hold everything")
     return True
 

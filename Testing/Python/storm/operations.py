@@ -73,11 +73,11 @@ _LABEL = "label", "STUDY", "--case", CASE, "--slice", "5", "--reader", "anna"
 
 
 def _names(study: Study) -> set[str]:
-    return {case.name for case in study.cases()}
+    return {case.name for case in study.cases.all()}
 
 
 def _labelled(study: Study) -> bool:
-    answer = study.current(CASE).get(5)
+    answer = study.answers.current(CASE).get(5)
     return answer is not None and answer.answer == "mask" and answer.mask is not None and answer.mask.sum() == 30
 
 
@@ -87,7 +87,7 @@ _ADD = Operation(
 _REGISTER = Operation(
     "register",
     command("register", "STUDY", "--case", CASE, "--kind", "rigid"),
-    lambda s: s.case(CASE).pair_number == 2,
+    lambda s: s.cases.get(CASE).pair_number == 2,
     "Case a is registered again",
 )
 OPERATIONS = (
@@ -99,7 +99,7 @@ OPERATIONS = (
     Operation(
         "adopt",
         command("models", "STUDY", "--use", "model-1"),
-        lambda s: (used := s.model_in_use()) is not None and used.id == "model-1",
+        lambda s: (used := s.models.in_use()) is not None and used.id == "model-1",
         "model-1 is in use now",
     ),
     Operation(
@@ -131,16 +131,16 @@ def make_place(place: Path) -> None:
         new_case(session, "b", request)
         session.learning.wait(session.learning.request_ranking())
         session.close()
-        first = study.models()[0]
-        study.add_model(study.model_path(first.id), id="model-1", parent=first.id, round=1)
+        first = study.models.all()[0]
+        study.models.add(study.models.path(first.id), id="model-1", parent=first.id, round=1)
         for case in (CASE, "b"):
             session.choose(case, 3)
-            session.save(drawn(study.case(case).slice_shape, 12))
+            session.save(drawn(study.cases.get(case).slice_shape, 12))
             session.choose(case, 6)
             session.nothing_here()
         session.choose(CASE, 5)
-        session.draft(drawn(study.case(CASE).slice_shape, 9))
-        grid = study.case(CASE).grid
+        session.draft(drawn(study.cases.get(CASE).slice_shape, 9))
+        grid = study.cases.get(CASE).grid
     label = np.zeros(grid.shape, np.uint8)
     label[5] = drawn(label.shape[1:], 30)
     image = sitk.GetImageFromArray(label)

@@ -50,8 +50,8 @@ class QuickWorker:
                 self._train(request)
             elif request["do"] == "rank":
                 with Study.open(self._folder, read_only=True) as study:
-                    stored = study.rankings()[0]
-                    upto = study.highest_annotation()
+                    stored = study.rankings.all()[0]
+                    upto = study.answers.highest_id()
                 told = {"ranking": stored.ranking, "conditions": stored.conditions, "annotations_upto": upto}
                 self._say("ranked", request["id"], told)
         finally:

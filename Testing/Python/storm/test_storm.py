@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 from Testing.Python.storm.faults import Fault
 from Testing.Python.storm.looking import Ended, Found, look, state_of
@@ -49,8 +49,8 @@ def looked(tmp_path: Path) -> Callable[..., Found]:
     """What is found after a labelling that ended in some way, on a study with one answer that was tampered with."""
     make_study(tmp_path / "study")
     with Study.open(tmp_path / "study") as study:
-        mask = np.ones(study.case("a").slice_shape, np.uint8)
-        study.save_annotation(NewAnnotation("a", 0, "mask", mask, reader="anna"))
+        mask = np.ones(study.cases.get("a").slice_shape, np.uint8)
+        study.answers.save(NewAnswer("a", 0, "mask", mask, reader="anna"))
         before = state_of(study)
 
     def look_at(*, sql: str = "", remove: str = "", add: str = "", kind: str = "", **ended: Any) -> Found:

@@ -26,11 +26,11 @@ def small_pair(shape: tuple[int, int, int] = (6, 8, 10), *, axis: int = 0, seed:
 
 def put_case(study: Study, name: str, *, pair: Pair | None = None, **options: object) -> Case:
     """Stage and add a case the way ``prepare`` would leave it."""
-    staged = study.stage_case(name)
+    staged = study.cases.stage(name)
     save_pair(pair or small_pair(), staged / "pair-1")
     (staged / "source").mkdir()
     (staged / "source" / "follow_up.nrrd").write_bytes(b"stands for a volume")
-    return study.add_case(name, staged, **options)  # type: ignore[arg-type]
+    return study.cases.add(name, staged, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture

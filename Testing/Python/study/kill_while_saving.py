@@ -22,6 +22,7 @@ from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import save_pair
 from LMIALLib.study import Study
+from LMIALLib.study.checks import check_study
 
 CHILD = Path(__file__).with_name("saving_child.py")
 
@@ -31,9 +32,9 @@ def make_study(folder: Path) -> None:
     grid = Grid((32, 40, 8), (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
     noise = np.random.default_rng(0).normal(size=grid.shape).astype(np.float32)
     with Study.create(folder) as study:
-        staged = study.stage_case("a")
+        staged = study.cases.stage("a")
         save_pair(Pair(noise, noise, np.ones(grid.shape, bool), grid, 0), staged / "pair-1")
-        study.add_case("a", staged)
+        study.cases.add("a", staged)
 
 
 def acknowledged_before_kill(folder: Path, seed: int, seconds: float) -> list[tuple[int, int, int]]:
@@ -56,10 +57,10 @@ def check_round(folder: Path, acknowledged: list[tuple[int, int, int]]) -> str:
     with Study.open(folder) as study:
         if study.read_only:
             return f"the study opened read-only: {study.why_read_only}"
-        problems = study.check()
+        problems = check_study(study)
         if problems:
             return "; ".join(f"{p.where}: {p.sentence}" for p in problems)
-        stored = {a.id: a for a in study.annotations()}
+        stored = {a.id: a for a in study.answers.all()}
     for number, place, voxels in acknowledged:
         found = stored.get(number)
         if found is None or found.mask is None:

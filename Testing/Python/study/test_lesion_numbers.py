@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput
-from LMIALLib.study import NewAnnotation, Study
-from LMIALLib.study.lesion_numbers import number_lesions, read_numbers
-from LMIALLib.study.lesions import lesion_volume
+from LMIALLib.study import NewAnswer, Study
+from LMIALLib.study.backup import write_backup
+from LMIALLib.study.checks import check_study
+from LMIALLib.study.lesion_numbers import read_numbers
 from LMIALLib.study.splitting import separate_lesions
+from LMIALLib.study.targets import label_volume
 
 SHAPE = (6, 8, 10)
 STEPS = (3.0, 1.5, 1.0)
@@ -31,7 +33,7 @@ def spots(*boxes: tuple[int, int, int, int, int, int]) -> np.ndarray:
 
 
 def numbers(study: Study, change: np.ndarray, *, keep: bool = True) -> np.ndarray:
-    return number_lesions(study, "a", separate_lesions(change, STEPS), keep=keep)
+    return study.lesions.number("a", separate_lesions(change, STEPS), keep=keep)
 
 
 A, B, C = (0, 2, 0, 3, 0, 3), (3, 5, 4, 6, 6, 8), (0, 1, 6, 8, 8, 10)
@@ -68,16 +70,16 @@ def test_where_two_grow_into_one_and_fall_apart_again_the_numbers_return(study: 
 
 def test_reading_another_slice_keeps_the_number(study: Study) -> None:
     opinion = spots((1, 4, 2, 4, 3, 6), (5, 6, 7, 8, 0, 2)).astype(np.float32)
-    before = lesion_volume(study, "a", study.label_volume("a")[0], opinion, keep=True)
+    before = study.lesions.volume("a", label_volume(study, "a")[0], opinion, keep=True)
     assert (before[2, 2, 3], before[5, 7, 0]) == (1, 2)
     drawn = np.zeros((8, 10), np.uint8)
     drawn[3:6, 3:6] = 2
-    study.save_annotation(NewAnnotation("a", 2, "mask", drawn, reader="r"))
-    study.save_annotation(NewAnnotation("a", 5, "nothing", reader="r"))
-    after = lesion_volume(study, "a", study.label_volume("a")[0], opinion, keep=True)
+    study.answers.save(NewAnswer("a", 2, "mask", drawn, reader="r"))
+    study.answers.save(NewAnswer("a", 5, "nothing", reader="r"))
+    after = study.lesions.volume("a", label_volume(study, "a")[0], opinion, keep=True)
     assert after[2, 5, 4] == after[1, 2, 3] == 1 and not after[5].any()
-    study.take_back("a", 5, "r")
-    assert lesion_volume(study, "a", study.label_volume("a")[0], opinion, keep=True)[5, 7, 0] == 2
+    study.answers.take_back("a", 5, "r")
+    assert study.lesions.volume("a", label_volume(study, "a")[0], opinion, keep=True)[5, 7, 0] == 2
 
 
 def test_without_keeping_nothing_is_written_and_the_same_state_gives_the_same_numbers(study: Study) -> None:
@@ -109,7 +111,7 @@ def test_a_broken_file_is_told_in_a_sentence_and_by_check(study: Study, text: st
     with pytest.raises(BadInput, match=r"lesions\.json: the numbers of the lesions cannot be read") as caught:
         numbers(study, spots(A))
     assert "remove it" in caught.value.hint and file.read_text() == text
-    assert "cases/a/lesions.json" in [one.where for one in study.check()]
+    assert "cases/a/lesions.json" in [one.where for one in check_study(study)]
 
 
 def test_another_grid_begins_with_fresh_numbers(study: Study) -> None:
@@ -122,7 +124,7 @@ def test_another_grid_begins_with_fresh_numbers(study: Study) -> None:
 
 def test_a_backup_holds_the_numbers(study: Study, tmp_path: Path) -> None:
     numbers(study, spots(A))
-    with zipfile.ZipFile(study.backup(tmp_path / "b.zip")) as archive:
+    with zipfile.ZipFile(write_backup(study, tmp_path / "b.zip")) as archive:
         assert "cases/a/lesions.json" in archive.namelist()
         archive.extractall(tmp_path / "again")
     with Study.open(tmp_path / "again") as restored:
@@ -140,8 +142,8 @@ def test_a_lock_that_a_dead_process_left_is_taken_away(study: Study) -> None:
 def _number_others(folder: str, row: int) -> None:
     with Study.open(Path(folder), read_only=True) as study:
         for column in range(0, 10, 2):
-            number_lesions(
-                study, "a", separate_lesions(spots((row, row + 1, 0, 1, column, column + 1)), STEPS), keep=True
+            study.lesions.number(
+                "a", separate_lesions(spots((row, row + 1, 0, 1, column, column + 1)), STEPS), keep=True
             )
 
 

@@ -14,10 +14,11 @@ import SimpleITK as sitk
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.study import NewAnnotation, Study
+from LMIALLib.study import NewAnswer, Study
 from LMIALLib.study.exports import ExportRequest, export
-from LMIALLib.study.lesions import Lesion, case_lesions
+from LMIALLib.study.lesion import Lesion
 from LMIALLib.study.tables import LESION_COLUMNS
+from LMIALLib.study.targets import label_volume
 
 LEFT_HANDED = (0.0, 0.8, 0.6, 1.0, 0.0, 0.0, 0.0, 0.6, -0.8)
 OBLIQUE = Grid((24, 20, 16), (0.4883, 1.2, 3.3), (-98.76543, 123.45678, -7.7), LEFT_HANDED)
@@ -39,13 +40,13 @@ def measured(request: pytest.FixtureRequest, study: Study, add_case: Callable) -
     add_case(study, "b", pair=visits(OBLIQUE, request.param, 0.25, 3.0))
     opinion = np.full(OBLIQUE.shape, 0.1, np.float32)
     opinion[BOX] = 0.8
-    (lesion,) = case_lesions(study, "b", opinion, keep=True).lesions
+    (lesion,) = study.lesions.of_case("b", opinion, keep=True).lesions
     return study, lesion
 
 
 def test_volume_place_and_slices_hold_on_oblique_grids(measured: tuple[Study, Lesion]) -> None:
     study, lesion = measured
-    case = study.case("b")
+    case = study.cases.get("b")
     assert (lesion.number, lesion.voxels) == (1, 72)
     assert lesion.volume_ml == pytest.approx(72 * 0.4883 * 1.2 * 3.3 / 1000)
     first, last = ((4, 6), (5, 8), (8, 13))[case.axis]
@@ -83,7 +84,7 @@ def test_each_class_is_proposed_by_both_visits(
     add_case(study, "b", pair=visits(OBLIQUE, 0, before, after))
     opinion = np.zeros(OBLIQUE.shape, np.float32)
     opinion[BOX] = 1.0
-    (lesion,) = case_lesions(study, "b", opinion, keep=True).lesions
+    (lesion,) = study.lesions.of_case("b", opinion, keep=True).lesions
     assert lesion.proposed == proposed and np.sign(lesion.difference_sd) == sign
     assert lesion.kind == (proposed or "change")
 
@@ -94,16 +95,16 @@ def test_a_reader_confirms_a_class_and_the_undetermined_one_confirms_nothing(stu
     mask[5:9, 8:14] = 1
     for number, answer in ((3, None), (4, mask), (5, mask), (6, mask), (7, None)):
         kind = "nothing" if answer is None else "mask"
-        study.save_annotation(NewAnnotation("b", number, kind, answer, reader="r"))
-    (lesion,) = case_lesions(study, "b", None, keep=True).lesions
+        study.answers.save(NewAnswer("b", number, kind, answer, reader="r"))
+    (lesion,) = study.lesions.of_case("b", None, keep=True).lesions
     assert (lesion.classes, lesion.confirmed, lesion.status) == (("change",), "", "read")
     assert (lesion.name, lesion.confidence) == ("lesion 1 (new, proposed)", None)
-    study.save_annotation(NewAnnotation("b", 5, "mask", np.where(mask, 3, 0), reader="r"))
-    (lesion,) = case_lesions(study, "b", None, keep=True).lesions
+    study.answers.save(NewAnswer("b", 5, "mask", np.where(mask, 3, 0), reader="r"))
+    (lesion,) = study.lesions.of_case("b", None, keep=True).lesions
     assert (lesion.classes, lesion.confirmed) == (("change", "enlarged"), "enlarged")
     assert lesion.name == "lesion 1 (enlarged)"
-    study.take_back("b", 7, "r")
-    (lesion,) = case_lesions(study, "b", None, keep=True).lesions
+    study.answers.take_back("b", 7, "r")
+    (lesion,) = study.lesions.of_case("b", None, keep=True).lesions
     assert lesion.status == "partly read", "the slice beside it was not read"
 
 
@@ -111,7 +112,7 @@ def test_where_a_teacher_said_nothing_there_is_no_opinion(study: Study, add_case
     add_case(study, "b", pair=visits(OBLIQUE, 0, 0.0, 3.0))
     opinion = np.full(OBLIQUE.shape, np.nan, np.float32)
     opinion[4][5:9, 8:14] = 0.9
-    (lesion,) = case_lesions(study, "b", opinion, keep=True).lesions
+    (lesion,) = study.lesions.of_case("b", opinion, keep=True).lesions
     assert (lesion.first_slice, lesion.last_slice) == (4, 4)
     assert lesion.confidence == pytest.approx(0.9)
 
@@ -130,7 +131,7 @@ def many(study: Study, add_case: Callable) -> tuple[Study, np.ndarray]:
     add_case(study, "b", pair=visits(grid, 0, 0.0, 0.0))
     mask = np.zeros((32, 41), np.uint8)
     mask[3:6, 4:9] = 2
-    study.save_annotation(NewAnnotation("b", 0, "mask", mask, reader="r"))
+    study.answers.save(NewAnswer("b", 0, "mask", mask, reader="r"))
     return study, opinion
 
 
@@ -150,8 +151,8 @@ def test_three_hundred_lesions_keep_their_numbers_in_a_map_of_16_bits(
     image = sitk.ReadImage(str(files[f"b-lesions.{suffix}"]))
     array = sitk.GetArrayFromImage(image)
     assert image.GetPixelID() == sitk.sitkUInt16
-    assert Grid.of(image).same_as(study.case("b").grid, 1e-4)
-    found = case_lesions(study, "b", opinion, keep=False)
+    assert Grid.of(image).same_as(study.cases.get("b").grid, 1e-4)
+    found = study.lesions.of_case("b", opinion, keep=False)
     assert np.array_equal(array[found.volume > 0], found.volume[found.volume > 0])
     assert np.unique(array[found.volume > 0]).tolist() == list(range(1, 301))
     assert not array[0][found.volume[0] == 0].any(), "read, no change"
@@ -171,7 +172,7 @@ def test_each_lesion_is_a_segment_with_a_plain_name(many: tuple[Study, np.ndarra
     files = {file.name: file for file in export(study, tmp_path, request)}
     values, header = nrrd.read(str(files["b-lesions.seg.nrrd"]), index_order="F")
     assert values.dtype == np.uint16
-    found = case_lesions(study, "b", opinion, keep=False)
+    found = study.lesions.of_case("b", opinion, keep=False)
     segments = {header[f"Segment{n}_Name"]: n for n in range(301)}
     assert "Segment301_ID" not in header and len(segments) == 301
     for one in (found.lesions[0], found.lesions[254], found.lesions[255], found.lesions[299]):
@@ -184,12 +185,12 @@ def test_each_lesion_is_a_segment_with_a_plain_name(many: tuple[Study, np.ndarra
     assert "lesion 1 (new)" in segments and "lesion 300 (change, model only)" in segments
     n = segments["reviewed"]
     reviewed = values[int(header[f"Segment{n}_Layer"])] == int(header[f"Segment{n}_LabelValue"])
-    assert np.array_equal(reviewed.transpose(2, 1, 0), study.label_volume("b")[1])
+    assert np.array_equal(reviewed.transpose(2, 1, 0), label_volume(study, "b")[1])
 
 
 def test_numbers_beyond_16_bits_take_32_and_none_wraps_around(many: tuple[Study, np.ndarray], tmp_path: Path) -> None:
     study, opinion = many
-    case_lesions(study, "b", None, keep=True)
+    study.lesions.of_case("b", None, keep=True)
     file = study.folder / "cases" / "b" / "lesions.json"
     file.write_text(file.read_text().replace('"highest":1,', '"highest":65400,'))
     request = ExportRequest("lesions", "nrrd", case="b", maps={"b": opinion}, keep_numbers=True)

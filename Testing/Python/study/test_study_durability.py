@@ -14,7 +14,9 @@ import pytest
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.storage import save_pair
-from LMIALLib.study import NewAnnotation, Study
+from LMIALLib.study import NewAnswer, Study
+from LMIALLib.study.backup import write_backup
+from LMIALLib.study.checks import check_study
 
 HERE = Path(__file__).parent
 ROUNDS = 10
@@ -67,18 +69,18 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def noise(number: int) -> NewAnnotation:
+def noise(number: int) -> NewAnswer:
     """An annotation whose mask hardly compresses."""
     mask = np.random.default_rng(number).integers(0, 6, (96, 96)).astype(np.uint8)
-    return NewAnnotation("a", number % 6, "mask", mask, reader="r")
+    return NewAnswer("a", number % 6, "mask", mask, reader="r")
 
 
 def put_large_case(study: Study, make_pair: Callable) -> None:
-    staged = study.stage_case("a")
+    staged = study.cases.stage("a")
     pair = make_pair((6, 96, 96))
     flat = type(pair)(pair.baseline * 0, pair.follow_up * 0, pair.mask, pair.grid, 0)
     save_pair(flat, staged / "pair-1")
-    study.add_case("a", staged)
+    study.cases.add("a", staged)
 
 
 def save_until_full(study: Study) -> list[int]:
@@ -86,7 +88,7 @@ def save_until_full(study: Study) -> list[int]:
     saved: list[int] = []
     try:
         while len(saved) < 2000:
-            saved.append(study.save_annotation(noise(len(saved))).id)
+            saved.append(study.answers.save(noise(len(saved))).id)
     except BadInput as full:
         assert "disk" in full.sentence  # noqa: PT017 - the saves before it are wanted as well
     else:
@@ -99,28 +101,28 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tiny_disk: Path, tmp_path
         put_large_case(study, make_pair)
         saved = save_until_full(study)
         assert len(saved) > 10
-        assert [a.id for a in study.annotations()] == saved
+        assert [a.id for a in study.answers.all()] == saved
         with pytest.raises(BadInput, match="disk is full"):
-            study.backup(tiny_disk / "b.zip")
+            write_backup(study, tiny_disk / "b.zip")
         large = tmp_path / "weights"
         large.write_bytes(b"0" * 700_000)
         for weights in (Path(__file__), large):  # the small file fits and its row does not, the large one does not fit
             with pytest.raises(BadInput, match="disk"):
-                study.add_model(weights, id="m0")
+                study.models.add(weights, id="m0")
         assert sorted(p.name for p in tiny_disk.iterdir()) == ["study"]
         assert list((study.folder / "models").iterdir()) == []
     with Study.open(study.folder) as again:
-        assert [a.id for a in again.annotations()] == saved
-        assert not again.check()
+        assert [a.id for a in again.answers.all()] == saved
+        assert not check_study(again)
     fill(tiny_disk / "filler")
     with Study.open(study.folder) as look:
         assert look.read_only
         assert "disk is full" in look.why_read_only
-        assert [a.id for a in look.annotations()] == saved
+        assert [a.id for a in look.answers.all()] == saved
     subprocess.run(["mount", "-o", "remount,size=2m", str(tiny_disk)], check=True)
     with Study.open(study.folder) as again:
         assert not again.read_only
-        assert again.save_annotation(noise(0)).id > saved[-1]
+        assert again.answers.save(noise(0)).id > saved[-1]
 
 
 def fill(file: Path) -> None:
@@ -137,29 +139,29 @@ def fill(file: Path) -> None:
 
 def test_a_case_that_does_not_fit_leaves_no_trace(tiny_disk: Path, make_pair: Callable) -> None:
     with Study.create(tiny_disk / "study") as study:
-        staged = study.stage_case("a")
+        staged = study.cases.stage("a")
         save_pair(make_pair(), staged / "pair-1")
         fill(tiny_disk / "filler")
         with pytest.raises(BadInput, match="disk"):
-            study.add_case("a", staged)
-        assert study.cases() == ()
+            study.cases.add("a", staged)
+        assert study.cases.all() == ()
         assert not (study.folder / "cases" / "a").exists()
         (tiny_disk / "filler").unlink()
-        assert study.add_case("a", staged).name == "a"
-        assert not study.check()
+        assert study.cases.add("a", staged).name == "a"
+        assert not check_study(study)
 
 
 def test_a_study_on_a_read_only_disk_opens_for_looking(tiny_disk: Path, make_pair: Callable) -> None:
     with Study.create(tiny_disk / "study") as study:
         put_large_case(study, make_pair)
-        study.save_annotation(noise(1))
+        study.answers.save(noise(1))
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
     with Study.open(tiny_disk / "study") as look:
         assert look.read_only
-        assert look.current("a").keys() == {1}
-        assert not look.check()
+        assert look.answers.current("a").keys() == {1}
+        assert not check_study(look)
         with pytest.raises(BadInput, match="reading only"):
-            look.save_annotation(noise(2))
+            look.answers.save(noise(2))
     with pytest.raises(BadInput, match=r"failed|full|written"):
         Study.create(tiny_disk / "other")
 
@@ -173,14 +175,14 @@ from LMIALLib.study import Study
 study = Study.open(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 saved = save_until_full(study)
-assert [a.id for a in study.annotations()] == saved and len(saved) > 5
+assert [a.id for a in study.answers.all()] == saved and len(saved) > 5
 print(len(saved), flush=True)
 """
 
 
 def test_a_file_that_may_not_grow_loses_nothing(study: Study, tmp_path: Path, make_pair: Callable) -> None:
     pytest.importorskip("resource", reason="Windows knows no limit on file sizes")
-    study.remove_case("a")
+    study.cases.remove("a")
     put_large_case(study, make_pair)
     study.close()
     done = subprocess.run(
@@ -189,6 +191,6 @@ def test_a_file_that_may_not_grow_loses_nothing(study: Study, tmp_path: Path, ma
     assert done.returncode == 0, done.stderr
     with Study.open(study.folder) as again:
         assert not again.read_only
-        assert len(again.annotations()) == int(done.stdout)
-        assert not again.check()
-        again.save_annotation(noise(0))
+        assert len(again.answers.all()) == int(done.stdout)
+        assert not check_study(again)
+        again.answers.save(noise(0))

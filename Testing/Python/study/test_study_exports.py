@@ -16,8 +16,9 @@ import SimpleITK as sitk
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.study import UNREAD, NewAnnotation, StoredRanking, Study, exports
+from LMIALLib.study import UNREAD, NewAnswer, StoredRanking, Study, exports
 from LMIALLib.study.exports import ExportRequest, export
+from LMIALLib.study.targets import label_volume
 
 LEFT_HANDED = (0.0, 0.8, 0.6, 1.0, 0.0, 0.0, 0.0, 0.6, -0.8)
 
@@ -27,9 +28,9 @@ def read_study(study: Study, spot: np.ndarray) -> Study:
     """Case "a" with a mask on slice 1, nothing on 2, an equivocal spot on 3, and three slices unread."""
     doubt = np.zeros((8, 10), bool)
     doubt[0, :4] = True
-    study.save_annotation(NewAnnotation("a", 1, "mask", spot, reader="r1", seconds=3.5))
-    study.save_annotation(NewAnnotation("a", 2, "nothing", reader="r2"))
-    study.save_annotation(NewAnnotation("a", 3, "equivocal", doubt, reader="r2"))
+    study.answers.save(NewAnswer("a", 1, "mask", spot, reader="r1", seconds=3.5))
+    study.answers.save(NewAnswer("a", 2, "nothing", reader="r2"))
+    study.answers.save(NewAnswer("a", 3, "equivocal", doubt, reader="r2"))
     return study
 
 
@@ -43,14 +44,14 @@ def test_plain_label_volumes_keep_values_and_geometry(
     case = add_case(study, "b", pair=Pair(noise, noise, np.ones(noise.shape, bool), grid, axis))
     mask = np.zeros(case.slice_shape, np.uint8)
     mask[1, 2:5] = 4
-    study.save_annotation(NewAnnotation("b", 3, "mask", mask, reader="r"))
+    study.answers.save(NewAnswer("b", 3, "mask", mask, reader="r"))
     volume, about = export(study, tmp_path / "out", ExportRequest(format=name, case="b"))
     assert volume.name == f"b-labels.{suffix}"
     image = sitk.ReadImage(str(volume))
     assert image.GetPixelID() == sitk.sitkUInt8
     assert Grid.of(image).same_as(grid, 1e-4)
     array = sitk.GetArrayFromImage(image)
-    assert np.array_equal(array, study.label_volume("b")[0])
+    assert np.array_equal(array, label_volume(study, "b")[0])
     assert np.count_nonzero(array == 4) == 3
     told = json.loads(about.read_text(encoding="utf-8"))
     assert told["values"]["255"].startswith("not read")
@@ -77,7 +78,7 @@ def test_a_segmentation_is_one_that_slicer_reads(read_study: Study, spot: np.nda
     volume, _ = export(read_study, tmp_path, ExportRequest())
     assert volume.name == "a-labels.seg.nrrd"
     values, header = nrrd.read(str(volume), index_order="F")
-    case = read_study.case("a")
+    case = read_study.cases.get("a")
     assert header["space"] == "left-posterior-superior"
     assert list(header["kinds"]) == ["list", "domain", "domain", "domain"]
     assert values.shape == (2, *case.grid.size)
@@ -98,7 +99,7 @@ def test_a_segmentation_is_one_that_slicer_reads(read_study: Study, spot: np.nda
         assert len(told["Color"].split()) == 3
     assert "Segment3_ID" not in header
     assert list(segments) == ["new", "enlarged", "reviewed"]
-    labels, reviewed = read_study.label_volume("a")
+    labels, reviewed = label_volume(read_study, "a")
     assert np.array_equal(segments["new"].transpose(2, 1, 0), labels == 2)
     assert np.array_equal(segments["enlarged"].transpose(2, 1, 0), labels == 3)
     assert np.array_equal(segments["reviewed"].transpose(2, 1, 0), reviewed)
@@ -196,15 +197,15 @@ def test_exports_of_one_reader_hold_their_answers_only(read_study: Study, tmp_pa
 def test_provenance_names_model_strategy_seed_and_versions(read_study: Study, tmp_path: Path) -> None:
     weights = tmp_path / "w"
     weights.write_bytes(b"1")
-    model = read_study.add_model(weights, id="m0", adopted=True)
-    read_study.store_ranking(StoredRanking({"strategy": "entropy", "seed": 5}, {}, {}, 0))
+    model = read_study.models.add(weights, id="m0", adopted=True)
+    read_study.rankings.store(StoredRanking({"strategy": "entropy", "seed": 5}, {}, {}, 0))
     _, about = export(read_study, tmp_path / "out", ExportRequest())
     told = json.loads(about.read_text())
     assert (told["model"], told["model_digest"]) == ("m0", model.digest)
     assert (told["strategy"], told["seed"], told["ranking"]) == ("entropy", 5, 1)
     assert told["study"] == read_study.study_id
     assert told["lmial"]
-    assert read_study.history()[-1].kind == "export"
+    assert read_study.log.events()[-1].kind == "export"
 
 
 def rows_of(file: Path) -> list[dict[str, str]]:
@@ -226,7 +227,7 @@ def test_the_tables_say_what_was_read(read_study: Study, tmp_path: Path) -> None
         ("enlarged", "partly read", "1"),  # slice 0 beside it was not read
         ("suggested", "model's alone", "1"),
     ]
-    case = read_study.case("a")
+    case = read_study.cases.get("a")
     assert float(lesions[1]["volume_ml"]) == pytest.approx(case.grid.voxel_ml)
     image = case.grid.image_of(np.zeros(case.grid.shape, np.uint8))
     expected = image.TransformContinuousIndexToPhysicalPoint((7.0, 6.0, 1.0))
@@ -241,9 +242,9 @@ def test_the_tables_say_what_was_read(read_study: Study, tmp_path: Path) -> None
 
 def test_a_lesion_between_read_slices_is_read(study: Study, spot: np.ndarray, tmp_path: Path) -> None:
     for number in (1, 4):
-        study.save_annotation(NewAnnotation("a", number, "nothing", reader="r"))
+        study.answers.save(NewAnswer("a", number, "nothing", reader="r"))
     for number in (2, 3):
-        study.save_annotation(NewAnnotation("a", number, "mask", np.where(spot == 2, number - 1, 0), reader="r"))
+        study.answers.save(NewAnswer("a", number, "mask", np.where(spot == 2, number - 1, 0), reader="r"))
     files = export(study, tmp_path, ExportRequest("table"))
     (lesion,) = rows_of(files[0])
     assert (lesion["status"], lesion["voxels"], lesion["slices"]) == ("read", "12", "2")
@@ -255,7 +256,7 @@ def test_the_report_opens_with_what_was_read_and_needs_nothing_else(read_study: 
     (page,) = export(read_study, tmp_path, ExportRequest(what="report"))
     text = page.read_text(encoding="utf-8")
     assert page.name == "report.html"
-    total = sum(case.n_slices for case in read_study.cases())
+    total = sum(case.n_slices for case in read_study.cases.all())
     assert f"3 of {total} slices read by a person" in text
     assert "r1, r2" in text and text.count("data:image/png;base64,") == 1
     assert "http" not in text and "<script" not in text

@@ -18,9 +18,12 @@ import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput
-from LMIALLib.study import NewAnnotation, Study
+from LMIALLib.study import NewAnswer, Study
+from LMIALLib.study.backup import write_backup
+from LMIALLib.study.checks import check_study
 from LMIALLib.study.exports import ExportRequest, export
 from LMIALLib.study.rankings import StoredRanking
+from LMIALLib.study.status import status_of
 
 
 def edit(folder: Path, *statements: str | tuple[str, tuple[object, ...]]) -> None:
@@ -42,12 +45,12 @@ def edit(folder: Path, *statements: str | tuple[str, tuple[object, ...]]) -> Non
 @pytest.fixture
 def received(study: Study, spot: np.ndarray, tmp_path: Path) -> Path:
     """A study with an answer, a draft, a model and a ranking, closed; beside it a folder that is not the study's."""
-    study.save_annotation(NewAnnotation("a", 2, "mask", spot, reader="r"))
-    study.save_draft("a", 3, spot, "r")
+    study.answers.save(NewAnswer("a", 2, "mask", spot, reader="r"))
+    study.drafts.save("a", 3, spot, "r")
     weights = tmp_path / "weights"
     weights.write_bytes(b"weights")
-    study.add_model(weights, id="m0", adopted=True, report={"reasons": ["first"]})
-    study.store_ranking(
+    study.models.add(weights, id="m0", adopted=True, report={"reasons": ["first"]})
+    study.rankings.store(
         StoredRanking(
             {"strategy": "entropy", "seed": 1, "queries": [], "scores": {}, "settings": {}},
             {"model": "m0", "strategy": "entropy", "pairs": {"a": {"number": 1}}},
@@ -70,24 +73,24 @@ def everything(folder: Path) -> dict[str, bytes]:
 def use(folder: Path, out: Path) -> None:
     """Whatever ordinary commands do with a study."""
     with Study.open(folder, reader="r") as study:
-        study.status()
-        study.check()
-        study.history()
-        study.models()
-        study.model_in_use()
-        study.rankings()
-        for case in study.cases():
-            study.drafts(case.name)
-            study.current(case.name)
-            study.load_pair(case.name)
+        status_of(study)
+        check_study(study)
+        study.log.events()
+        study.models.all()
+        study.models.in_use()
+        study.rankings.all()
+        for case in study.cases.all():
+            study.drafts.all(case.name)
+            study.answers.current(case.name)
+            study.cases.load_pair(case.name)
             export(study, out / "labels", ExportRequest(case=case.name))
-            study.save_annotation(NewAnnotation(case.name, 1, "nothing", reader="r"))
+            study.answers.save(NewAnswer(case.name, 1, "nothing", reader="r"))
         export(study, out / "lesions", ExportRequest(what="lesions", keep_numbers=True))
         export(study, out / "table", ExportRequest(what="table"))
         export(study, out / "report", ExportRequest(what="report"))
-        study.backup(out / "backup.zip")
-        for case in study.cases():
-            study.remove_case(case.name)
+        write_backup(study, out / "backup.zip")
+        for case in study.cases.all():
+            study.cases.remove(case.name)
 
 
 PATHS = ["../victim/secret.txt", "../../victim", "{victim}/secret.txt", "cases/../../victim/secret.txt", "cases/a/./x"]
@@ -101,9 +104,9 @@ def test_paths_of_files_stay_inside(received: Path, tmp_path: Path, path: str) -
     before = everything(tmp_path / "victim")
     edit(received, ("INSERT INTO files VALUES (?, 'a', 'x', 1)", (path,)))
     with Study.open(received) as study:
-        assert any(problem.where == "study.sqlite" for problem in study.check())
+        assert any(problem.where == "study.sqlite" for problem in check_study(study))
         with pytest.raises(BadInput):
-            study.backup(tmp_path / "b.zip")
+            write_backup(study, tmp_path / "b.zip")
         assert not (tmp_path / "b.zip").exists()
     assert everything(tmp_path / "victim") == before
 
@@ -157,9 +160,9 @@ def test_a_backup_packs_nothing_that_is_linked_meanwhile(received: Path, tmp_pat
         (received / "removed").mkdir()
         (received / "removed" / "x").symlink_to(tmp_path / "victim", target_is_directory=True)
         with pytest.raises(BadInput, match="is a link"):
-            study.backup(tmp_path / "b.zip")
+            write_backup(study, tmp_path / "b.zip")
         (received / "removed" / "x").unlink()
-        names = zipfile.ZipFile(study.backup(tmp_path / "b.zip")).namelist()
+        names = zipfile.ZipFile(write_backup(study, tmp_path / "b.zip")).namelist()
         assert not any(".." in name or name.startswith("/") for name in names)
 
 
@@ -204,7 +207,7 @@ from pathlib import Path
 from LMIALLib.study import Study
 with Study.open(Path(sys.argv[1])) as study:
     print("asking", flush=True)
-    study._rows("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
+    study.database.rows("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
 """
 
 
@@ -328,7 +331,7 @@ GRIDS = [
 @pytest.mark.parametrize("where", ["database", "registration.json", "lesions.json"])
 def test_grids_that_are_none_are_a_sentence(received: Path, tmp_path: Path, where: str, change: dict) -> None:
     with Study.open(received) as study:
-        grid = study.case("a").grid.to_dict() | change
+        grid = study.cases.get("a").grid.to_dict() | change
     if where == "database":
         edit(received, ("UPDATE pairs SET grid = ?", (json.dumps(grid),)))
     elif where == "registration.json":
@@ -364,7 +367,7 @@ def test_a_record_of_a_pair_names_the_field_that_is_wrong(received: Path, change
     file = received / "cases" / "a" / "pair-1" / "registration.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | change))
     with Study.open(received) as study, pytest.raises(BadInput, match=rf"registration\.json: .*{next(iter(change))}"):
-        study.load_pair("a")
+        study.cases.load_pair("a")
 
 
 LESIONS = [
@@ -391,15 +394,15 @@ LESIONS = [
 @pytest.mark.parametrize("change", LESIONS)
 def test_numbers_of_lesions_that_do_not_fit_are_a_sentence(received: Path, tmp_path: Path, change: dict) -> None:
     with Study.open(received) as study:
-        grid = study.case("a").grid.to_dict()
+        grid = study.cases.get("a").grid.to_dict()
     stored = {"grid": grid, "highest": 1, "there": [1], "voxels": {"1": [0, 1]}}
     file = received / "cases" / "a" / "lesions.json"
     file.write_text(json.dumps(stored))
     with Study.open(received) as study:
-        assert not study.check()
+        assert not check_study(study)
     file.write_text(json.dumps(stored | change))
     with Study.open(received) as study:
-        assert [problem.where for problem in study.check()] == ["cases/a/lesions.json"]
+        assert [problem.where for problem in check_study(study)] == ["cases/a/lesions.json"]
     with pytest.raises(BadInput, match=r"lesions\.json"):
         use(received, tmp_path / "out")
 
@@ -417,7 +420,7 @@ def test_a_mask_that_swells_is_not_unpacked(received: Path, tmp_path: Path) -> N
         "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + (512 << 20), used + (512 << 20)))\n"
         "with Study.open(Path(sys.argv[1])) as study:\n"
-        "    for ask in (study.current, study.drafts):\n"
+        "    for ask in (study.answers.current, study.drafts.all):\n"
         "        try: ask('a')\n"
         "        except BadInput as damage: print(damage.sentence)\n"
     )
@@ -426,18 +429,18 @@ def test_a_mask_that_swells_is_not_unpacked(received: Path, tmp_path: Path) -> N
 
 
 def test_a_value_larger_than_any_of_ours_is_a_sentence(received: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from LMIALLib.study import database
+    from LMIALLib.study import connection
 
-    monkeypatch.setattr(database, "LARGEST_VALUE", 1 << 20)
+    monkeypatch.setattr(connection, "LARGEST_VALUE", 1 << 20)
     edit(received, ("UPDATE events SET details = ?", (json.dumps({"x": "y" * (2 << 20)}),)))
     with pytest.raises(BadInput, match="holds a value of more than"), Study.open(received) as study:
-        study.history()
+        study.log.events()
 
 
 def test_text_that_is_no_text_is_a_sentence(received: Path) -> None:
     edit(received, "UPDATE events SET reader = CAST(x'ff80' AS TEXT)")
     with Study.open(received) as study, pytest.raises(BadInput, match="damaged"):
-        study.history()
+        study.log.events()
 
 
 def test_every_past_schema_is_kept_and_leads_to_this_one() -> None:
@@ -462,7 +465,7 @@ def test_odd_bytes_anywhere_in_the_database_are_a_sentence(received: Path, tmp_p
         database.write_bytes(content)
         try:
             with Study.open(received, read_only=True) as study:
-                study.status(), study.check(), study.history(), study.drafts("a"), study.rankings()
+                status_of(study), check_study(study), study.log.events(), study.drafts.all("a"), study.rankings.all()
         except BadInput:
             refused += 1
     assert refused > 10
@@ -516,4 +519,4 @@ def test_a_header_of_no_format_is_a_sentence_or_changes_nothing(received: Path, 
         database.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
         for read_only in (True, False):
             with suppress(BadInput), Study.open(received, read_only=read_only) as study:
-                study.status()
+                status_of(study)

@@ -16,9 +16,10 @@ import pytest
 from LMIALLib import files
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.storage import save_pair
-from LMIALLib.study import NewAnnotation, Study, cases, sweep
-from LMIALLib.study.database import SaveNotConfirmed
-from LMIALLib.study.truth import write_truth
+from LMIALLib.study import NewAnswer, Study, cases, removal, sweep
+from LMIALLib.study.backup import write_backup
+from LMIALLib.study.checks import check_study
+from LMIALLib.study.database import SaveNotConfirmed, StudyDatabase
 
 
 class Connection:
@@ -59,39 +60,39 @@ def disk_fault() -> None:
 
 
 def put_case(study: Study, make_pair: Callable) -> None:
-    staged = study.stage_case("b")
+    staged = study.cases.stage("b")
     save_pair(make_pair(), staged / "pair-1")
     try:
-        study.add_case("b", staged)
+        study.cases.add("b", staged)
     finally:
-        study.drop_staged(staged)
+        study.cases.drop_staged(staged)
 
 
 def put_pair(study: Study, make_pair: Callable) -> None:
-    staged = study.stage_pair("a")
+    staged = study.cases.stage_pair("a")
     save_pair(make_pair(), staged)
     try:
-        study.add_pair("a", staged)
+        study.cases.add_pair("a", staged)
     finally:
-        study.drop_staged(staged)
+        study.cases.drop_staged(staged)
 
 
 def put_model(study: Study, make_pair: Callable) -> None:
     weights = study.folder.parent / "weights"
     weights.write_bytes(b"weights")
-    study.add_model(weights, id="m1", adopted=True)
+    study.models.add(weights, id="m1", adopted=True)
 
 
 def put_truth(study: Study, make_pair: Callable) -> None:
-    write_truth(study, "a", np.zeros((6, 8, 10), np.uint8))
+    study.truths.write("a", np.zeros((6, 8, 10), np.uint8))
 
 
 def put_answer(study: Study, make_pair: Callable) -> None:
-    study.save_annotation(NewAnnotation("a", 3, "nothing", reader="r"))
+    study.answers.save(NewAnswer("a", 3, "nothing", reader="r"))
 
 
 def take_case(study: Study, make_pair: Callable) -> None:
-    study.remove_case("a")
+    study.cases.remove("a")
 
 
 OPERATIONS = [put_case, put_pair, put_model, put_truth, put_answer, take_case]
@@ -99,26 +100,26 @@ OPERATIONS = [put_case, put_pair, put_model, put_truth, put_answer, take_case]
 
 def counts(study: Study) -> tuple[int, ...]:
     tables = ("cases", "pairs", "files", "models", "annotations", "events")
-    return tuple(study._rows(f"SELECT count(*) AS n FROM {table}")[0]["n"] for table in tables)
+    return tuple(study.database.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"] for table in tables)
 
 
 def check_whole(folder: Path) -> None:
     """Rows have their files, files have their rows, and nothing temporary is left, once the study was opened again."""
     with Study.open(folder) as again:
-        assert not again.read_only and not again.check()
-        assert sweep.strays(again, "cases") == []
-        assert sweep.strays(again, "models") == []
+        assert not again.read_only and not check_study(again)
+        assert sweep.strays(again.database, "cases") == []
+        assert sweep.strays(again.database, "models") == []
         assert not [one for one in folder.rglob("*") if one.name.startswith((".tmp-", ".staging-"))]
         for kept in (folder / "removed").glob("a-*"):
             assert (kept / "case").is_dir() and (kept / "annotations.json").is_file()
-        removed = [event.details["kept"] for event in again.history() if event.kind == "case removed"]
+        removed = [event.details["kept"] for event in again.log.events() if event.kind == "case removed"]
         assert removed == [one.name for one in (folder / "removed").glob("a-*")]
 
 
 @pytest.fixture
 def small(study: Study) -> Study:
     """The small study, with one answer."""
-    study.save_annotation(NewAnnotation("a", 1, "nothing", reader="r"))
+    study.answers.save(NewAnswer("a", 1, "nothing", reader="r"))
     return study
 
 
@@ -136,25 +137,27 @@ def test_ctrl_c_around_a_commit_loses_nothing(
 
     def once(do: Callable[[], None]) -> Callable[[], None]:
         def act() -> None:
-            if do is ctrl_c and not fired and small._outcome_wanted:  # the first transaction only looks whether it may
+            # the first transaction only looks whether it may
+            if do is ctrl_c and not fired and small.database._outcome_wanted:
                 fired.append(at)
                 do()
 
         return act
 
-    small._outcome_wanted = True  # type: ignore[attr-defined]
+    small.database._outcome_wanted = True  # type: ignore[attr-defined]
     if operation in (put_case, put_pair, put_model, put_truth):
-        small._outcome_wanted = False  # type: ignore[attr-defined]
+        small.database._outcome_wanted = False  # type: ignore[attr-defined]
         begun: list[None] = []
-        real = Study._running
+        real = StudyDatabase._running
 
-        def second(self: Study) -> Any:
+        def second(self: StudyDatabase) -> Any:
             begun.append(None)
             self._outcome_wanted = len(begun) > 1  # type: ignore[attr-defined]
             return real(self)
 
-        small._running = second.__get__(small)  # type: ignore[method-assign]
-    small._connection = Connection(small._connection, at, once(happens["before"]), once(happens["after"]))  # type: ignore[assignment]
+        small.database._running = second.__get__(small.database)  # type: ignore[method-assign]
+    before_it, after_it = once(happens["before"]), once(happens["after"])
+    small.database._connection = Connection(small.database._connection, at, before_it, after_it)  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
         operation(small, make_pair)
     assert fired == [at]
@@ -169,11 +172,11 @@ def test_ctrl_c_before_the_transaction_leaves_everything_as_it_was(
 ) -> None:
     before = counts(small)
 
-    def stop(self: Study, **_: object) -> Any:
+    def stop(self: StudyDatabase, **_: object) -> Any:
         ctrl_c()
         raise AssertionError("the signal comes before this")
 
-    monkeypatch.setattr(Study, "_transaction", stop)
+    monkeypatch.setattr(StudyDatabase, "transaction", stop)
     with pytest.raises(KeyboardInterrupt):
         operation(small, make_pair)
     monkeypatch.undo()
@@ -195,11 +198,11 @@ def test_a_flush_that_fails_after_the_commit_is_told_as_it_is(
         if len(armed) == (1 if first else 2):
             disk_fault()
 
-    small._connection = Connection(small._connection, "COMMIT", nothing, fault)  # type: ignore[assignment]
+    small.database._connection = Connection(small.database._connection, "COMMIT", nothing, fault)  # type: ignore[assignment]
     with pytest.raises(SaveNotConfirmed, match="what was saved is there now"):
         operation(small, make_pair)
     assert counts(small) != before
-    small.save_draft(small.cases()[0].name, 2, np.zeros((8, 10), np.uint8), "r") if small.cases() else None
+    small.drafts.save(small.cases.all()[0].name, 2, np.zeros((8, 10), np.uint8), "r") if small.cases.all() else None
     small.close()
     check_whole(small.folder)
 
@@ -217,7 +220,7 @@ def test_a_flush_that_fails_before_the_commit_is_told_and_undone(
         if len(armed) == (1 if first else 2):
             disk_fault()
 
-    small._connection = Connection(small._connection, "COMMIT", fault, nothing)  # type: ignore[assignment]
+    small.database._connection = Connection(small.database._connection, "COMMIT", fault, nothing)  # type: ignore[assignment]
     with pytest.raises(BadInput, match="nothing was saved") as told:
         operation(small, make_pair)
     assert not isinstance(told.value, SaveNotConfirmed)
@@ -236,14 +239,14 @@ def test_a_database_that_is_gone_is_told_as_unknown_and_no_file_is_removed(small
             shutil.move(small.folder / "study.sqlite", small.folder / "aside")
             disk_fault()
 
-    small._connection = Connection(small._connection, "COMMIT", nothing, gone)  # type: ignore[assignment]
+    small.database._connection = Connection(small.database._connection, "COMMIT", nothing, gone)  # type: ignore[assignment]
     with pytest.raises(SaveNotConfirmed, match="shows when the study is next opened"):
         put_pair(small, make_pair)
     shutil.move(small.folder / "aside", small.folder / "study.sqlite")
     small.close()
     check_whole(small.folder)
     with Study.open(small.folder) as again:
-        assert again.case("a").pair_number == 2 and again.load_pair("a")
+        assert again.cases.get("a").pair_number == 2 and again.cases.load_pair("a")
 
 
 @pytest.mark.parametrize("step", ["before the rename", "before the case"])
@@ -261,9 +264,9 @@ def test_a_removal_that_was_killed_is_finished_at_the_next_opening(
             raise Killed
         files.rename(source, target)
 
-    monkeypatch.setattr(sweep, "rename", kill)
+    monkeypatch.setattr(removal, "rename", kill)
     with pytest.raises(Killed):
-        small.remove_case("a")
+        small.cases.remove("a")
     monkeypatch.undo()
     small.close()
     check_whole(small.folder)
@@ -294,7 +297,7 @@ def test_a_backup_takes_away_what_a_killed_one_left(small: Study, tmp_path: Path
     (left / "half.zip").write_bytes(b"half")
     mine = tmp_path / f".lmial-backup-{os.getpid()}-abcd"
     mine.mkdir()
-    small.backup(tmp_path / "b.zip")
+    write_backup(small, tmp_path / "b.zip")
     assert not left.exists() and mine.exists()
 
 
@@ -367,7 +370,7 @@ def rules_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_rename_of_a_study_touches_an_open_file(tmp_path: Path, small: Study, make_pair: Callable) -> None:
     for operation in OPERATIONS:
         operation(small, make_pair)
-    small.backup(tmp_path / "b.zip")
+    write_backup(small, tmp_path / "b.zip")
     small.close()
     check_whole(small.folder)
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from LMIALLib.errors import BadInput
-from LMIALLib.study import Lease, NewAnnotation, SessionTakenOver, Study, lease
+from LMIALLib.study import Lease, NewAnswer, SessionTakenOver, Study, lease
 from LMIALLib.study.processes import process_started
+from LMIALLib.study.status import status_of
 
-GOOD = NewAnnotation("a", 1, "nothing", reader="r")
+GOOD = NewAnswer("a", 1, "nothing", reader="r")
 
 
 def dead_process() -> int:
@@ -30,8 +31,8 @@ def leave_lease(study: Study, **changes: object) -> None:
     """Close the study as a killed session would leave it: with a lease row, here a changed one."""
     held = study.lease()
     assert held is not None
-    lease.write_lease(study._connection, replace(held, **changes))  # type: ignore[arg-type]
-    study._connection.close()
+    lease.write_lease(study.database._connection, replace(held, **changes))  # type: ignore[arg-type]
+    study.database._connection.close()
 
 
 def test_a_second_session_opens_read_only_and_is_told_why(study: Study) -> None:
@@ -40,21 +41,21 @@ def test_a_second_session_opens_read_only_and_is_told_why(study: Study) -> None:
         for part in ("reader-1", socket.gethostname(), str(os.getpid()), "since 20"):
             assert part in second.why_read_only
         with pytest.raises(BadInput, match="reader-1"):
-            second.save_annotation(GOOD)
-        study.save_annotation(GOOD)
-        assert second.current("a").keys() == {1}, "the second session sees what the first one saves"
+            second.answers.save(GOOD)
+        study.answers.save(GOOD)
+        assert second.answers.current("a").keys() == {1}, "the second session sees what the first one saves"
 
 
 def test_a_study_can_be_taken_over_and_the_first_session_is_told(study: Study) -> None:
-    study.save_annotation(GOOD)
+    study.answers.save(GOOD)
     with Study.open(study.folder, reader="reader-2", take_over=True) as second:
         assert not second.read_only
-        for attempt in (lambda: study.save_annotation(replace(GOOD, slice=2)), study.heartbeat):
+        for attempt in (lambda: study.answers.save(replace(GOOD, slice=2)), study.heartbeat):
             with pytest.raises(SessionTakenOver, match="taken over by reader-2"):
                 attempt()
-        assert second.current("a").keys() == {1}
-        second.save_annotation(replace(GOOD, slice=3))
-        assert "taken over" in [event.kind for event in second.history()]
+        assert second.answers.current("a").keys() == {1}
+        second.answers.save(replace(GOOD, slice=3))
+        assert "taken over" in [event.kind for event in second.log.events()]
         study.close()
         assert second.lease() is not None, "the loser's closing leaves the winner's lease alone"
         second.heartbeat()
@@ -66,7 +67,7 @@ def test_a_closed_session_leaves_no_lease(study: Study) -> None:
     study.close()
     with Study.open(study.folder, read_only=True) as look:
         assert look.lease() is None
-        assert look.status().held_by == ""
+        assert status_of(look).held_by == ""
 
 
 def test_the_lease_of_a_dead_process_is_taken(study: Study) -> None:
@@ -105,7 +106,7 @@ def test_an_unknown_start_leaves_it_to_the_heartbeat(monkeypatch: pytest.MonkeyP
 
 def test_every_save_renews_the_heartbeat(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease.time, "time", lambda: 4e9)
-    study.save_annotation(GOOD)
+    study.answers.save(GOOD)
     held = study.lease()
     assert held is not None
     assert held.heartbeat == 4e9

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput, NeedsConfirmation, WrongUse
-from LMIALLib.study import LabelSchema, NewAnnotation, Study, schema, store, versions
-from LMIALLib.study.annotations import Viewed
+from LMIALLib.study import LabelSchema, NewAnswer, Study, schema, store, versions
+from LMIALLib.study.answer import Viewed
+from LMIALLib.study.backup import write_backup
+from LMIALLib.study.checks import check_study
+from LMIALLib.study.status import status_of
 
 
 def test_a_new_study_opens_again_with_what_it_was_given(tmp_path: Path) -> None:
@@ -21,16 +24,16 @@ def test_a_new_study_opens_again_with_what_it_was_given(tmp_path: Path) -> None:
     with Study.create(folder, reader="reader-1") as made:
         first = made.study_id
         assert not made.read_only
-        assert [event.kind for event in made.history()] == ["created"]
+        assert [event.kind for event in made.log.events()] == ["created"]
         assert made.label_schema == LabelSchema.default()
     with Study.open(folder) as again:
         assert again.study_id == first
-        assert again.status().held_by
-        assert not again.check()
+        assert status_of(again).held_by
+        assert not check_study(again)
 
 
 def test_the_writing_connection_flushes_every_commit(study: Study) -> None:
-    ask = study._connection.execute
+    ask = study.database._connection.execute
     assert ask("PRAGMA synchronous").fetchone()[0] == 2  # FULL
     assert ask("PRAGMA journal_mode").fetchone()[0] == "truncate"  # a rollback journal whose end is flushed too
     assert ask("PRAGMA foreign_keys").fetchone()[0] == 1
@@ -61,7 +64,7 @@ def test_create_asks_before_it_uses_a_synced_folder(tmp_path: Path) -> None:
         Study.create(folder)
     assert not folder.exists()
     with Study.create(folder, force=True) as study:
-        assert "OneDrive" in study.status().warning
+        assert "OneDrive" in status_of(study).warning
 
 
 def test_open_refuses_what_is_no_study(tmp_path: Path) -> None:
@@ -100,7 +103,7 @@ def test_a_study_of_a_newer_version_is_refused_and_untouched(tmp_path: Path) -> 
 
 
 def test_an_older_study_is_upgraded_and_a_copy_kept(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    study.save_annotation(NewAnnotation("a", 1, "nothing", reader="r"))
+    study.answers.save(NewAnswer("a", 1, "nothing", reader="r"))
     study.close()
     with monkeypatch.context() as later:
         later.setattr(schema, "SCHEMA_VERSION", 3)
@@ -110,37 +113,40 @@ def test_an_older_study_is_upgraded_and_a_copy_kept(study: Study, monkeypatch: p
         )
         before = (study.folder / "study.sqlite").read_bytes()
         with Study.open(study.folder, read_only=True) as look:  # upgraded in memory only
-            assert look.current("a").keys() == {1} and look._rows("SELECT x FROM extra")[0]["x"] == ";"
+            assert look.answers.current("a").keys() == {1} and look.database.rows("SELECT x FROM extra")[0]["x"] == ";"
         assert (study.folder / "study.sqlite").read_bytes() == before
         with Study.open(study.folder) as upgraded:
-            assert upgraded._rows("SELECT x FROM extra")[0]["x"] == ";"
-            assert upgraded.current("a").keys() == {1}
+            assert upgraded.database.rows("SELECT x FROM extra")[0]["x"] == ";"
+            assert upgraded.answers.current("a").keys() == {1}
         assert (study.folder / "study-before-v3.sqlite").is_file()
         Study.open(study.folder, read_only=True).close()
     shutil.copyfile(study.folder / "study-before-v3.sqlite", study.folder / "study.sqlite")
     with Study.open(study.folder) as old:
-        assert old.current("a").keys() == {1}
+        assert old.answers.current("a").keys() == {1}
 
 
 def test_a_study_of_the_first_version_opens_for_looking_and_for_answers(study: Study) -> None:
-    study.save_annotation(NewAnnotation("a", 1, "nothing", reader="r"))
+    study.answers.save(NewAnswer("a", 1, "nothing", reader="r"))
     study.close()
     database = study.folder / "study.sqlite"
     with closing(sqlite3.connect(database)) as connection:  # what LMIAL made before it stored what was on the screen
         connection.executescript("DROP TABLE viewed; PRAGMA user_version = 1;")
     before = database.read_bytes()
     with Study.open(study.folder, read_only=True) as look:
-        assert look.current("a")[1].viewed_share is None and look.viewed_of(look.current("a")[1]) is None
+        assert (
+            look.answers.current("a")[1].viewed_share is None
+            and look.answers.viewed_of(look.answers.current("a")[1]) is None
+        )
     assert database.read_bytes() == before
     with Study.open(study.folder) as again:
-        seen = np.zeros(again.case("a").slice_shape, dtype=bool)
+        seen = np.zeros(again.cases.get("a").slice_shape, dtype=bool)
         seen[2:4, 3:5] = True
-        again.save_annotation(NewAnnotation("a", 2, "nothing", reader="r", viewed=Viewed(seen, 0.25)))
-        assert again.current("a")[2].viewed_share == 0.25
-        assert np.array_equal(again.viewed_of(again.current("a")[2]), seen)
+        again.answers.save(NewAnswer("a", 2, "nothing", reader="r", viewed=Viewed(seen, 0.25)))
+        assert again.answers.current("a")[2].viewed_share == 0.25
+        assert np.array_equal(again.answers.viewed_of(again.answers.current("a")[2]), seen)
         with pytest.raises(BadInput, match="what was on the screen"):
-            again.save_annotation(NewAnnotation("a", 3, "nothing", reader="r", viewed=Viewed(seen[1:], 0.25)))
-        assert not again.check()
+            again.answers.save(NewAnswer("a", 3, "nothing", reader="r", viewed=Viewed(seen[1:], 0.25)))
+        assert not check_study(again)
     assert (study.folder / "study-before-v2.sqlite").is_file()
 
 
@@ -155,23 +161,23 @@ def test_an_upgrade_that_fails_leaves_the_study_as_it_was(study: Study, monkeypa
         with pytest.raises(BadInput, match="could not be upgraded"):
             Study.open(study.folder)
     with Study.open(study.folder) as again:
-        assert not again.check()
-        assert not again._rows("SELECT 1 FROM sqlite_master WHERE name = 'extra'")
+        assert not check_study(again)
+        assert not again.database.rows("SELECT 1 FROM sqlite_master WHERE name = 'extra'")
 
 
 def test_a_read_only_study_is_looked_at_and_refuses_to_save(study: Study, tmp_path: Path) -> None:
-    study.save_annotation(NewAnnotation("a", 1, "nothing", reader="r"))
+    study.answers.save(NewAnswer("a", 1, "nothing", reader="r"))
     study.close()
     with Study.open(study.folder, read_only=True) as look:
         assert look.read_only
-        assert look.current("a").keys() == {1}
-        assert look.load_pair("a").n_slices == 6
-        assert look.backup(tmp_path / "b.zip").is_file()
+        assert look.answers.current("a").keys() == {1}
+        assert look.cases.load_pair("a").n_slices == 6
+        assert write_backup(look, tmp_path / "b.zip").is_file()
         for attempt in (
-            lambda: look.save_annotation(NewAnnotation("a", 2, "nothing", reader="r")),
-            lambda: look.stage_case("b"),
-            lambda: look.remove_case("a"),
-            lambda: look.take_back("a", 1, "r"),
+            lambda: look.answers.save(NewAnswer("a", 2, "nothing", reader="r")),
+            lambda: look.cases.stage("b"),
+            lambda: look.cases.remove("a"),
+            lambda: look.answers.take_back("a", 1, "r"),
         ):
             with pytest.raises(BadInput, match="reading only"):
                 attempt()
@@ -185,14 +191,14 @@ def test_a_folder_without_write_permission_opens_read_only(study: Study, monkeyp
     with Study.open(study.folder) as look:
         assert look.read_only
         assert "may not be written to" in look.why_read_only
-        assert not look.check()
+        assert not check_study(look)
 
 
 @pytest.mark.parametrize("writable", [True, False])
 def test_looking_right_after_a_crash_sees_the_last_whole_state(
     study: Study, monkeypatch: pytest.MonkeyPatch, writable: bool
 ) -> None:
-    study.save_annotation(NewAnnotation("a", 1, "nothing", reader="r"))
+    study.answers.save(NewAnswer("a", 1, "nothing", reader="r"))
     study.close()
     crashed = study.folder.parent / "crashed"
     with closing(sqlite3.connect(study.folder / "study.sqlite", isolation_level=None)) as dying:
@@ -209,8 +215,8 @@ def test_looking_right_after_a_crash_sees_the_last_whole_state(
         monkeypatch.setattr(store.os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
         hot = (crashed / "study.sqlite-journal").read_bytes()
     with Study.open(crashed, read_only=True) as look:
-        assert look.current("a").keys() == {1}
-        assert not look.check()
+        assert look.answers.current("a").keys() == {1}
+        assert not check_study(look)
     if not writable:
         assert (crashed / "study.sqlite-journal").read_bytes() == hot
 
@@ -218,15 +224,15 @@ def test_looking_right_after_a_crash_sees_the_last_whole_state(
 def test_a_closed_study_says_so(study: Study) -> None:
     study.close()
     with pytest.raises(WrongUse, match="closed"):
-        study.cases()
+        study.cases.all()
     with pytest.raises(WrongUse, match="closed"):
-        study.save_annotation(NewAnnotation("a", 1, "nothing", reader="r"))
+        study.answers.save(NewAnswer("a", 1, "nothing", reader="r"))
 
 
 def test_history_cannot_be_rewritten(study: Study) -> None:
     for statement in ("UPDATE events SET kind = 'x'", "DELETE FROM events"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            study._connection.execute(statement)
+            study.database._connection.execute(statement)
 
 
 def test_statements_of_a_script_are_told_apart() -> None:

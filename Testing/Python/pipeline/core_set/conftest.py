@@ -20,7 +20,7 @@ def make_study(tmp_path: Path) -> Callable[..., Study]:
     def make(subjects: int = 3, *, brain: bool = True) -> Study:
         study = Study.create(tmp_path / f"study-{len(opened)}", reader="tester")
         opened.append(study)
-        study.add_model(resource("Weights", "change.safetensors"), id="first", adopted=True)
+        study.models.add(resource("Weights", "change.safetensors"), id="first", adopted=True)
         for number in range(subjects):
             put(study, f"case{number}", head(number, brain=brain), f"subject{number}")
         return study

@@ -32,7 +32,7 @@ def head(seed: int, *, slices: int = 10, brain: bool = True) -> Pair:
 
 def put(study: Study, name: str, pair: Pair, subject: str | None = None) -> None:
     """Add a case the way ``prepare`` would leave it."""
-    staged = study.stage_case(name)
+    staged = study.cases.stage(name)
     save_pair(pair, staged / "pair-1")
     (staged / "source").mkdir()
-    study.add_case(name, staged, subject=subject or name)
+    study.cases.add(name, staged, subject=subject or name)

@@ -24,8 +24,7 @@ from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline import seen
 from LMIALLib.pipeline.core_set import CoreSet, core_set
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
-from LMIALLib.study.annotations import NewAnnotation
-from LMIALLib.study.maps import read_map
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 
 
@@ -39,7 +38,7 @@ def places(found: CoreSet) -> list[tuple[str, int]]:
 
 def read_everything(study: Study, case: str, slices: list[int] | None = None) -> None:
     for number in range(10) if slices is None else slices:
-        study.save_annotation(NewAnnotation(case, number, "nothing", reader="anna"))
+        study.answers.save(NewAnswer(case, number, "nothing", reader="anna"))
 
 
 def test_the_queue_keeps_to_the_budget_spreads_over_subjects_and_leaves_empty_slices_out(
@@ -51,7 +50,7 @@ def test_the_queue_keeps_to_the_budget_spreads_over_subjects_and_leaves_empty_sl
     assert len(found.queries) == 12 and len(set(places(found))) == 12
     per_case = [sum(query.case == f"case{number}" for query in found.queries) for number in range(3)]
     assert max(per_case) <= 5 and min(per_case) >= 1
-    brain = {name: study.load_pair(name).mask.any(axis=(1, 2)) for name in ("case0", "case1", "case2")}
+    brain = {name: study.cases.load_pair(name).mask.any(axis=(1, 2)) for name in ("case0", "case1", "case2")}
     assert all(brain[query.case][query.slice] for query in found.queries)
     assert [query.rank for query in found.queries] == list(range(1, 13))
 
@@ -82,7 +81,7 @@ def test_annotated_slices_count_as_centres_and_are_not_asked_for_again(make_stud
     read_everything(study, first.case, [first.slice])
     after = choose(study, budget="4")
     assert (first.case, first.slice) not in places(after)
-    scores = study.ranking(after.ranking).scores[first.case]
+    scores = study.rankings.get(after.ranking).scores[first.case]
     assert scores[first.slice] == pytest.approx(0.0, abs=1e-9), "its distance to the nearest annotated slice"
 
 
@@ -108,7 +107,7 @@ def test_a_cancelled_run_stores_no_ranking_and_the_next_goes_on(make_study: Call
 
     with pytest.raises(Stopped, match="after 1 of 2 cases"):
         choose(study, cancelled=second_time)
-    assert study.latest_ranking() is None and not (study.folder / "core-set.html").exists()
+    assert study.rankings.latest() is None and not (study.folder / "core-set.html").exists()
     assert choose(study).ranking == 1
 
 
@@ -137,7 +136,7 @@ def test_a_core_set_is_read_to_its_end_before_anything_is_ranked_anew(make_study
     for number, (case, slice_number) in enumerate(places(found)):
         assert core_set_waits(study)
         kind = "skip" if number == 2 else "nothing"
-        study.save_annotation(NewAnnotation(case, slice_number, kind, reader="anna"))
+        study.answers.save(NewAnswer(case, slice_number, kind, reader="anna"))
     assert not core_set_waits(study)
 
 
@@ -145,12 +144,12 @@ def test_an_adopted_model_leaves_a_waiting_core_set_in_place(make_study: Callabl
     study = make_study(2)
     choose(study, budget="3")
     session = Session(study, reader="anna", settings=LoopSettings(train=True))
-    shutil.copyfile(study.model_path("first"), study.model_path("second"))
+    shutil.copyfile(study.models.path("first"), study.models.path("second"))
     result = {"parent": "first", "model": "second", "adopted": True, "report": {}, "reasons": []}
     session.learning._record_model(result)
-    assert study.model_in_use().id == "second" and session.learning.ranking is None  # type: ignore[union-attr]
+    assert study.models.in_use().id == "second" and session.learning.ranking is None  # type: ignore[union-attr]
     files = session.learning.export(study.folder.parent / "out", what="suggestion", case="case0")
-    assert files and len(study.rankings()) == 1, "also an export asks for no ranking now"
+    assert files and len(study.rankings.all()) == 1, "also an export asks for no ranking now"
     session.close()
 
 
@@ -158,14 +157,14 @@ def test_replay_says_that_a_core_set_is_chosen_by_its_own_command(make_study: Ca
     study = make_study(2)
     choose(study, budget="3")
     session = Session(study, settings=LoopSettings(train=False))
-    stored = study.latest_ranking()
+    stored = study.rankings.latest()
     assert stored is not None and "core-set" in replay(session, stored).sentence
     session.close()
 
 
 def pseudo_of(study: Study, case: str, *, silent: int) -> Pseudo:
     """A teacher that marks a block on every slice, and says nothing of one."""
-    shape = study.case(case).grid.shape
+    shape = study.cases.get(case).grid.shape
     probability = np.zeros(shape, np.float32)
     probability[:, 10:14, 8:12] = 0.9
     done = np.ones(shape[0], bool)
@@ -190,7 +189,7 @@ def test_a_teachers_pseudo_labels_are_the_suggestion_and_the_model_is_still_what
     assert shown is not None and shown[10:14, 8:12].all() and shown.sum() == 16
     answer = session.save(shown.astype(np.uint8))
     assert answer.accepted_unchanged and answer.model == "pseudo-tiny"
-    mean = read_map(study, "first", query.case, "mean")
+    mean = study.maps.read("first", query.case, "mean")
     assert mean is not None and answer.test is not None
     assert (answer.test.model, answer.test.predicted) == ("first", int((mean[query.slice] >= 0.5).sum()))
     session.close()
@@ -223,7 +222,7 @@ def test_of_several_teachers_one_must_be_named(make_study: Callable[..., Study])
 
 def test_subjects_set_aside_for_validation_are_asked_for_by_lot_only(make_study: Callable[..., Study]) -> None:
     study = make_study(6)
-    aside = {case.name for case in study.cases() if case.split == "validation"}
+    aside = {case.name for case in study.cases.all() if case.split == "validation"}
     assert aside
     found = choose(study, budget="50%")
     assert {query.drawn for query in found.queries if query.case in aside} <= {"random"}
@@ -247,11 +246,11 @@ def test_when_fewer_slices_are_left_than_the_budget_all_of_them_are_asked_for(
 
 
 def refused(study: Study, error: type[LMIALError], said: str, code: int, **options: object) -> None:
-    rankings = len(study.rankings())
+    rankings = len(study.rankings.all())
     with pytest.raises(error, match=said) as told:
         choose(study, **options)
     assert told.value.exit_code == code and "\n" not in str(told.value)
-    assert len(study.rankings()) == rankings and not (study.folder / "core-set.html").exists()
+    assert len(study.rankings.all()) == rankings and not (study.folder / "core-set.html").exists()
 
 
 def test_studies_that_nothing_can_be_chosen_from_are_refused_with_a_sentence(make_study: Callable[..., Study]) -> None:

@@ -33,7 +33,7 @@ def test_the_queue_is_made_and_status_and_rankings_know_it(folder: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "5 of 20 slices are the queue now (ranking 1)" in done.stdout and (folder / "core-set.html").is_file()
     with Study.open(folder, read_only=True) as study:
-        stored = study.latest_ranking()
+        stored = study.rankings.latest()
     assert stored is not None and stored.is_core_set and stored.conditions["seed"] == 3
     status = lmial("status", folder)
     assert "The queue is a core-set: 5 of 5 slices wait." in status.stdout, status.stdout + status.stderr

@@ -155,7 +155,7 @@ def test_vectors_are_kept_and_made_anew_when_damaged(make_study: Callable[..., S
     options: dict[str, Any] = {"masked": TINY, "progress": lambda *told: None, "cancelled": lambda: False}
     encoder = encoder_for(study, f"dinov2:{dinov2_folder}", **options)
     assert encoder is not None
-    pair = study.load_pair("case0")
+    pair = study.cases.load_pair("case0")
     vectors = case_embedding(study, "case0", pair, encoder)
     assert vectors.shape == (10, 96) and not vectors[0].any() and vectors[5].any()
     never = replace(encoder, embed=lambda images: pytest.fail("embedded again"))

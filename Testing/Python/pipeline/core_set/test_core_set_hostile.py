@@ -49,7 +49,7 @@ def begun(study: Study) -> Path:
     """The folder of a masked autoencoder that was stopped before its first step."""
     folder = study.folder / "embeddings" / "mae"
     folder.mkdir(parents=True)
-    run = {"settings": asdict(TINY), "pairs": {case.name: case.digest for case in study.cases()}}
+    run = {"settings": asdict(TINY), "pairs": {case.name: case.digest for case in study.cases.all()}}
     (folder / "run.json").write_text(json.dumps(run))
     return folder
 
@@ -118,8 +118,8 @@ def test_a_core_set_of_a_study_with_foreign_vectors_ends_well(make_study: Callab
     study.close()
     assert lmial("core-set", study.folder, "--budget", 3).returncode == 0
     with Study.open(study.folder, read_only=True) as opened:
-        files = [embedding_file(opened, "bundled", case.name) for case in opened.cases()]
-        told = [made_by_of(opened, "bundled", case.name) for case in opened.cases()]
+        files = [embedding_file(opened, "bundled", case.name) for case in opened.cases.all()]
+        told = [made_by_of(opened, "bundled", case.name) for case in opened.cases.all()]
     for made_by, shape in (
         (told[0], (10, 5)),
         ({**told[0], "conditions": 3}, (10, 7)),
@@ -156,7 +156,7 @@ def test_a_checkpoint_of_a_stranger_is_refused_with_a_sentence(make_study: Calla
     (folder / "checkpoint.safetensors").write_bytes(pickle.dumps("x") + bytes(100))
     with pytest.raises(BadInput, match="damaged"):
         encoder_for(study, "mae", **OPTIONS)
-    about = {"settings": asdict(TINY), "pairs": {case.name: case.digest for case in study.cases()}}
+    about = {"settings": asdict(TINY), "pairs": {case.name: case.digest for case in study.cases.all()}}
     good = {"format": "lmial-checkpoint-1", "step": "2", "about": json.dumps(about, sort_keys=True)}
     for told in (good, {**good, "step": "many"}):
         save_file({"model/x": np.ones(1, np.float32)}, folder / "checkpoint.safetensors", metadata=told)

@@ -19,9 +19,8 @@ from LMIALLib.pipeline.nnunet.places import Work
 from LMIALLib.pipeline.nnunet.pretraining import Pretrained, pretrain
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
-from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
-from LMIALLib.study.truth import read_truth, write_truth
 from LMIALLib.worker.transport import SubprocessTransport
 from Testing.conftest import leave_out
 
@@ -55,33 +54,33 @@ def tiny_pair(seed: int, axis: int = 0) -> tuple[Pair, np.ndarray]:
 
 def add_case(study: Study, name: str, subject: str, pair: Pair, truth: np.ndarray | None = None) -> None:
     """Stage and add a case the way ``prepare`` would leave it."""
-    staged = study.stage_case(name)
+    staged = study.cases.stage(name)
     save_pair(pair, staged / "pair-1")
-    study.add_case(name, staged, subject=subject)
+    study.cases.add(name, staged, subject=subject)
     if truth is not None:
-        write_truth(study, name, truth)
+        study.truths.write(name, truth)
 
 
 def say(study: Study, case: str, truth: np.ndarray, *, failed: tuple[int, ...] = ()) -> None:
     """A teacher who sees most of the truth, is unsure at random pixels, and fails on some slices."""
     random = np.random.default_rng(len(case))
-    done = np.ones(study.case(case).n_slices, bool)
+    done = np.ones(study.cases.get(case).n_slices, bool)
     done[list(failed)] = False
-    probability = np.moveaxis(np.where(truth > 0, 0.9, 0.1).astype(np.float32), study.case(case).axis, 0)
+    probability = np.moveaxis(np.where(truth > 0, 0.9, 0.1).astype(np.float32), study.cases.get(case).axis, 0)
     probability[~done] = 0
     confidence = random.uniform(0.5, 1, probability.shape).astype(np.float32)
-    back = [np.moveaxis(v, 0, study.case(case).axis) for v in (probability, confidence)]
+    back = [np.moveaxis(v, 0, study.cases.get(case).axis) for v in (probability, confidence)]
     why = dict.fromkeys(failed, "it was too dark")
     write_pseudo(study, "tests", case, Pseudo(back[0], back[1], done, why, {"teacher": "tests"}))
 
 
 def read_like_truth(study: Study, case: str, number: int) -> None:
     """A reader answers one slice as the truth has it."""
-    truth = read_truth(study, case)
+    truth = study.truths.read(case)
     assert truth is not None
-    mask = np.moveaxis(truth, study.case(case).axis, 0)[number]
+    mask = np.moveaxis(truth, study.cases.get(case).axis, 0)[number]
     answer = "mask" if mask.any() else "nothing"
-    study.save_annotation(NewAnnotation(case, number, answer, mask if mask.any() else None, reader="tests"))
+    study.answers.save(NewAnswer(case, number, answer, mask if mask.any() else None, reader="tests"))
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,8 @@ from LMIALLib.pipeline.stage import Work as StageWork
 from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.writing import Writing
 from LMIALLib.study import lease
-from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.answer import NewAnswer
+from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport
@@ -64,12 +65,12 @@ def test_a_person_annotates_while_it_trains_and_a_kill_while_it_waits_for_them_c
         time.sleep(0.01)
     with Study.open(read_folder, reader="anna") as study:
         assert not study.read_only
-        learned_from = study.highest_annotation()
+        learned_from = study.answers.highest_id()
         reader(study, "a2", 4)
         assert first.stderr is not None
         told = first.stderr.readline()
         assert "annotated by anna" in told and f"lmial pipeline {read_folder} --resume" in told
-        assert (work.root / TRAINED).is_file() and not study.models()
+        assert (work.root / TRAINED).is_file() and not study.models.all()
         os.kill(first.pid, signal.SIGKILL)
         first.communicate()
         reader(study, "a2", 5)
@@ -78,10 +79,10 @@ def test_a_person_annotates_while_it_trains_and_a_kill_while_it_waits_for_them_c
     out, err = second.communicate(timeout=200)
     assert second.returncode == 0, err
     with Study.open(read_folder, read_only=True) as study:
-        kept, more = study.models()
+        kept, more = study.models.all()
         assert (kept.report["upto"], kept.report["read"]) == (learned_from, 12)
-        assert (more.report["upto"], more.report["read"]) == (study.highest_annotation(), 14)
-        assert more.id in out and study.current("a2").keys() == {4, 5} and not study.check()
+        assert (more.report["upto"], more.report["read"]) == (study.answers.highest_id(), 14)
+        assert more.id in out and study.answers.current("a2").keys() == {4, 5} and not check_study(study)
 
 
 def test_what_was_trained_is_stored_without_training_again(
@@ -99,10 +100,10 @@ def test_what_was_trained_is_stored_without_training_again(
     assert len(transports) == 1
     with Study.open(read_folder, reader="tests") as study:
         done = finetune(study, settings=settings)
-        assert len(transports) == 1 and [model.id for model in study.models()] == [done.model]
-        study.add_model(study.model_path(done.model), id="earlier", adopted=True)
+        assert len(transports) == 1 and [model.id for model in study.models.all()] == [done.model]
+        study.models.add(study.models.path(done.model), id="earlier", adopted=True)
         again = finetune(study, settings=settings)
-        assert not again.adopted and study.model_in_use() == study.model("earlier"), "going back stays as it is"
+        assert not again.adopted and study.models.in_use() == study.models.get("earlier"), "going back stays as it is"
 
 
 @pytest.fixture
@@ -117,11 +118,11 @@ def test_an_answer_given_during_a_stage_makes_it_unfinished_again(study_folder: 
     def run(work: StageWork) -> Done:
         if not ran:
             with Study.open(study_folder, reader="anna") as study:
-                study.save_annotation(NewAnnotation("c1", 4, "nothing", reader="anna"))
-        ran.append(work.study.highest_annotation())
+                study.answers.save(NewAnswer("c1", 4, "nothing", reader="anna"))
+        ran.append(work.study.answers.highest_id())
         return Done("done", {})
 
-    stages = [Stage("learning", lambda work: {"answers": work.study.highest_annotation()}, run)]
+    stages = [Stage("learning", lambda work: {"answers": work.study.answers.highest_id()}, run)]
     for _ in range(3):
         run_pipeline(study_folder, PipelineSettings(), stages=stages)
     assert len(ran) == 2
@@ -206,7 +207,7 @@ def test_while_it_stores_it_says_that_it_lives_and_being_taken_over_is_told(
             held = mine.lease()
             assert held is not None and 4e9 < held.heartbeat < 4e9 + 1  # each sign of life has a time of its own
             with Study.open(study_folder, reader="anna", take_over=True):
-                mine.record("too late")
+                mine.log.record("too late")
 
     with pytest.raises(BadInput, match=r"taken over by another session .* Everything trained is kept"):
         store_too_late()

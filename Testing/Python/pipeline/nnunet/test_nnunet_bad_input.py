@@ -19,7 +19,7 @@ from LMIALLib.pipeline.nnunet.process import NO_MEMORY, _told, run_steps
 from LMIALLib.pipeline.nnunet.running import check_installed, sentence
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
-from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 
 
@@ -50,8 +50,8 @@ def test_nothing_pretrained_and_nothing_read_are_told_apart(study_folder: Path, 
         weights.write_bytes(b"")
         with pytest.raises(BadInput, match="no slice that may be learned from has been read"):
             finetune(study, settings=tiny)
-        study.save_annotation(NewAnnotation("e1", 4, "nothing", reader="tests"))
-        assert study.case("e1").split == "validation"
+        study.answers.save(NewAnswer("e1", 4, "nothing", reader="tests"))
+        assert study.cases.get("e1").split == "validation"
         with pytest.raises(BadInput, match="no slice that may be learned from has been read"):
             finetune(study, settings=tiny)
 
@@ -65,10 +65,10 @@ def test_change_in_one_subject_alone_is_refused_and_the_answers_stay(
         weights.write_bytes(b"")
         for number in range(2, 8):
             reader(study, "c1", number)
-        study.save_annotation(NewAnnotation("d1", 0, "nothing", reader="tests"))
+        study.answers.save(NewAnswer("d1", 0, "nothing", reader="tests"))
         with pytest.raises(BadInput, match="fewer than two subjects"):
             finetune(study, settings=tiny)
-        assert len(study.current("c1")) == 6 and not study.models()
+        assert len(study.answers.current("c1")) == 6 and not study.models.all()
 
 
 def test_a_study_without_pseudo_labels_is_refused_before_anything_runs(
@@ -83,8 +83,8 @@ def test_a_study_without_any_brain_is_refused_and_few_of_its_cases_are_named(
     study_folder: Path, tiny: NnunetSettings, case_adder: Callable, pair_maker: Callable
 ) -> None:
     with Study.open(study_folder, reader="tests") as study:
-        for case in study.cases():
-            study.remove_case(case.name)
+        for case in study.cases.all():
+            study.cases.remove(case.name)
         for number in range(5):
             pair, _ = pair_maker(number)
             case_adder(study, f"h{number}", f"subject{number}", replace(pair, mask=np.zeros_like(pair.mask)))
@@ -118,7 +118,7 @@ def test_a_data_set_that_cannot_be_used_takes_nothing_away(
         weights.write_bytes(b"days of work")
         before = read_record(work.raw)
         silent = Pseudo(
-            *(np.zeros(study.case("c1").grid.shape, np.float32) for _ in range(2)), np.ones(10, bool), {}, {}
+            *(np.zeros(study.cases.get("c1").grid.shape, np.float32) for _ in range(2)), np.ones(10, bool), {}, {}
         )
         write_pseudo(study, "silent", "c1", silent)
         write_pseudo(study, "silent", "d1", silent)

@@ -17,7 +17,7 @@ from LMIALLib.pipeline.nnunet.labels import IGNORE, LabelSource, PseudoLabels, R
 from LMIALLib.pipeline.nnunet.places import Work, read_record
 from LMIALLib.pipeline.nnunet.splits import Member, fold_splits, one_split
 from LMIALLib.pipeline.pseudo import read_pseudo
-from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 from LMIALLib.worker.progress import Cancelled
 
@@ -74,14 +74,14 @@ def test_unread_slices_equivocal_spots_and_classes_not_covered_are_ignored(
     with Study.open(study_folder, reader="tests") as study:
         new, vanished = np.zeros((40, 44), np.uint8), np.zeros((40, 44), np.uint8)
         new[10:14, 10:14], new[20:24, 20:24], vanished[5:8, 5:8] = 2, 5, 1
-        study.save_annotation(NewAnnotation("c1", 3, "mask", new, reader="tests"))
-        study.save_annotation(NewAnnotation("c1", 4, "nothing", reader="tests"))
-        study.save_annotation(NewAnnotation("c1", 5, "equivocal", vanished, reader="tests"))
-        study.save_annotation(NewAnnotation("c1", 6, "skip", reader="tests"))
-        study.save_annotation(NewAnnotation("d1", 3, "mask", new, reader="tests"))
-        source = ReadLabels(study, study.highest_annotation())
-        labels = source.labels(replace(study.case("c1"), covered=(2,)))
-        assert source.key(study.case("a1")) is None
+        study.answers.save(NewAnswer("c1", 3, "mask", new, reader="tests"))
+        study.answers.save(NewAnswer("c1", 4, "nothing", reader="tests"))
+        study.answers.save(NewAnswer("c1", 5, "equivocal", vanished, reader="tests"))
+        study.answers.save(NewAnswer("c1", 6, "skip", reader="tests"))
+        study.answers.save(NewAnswer("d1", 3, "mask", new, reader="tests"))
+        source = ReadLabels(study, study.answers.highest_id())
+        labels = source.labels(replace(study.cases.get("c1"), covered=(2,)))
+        assert source.key(study.cases.get("a1")) is None
         dataset = written(study, source)
     assert labels.read == (3, 4, 5)
     assert set(np.unique(labels.values[[0, 1, 2, 6, 7, 8, 9]])) == {IGNORE}
@@ -97,9 +97,9 @@ def test_opinions_fill_unread_slices_only_and_never_those_of_subjects_set_aside(
     with Study.open(study_folder, reader="tests") as study:
         reader(study, "c1", 4)
         reader(study, "e1", 4)
-        assert study.case("e1").split == "validation"
-        source = ReadLabels(study, study.highest_annotation(), PseudoLabels(study, "tests", 0.9))
-        mixed, aside = source.labels(study.case("c1")), source.labels(study.case("e1"))
+        assert study.cases.get("e1").split == "validation"
+        source = ReadLabels(study, study.answers.highest_id(), PseudoLabels(study, "tests", 0.9))
+        mixed, aside = source.labels(study.cases.get("c1")), source.labels(study.cases.get("e1"))
     assert mixed.read == (4,) and set(mixed.pseudo) == set(range(10)) - {4}
     assert not (mixed.values[4] == IGNORE).any()
     assert aside.pseudo == () and (aside.values[[0, 1, 2, 3, 5]] == IGNORE).all()
@@ -174,13 +174,13 @@ def test_cases_without_brain_are_left_out_and_a_study_of_none_else_is_refused(
     empty = replace(pair, mask=np.zeros_like(pair.mask))
     with Study.open(study_folder, reader="tests") as study:
         case_adder(study, "f1", "f", empty)
-        study.save_annotation(NewAnnotation("f1", 2, "nothing", reader="tests"))
+        study.answers.save(NewAnswer("f1", 2, "nothing", reader="tests"))
         with pytest.raises(BadInput, match="f1: no brain was found"):
-            written(study, ReadLabels(study, study.highest_annotation()))
+            written(study, ReadLabels(study, study.answers.highest_id()))
         for case in ("c1", "d1"):
             mask = np.ones((40, 44), np.uint8)
-            study.save_annotation(NewAnnotation(case, 4, "mask", mask, reader="tests"))
-        found = written(study, ReadLabels(study, study.highest_annotation()))
+            study.answers.save(NewAnswer(case, 4, "mask", mask, reader="tests"))
+        found = written(study, ReadLabels(study, study.answers.highest_id()))
     assert found.left_out == {"f1": "no brain was found in it"}
 
 

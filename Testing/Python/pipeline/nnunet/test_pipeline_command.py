@@ -13,7 +13,8 @@ from pathlib import Path
 from LMIALLib.loop.studies import add_first_model
 from LMIALLib.pipeline.nnunet.places import LATEST, Work
 from LMIALLib.resources import resource
-from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.answer import NewAnswer
+from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study
 
 TINY = ("--budget", "20", "--config", "2d", "--size", "tiny", "--epochs", "3", "--iterations", "5", "--folds", "2")
@@ -40,7 +41,7 @@ def test_from_scans_to_lesions_with_a_kill_and_a_reader_in_between(study_folder:
         time.sleep(0.01)
     with Study.open(study_folder, reader="a person") as study:
         assert killed.poll() is None and not study.read_only, "who trains does not keep a reader from annotating"
-        study.save_annotation(NewAnnotation("c1", 1, "nothing", reader="a person"))
+        study.answers.save(NewAnswer("c1", 1, "nothing", reader="a person"))
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
     state = json.loads((study_folder / "pipeline.json").read_text())
@@ -58,7 +59,7 @@ def test_from_scans_to_lesions_with_a_kill_and_a_reader_in_between(study_folder:
     assert "learned from 21 read slices, 2 folds" in done["fine-tuning"]
     assert "changed lesions in 6 cases" in done["lesions"]
     with Study.open(study_folder, read_only=True) as study:
-        assert not study.check()
-        assert sum(len(study.current(case.name)) for case in study.cases()) == 21
+        assert not check_study(study)
+        assert sum(len(study.answers.current(case.name)) for case in study.cases.all()) == 21
         losses = json.loads((study_folder / "pipeline.json").read_text())["stages"]["pretraining"]["result"]["losses"]
         assert len(losses) == 3 and losses[-1] < losses[0]

@@ -24,7 +24,7 @@ from LMIALLib.pipeline.stage_table import STAGES
 from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.resources import resource
-from LMIALLib.study.annotations import NewAnnotation
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 
@@ -48,14 +48,14 @@ def test_a_finished_stage_runs_again_only_when_what_it_depends_on_changes(study_
     stages = [
         counted("first", ran),
         counted("second", ran, lambda work: {"budget": work.settings.budget}),
-        counted("third", ran, lambda work: {"answers": work.study.highest_annotation()}),
+        counted("third", ran, lambda work: {"answers": work.study.answers.highest_id()}),
     ]
     assert run_pipeline(study_folder, PipelineSettings(), stages=stages)
     assert run_pipeline(study_folder, PipelineSettings(), stages=stages)
     assert ran == ["first", "second", "third"]
     run_pipeline(study_folder, PipelineSettings(budget="7"), stages=stages)
     with Study.open(study_folder, reader="tests") as study:
-        study.save_annotation(NewAnnotation("c1", 4, "nothing", reader="tests"))
+        study.answers.save(NewAnswer("c1", 4, "nothing", reader="tests"))
     run_pipeline(study_folder, PipelineSettings(budget="7"), stages=stages)
     assert ran[3:] == ["second", "third"]
     run_pipeline(study_folder, PipelineSettings(budget="7"), stages=stages, only="first")
@@ -84,12 +84,12 @@ def test_a_work_folder_that_was_removed_is_made_again_only_where_there_is_someth
     assert go_on() == ["pretraining", "fine-tuning"]
     assert go_on() == [], "all is learned"
     with Study.open(study_folder, reader="tests") as study:
-        study.save_annotation(NewAnnotation("c1", 4, "nothing", reader="tests"))
+        study.answers.save(NewAnswer("c1", 4, "nothing", reader="tests"))
     assert go_on() == ["pretraining", "fine-tuning"]
     weights.parent.mkdir(parents=True)
     weights.touch()
     with Study.open(study_folder, reader="tests") as study:
-        study.save_annotation(NewAnnotation("c1", 5, "nothing", reader="tests"))
+        study.answers.save(NewAnswer("c1", 5, "nothing", reader="tests"))
     assert go_on() == ["fine-tuning"]
 
 
@@ -154,7 +154,7 @@ def test_a_skipped_slice_is_not_waited_for(study_folder: Path, reader: Callable)
     chosen = Stage("core-set", lambda work: {}, lambda work: Done("chosen", {"chosen": [["c1", 4], ["d1", 5]]}))
     with Study.open(study_folder, reader="tests") as study:
         reader(study, "c1", 4)
-        study.save_annotation(NewAnnotation("d1", 5, "skip", reader="tests"))
+        study.answers.save(NewAnswer("d1", 5, "skip", reader="tests"))
     stages = [chosen, STAGES[3]]
     assert run_pipeline(study_folder, PipelineSettings(), stages=stages, say=lambda *said: heard.append(said))
     assert heard[-1] == ("reading", "1 of 2 chosen slices were skipped, the others are read.")
@@ -164,7 +164,7 @@ def test_a_core_set_whose_place_another_ranking_took_is_the_queue_again(study_fo
     def stored(study: Study, **conditions: object) -> None:
         queries = [{"case": "c1", "slice": 4}] if conditions else []
         told = {"strategy": "entropy", "seed": 0, "queries": queries}
-        study.store_ranking(StoredRanking(told, {"model": "m", **conditions}, {}, 0))
+        study.rankings.store(StoredRanking(told, {"model": "m", **conditions}, {}, 0))
 
     chosen = Stage("core-set", lambda work: {}, lambda work: Done("chosen", {"chosen": [["c1", 4]]}))
     for rankings in (2, 3, 3):
@@ -174,9 +174,9 @@ def test_a_core_set_whose_place_another_ranking_took_is_the_queue_again(study_fo
                 stored(study)
         assert not run_pipeline(study_folder, PipelineSettings(), stages=[chosen, STAGES[3]])
         with Study.open(study_folder, read_only=True) as study:
-            latest = study.latest_ranking()
+            latest = study.rankings.latest()
             assert latest is not None and latest.is_core_set and latest.ranking["queries"][0]["case"] == "c1"
-            assert len(study.rankings()) == 3, "put back once, not at every look"
+            assert len(study.rankings.all()) == 3, "put back once, not at every look"
 
 
 def test_going_on_asks_for_the_same_also_where_the_first_stage_was_not_finished(
@@ -212,9 +212,9 @@ def test_where_every_slice_is_annotated_nothing_is_chosen_and_nobody_is_waited_f
     named = {stage.name: stage for stage in STAGES}
     heard: list[tuple[str, str]] = []
     with Study.open(study_folder, reader="tests") as study:
-        for case in study.cases():
+        for case in study.cases.all():
             for number in range(case.n_slices):
-                study.save_annotation(NewAnnotation(case.name, number, "nothing", reader="tests"))
+                study.answers.save(NewAnswer(case.name, number, "nothing", reader="tests"))
     stages = [teacher, named["core-set"], named["reading"], counted("after", ran)]
     assert run_pipeline(study_folder, PipelineSettings(), stages=stages, say=lambda *said: heard.append(said))
     assert heard[1] == ("core-set", "Every slice is annotated already, so nothing is chosen.") and ran == ["after"]
@@ -227,11 +227,11 @@ def test_where_every_slice_with_brain_is_annotated_nothing_is_chosen_either(stud
     core_set = next(stage for stage in STAGES if stage.name == "core-set")
     with Study.open(study_folder, reader="tests") as study:
         add_first_model(study, resource("Weights", "change.safetensors"))
-        for case in study.cases():
-            brain = np.moveaxis(study.load_pair(case.name).mask, case.axis, 0).any(axis=(1, 2))
+        for case in study.cases.all():
+            brain = np.moveaxis(study.cases.load_pair(case.name).mask, case.axis, 0).any(axis=(1, 2))
             assert not brain.all()
             for number in np.flatnonzero(brain):
-                study.save_annotation(NewAnnotation(case.name, int(number), "nothing", reader="tests"))
+                study.answers.save(NewAnswer(case.name, int(number), "nothing", reader="tests"))
     assert run_pipeline(
         study_folder, PipelineSettings(), stages=[teacher, core_set], say=lambda *said: heard.append(said)
     )
@@ -282,7 +282,7 @@ def test_a_study_of_one_subject_is_refused_before_any_stage_runs(study_folder: P
     ran: list[str] = []
     with Study.open(study_folder, reader="tests") as study:
         for case in ("b1", "c1", "d1", "e1"):
-            study.remove_case(case)
+            study.cases.remove(case)
     with pytest.raises(BadInput, match="this study has one"):
         run_pipeline(study_folder, PipelineSettings(), stages=[counted("first", ran)])
     assert not ran

@@ -38,11 +38,11 @@ def small_study(folder: Path, cases: tuple[str, ...] = ("a",), axis: int = 0) ->
     """An open study with cases of ``small_pair``."""
     study = Study.create(folder, reader="reader-1")
     for number, name in enumerate(cases):
-        staged = study.stage_case(name)
+        staged = study.cases.stage(name)
         save_pair(small_pair(axis, number), staged / "pair-1")
         (staged / "source").mkdir()
         (staged / "source" / "follow_up.nrrd").write_bytes(b"stands for a volume")
-        study.add_case(name, staged)
+        study.cases.add(name, staged)
     return study
 
 

@@ -52,7 +52,7 @@ def test_a_study_is_tried_taught_refused_and_gone_on_with(folder: Path) -> None:
 def test_an_annotating_session_is_not_in_the_way_and_sees_nothing_read(folder: Path) -> None:
     with Study.open(folder, reader="anna") as reading:
         assert teach(folder, "--case", "a").returncode == 0
-        assert not reading.current("a") and read_pseudo(reading, "default", "a") is not None
+        assert not reading.answers.current("a") and read_pseudo(reading, "default", "a") is not None
 
 
 def test_wrong_words_end_with_2_and_bad_input_with_3_and_nothing_is_stored(folder: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_bundled_teacher_says_what_the_worker_would_predict(study: Study) ->
     taught = teach(study, teacher)
     network, info = load_weights(resource("Weights", "change.safetensors"))
     for case in taught.cases:
-        pair, pseudo = study.load_pair(case.case), stored(study, case.case, "default")
+        pair, pseudo = study.cases.load_pair(case.case), stored(study, case.case, "default")
         mean = predict(network, pair, threads=1).mean
         brain = pair.stack(pair.mask).any(axis=(1, 2))
         assert np.array_equal(pair.stack(pseudo.probability)[brain], mean[brain])
@@ -87,7 +87,7 @@ def test_a_pair_along_another_axis_is_stored_on_its_own_grid(tmp_path: Path) -> 
     with small_study(tmp_path / "study", axis=2) as study:
         teach(study, Speaker())
         pseudo = stored(study)
-        assert pseudo.probability.shape == study.case("a").grid.shape and len(pseudo.done) == 6
+        assert pseudo.probability.shape == study.cases.get("a").grid.shape and len(pseudo.done) == 6
         assert np.allclose(pseudo.probability[0, 0], [0, 0.1, 0.2, 0.3, 0.4, 0])
 
 
@@ -135,7 +135,7 @@ def test_what_is_there_is_neither_repeated_nor_replaced_unless_asked(study: Stud
 
 
 def test_a_pair_that_cannot_be_read_is_named_and_the_others_are_taught(study: Study) -> None:
-    (study.pair_folder("a") / "mask.nrrd").unlink()
+    (study.cases.pair_folder("a") / "mask.nrrd").unlink()
     taught = teach(study, Speaker())
     assert [case.case for case in taught.cases] == ["b"] and "mask.nrrd" in taught.left_out["a"]
     with pytest.raises(BadInput, match=r"No pair can be read. .*mask.nrrd"):
@@ -144,7 +144,7 @@ def test_a_pair_that_cannot_be_read_is_named_and_the_others_are_taught(study: St
 
 def test_pseudo_labels_go_with_their_case_and_those_of_another_pair_count_for_nothing(study: Study) -> None:
     teach(study, Speaker())
-    study.remove_case("a")
+    study.cases.remove("a")
     assert not (study.folder / "pseudo" / "speaker-1" / "a").exists()
     made = stored(study, "b")
     write_pseudo(study, "speaker-1", "b", replace(made, made_by={**made.made_by, "pair": "another"}))

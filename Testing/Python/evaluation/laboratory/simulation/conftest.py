@@ -73,9 +73,9 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     grid = replace(made.pair.grid, size=tuple(turned["mask"].shape[::-1]), spacing=spacing)  # type: ignore[arg-type]
     pair = Pair(**turned, grid=grid, axis=2)
     with Study.create(folder) as study:
-        staged = study.stage_case("a")
+        staged = study.cases.stage("a")
         save_pair(pair, staged / "pair-1")
         (staged / "source").mkdir()
-        study.add_case("a", staged)
+        study.cases.add("a", staged)
     write_nrrd(folder / "cases" / "a" / "truth.nrrd", np.moveaxis(made.truth, 0, 2), grid)
     return folder

@@ -147,7 +147,7 @@ def test_a_truth_on_another_grid_names_itself(small_study: Path, tmp_path: Path)
     from LMIALLib.study import Study
 
     with Study.open(small_study, read_only=True) as study:
-        grid = study.case("a").grid
+        grid = study.cases.get("a").grid
     coarse = grid.from_dict({**grid.to_dict(), "spacing": [3.0, 2.0, 2.5]})
     write_nrrd(tmp_path / "truth.nrrd", np.zeros(grid.shape, np.uint8), coarse)
     _, (source,) = found_sources(small_study, {"a": tmp_path / "truth.nrrd"}, None)

@@ -1,0 +1,104 @@
+"""What is known of one answer: the fields that a reader's action fills, and those that saving adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ANSWERS = ("mask", "nothing", "equivocal", "skip")
+DRAWN = ("strategy", "random", "reader")
+
+
+@dataclass(frozen=True)
+class SliceTest:
+    """How the model in use did on a slice before it learned from it, as voxel counts.
+
+    Args:
+        model: id of the model.
+        overlap, predicted, marked: voxels in both, in the model's change, in the reader's change.
+    """
+
+    model: str
+    overlap: int
+    predicted: int
+    marked: int
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """What of a slice was on the screen before it was answered.
+
+    Args:
+        mask: (rows, columns) bool, the voxels that were shown at one or more screen pixels each for long enough.
+        share: of the searched region of the slice, 0 to 1; 1 where the region has no voxel there.
+    """
+
+    mask: np.ndarray
+    share: float
+
+
+@dataclass(frozen=True)
+class NewAnswer:
+    """What a reader says of a slice, about to be saved.
+
+    Args:
+        case, slice: which slice, 0-based.
+        answer: "mask", "nothing", "equivocal" or "skip".
+        mask: (rows, columns), values of the label schema; needed for "mask", the doubtful spot or None for "equivocal",
+            None for the others.
+        reader: who answers.
+        seconds: active reading time.
+        suggestion_seen, suggestion_seconds: whether the suggestion was shown, and how long after the slice was opened.
+        accepted_unchanged: whether the mask is the suggestion as it was.
+        model: id of the model, or name of the teacher's maps, that the suggestion came from.
+        ranking, query_rank: the ranking and the place in it that brought the reader here.
+        drawn: "strategy", "random", or "reader" for a slice that the reader chose.
+        test: how the model in use did on this slice before training on it.
+        viewed: what was on the screen; None where no screen was looked at (the command line).
+    """
+
+    case: str
+    slice: int
+    answer: str
+    mask: np.ndarray | None = None
+    reader: str = ""
+    seconds: float | None = None
+    suggestion_seen: bool = False
+    suggestion_seconds: float | None = None
+    accepted_unchanged: bool = False
+    model: str | None = None
+    ranking: int | None = None
+    query_rank: int | None = None
+    drawn: str = "reader"
+    test: SliceTest | None = None
+    viewed: Viewed | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One saved version of what was said of a slice; the fields of ``NewAnswer`` and what saving added.
+
+    ``answer`` may also be "withdrawn": the slice is back in the pool. ``version`` counts from 1 for each slice.
+    ``viewed_share`` is the part of the searched region that was on the screen, None where that is not known; which part
+    says ``viewed_of``.
+    """
+
+    id: int
+    version: int
+    saved_at: str
+    case: str
+    slice: int
+    answer: str
+    mask: np.ndarray | None
+    reader: str
+    seconds: float | None
+    suggestion_seen: bool
+    suggestion_seconds: float | None
+    accepted_unchanged: bool
+    model: str | None
+    ranking: int | None
+    query_rank: int | None
+    drawn: str
+    test: SliceTest | None
+    viewed_share: float | None = None
