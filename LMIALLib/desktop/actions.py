@@ -7,6 +7,8 @@ from typing import Any
 
 from LMIALLib.scene.editing import EditorDesk
 
+ANSWERS = ("save", "nothing_here", "equivocal")
+"""Actions that say something of the slice; what is drawn on it is no draft any more."""
 NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "accept", "class")
 """Actions that need to know who reads."""
 NEED_CASE = (

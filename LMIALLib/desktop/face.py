@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.desktop import editor
-from LMIALLib.desktop.actions import NEED_CASE, NEED_READER, PUT_AWAY, actions_of
+from LMIALLib.desktop.actions import ANSWERS, NEED_CASE, NEED_READER, PUT_AWAY, actions_of
 from LMIALLib.desktop.editor import Editor
 from LMIALLib.desktop.following import Following
 from LMIALLib.desktop.panel import Panel
@@ -174,7 +174,12 @@ class Face(Following):
             return
         if name in NEED_READER and not desk.watching and not self._known_reader():
             return
-        if not self.settle() and name in PUT_AWAY:
+        here, waits = desk.session.current, name in ANSWERS and self._unsettled
+        if waits:  # an answer makes the draft needless, and one that cannot be kept would seem to speak of the answer
+            self._settle_timer.stop()
+            with self._by_us():
+                desk.guarded(lambda: desk.drawn(keep=False))
+        elif not self.settle() and name in PUT_AWAY:
             return
         with self._by_us():
             self._take_look()
@@ -190,6 +195,10 @@ class Face(Following):
                 question += "\n" + _("No: only where it does not touch.")
                 touching = self.panel.sure(question)
                 desk.guarded(lambda: desk.accept(touching=touching))
+        if waits:
+            self._unsettled = desk.session.current is here  # not answered yet: what is drawn is kept after all
+            if self._unsettled:
+                self._settle_timer.start()
         if name in ("rank", "train"):
             self._dead = ""
         self._show()

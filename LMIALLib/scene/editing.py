@@ -50,16 +50,17 @@ class EditorDesk(Desk):
         self.editor_node.SetAndObserveSegmentationNode(self._edited.node)
         self._edited.limit(self.editor_node, to_slice=not self.others)
 
-    def drawn(self) -> None:
+    def drawn(self, *, keep: bool = True) -> None:
         """Take in what the editor did: the open slice becomes a draft; other slices too where `edit_others` is on, else
-        they are put back."""
+        they are put back. Without ``keep`` the open slice becomes no draft: it is about to be answered."""
         if self.open is None or self.watching:
             return
         if self.others and self.session.current is not None:
             self._edited.take_elsewhere(self._keep)
         else:
             self._edited.restrain()
-        self._keep_draft()
+        if keep:
+            self._keep_draft()
 
     def _registered(self, case: str, report: dict[str, Any], what: str = "register") -> None:
         self.drawn()  # a stroke that is not taken in yet would go with the nodes

@@ -232,6 +232,30 @@ def test_nothing_is_stored_before_every_view_on_the_screen_has_drawn_the_slice(a
     assert len(at.desk.session.study.answers.current("head")) == 1
 
 
+def test_an_answer_is_saved_where_the_stroke_before_it_could_not_be_kept(
+    at: At, study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from LMIALLib.errors import BadInput
+
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    here, drawing = at.desk.session.current, at.desk.open.drawing
+    mask = drawing.mask
+    mask[20:26, 20:30] = 1
+    drawing.replace(mask)
+    at.face.segmentation_changed()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise BadInput("the disk is full: nothing was saved.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(at.desk.session), "draft", full)
+        answer(at, "save")
+    assert np.array_equal(at.desk.session.study.answers.current("head")[here.slice].mask, mask)
+    assert "disk is full" not in at.ui.noticeText.text, "or the reader would take it for the answer's"
+    assert not at.face._unsettled
+
+
 def test_a_suggestion_that_touches_what_was_drawn_is_asked_about(at: At, study_folder: Path) -> None:
     import slicer
 
