@@ -80,7 +80,7 @@ def test_bars_fill_the_strip_and_a_click_finds_its_slice() -> None:
 
 
 def test_the_line_of_the_query_says_rank_score_and_draft() -> None:
-    banner = {"case": "head", "subject": "P1", "prior": "2020-01-02", "current": "", "registration": None}
+    banner = {"case": "head", "subject": "P1", "prior": "2020-01-02", "current": "", "registration": None, "alarms": []}
     query = {"slice": 5, "of": 30, "rank": 2, "score": "0.31", "answered": "", "draft": True, "reason": "r",
              "details": [["entropy", "0.3"]]}  # fmt: skip
     lines = told({"banner": banner, "query": query, "look": {"away": True}})

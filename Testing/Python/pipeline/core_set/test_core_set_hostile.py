@@ -167,7 +167,7 @@ def test_a_checkpoint_of_a_stranger_is_refused_with_a_sentence(make_study: Calla
 @pytest.mark.parametrize("name", ["../../victim", "/tmp/victim", "..", "a/../../b", "a\\b", ""])
 def test_a_case_with_a_path_for_a_name_leads_nowhere(name: str, tmp_path: Path) -> None:
     case = SimpleNamespace(name=name, pair_number=1, n_slices=3)
-    study: Any = SimpleNamespace(folder=tmp_path, case=lambda asked: case)
+    study: Any = SimpleNamespace(folder=tmp_path, cases=SimpleNamespace(get=lambda asked: case))
     for place in (lambda: embedding_file(study, "mae", "x"), lambda: pseudo_folder(study, "default", "x")):
         with pytest.raises(BadInput):
             place()
