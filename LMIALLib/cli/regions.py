@@ -12,7 +12,6 @@ import typer
 from LMIALLib.cli.console import ERR, OUT, guarded, progress_of
 from LMIALLib.cli.opening import session_at
 from LMIALLib.errors import WrongUse
-from LMIALLib.loop.learning import BY_DIFFERENCE
 
 if TYPE_CHECKING:
     from LMIALLib.pairs.registration_record import Alarm
@@ -55,6 +54,8 @@ def tell_alarms(study: Path, case: str, alarms: Iterable[Alarm], *, strategy: st
 
     ``strategy``: the one in use; what it does already is not advised.
     """
+    from LMIALLib.loop.learning import BY_DIFFERENCE
+
     place, named = quote(str(study)), quote(case)
     for alarm in alarms:
         ERR.print(f"{case}: {alarm.sentence}", style="bold yellow")

@@ -14,9 +14,6 @@ from LMIALLib.cli.console import ERR, OUT, document, guarded, print_queue, progr
 from LMIALLib.cli.opening import session_at, study_at
 from LMIALLib.cli.regions import tell_alarms
 from LMIALLib.errors import BadInput, WrongUse
-from LMIALLib.study.backup import write_backup
-from LMIALLib.study.checks import check_study
-from LMIALLib.study.status import status_of
 
 if TYPE_CHECKING:
     from LMIALLib.loop.session import Session
@@ -216,6 +213,7 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
     from LMIALLib.loop.advice import advice_for
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.queue import queue_of
+    from LMIALLib.study.status import status_of
 
     with study_at(study) as opened:
         state = status_of(opened)
@@ -274,6 +272,8 @@ def history(study: StudyFolder, as_json: Json = False) -> None:
 
 def check(study: StudyFolder, as_json: Json = False) -> None:
     """Look whether everything a study should hold is there and whole."""
+    from LMIALLib.study.checks import check_study
+
     with study_at(study) as opened:
         problems = check_study(opened)
     if as_json:
@@ -292,6 +292,8 @@ def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A zip file to write.", show_default=False)],
 ) -> None:
     """Write the whole study into one zip file, also while someone works on it."""
+    from LMIALLib.study.backup import write_backup
+
     with study_at(study) as opened:
         write_backup(opened, file)
     OUT.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB. Unzip it anywhere to use it.")
