@@ -50,9 +50,9 @@ types: $(BIN)/.installed-test
 floors: $(BIN)/.installed-test
 	$(BIN)/lint-imports --no-cache
 
-# one process a core; what drives a browser stays in one of them
+# one process a core, up to four (each may take 2 GB); what drives a browser stays in one of them
 unit: $(BIN)/.installed-test
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup
 
 test: lint types floors unit
 
