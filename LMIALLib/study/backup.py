@@ -46,7 +46,13 @@ def write_backup(study: Study, file: Path) -> Path:
         _write_zip(study, whole, copy, _copy_database(study, copy))
         flush_file(whole)
         rename(whole, file)
+    try:
         flush_folder(file.parent)
+    except OSError as error:
+        raise BadInput(
+            f"the backup {file} is there and whole, but the disk did not confirm it: a power cut could undo it.",
+            "Check the disk, and make another one elsewhere.",
+        ) from error
     return file
 
 
