@@ -191,9 +191,7 @@ def _answer_and_learn(
 
 def _predicted(study: Study, axis: int) -> np.ndarray:
     """Suggestion of the model in use, bool (slices, rows, columns), from the maps of the last ranking."""
-    in_use = study.models.in_use()
-    assert in_use is not None
-    volume = study.maps.read(in_use.id, CASE, "mean")
+    volume = study.maps.suggested(CASE)
     assert volume is not None
     return np.moveaxis(volume >= 0.5, axis, 0)
 
