@@ -68,9 +68,13 @@ class Learning:
         study: an open study.
         worker: client of the background process.
         settings: see LoopSettings.
+        reader: says who sits here; an empty string for nobody yet.
     """
 
-    def __init__(self, study: Study, worker: WorkerClient, settings: LoopSettings) -> None:
+    def __init__(
+        self, study: Study, worker: WorkerClient, settings: LoopSettings, *, reader: Callable[[], str] = str
+    ) -> None:
+        self._reader = reader
         self.study = study
         self.worker = worker
         self.settings = settings
@@ -79,13 +83,40 @@ class Learning:
         self.registering: Job | None = None
         self.trouble = ""
         self._train_again = False
+        self._rank_again = False
         self._staged: Path | None = None
         self._last_beat = time.monotonic()
 
-    def request_ranking(self) -> Job:
-        """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result."""
-        self.ranking = self.worker.submit("rank", **self._ranking_request())
+    def request_ranking(self, *, keep: bool = False) -> Job:
+        """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result.
+
+        With ``keep``, cases of which nothing changed since the newest ranking stay as they are there, where the
+        strategy finishes one patient after the other.
+        """
+        self._rank_again = False
+        self.ranking = self.worker.submit("rank", **self._ranking_request(), keep=keep)
         return self.ranking
+
+    @property
+    def finishes(self) -> bool:
+        """Whether slices are asked for to finish one patient after the other."""
+        return strategy(self.settings.strategy).purpose == "finish"
+
+    def adapt_when_possible(self) -> None:
+        """Take an answer into the rest of its patient, after a save: a failure is told in ``trouble`` only.
+
+        Answers that come while that is being done are taken in together, afterwards. Nothing is done where no ranking
+        waits to be adapted, and while a core-set is read.
+        """
+        if not self.finishes or core_set_waits(self.study):
+            return
+        if self.ranking is not None and not self.ranking.over:
+            self._rank_again = True
+            return
+        try:
+            self.request_ranking(keep=True)
+        except (LMIALError, OSError) as error:
+            self.trouble = f"The rest of the patient was not brought up to date: {error}"
 
     def _ranking_request(self) -> dict[str, Any]:
         """The fields of a ``rank`` request for the present state of the study."""
@@ -108,6 +139,7 @@ class Learning:
                 for case in chosen
             ],
             "annotations_upto": self.study.answers.highest_id(),
+            "lesions_upto": self.study.lesion_answers.highest_id(),
             "model": in_use.id,
             "strategy": self.settings.strategy,
             "seed": self.settings.seed,
@@ -115,9 +147,15 @@ class Learning:
             "spacing_mm": self.settings.spacing_mm,
             "batch": self.settings.batch,
             "device": self.settings.device,
+            "reader": self._learns_from(),
             **({"committee": committee_of(self.study)} if "members" in needs else {}),
             **({"reading_time": asdict(reading_time_of(self.study))} if "seconds" in needs else {}),
         }
+
+    def _learns_from(self) -> str:
+        """Whose answers heads learn from: the reader's who sits here, or an empty string where nobody else answered."""
+        readers, here = self.study.answers.readers(), self._reader()
+        return here if len(readers) > 1 and here in readers else ""
 
     def request_training(self, **options: Any) -> None:
         """Train on what was saved. A running training is never killed: saves that pile up train once."""
@@ -236,6 +274,8 @@ class Learning:
             self.study.rankings.store(
                 StoredRanking(job.result["ranking"], job.result["conditions"], ranking.scores, upto)
             )
+            if self._rank_again:
+                self.adapt_when_possible()
         elif event == "model" and job.result is not None:
             self._record_model(job.result)
         elif event == "registered" and job.result is not None and self._staged is not None:

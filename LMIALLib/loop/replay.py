@@ -16,9 +16,14 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
 
 COMPARED = (
-    "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs"
+    "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs",
+    "heads",
 )  # fmt: skip
 """Conditions that a bit-for-bit promise rests on."""
+
+
+_AS_THEN = ("committee", "reading_time", "reader", "lesions_upto")
+"""Conditions that are asked for again as they were."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class _Conditions:
     passes: Annotated[int, Limits(least=0, most=10_000)] | None = None
     committee: tuple[_Word, ...] | None = None
     reading_time: _ReadingTime | None = None
+    reader: str = ""
+    lesions_upto: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], No
         "slices_at_once": conditions.batch,
         "write_maps": False,
         "annotations_upto": stored.annotations_upto,
-        **{key: stored.conditions[key] for key in ("committee", "reading_time") if key in stored.conditions},
+        **{key: stored.conditions[key] for key in _AS_THEN if key in stored.conditions},
         **asdict(shaped(settings, _Settings, f"ranking {stored.number}: settings")),
     }
     worker = session.learning.worker

@@ -88,7 +88,8 @@ class Session:
         self.reader = reader
         self.settings = settings or LoopSettings()
         self.current: Presented | None = None
-        self.learning = Learning(study, worker or WorkerClient(study.folder), self.settings)
+        worker = worker or WorkerClient(study.folder)
+        self.learning = Learning(study, worker, self.settings, reader=lambda: self.reader)
         self._clock = clock
         self._answers: list[tuple[str, int]] = []
         self._opinion: Opinion | None = None
@@ -220,7 +221,10 @@ class Session:
     def take_back(self) -> Answer:
         """Withdraw the current slice's answer; it returns to the pool, and the withdrawn version stays stored."""
         here = self._presented()
-        return self.study.answers.take_back(here.case, here.slice, self.reader)
+        withdrawn = self.study.answers.take_back(here.case, here.slice, self.reader)
+        if self.settings.train:
+            self.learning.adapt_when_possible()
+        return withdrawn
 
     def draft(self, mask: np.ndarray, number: int | None = None) -> None:
         """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet. ``number`` is another slice
@@ -266,6 +270,7 @@ class Session:
         self._answers.append((here.case, here.slice))
         self.current = None
         if answer != "skip" and self.settings.train:
+            self.learning.adapt_when_possible()
             self.learning.train_when_possible()
         return saved
 

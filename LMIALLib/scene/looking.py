@@ -90,6 +90,7 @@ class Looking:
         self._measured: list[DrawnLesion] | None = None
         self._framed = False
         self._openings = 0
+        self._came = 0.0  # when the slice at hand was put there, by the clock
         self.sight = Sight()
 
     @property

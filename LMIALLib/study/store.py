@@ -26,15 +26,18 @@ from LMIALLib.study.drafts import Drafts
 from LMIALLib.study.inside import check_no_links
 from LMIALLib.study.labels import LabelSchema
 from LMIALLib.study.lease import HELD, Lease, held_lease, release_lease, write_lease
+from LMIALLib.study.leftovers import put_aside
+from LMIALLib.study.lesion_answers import LesionAnswers
 from LMIALLib.study.lesions import Lesions
 from LMIALLib.study.log import Log
 from LMIALLib.study.maps import Maps
 from LMIALLib.study.models import Models
 from LMIALLib.study.names import checked_person
+from LMIALLib.study.patients import Patients
 from LMIALLib.study.places import place_warning
 from LMIALLib.study.rankings import Rankings
 from LMIALLib.study.schema import make_tables
-from LMIALLib.study.sweep import sweep
+from LMIALLib.study.sweeps import Sweeps
 from LMIALLib.study.truths import Truths
 from LMIALLib.study.versions import check_values, checked_version, of_this_version, upgrade
 
@@ -46,7 +49,8 @@ class Study:
     opened it.
 
     Attributes:
-        cases, answers, drafts, models, rankings, maps, truths, lesions, log: the shelves.
+        cases, answers, drafts, models, rankings, maps, truths, lesions, lesion_answers, sweeps, patients, log: the
+            shelves.
         database: what they stand on; for whoever adds a shelf.
 
     What needs several shelves is a function of a study: ``checks.check_study``, ``backup.write_backup``,
@@ -71,6 +75,9 @@ class Study:
         self.maps = Maps(database, self.cases, self.rankings)
         self.truths = Truths(database, self.log, self.cases)
         self.lesions = Lesions(database, self.cases, self.answers)
+        self.lesion_answers = LesionAnswers(database, self.log, self.cases)
+        self.sweeps = Sweeps(database, self.cases)
+        self.patients = Patients(database, self.log, self.cases)
 
     @classmethod
     def create(cls, folder: Path, *, schema: LabelSchema | None = None, reader: str = "", force: bool = False) -> Study:
@@ -146,7 +153,7 @@ class Study:
             study = cls(StudyDatabase(folder, connection, lease=mine, reason=""))
             if held and held.alive:
                 study.log.record("taken over", earlier_reader=held.reader, earlier_started=held.started)
-            sweep(study.database, study.cases, study.log)
+            put_aside(study.database, study.cases, study.log)
             return study
         except BaseException:
             with suppress(sqlite3.Error):  # the lease may stand there although its commit was called a failure

@@ -87,7 +87,7 @@ def predict_job(study_folder: Path, request: dict[str, Any], progress: Progress)
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
-        network, _ = _network(study, request["model"])
+        network, _ = network_of(study, request["model"])
         for number, case in enumerate(request["cases"]):
             progress("predict", number, len(request["cases"]))
             pair = study.cases.load_pair(case)
@@ -113,6 +113,10 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
     from LMIALLib.worker.study_cases import StudyCases
 
     chosen = strategy_named(request["strategy"])
+    if chosen.purpose == "finish":
+        from LMIALLib.worker.finishing import finish_job
+
+        return finish_job(study_folder, request, progress)
     stored = goes_by_stored_maps(request["model"])
     scored, pairs, conditions = [], {}, {}
     with Study.open(study_folder, read_only=True) as study:
@@ -122,7 +126,7 @@ def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) ->
             progress("rank", position, len(request["cases"]), case=wanted["name"])
             maps, prediction = next(evidence)
             scored.append(score_case(maps, chosen))
-            conditions = _conditions(prediction)
+            conditions = conditions_of(prediction)
             pair = cases[position].pair
             pairs[wanted["name"]] = {"number": wanted["pair"], "digest": pair.digest()}
             if not request.get("write_maps", True):
@@ -164,7 +168,7 @@ def _evidence(
         return told, stored_evidence(study, request["model"], cases, chosen.needs, reading_time=reading_time)
     if "members" in chosen.needs:
         told["committee"] = list(dict.fromkeys([request["model"], *request.get("committee", ())]))
-    loaded = [_network(study, model) for model in told.get("committee", [request["model"]])]
+    loaded = [network_of(study, model) for model in told.get("committee", [request["model"]])]
     digests = [info.digest for _, info in loaded]
     if "committee" in told:
         told["committee_digests"] = digests
@@ -226,13 +230,18 @@ def _inside(study_folder: Path, place: str) -> Path:
     return folder
 
 
-def _network(study: Study, model: str) -> Any:
+def network_of(study: Study, model: str) -> Any:
     from LMIALLib.network.weights import load_weights
 
     try:
         return load_weights(study.models.path(model))
     except BadInput as error:
         raise BadInput(error.sentence, "Restore the study from a backup.") from error
+
+
+def predicted(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:
+    """Mean, expected entropy and variance of a case over stochastic passes, `PASSES` unless the request says."""
+    return _predict(network, pair, {**request, "passes": request.get("passes") or PASSES}, progress)
 
 
 def _predict(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:
@@ -252,7 +261,7 @@ def _options(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     }
 
 
-def _conditions(prediction: Prediction) -> dict[str, Any]:
+def conditions_of(prediction: Prediction) -> dict[str, Any]:
     """Everything besides inputs, model and strategy that can change a score in its last bit."""
     versions = {
         "lmial": LMIALLib.__version__,
