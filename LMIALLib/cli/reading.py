@@ -186,7 +186,9 @@ def export(
     study: StudyFolder,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.", show_default=False)],
     case: AnyCase = None,
-    what: Annotated[str, typer.Option("--what", metavar="labels|lesions|suggestion|uncertainty|table")] = "labels",
+    what: Annotated[
+        str, typer.Option("--what", metavar="labels|delivered|lesions|suggestion|uncertainty|table|report")
+    ] = "labels",
     file_format: Annotated[
         str | None, typer.Option("--format", metavar="seg.nrrd|nrrd|nifti", help="Of volumes; tables are CSV.")
     ] = None,

@@ -339,14 +339,23 @@ class Learning:
             keep_numbers=not self.study.read_only,
         )
 
+    def _answered_since(self) -> bool:
+        """Whether anything was said that the newest ranking's heads have not learnt."""
+        stored, study = self.study.rankings.latest(), self.study
+        if stored is None or not stored.finishes:
+            return False
+        lesions = int(stored.conditions.get("lesions_upto", 0))
+        return stored.annotations_upto < study.answers.highest_id() or lesions < study.lesion_answers.highest_id()
+
     def export(self, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:
         """``request_export`` and wait for the files.
 
         Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
         uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
         """
-        needs_maps = what in ("suggestion", "uncertainty") and not self.study.read_only
-        if needs_maps and of_another_model(self.study) and not core_set_waits(self.study):
-            self.wait(self.request_ranking())
+        needs_maps = what in ("suggestion", "uncertainty", "delivered") and not self.study.read_only
+        stale = of_another_model(self.study) or (what == "delivered" and self._answered_since())
+        if needs_maps and stale and not core_set_waits(self.study):
+            self.wait(self.request_ranking(keep=True))
         result = self.wait(self.request_export(out, what=what, **options))
         return [Path(file) for file in result["files"]]

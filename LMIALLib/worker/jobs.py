@@ -196,6 +196,7 @@ def export_job(study_folder: Path, request: dict[str, Any], progress: Progress) 
     with Study.open(study_folder, read_only=True) as study:
         progress("export", 0, 1)
         maps, model = _exported_maps(study, request)
+        stored = study.rankings.latest()
         wanted = ExportRequest(
             what=request["what"],
             format=request["format"],
@@ -204,6 +205,7 @@ def export_job(study_folder: Path, request: dict[str, Any], progress: Progress) 
             unread=int(request["unread"]),
             maps=maps,
             model=model,
+            estimates=stored.conditions.get("estimates") if stored is not None else None,
             keep_numbers=bool(request.get("keep_numbers")),
         )
         files = export(study, Path(request["out"]), wanted)
