@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_problem
 from LMIALLib.loop.queue import core_set_waits, of_another_model
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.pairs.regions import CHOICES
 from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
+from LMIALLib.study.cases import Case
 from LMIALLib.study.kept import goes_by_stored_maps
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.rankings import StoredRanking
@@ -50,6 +51,7 @@ class LoopSettings:
         batch: queries that are chosen together.
         train: whether saving starts training in the background.
         device: "auto" or a torch device.
+        order: names of the cases whose patients are finished first, in this order; all others follow as they came.
     """
 
     strategy: str = DEFAULT_STRATEGY
@@ -59,6 +61,7 @@ class LoopSettings:
     batch: int = 6
     train: bool = True
     device: str = "auto"
+    order: tuple[str, ...] = ()
 
 
 class Learning:
@@ -124,7 +127,7 @@ class Learning:
         in_use = self.study.models.in_use()
         if in_use is None:
             raise LMIALError("This study has no model.", "See: lmial check STUDY.")
-        chosen = self.study.cases.all()
+        chosen = self._in_order(self.study.cases.all())
         if not chosen:
             raise WrongUse("This study has no case to rank.", "Add one: lmial add STUDY ...")
         return {
@@ -151,6 +154,18 @@ class Learning:
             **({"committee": committee_of(self.study)} if "members" in needs else {}),
             **({"reading_time": asdict(reading_time_of(self.study))} if "seconds" in needs else {}),
         }
+
+    def _in_order(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases in the order in which their patients are finished: as the settings say, else as they were ranked
+        last, else as they came. Raises WrongUse for a name that there is not."""
+        stored = self.study.rankings.latest()
+        first = list(self.settings.order)
+        if not first and stored is not None and stored.finishes:
+            first = [name for name in stored.conditions.get("pairs", {}) if any(one.name == name for one in cases)]
+        by_name = {case.name: case for case in cases}
+        if wrong := [name for name in first if name not in by_name]:
+            raise WrongUse(f"There is no case {wrong[0]!r} to put first.")
+        return [by_name[name] for name in first] + [case for case in cases if case.name not in first]
 
     def _learns_from(self) -> str:
         """Whose answers heads learn from: the reader's who sits here, or an empty string where nobody else answered."""
@@ -249,12 +264,14 @@ class Learning:
             self._last_beat = time.monotonic()
             self.study.heartbeat()
         events = self.worker.poll(timeout)
-        first: Exception | None = None
+        first: LMIALError | None = None
         for job, event in events:  # each is recorded, whatever became of the others
             try:
                 self._record(job, event)
-            except (LMIALError, OSError) as error:
+            except LMIALError as error:
                 first = first or error
+            except OSError as error:
+                first = first or disk_problem(error, "keeping what the worker made")
         if first is not None:
             raise first
         return events

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.errors import BadInput, LMIALError, disk_problem
 from LMIALLib.loop.learning import BY_DIFFERENCE
 from LMIALLib.loop.news import what_changed
 from LMIALLib.loop.queue import of_another_model
@@ -391,7 +391,7 @@ class Desk(Painting):
             return True
         except SessionTakenOver as error:
             self.lost(error.sentence[0].upper() + error.sentence[1:])
-        except LMIALError as error:
-            sentence = str(error)
+        except (LMIALError, OSError) as error:
+            sentence = str(disk_problem(error) if isinstance(error, OSError) else error)
             self.say("error", sentence[0].upper() + sentence[1:])
         return False
