@@ -65,9 +65,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/telemetry.py
   LMIALLib/metrics/__init__.py
   LMIALLib/metrics/calibration.py
-  LMIALLib/metrics/correlation.py
   LMIALLib/metrics/lesion_matching.py
   LMIALLib/metrics/lesions.py
+  LMIALLib/metrics/ranks.py
   LMIALLib/metrics/voxels.py
   LMIALLib/network/__init__.py
   LMIALLib/network/adoption.py
@@ -91,6 +91,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/pretraining.py
   LMIALLib/network/report.py
   LMIALLib/network/samples.py
+  LMIALLib/network/schedule.py
   LMIALLib/network/several.py
   LMIALLib/network/slice_numbers.py
   LMIALLib/network/slices.py
@@ -134,6 +135,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py
+  LMIALLib/pairs/unread.py
   LMIALLib/pairs/visit_date.py
   LMIALLib/pairs/voxels.py
   LMIALLib/queries/__init__.py

@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from LMIALLib.network.architecture import Architecture, ChangeNetwork
 from LMIALLib.network.device import reproducible
-from LMIALLib.network.losses import IGNORED, change_loss
+from LMIALLib.network.losses import change_loss
 from LMIALLib.network.schedule import interpolate, newest_share, set_rate, warmed_cosine
 from LMIALLib.network.slices import LARGEST_INTENSITY, neighbours_of, network_shape, pair_stacks, resized
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.unread import UNREAD
 
 Labels = Mapping[tuple[str, int], np.ndarray]
 """What was read: (case, slice) to uint8 (rows, columns) of 0, 1 and 255 (ignored)."""
@@ -145,7 +146,7 @@ def _labelled(slices: Slices, labels: Labels) -> _Labelled:
         answer, (rows, columns) = labels[case, number], slices.inner[place]
         brain = slices.brain[place, :rows, :columns]
         change, ignored = (
-            resized((answer == value).astype(np.float32)[None], (rows, columns))[0] > 0.5 for value in (1, IGNORED)
+            resized((answer == value).astype(np.float32)[None], (rows, columns))[0] > 0.5 for value in (1, UNREAD)
         )
         target[index, :rows, :columns] = change
         counted[index, :rows, :columns] = brain & ~ignored

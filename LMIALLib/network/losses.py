@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORED = 255
 SURE_OF_NOTHING = -20.0
 
 

@@ -14,14 +14,13 @@ from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.label_volume import read_label_volume, whole_numbers
 from LMIALLib.pairs.mapping import Mapped, mapped, shown
 from LMIALLib.pairs.segmentation import is_segmentation, one_segment, read_segmentation
+from LMIALLib.pairs.unread import UNREAD
 
 PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 """Endings of pictures, and the one format that is read for each, whatever the content asks for."""
 _GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "F")
 LARGEST_PICTURE = 1 << 26
 """Pixels; a slice of a scan has a hundredth of it."""
-NOT_READ = 255
-"""What LMIAL's own label exports hold where nobody has read; never a lesion."""
 
 
 def read_label_slice(
@@ -88,8 +87,8 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
     _check_place(path, lies, here, grid, axis, number)
     values = np.take(here.values, number, axis=axis)
     others = tuple({0, 1, 2} - {axis})
-    unread = ((here.values == NOT_READ) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
-    if (values == NOT_READ).any() and unread.any():
+    unread = ((here.values == UNREAD) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
+    if (values == UNREAD).any() and unread.any():
         raise BadInput(
             f"{path}: it is an export of LMIAL in which 255 means 'not read' or 'left out', also on slice {number}.",
             "Remove the 255 from the slices that you label, or give a 2-D image of the slice.",
