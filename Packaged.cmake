@@ -132,6 +132,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/registration_record.py
   LMIALLib/pairs/resampling.py
   LMIALLib/pairs/segmentation.py
+  LMIALLib/pairs/segments.py
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py
