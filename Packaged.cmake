@@ -86,6 +86,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/lessons.py
   LMIALLib/network/losses.py
   LMIALLib/network/origin.py
+  LMIALLib/network/predicted.py
   LMIALLib/network/prediction.py
   LMIALLib/network/pretrain_config.py
   LMIALLib/network/pretraining.py
