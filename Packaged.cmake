@@ -65,9 +65,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/telemetry.py
   LMIALLib/metrics/__init__.py
   LMIALLib/metrics/calibration.py
-  LMIALLib/metrics/correlation.py
   LMIALLib/metrics/lesion_matching.py
   LMIALLib/metrics/lesions.py
+  LMIALLib/metrics/ranks.py
   LMIALLib/metrics/voxels.py
   LMIALLib/network/__init__.py
   LMIALLib/network/adoption.py
@@ -86,11 +86,13 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/lessons.py
   LMIALLib/network/losses.py
   LMIALLib/network/origin.py
+  LMIALLib/network/predicted.py
   LMIALLib/network/prediction.py
   LMIALLib/network/pretrain_config.py
   LMIALLib/network/pretraining.py
   LMIALLib/network/report.py
   LMIALLib/network/samples.py
+  LMIALLib/network/schedule.py
   LMIALLib/network/several.py
   LMIALLib/network/slice_numbers.py
   LMIALLib/network/slices.py
@@ -131,9 +133,11 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/registration_record.py
   LMIALLib/pairs/resampling.py
   LMIALLib/pairs/segmentation.py
+  LMIALLib/pairs/segments.py
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py
+  LMIALLib/pairs/unread.py
   LMIALLib/pairs/visit_date.py
   LMIALLib/pairs/voxels.py
   LMIALLib/queries/__init__.py

@@ -13,6 +13,7 @@ from LMIALLib.cli.opening import session_at
 from LMIALLib.cli.regions import tell_alarms
 from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.pairs.unread import UNREAD
 
 if TYPE_CHECKING:
     from LMIALLib.study.store import Study
@@ -207,7 +208,7 @@ def export(
     reader: Reader = None,
     unread: Annotated[
         int, typer.Option("--unread", metavar="V", help="Value of slices nobody read in plain label maps.")
-    ] = 255,
+    ] = UNREAD,
 ) -> None:
     """Write labels, lesions one by one, the network's suggestion, the uncertainty, or tables.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from LMIALLib.json_data import Limits, Natural, shaped
 from LMIALLib.loop.session import Session
+from LMIALLib.metrics.ranks import spearman
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
@@ -165,16 +166,8 @@ def compare(number: int, ranking: dict[str, Any], conditions: dict[str, Any], re
     batch = int(then.settings.get("batch", 6))
     same = len(set(order_then[:batch]) & set(order_now[:batch])) / max(len(order_then[:batch]), 1)
     both = np.isfinite(a) & np.isfinite(b)
-    return Replay(number, identical, differing, _spearman(a[both], b[both]), _largest(a[both], b[both]), same)
+    return Replay(number, identical, differing, spearman(a[both], b[both]), _largest(a[both], b[both]), same)
 
 
 def _largest(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max()) if a.size else float("nan")
-
-
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(spearmanr(a, b).statistic)

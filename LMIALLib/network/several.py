@@ -12,7 +12,7 @@ import numpy as np
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.network.architecture import ChangeNetwork
-from LMIALLib.network.prediction import Prediction
+from LMIALLib.network.predicted import Prediction
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.queries.measures import binary_entropy

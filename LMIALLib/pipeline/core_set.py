@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from LMIALLib.files import written_whole
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.budget import slices_of
+from LMIALLib.pipeline.core_set_choice import CoreSet
 from LMIALLib.pipeline.core_set_report import core_set_page, plotly_library
 from LMIALLib.pipeline.embeddings.encoders import (
     BUNDLED,
@@ -29,7 +29,7 @@ from LMIALLib.pipeline.seen import Seeing
 from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.queries.pool import CaseScores
-from LMIALLib.queries.ranking import Query, Ranking, rank, score_case
+from LMIALLib.queries.ranking import Ranking, rank, score_case
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.kept import CORE_SET_PAGE, goes_by_stored_maps
 from LMIALLib.study.rankings import StoredRanking
@@ -45,34 +45,6 @@ STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}
 
 class NothingToChoose(BadInput):
     """Every slice that could be asked for is annotated."""
-
-
-@dataclass(frozen=True)
-class CoreSet:
-    """What was chosen.
-
-    Args:
-        ranking: number of the ranking in the study; its queries are the readers' queue.
-        queries: in the order in which they were chosen.
-        budget: slices that might be chosen; slices: of the study.
-        subjects: among which they are spread; most_a_subject: slices chosen of one of them at most, lots apart.
-        embedding, distance: how slices were told apart.
-        teacher: whose pseudo-labels are the suggestions; None for the model in use.
-        report: the page with map and thumbnails.
-        notes: sentences for a person.
-    """
-
-    ranking: int
-    queries: tuple[Query, ...]
-    budget: int
-    slices: int
-    subjects: int
-    most_a_subject: int
-    embedding: str
-    distance: str
-    teacher: str | None
-    report: Path
-    notes: tuple[str, ...]
 
 
 def core_set(
@@ -270,8 +242,3 @@ def _embedded(scores: CaseScores, subject: str) -> Embedded:
     assert scores.features is not None
     slices = np.flatnonzero(scores.eligible)
     return Embedded(scores.case, subject, slices, scores.features[slices], scores.answered)
-
-
-def describe(found: CoreSet) -> dict[str, Any]:
-    """The same, JSON-ready."""
-    return {**asdict(found), "queries": [query.to_dict() for query in found.queries], "report": str(found.report)}

@@ -13,7 +13,7 @@ from LMIALLib.pipeline.map_figure import map_figure
 from LMIALLib.pipeline.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
-    from LMIALLib.pipeline.core_set import CoreSet
+    from LMIALLib.pipeline.core_set_choice import CoreSet
     from LMIALLib.queries.ranking import Query
     from LMIALLib.study.store import Study
 

@@ -21,7 +21,7 @@ from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.training_job import finetune_job
 
 if TYPE_CHECKING:
-    from LMIALLib.network.prediction import Prediction
+    from LMIALLib.network.predicted import Prediction
     from LMIALLib.pairs.pair import Pair
     from LMIALLib.queries.pool import CaseMaps
     from LMIALLib.queries.strategies import Strategy

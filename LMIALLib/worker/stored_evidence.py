@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
 from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
-
-if TYPE_CHECKING:
-    from LMIALLib.network.evidence import CaseInput
-    from LMIALLib.network.prediction import Prediction
 
 NEEDS = frozenset({"passes", "members", "seconds"})
 """What stored maps of an ensemble can answer: its members stand for passes as well."""
@@ -41,9 +37,6 @@ def stored_evidence(
 
     Raises WrongUse for another need, BadInput where a map is missing.
     """
-    from LMIALLib.network.evidence import case_maps
-    from LMIALLib.network.prediction import Prediction
-
     if unmet := sorted(set(needs) - NEEDS):
         raise WrongUse(
             f"The model {model} is known by its maps alone, and this strategy needs {unmet[0]}.",

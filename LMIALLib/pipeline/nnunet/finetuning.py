@@ -16,7 +16,7 @@ from LMIALLib.pipeline.nnunet.dataset import Dataset, write_dataset
 from LMIALLib.pipeline.nnunet.digests import note, unchanged
 from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels, ReadLabels
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, TRAINED, Work
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, TRAINED, WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.running import Progress, run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
@@ -112,7 +112,7 @@ def finetune(
     opinions = PseudoLabels(study, teacher, opinions_above) if teacher and opinions_above is not None else None
     dataset = write_dataset(
         study,
-        Work.finetuning(study.folder),
+        WorkFolder.finetuning(study.folder),
         ReadLabels(study, upto, opinions),
         lambda members: fold_splits(members, settings.folds),
         progress=progress,
@@ -127,9 +127,9 @@ def finetune(
         results = run(study.folder, request, progress=progress, cancelled=cancelled)
         done = _finetuned(dataset, results, settings, upto, read)
         told = json.dumps({"key": key, "trained": asdict(done)}, indent=1)
-        with written_whole(Work.finetuning(study.folder).root / TRAINED) as temporary:
+        with written_whole(WorkFolder.finetuning(study.folder).root / TRAINED) as temporary:
             temporary.write_text(told, encoding="utf-8")
-        note(Work.finetuning(study.folder).root, [Work.finetuning(study.folder).root / TRAINED])
+        note(WorkFolder.finetuning(study.folder).root, [WorkFolder.finetuning(study.folder).root / TRAINED])
     if _is_model(study, done):
         return _as_it_stands(study, done)
     with writing() as written:
@@ -166,7 +166,7 @@ def _key(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str 
 
 def _trained(study: Study) -> tuple[str, Finetuned] | None:
     """Key and result of the last training whose weights lie there, or None."""
-    root = Work.finetuning(study.folder).root
+    root = WorkFolder.finetuning(study.folder).root
     if not unchanged(root, [root / TRAINED, root / ENSEMBLE]):
         return None
     told = read_json(root / TRAINED, _Trained)
@@ -231,7 +231,7 @@ def _store(study: Study, done: Finetuned) -> Finetuned:
     """Make an ensemble a model of the study, in use where it was found worth it."""
     parent = study.models.in_use()
     study.models.add(
-        Work.finetuning(study.folder).root / ENSEMBLE,
+        WorkFolder.finetuning(study.folder).root / ENSEMBLE,
         id=done.model,
         parent=parent.id if parent else None,
         round=parent.round + 1 if parent else 0,

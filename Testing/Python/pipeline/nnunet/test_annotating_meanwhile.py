@@ -20,11 +20,10 @@ from LMIALLib.pipeline import writing
 from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.nnunet.finetuning import finetune
-from LMIALLib.pipeline.nnunet.places import TRAINED, Work
+from LMIALLib.pipeline.nnunet.places import TRAINED, WorkFolder
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.settings import PipelineSettings
-from LMIALLib.pipeline.stage import Done, Stage
-from LMIALLib.pipeline.stage import Work as StageWork
+from LMIALLib.pipeline.stage import Done, Stage, Work
 from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.writing import Writing
 from LMIALLib.study import lease
@@ -59,7 +58,7 @@ def read_folder(pretrained_folder: Path, reader: Callable) -> Path:
 def test_a_person_annotates_while_it_trains_and_a_kill_while_it_waits_for_them_costs_nothing(
     read_folder: Path, reader: Callable
 ) -> None:
-    work = Work.finetuning(read_folder)
+    work = WorkFolder.finetuning(read_folder)
     first = training(read_folder)
     while not work.fold("2d", 0).exists() and first.poll() is None:
         time.sleep(0.01)
@@ -115,7 +114,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_given_during_a_stage_makes_it_unfinished_again(study_folder: Path, installed: None) -> None:
     ran: list[int] = []
 
-    def run(work: StageWork) -> Done:
+    def run(work: Work) -> Done:
         if not ran:
             with Study.open(study_folder, reader="anna") as study:
                 study.answers.save(NewAnswer("c1", 4, "nothing", reader="anna"))
