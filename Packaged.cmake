@@ -5,24 +5,24 @@ set(LMIAL_SCRIPTS
   LMIALLib/cohorts/acquisition.py
   LMIALLib/cohorts/anatomy.py
   LMIALLib/cohorts/backgrounds.py
-  LMIALLib/cohorts/layouts/__init__.py
-  LMIALLib/cohorts/layouts/bids.py
-  LMIALLib/cohorts/layouts/layout.py
-  LMIALLib/cohorts/layouts/msseg2.py
-  LMIALLib/cohorts/layouts/open_ms.py
-  LMIALLib/cohorts/layouts/paths.py
-  LMIALLib/cohorts/layouts/table.py
-  LMIALLib/cohorts/layouts/visit_dates.py
-  LMIALLib/cohorts/layouts/visit_names.py
-  LMIALLib/cohorts/layouts/visit_order.py
   LMIALLib/cohorts/lesions.py
-  LMIALLib/cohorts/open_ms.py
   LMIALLib/cohorts/painting.py
   LMIALLib/cohorts/phantom.py
   LMIALLib/cohorts/shapes.py
   LMIALLib/cohorts/synthesis.py
-  LMIALLib/cohorts/truths.py
   LMIALLib/cohorts/visits.py
+  LMIALLib/datasets/__init__.py
+  LMIALLib/datasets/bids.py
+  LMIALLib/datasets/csv_table.py
+  LMIALLib/datasets/layout.py
+  LMIALLib/datasets/msseg2.py
+  LMIALLib/datasets/open_ms.py
+  LMIALLib/datasets/open_ms_patient.py
+  LMIALLib/datasets/text_table.py
+  LMIALLib/datasets/truths.py
+  LMIALLib/datasets/visit_dates.py
+  LMIALLib/datasets/visit_names.py
+  LMIALLib/datasets/visit_order.py
   LMIALLib/desktop/__init__.py
   LMIALLib/desktop/actions.py
   LMIALLib/desktop/dependencies.py
@@ -64,7 +64,11 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/studies.py
   LMIALLib/loop/telemetry.py
   LMIALLib/metrics/__init__.py
+  LMIALLib/metrics/calibration.py
+  LMIALLib/metrics/correlation.py
   LMIALLib/metrics/lesion_matching.py
+  LMIALLib/metrics/lesions.py
+  LMIALLib/metrics/voxels.py
   LMIALLib/network/__init__.py
   LMIALLib/network/adoption.py
   LMIALLib/network/architecture.py
@@ -78,7 +82,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/guard.py
   LMIALLib/network/held_out.py
   LMIALLib/network/inference.py
-  LMIALLib/network/lab_training.py
   LMIALLib/network/learned_scores.py
   LMIALLib/network/lessons.py
   LMIALLib/network/losses.py

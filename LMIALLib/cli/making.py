@@ -77,7 +77,7 @@ def pretrain(
     import shlex
     from dataclasses import replace
 
-    from LMIALLib.cohorts.open_ms import open_ms_root
+    from LMIALLib.datasets.open_ms_patient import open_ms_root
     from LMIALLib.network.pretraining import PretrainConfig
     from LMIALLib.network.pretraining import pretrain as train
 

@@ -27,6 +27,7 @@ Baseline = Annotated[
 ]
 FollowUp = Annotated[Path, typer.Option("--follow-up", metavar="F", help="The later scan.")]
 Mask = Annotated[Path | None, typer.Option("--mask", metavar="M", help="Brain region, in the follow-up's space.")]
+Everything = Annotated[bool, typer.Option("--everything", help="Search the whole volume, not only the brain.")]
 Also = Annotated[
     list[str],
     typer.Option("--also", metavar="NAME=BASELINE,FOLLOW_UP", help="A further contrast of both visits, for display."),
@@ -71,6 +72,7 @@ def new(
     baseline: Baseline,
     follow_up: FollowUp,
     mask: Mask = None,
+    everything: Everything = False,
     also: Also = [],  # noqa: B006 - typer copies it
     case: CaseName = None,
     subject: Subject = None,
@@ -84,7 +86,9 @@ def new(
     """Make a study from two scans: read, register, scale, and store them."""
     from LMIALLib.loop.studies import new_study
 
-    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, align, force)
+    request = _pair_request(
+        baseline, follow_up, (mask, everything), also, grid, axis, series, no_register, align, force
+    )
     with progress_of("new") as watch:
         name = "case1" if case is None else case
         result = new_study(study, name, request, subject=subject, watch=watch)
@@ -97,6 +101,7 @@ def add(
     baseline: Baseline,
     follow_up: FollowUp,
     mask: Mask = None,
+    everything: Everything = False,
     also: Also = [],  # noqa: B006 - typer copies it
     case: CaseName = None,
     subject: Subject = None,
@@ -110,7 +115,9 @@ def add(
     """Add one more case to a study; same options as new."""
     from LMIALLib.loop.studies import new_case
 
-    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, align, force)
+    request = _pair_request(
+        baseline, follow_up, (mask, everything), also, grid, axis, series, no_register, align, force
+    )
     with session_at(study) as session, progress_of("add") as watch:
         name = _free_name(session) if case is None else case
         result = new_case(session, name, request, subject=subject, watch=watch)
@@ -140,7 +147,7 @@ def _free_name(session: Session) -> str:
 def _pair_request(
     baseline: Path,
     follow_up: Path,
-    mask: Path | None,
+    region: tuple[Path | None, bool],
     also: list[str],
     grid: str,
     axis: str | None,
@@ -152,6 +159,9 @@ def _pair_request(
     from LMIALLib.pairs.geometry import AXIS_NAMES
     from LMIALLib.pairs.prepare import PairRequest
 
+    mask, everything = region
+    if mask is not None and everything:
+        raise WrongUse("Say one region: --mask FILE or --everything.")
     if grid not in ("follow-up", "baseline", "midway"):
         raise WrongUse(f"--grid {grid} is unknown; use follow-up, baseline or midway.")
     if axis is not None and axis not in (*AXIS_NAMES, "0", "1", "2"):
@@ -167,6 +177,7 @@ def _pair_request(
         baseline=baseline.absolute(),
         follow_up=follow_up.absolute(),
         mask=mask.absolute() if mask else None,
+        everything=everything,
         contrasts=tuple(contrasts),
         grid=grid,
         axis=axis,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from LMIALLib.cohorts.open_ms import is_open_ms_pair, open_ms_pair
 from LMIALLib.cohorts.shapes import LesionShape, shapes_of_mask
+from LMIALLib.datasets.open_ms_patient import is_open_ms_pair, open_ms_pair
 from LMIALLib.pairs.transforms import read_transform
 
 LONGITUDINAL = "longitudinal"

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from LMIALLib.cohorts.layouts.visit_names import order_of_names
-from LMIALLib.cohorts.open_ms import is_open_ms_pair, open_ms_pair
+from LMIALLib.datasets.open_ms_patient import is_open_ms_pair, open_ms_pair
+from LMIALLib.datasets.visit_names import order_of_names
 from LMIALLib.errors import BadInput
-from LMIALLib.evaluation.metrics import dice
 from LMIALLib.evaluation.outcome import Outcome
 from LMIALLib.evaluation.report import write_demo_report
 from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.loop.studies import new_study
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.queries.ranking import Query
 from LMIALLib.study.store import Study
@@ -191,9 +191,7 @@ def _answer_and_learn(
 
 def _predicted(study: Study, axis: int) -> np.ndarray:
     """Suggestion of the model in use, bool (slices, rows, columns), from the maps of the last ranking."""
-    in_use = study.models.in_use()
-    assert in_use is not None
-    volume = study.maps.read(in_use.id, CASE, "mean")
+    volume = study.maps.suggested(CASE)
     assert volume is not None
     return np.moveaxis(volume >= 0.5, axis, 0)
 

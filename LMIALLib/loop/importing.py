@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LMIALLib.cohorts.layouts import LayoutCase, Listing, Remark
+from LMIALLib.datasets import LayoutCase, Listing, Remark
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.studies import Watch, new_case, new_study
@@ -21,7 +21,7 @@ from LMIALLib.study.store import check_new_place
 if TYPE_CHECKING:
     import numpy as np
 
-    from LMIALLib.cohorts.truths import MaskOfChange, PlacedTruth
+    from LMIALLib.datasets.truths import MaskOfChange, PlacedTruth
     from LMIALLib.pairs.pair import Pair
 
 Watching = Callable[[str], AbstractContextManager[Watch]]
@@ -55,7 +55,7 @@ class Import:
     """One run over a listing. A run that was stopped is repeated: cases that the study has are left alone.
 
     Args:
-        listing: what ``cohorts.layouts.list_cases`` found.
+        listing: what ``datasets.list_cases`` found.
         force: go on where a pair is probably a mistake, or the study's folder is no safe place.
         align: of all pairs for which the listing says nothing, see ``prepare.ALIGN``; None: as the headers say.
         outside: of all truths for which the listing says nothing, see ``truths.read_mask_of_change``.
@@ -115,7 +115,7 @@ class Import:
 
     def _bring(self, case: LayoutCase, schema: LabelSchema, make: Callable[..., dict[str, Any]]) -> bool:
         """Import one case, or say why not."""
-        from LMIALLib.cohorts.truths import read_mask_of_change
+        from LMIALLib.datasets.truths import read_mask_of_change
 
         try:
             align = case.align or self._align or "headers"

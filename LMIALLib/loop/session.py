@@ -174,12 +174,11 @@ class Session:
             return None
         key = here.case, self.study.cases.get(here.case).pair_number, here.ranking.number
         if key != self._opinion_key:
-            strategy = here.ranking.strategy
-            source = str(here.suggested_by)
-            mean, uncertainty = (self.study.maps.read(source, here.case, measure) for measure in ("mean", strategy))
+            maps, ranking = self.study.maps, here.ranking
+            mean, uncertainty = maps.probability(ranking, here.case), maps.doubt(ranking, here.case)
             if mean is None or uncertainty is None:
                 return None
-            self._opinion = Opinion(here.ranking.number, source, strategy, mean, uncertainty)
+            self._opinion = Opinion(ranking.number, ranking.suggested_by, ranking.strategy, mean, uncertainty)
             self._opinion_key = key
         return self._opinion
 

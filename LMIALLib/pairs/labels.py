@@ -11,7 +11,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.label_volume import read_label_volume, whole_numbers
+from LMIALLib.pairs.label_volume import NOT_READ, read_label_volume, whole_numbers
 from LMIALLib.pairs.mapping import Mapped, mapped, shown
 from LMIALLib.pairs.segmentation import is_segmentation, one_segment, read_segmentation
 
@@ -20,8 +20,6 @@ PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 _GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "F")
 LARGEST_PICTURE = 1 << 26
 """Pixels; a slice of a scan has a hundredth of it."""
-NOT_READ = 255
-"""What LMIAL's own label exports hold where nobody has read; never a lesion."""
 
 
 def read_label_slice(
@@ -91,8 +89,8 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
     unread = ((here.values == NOT_READ) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
     if (values == NOT_READ).any() and unread.any():
         raise BadInput(
-            f"{path}: it is an export of LMIAL in which 255 means 'not read' or 'left out', also on slice {number}.",
-            "Remove the 255 from the slices that you label, or give a 2-D image of the slice.",
+            f"{path}: it is an export of LMIAL that marks slice {number}, or a part of it, as not read.",
+            "Take the slice from a label of your own: a label map without the value 255 there, or a 2-D image.",
         )
     for sentence in (*volume.remarks, *_remarks(here, axis, number)):
         say(f"{path}: {sentence}")

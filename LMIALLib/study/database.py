@@ -159,7 +159,7 @@ class StudyDatabase:
         try:
             self._connection = connect_to_write(self.folder / DATABASE)
             now_held = held_lease(self._connection)
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError, BadInput):  # BadInput: beside the database lies a file that cannot be read
             return Outcome.UNKNOWN
         if now_held is None or now_held.token != token:
             return Outcome.UNKNOWN

@@ -7,12 +7,12 @@ import json
 import sqlite3
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.json_data import Natural, parse_json, shaped
+from LMIALLib.json_data import Limits, Natural, parse_json, shaped
 from LMIALLib.study.clock import now
 from LMIALLib.study.connection import RESTORE
 from LMIALLib.study.database import StudyDatabase
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 KEPT = 4
 """Rankings that a study keeps in memory: one of 6,000 queries takes some megabytes."""
+
+
+def adapted_map(digest: str) -> str:
+    """Name of the map that a head made, by the head's digest (64 hexadecimal digits)."""
+    return f"adapted-{digest[:16]}"
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,16 @@ class StoredRanking:
         """Under which name the maps lie that readers are shown: the model's, or a teacher's where ``suggestions`` of
         the conditions names one."""
         return str(self.conditions.get("suggestions") or self.model)
+
+    @property
+    def finishes(self) -> bool:
+        """Whether its purpose is to finish one patient after the other; rankings of before say nothing of it."""
+        return bool(self.ranking.get("settings", {}).get("purpose") == "finish")
+
+    def map_of(self, case: str) -> str:
+        """Name of the map of probability that a case was ranked with: the per-patient head's, or the model's mean."""
+        head = self.conditions.get("heads", {}).get(case)
+        return "mean" if head is None else adapted_map(head["digest"])
 
     @cached_property
     def whole(self) -> Ranking:
@@ -103,6 +118,14 @@ class _Pair:
     number: Natural
 
 
+_Digest = Annotated[str, Limits(pattern="[0-9a-f]{64}")]
+
+
+@dataclass(frozen=True)
+class _Head:
+    digest: _Digest
+
+
 @dataclass(frozen=True)
 class _Conditions:
     """What is decided by of a ranking's conditions, where they are there."""
@@ -114,6 +137,7 @@ class _Conditions:
     pairs: dict[str, _Pair] | None = None
     no_suggestion: dict[str, tuple[int, ...]] | None = None
     committee: tuple[str, ...] | None = None
+    heads: dict[str, _Head] | None = None
 
 
 class Rankings:

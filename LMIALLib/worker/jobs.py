@@ -212,11 +212,10 @@ def _exported_maps(study: Study, request: dict[str, Any]) -> tuple[dict[str, np.
     stored = study.rankings.latest()
     if stored is None or request["what"] == "labels":
         return {}, None
-    model = stored.model
-    measure = stored.strategy if request["what"] == "uncertainty" else "mean"
+    made = study.maps.doubt if request["what"] == "uncertainty" else study.maps.probability
     names = [request["case"]] if request["case"] else [case.name for case in study.cases.all()]
-    found = {name: study.maps.read(model, name, measure) for name in names}
-    return {name: volume for name, volume in found.items() if volume is not None}, model
+    found = {name: made(stored, name) for name in names}
+    return {name: volume for name, volume in found.items() if volume is not None}, stored.model
 
 
 def _inside(study_folder: Path, place: str) -> Path:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 from LMIALLib.network.calibration import figures
 from LMIALLib.network.losses import change_loss
 from LMIALLib.network.origin import samples_record

@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from case_figures import case_figures
+from evidence_pictures import failures, reliability_and_risk, save_small_png
+from false_change import PROTOCOLS, rescanned
 
-from LMIALLib.cohorts.open_ms import open_ms_pair, open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_pair, open_ms_root
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
-from LMIALLib.evaluation.case_figures import case_figures
-from LMIALLib.evaluation.evidence_pictures import failures, reliability_and_risk, save_small_png
-from LMIALLib.evaluation.false_change import PROTOCOLS, rescanned
-from LMIALLib.evaluation.unseen import LONGITUDINAL, named_weights, unseen_weights
+from LMIALLib.laboratory.unseen import LONGITUDINAL, named_weights, unseen_weights
 from LMIALLib.pairs.prepare import PairRequest, prepare
 from LMIALLib.pairs.reading import read_volume
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES

@@ -34,12 +34,12 @@ from unittest import mock
 import numpy as np
 import torch
 
-from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 from LMIALLib.errors import BadInput
-from LMIALLib.evaluation.lesions import lesion_counts
-from LMIALLib.evaluation.metrics import dice
 from LMIALLib.files import written_whole
 from LMIALLib.loop.studies import add_first_model
+from LMIALLib.metrics.lesions import lesion_counts
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.prediction import predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair

@@ -25,14 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.cohorts.open_ms import OpenMSPair, open_ms_pair, open_ms_root
+from LMIALLib.datasets.open_ms_patient import OpenMSPair, open_ms_pair, open_ms_root
 from LMIALLib.errors import LMIALError
-from LMIALLib.evaluation.metrics import dice
 from LMIALLib.evaluation.simulated_reader import ExactReader
-from LMIALLib.evaluation.unseen import LONGITUDINAL, named_weights, unseen_weights
+from LMIALLib.laboratory.unseen import LONGITUDINAL, named_weights, unseen_weights
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.studies import new_study
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.registration import transform_from_report

@@ -10,10 +10,10 @@ from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from LMIALLib.cohorts import visits
 from LMIALLib.cohorts.backgrounds import background_of, is_excluded, scaled, turned, with_lesions
-from LMIALLib.cohorts.open_ms import open_ms_root
 from LMIALLib.cohorts.painting import _paint_lesion, _take_lesions, slab_of
 from LMIALLib.cohorts.shapes import LesionShape, ShapeLibrary, noise_shapes, shapes_of_mask
 from LMIALLib.cohorts.synthesis import Synthesis, _moved, synthesise
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 
 CALM = Synthesis(
     size=64,

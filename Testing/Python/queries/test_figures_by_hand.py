@@ -54,7 +54,7 @@ def test_clasp_ends_at_a_beta_of_100(make_scores) -> None:
 
 
 def test_the_laboratory_ends_clasp_at_a_beta_of_100() -> None:
-    from LMIALLib.evaluation.laboratory.rounds import place_in_budget
+    from LMIALLib.laboratory.rounds import place_in_budget
 
     # Budgets 0, 7, 13, 20 %: three rounds are chosen, 100^(0/2), 100^(1/2), 100^(2/2); by the used share of the budget
     # the last was 100^(13/20), about 21.5 (2/3 of the budget used).

@@ -41,7 +41,7 @@ BUSY = {
     ),
 }
 DASK = (
-    "import os, time\nfrom LMIALLib.evaluation.laboratory.cluster import connected\n"
+    "import os, time\nfrom LMIALLib.laboratory.cluster import connected\n"
     "if __name__ == '__main__':\n"
     "    with connected(None, 2, 1) as client:\n"
     "        futures = [client.submit(time.sleep, 120, key=str(n)) for n in range(2)]\n"
