@@ -99,6 +99,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/training.py
   LMIALLib/network/uncertainty.py
   LMIALLib/network/weights.py
+  LMIALLib/network/work_time.py
   LMIALLib/pairs/__init__.py
   LMIALLib/pairs/again.py
   LMIALLib/pairs/brain.py
@@ -239,6 +240,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/study_cases.py
   LMIALLib/worker/training_job.py
   LMIALLib/worker/transport.py
+  LMIALLib/worker/waiting.py
   )
 set(LMIAL_RESOURCES
   Resources/Icons/LMIAL.png

@@ -1,5 +1,8 @@
 """The background process: reads requests, runs one job at a time, writes events.
 
+A request that a reader waits for is done between two steps of a running fine-tuning, which then goes on and ends with
+the same bits as if nobody had asked.
+
 Standard output carries events and nothing else: whatever a library prints is sent to standard error, whose last lines
 come back with a failure. When the other side closes standard input (or is killed) the process ends by itself: a job
 that runs is given up, and where it does not hear of that the process ends all the same.
@@ -9,13 +12,11 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import sys
 import threading
 import time
 import traceback
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,12 +24,16 @@ from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmat
 from LMIALLib.worker.jobs import run_job
 from LMIALLib.worker.messages import FINAL, JOBS, PROTOCOL, decode, encode, finite
 from LMIALLib.worker.progress import Cancelled
+from LMIALLib.worker.waiting import Waiting
 
 PROGRESS_EVERY = 0.2
 """Seconds between two progress events of one job, so that a pipe is never flooded."""
 
-FIRST = ("export",)
-"""Jobs that a person waits for: they pause a running fine-tuning at its next step, which takes minutes."""
+FOR_READER = ("rank", "export")
+"""Jobs that a person waits for: they go before a fine-tuning, which takes minutes, and pause a running one."""
+
+IN_BACKGROUND = "finetune"
+"""The job that those pause."""
 
 LAST_MOMENT, POLITE = 1.0, 10.0
 """Seconds that a running job has to clean up after its session was killed, when the next one may be open already, and
@@ -53,14 +58,15 @@ class Worker:
         self.study_folder = study_folder
         self._output = output
         self._lock = threading.Lock()
-        self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._waiting = Waiting[dict[str, Any]](
+            for_reader=lambda request: request["do"] in FOR_READER,
+            in_background=lambda request: request["do"] == IN_BACKGROUND,
+        )
         self._cancelled: set[int] = set()
         self._running: int | None = None
         self._doing = ""
-        self._first: deque[dict[str, Any]] = deque()
-        self._paused: set[int] = set()
-        self._passed: set[int] = set()
-        self._told_to_stop = False
+        self._asked_to_stop = False
+        self._ending = threading.Event()
         self._over = threading.Event()
         self._started = 0.0
         self._last_progress = 0.0
@@ -87,7 +93,7 @@ class Worker:
             pass  # the other side is gone and cannot even be told so
         finally:
             self._end_now()
-            if not self._over.wait(POLITE if self._told_to_stop else LAST_MOMENT):
+            if not self._over.wait(POLITE if self._asked_to_stop else LAST_MOMENT):
                 os._exit(1)
 
     def _receive(self, line: bytes) -> None:
@@ -100,42 +106,38 @@ class Worker:
         what = request.get("do")
         if what in JOBS:
             self.say("accepted", id=number, do=what)
-            if what in FIRST:
-                self._first.append(request)
             self._waiting.put(request)
         elif what == "cancel":
             self._cancelled.add(int(request.get("job", -1)))
         elif what == "status":
-            self.say("status", id=number, running=self._running, waiting=self._waiting.qsize())
+            self.say("status", id=number, running=self._running, waiting=len(self._waiting))
         elif what == "stop":
-            self._told_to_stop = True
+            self._asked_to_stop = True
             self._end_now()
         else:
             self.say("failed", id=number, sentence=f"The worker knows no request {what!r}.", hint="", lines=[])
 
     def _end_now(self) -> None:
-        if self._running is not None:
-            self._cancelled |= {self._running, *self._paused}
-        self._first.clear()
-        with suppress(queue.Empty):
-            while True:
-                self._waiting.get_nowait()
-        self._waiting.put(None)
+        self._ending.set()
+        self._waiting.close()
 
     def work(self) -> None:
         """Run queued jobs, one at a time, until asked to stop."""
         try:
-            while (request := self._waiting.get()) is not None:
+            while (request := self._waiting.next()) is not None:
                 self._run(request)
         finally:
             self._over.set()
 
     def progress(self, stage: str, done: int, total: int, **figures: Any) -> None:
-        """Tell how far the running job is; raises Cancelled when it was cancelled. 100 % is left to the final event."""
-        if self._running in self._cancelled:
-            raise Cancelled
-        if self._doing == "finetune":
+        """Report how far the running job is; raises Cancelled when it was cancelled. 100 % is left to the final event.
+
+        Here, between two steps, a fine-tuning lets pass what a reader waits for.
+        """
+        self._check_not_cancelled()
+        if self._doing == IN_BACKGROUND:
             self._let_pass()
+            self._check_not_cancelled()
         now = time.monotonic()
         if now - self._last_progress < PROGRESS_EVERY:
             return
@@ -144,27 +146,31 @@ class Worker:
         left = (now - self._started) * (1 - share) / share if share > 0.02 else None
         self.say("progress", id=self._running, stage=stage, done=done, total=total, seconds_left=left, **figures)
 
+    def _check_not_cancelled(self) -> None:
+        if self._ending.is_set() or self._running in self._cancelled:
+            raise Cancelled
+
     def _let_pass(self) -> None:
-        """Run what goes first, in the middle of the job that runs; its own turn in the queue is then over."""
-        before = self._running, self._doing, self._started, self._last_progress
-        while self._first and before[0] is not None:
-            request = self._first.popleft()
-            self._paused.add(before[0])
-            self._run(request)
-            self._passed.add(int(request["id"]))
-            self._paused.discard(before[0])
-            self._running, self._doing, self._started, self._last_progress = before
+        """Do what a reader waits for in the middle of the job that runs, which does not notice."""
+        request = self._waiting.next_for_reader()
+        if request is None:
+            return
+        from LMIALLib.network.device import apart
+
+        paused, since = (self._running, self._doing), time.monotonic()
+        worked = since - self._started
+        with apart():
+            while request is not None:
+                self._run(request)
+                request = self._waiting.next_for_reader()
+        self._running, self._doing = paused
+        self._started, self._last_progress = time.monotonic() - worked, since
 
     def _run(self, request: dict[str, Any]) -> None:
         number = int(request["id"])
-        if number in self._passed:
-            return
-        with suppress(ValueError):
-            self._first.remove(request)
         self._running, self._doing, self._started, self._last_progress = number, request["do"], time.monotonic(), 0.0
         try:
-            if number in self._cancelled:
-                raise Cancelled
+            self._check_not_cancelled()
             self.say("started", id=number)
             result = run_job(self.study_folder, request, self.progress)
             self.say(FINAL[request["do"]], id=number, result=result, seconds=time.monotonic() - self._started)

@@ -42,7 +42,7 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
                 "No slice that may be learned from has been annotated yet (cases set aside for validation never are).",
                 "Annotate one first: lmial label.",
             )
-        examples, unread, cases = _training_slices(study, read, int(request["seed"]))
+        examples, unread, cases = _training_slices(study, read, int(request["seed"]), request.get("upto"))
         settings = FinetuneSettings(
             seed=int(request["seed"]),
             device=request.get("device") or "auto",
@@ -63,8 +63,8 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
         volumes, validation = {}, None
         if report.finite:
             for case in cases[:VOLUME_CASES]:
-                progress("check", 1, 2, case=case)
-                volumes[case] = _volumes(study, case, request, out)
+                volumes[case] = _volumes(study, case, request, out, progress)
+            progress("check", 1, 2)
             validation = _validation(study, request, out)
     adoption = judge(report, volumes, validation=validation)
     return {
@@ -78,7 +78,7 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
 
 
 def _training_slices(
-    study: Study, read: Sequence[ReadSlice], seed: int
+    study: Study, read: Sequence[ReadSlice], seed: int, upto: int | None
 ) -> tuple[list[Example], list[Example], list[str]]:
     """Examples of the annotated slices, a seeded draw of unread slices, and the cases that have annotations."""
     from LMIALLib.network.training import Example
@@ -89,7 +89,7 @@ def _training_slices(
     share = max(UNREAD_SLICES // len(cases), 1)
     for case in cases:
         pair = study.cases.load_pair(case)
-        brain, answered = pair.stack(pair.mask), set(study.answers.current(case))
+        brain, answered = pair.stack(pair.mask), set(study.answers.current(case, upto=upto))
         free = [k for k in range(pair.n_slices) if k not in answered and brain[k].any()]
         unread += [Example.of_pair(pair, number) for number in sorted(random.permutation(free)[:share].tolist())]
     return _examples(study, read), unread, cases
@@ -122,8 +122,10 @@ def _validation(study: Study, request: dict[str, Any], new_weights: Path) -> tup
     return None if before is None or after is None else (before, after)
 
 
-def _volumes(study: Study, case: str, request: dict[str, Any], new_weights: Path) -> dict[str, float]:
-    """Predicted change in millilitres before and after, for the adoption rule."""
+def _volumes(
+    study: Study, case: str, request: dict[str, Any], new_weights: Path, progress: Progress
+) -> dict[str, float]:
+    """Predicted change in millilitres before and after, for the adoption rule; ``progress`` is called often."""
     from LMIALLib.network.prediction import predict
     from LMIALLib.network.weights import load_weights
 
@@ -131,7 +133,11 @@ def _volumes(study: Study, case: str, request: dict[str, Any], new_weights: Path
     volumes = {}
     for name, path in (("before", study.models.path(request["model"])), ("after", new_weights)):
         prediction = predict(
-            load_weights(path)[0], pair, device=request.get("device") or "auto", threads=request.get("threads")
+            load_weights(path)[0],
+            pair,
+            device=request.get("device") or "auto",
+            threads=request.get("threads"),
+            progress=lambda *_: progress("check", 1, 2, case=case),
         )
         volumes[name] = float((prediction.mean >= 0.5).sum()) * pair.grid.voxel_ml
     return volumes
