@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.errors import BadInput, LMIALError, as_sentence
 from LMIALLib.loop.learning import BY_DIFFERENCE
 from LMIALLib.loop.news import what_changed
 from LMIALLib.loop.queue import of_another_model
@@ -359,8 +359,7 @@ class Desk(Painting):
             action()
             return True
         except SessionTakenOver as error:
-            self.lost(error.sentence[0].upper() + error.sentence[1:])
+            self.lost(as_sentence(error.sentence))
         except LMIALError as error:
-            sentence = str(error)
-            self.say("error", sentence[0].upper() + sentence[1:])
+            self.say("error", as_sentence(str(error)))
         return False
