@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_problem
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_problem
 from LMIALLib.loop.queue import core_set_waits, of_another_model
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.pairs.regions import CHOICES
@@ -126,10 +126,10 @@ class Learning:
         needs = strategy(self.settings.strategy).needs
         in_use = self.study.models.in_use()
         if in_use is None:
-            raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+            raise LMIALError("This study has no model.", "Check it.", Step(Do.CHECK, str(self.study.folder)))
         chosen = self._in_order(self.study.cases.all())
         if not chosen:
-            raise WrongUse("This study has no case to rank.", "Add one: lmial add STUDY ...")
+            raise WrongUse("This study has no case to rank.", "Add one.", Step(Do.ADD, str(self.study.folder)))
         return {
             "cases": [
                 {
@@ -179,11 +179,12 @@ class Learning:
             return
         in_use = self.study.models.in_use()
         if in_use is None:
-            raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+            raise LMIALError("This study has no model.", "Check it.", Step(Do.CHECK, str(self.study.folder)))
         if goes_by_stored_maps(in_use.id):
             raise WrongUse(
                 f"The model in use, {in_use.id}, does not learn between answers.",
-                "It learns from all of them at once: lmial pipeline STUDY --stage fine-tuning",
+                "It learns from all of them at once, in the pipeline's fine-tuning.",
+                Step(Do.PIPELINE_STAGE, str(self.study.folder), "fine-tuning"),
             )
         self._train_again = False
         self.training = self.worker.submit(

@@ -110,7 +110,7 @@ class Replay:
 def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], None] | None = None) -> Replay:
     """Rank again as it was then: same pairs, model, pool of slices, strategy, seed and threads."""
     if stored.is_core_set:
-        return Replay(stored.number, False, error="it is a core-set; lmial core-set with its seed chooses it again")
+        return Replay(stored.number, False, error="it is a core-set; choosing a core-set with its seed gives it again")
     conditions = shaped(stored.conditions, _Conditions, f"ranking {stored.number}: conditions")
     settings = stored.whole.settings
     gone = sorted(set(conditions.pairs) - {case.name for case in session.study.cases.all()})

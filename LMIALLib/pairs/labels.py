@@ -11,7 +11,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.label_volume import NOT_READ, read_label_volume, whole_numbers
+from LMIALLib.pairs.label_volume import read_label_volume, whole_numbers
 from LMIALLib.pairs.mapping import Mapped, mapped, shown
 from LMIALLib.pairs.segmentation import is_segmentation, one_segment, read_segmentation
 from LMIALLib.pairs.unread import UNREAD

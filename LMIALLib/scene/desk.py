@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, disk_problem
+from LMIALLib.errors import BadInput, LMIALError, as_sentence, disk_problem
 from LMIALLib.loop.learning import BY_DIFFERENCE
 from LMIALLib.loop.news import what_changed
 from LMIALLib.loop.queue import of_another_model
@@ -390,8 +390,9 @@ class Desk(Painting):
             action()
             return True
         except SessionTakenOver as error:
-            self.lost(error.sentence[0].upper() + error.sentence[1:])
-        except (LMIALError, OSError) as error:
-            sentence = str(disk_problem(error) if isinstance(error, OSError) else error)
-            self.say("error", sentence[0].upper() + sentence[1:])
+            self.lost(as_sentence(error.sentence))
+        except OSError as error:
+            self.say("error", as_sentence(str(disk_problem(error))))
+        except LMIALError as error:
+            self.say("error", as_sentence(str(error)))
         return False

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.cases import Case
@@ -78,7 +78,8 @@ def export(study: Study, out: Path, request: ExportRequest) -> tuple[Path, ...]:
     _check_request(request, out)
     cases = (study.cases.get(request.case),) if request.case is not None else study.cases.all()
     if not cases:
-        raise BadInput(f"the study {study.folder} has no case to export.", "Add one with: lmial add")
+        step = Step(Do.ADD, str(study.folder))
+        raise BadInput(f"the study {study.folder} has no case to export.", "Add one.", step)
     with disk_errors(f"exporting to {out}"):
         out.mkdir(parents=True, exist_ok=True)
         place = out / f".export-{uuid.uuid4().hex[:8]}"
@@ -115,7 +116,7 @@ def _check_request(request: ExportRequest, out: Path) -> None:
     if request.unread not in (0, UNREAD):
         raise WrongUse(f"unread voxels can be written as {UNREAD} or 0, not as {request.unread}.")
     if request.what in ("suggestion", "uncertainty", "delivered") and not request.maps:
-        raise BadInput(f"there is no {_NAMED.get(request.what, request.what)} yet.", "Rank first: lmial rank")
+        raise BadInput(f"there is no {_NAMED.get(request.what, request.what)} yet.", "Rank first.", Step(Do.RANK))
     if out.is_file() or out.name.endswith((*SUFFIXES.values(), ".nii", ".csv", ".json")):
         raise WrongUse(f"{out} names a file; an export goes into a folder.", "Name a folder.")
 
@@ -264,7 +265,7 @@ def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:
 
 def _map_of(request: ExportRequest, case: Case) -> np.ndarray:
     if request.maps is None or case.name not in request.maps:
-        raise BadInput(f"there is no {request.what} of {case.name} yet.", "Rank first: lmial rank")
+        raise BadInput(f"there is no {request.what} of {case.name} yet.", "Rank first.", Step(Do.RANK))
     array = np.asarray(request.maps[case.name])
     if array.shape != case.grid.shape:
         raise BadInput(f"the map of {case.name} has shape {array.shape}; its pair has shape {case.grid.shape}.")

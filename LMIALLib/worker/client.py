@@ -9,13 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, WrongUse
-from LMIALLib.worker.messages import FINAL, decode, encode
+from LMIALLib.errors import BadInput, Do, LMIALError, NeedsAlignment, NeedsConfirmation, Step, WrongUse
+from LMIALLib.worker.messages import FINAL, decode, encode, steps_of
 from LMIALLib.worker.transport import SubprocessTransport, Transport
 
-DIED = "The worker process ended unexpectedly; nothing that was saved is lost."
-"""Sentence of every job that was open when its worker died."""
 ERRORS = {error.__name__: error for error in (LMIALError, BadInput, NeedsAlignment, NeedsConfirmation, WrongUse)}
+
+
+class WorkerDied(LMIALError):
+    """The error of every job that was open when its worker process ended."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The worker process ended unexpectedly; nothing that was saved is lost.",
+            "Try again; if it happens again, examine this machine.",
+            Step(Do.DOCTOR),
+        )
 
 
 @dataclass
@@ -112,7 +121,7 @@ class WorkerClient:
         try:
             self._transport.send(encode(message))
         except OSError:
-            self._fail(job, DIED, self._transport.last_lines())
+            self._end(job, self._transport.last_lines())
 
     def _take(self, line: bytes) -> list[tuple[Job, str]]:
         try:
@@ -136,7 +145,7 @@ class WorkerClient:
         elif event == "failed":
             kind = ERRORS.get(str(message.get("kind")), LMIALError)
             job.state, job.lines = "failed", list(message.get("lines", []))
-            job.error = kind(str(message.get("sentence")), str(message.get("hint", "")))
+            job.error = kind(str(message.get("sentence")), str(message.get("hint", "")), *steps_of(message))
         return [(job, event)]
 
     def _worker_died(self) -> list[tuple[Job, str]]:
@@ -146,10 +155,9 @@ class WorkerClient:
         self._transport = None
         open_jobs = [job for job in self._jobs.values() if not job.over]
         for job in open_jobs:
-            self._fail(job, DIED, lines)
+            self._end(job, lines)
         return [(job, "failed") for job in open_jobs]
 
     @staticmethod
-    def _fail(job: Job, sentence: str, lines: list[str]) -> None:
-        job.state, job.lines = "failed", lines
-        job.error = LMIALError(sentence, "Try again; if it happens again, see: lmial doctor.")
+    def _end(job: Job, lines: list[str]) -> None:
+        job.state, job.lines, job.error = "failed", lines, WorkerDied()

@@ -20,7 +20,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, WrongUse, disk_problem
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, Step, WrongUse, disk_problem
 from LMIALLib.worker.jobs import run_job
 from LMIALLib.worker.messages import FINAL, JOBS, PROTOCOL, decode, encode, finite
 from LMIALLib.worker.progress import Cancelled
@@ -177,7 +177,7 @@ class Worker:
         except Cancelled:
             self.say("cancelled", id=number)
         except LMIALError as error:
-            self._fail(number, error.sentence, error.hint, _kind_of(error))
+            self._fail(number, error.sentence, error.hint, _kind_of(error), error.steps)
         except OSError as error:
             problem = disk_problem(error)
             self._fail(number, problem.sentence, problem.hint, _kind_of(problem))
@@ -189,9 +189,11 @@ class Worker:
         finally:
             self._running = None
 
-    def _fail(self, number: int, sentence: str, hint: str = "", kind: str = "LMIALError") -> None:
-        lines = list(self._log.lines)
-        self.say("failed", id=number, sentence=sentence, hint=hint, kind=kind, lines=lines)
+    def _fail(
+        self, number: int, sentence: str, hint: str = "", kind: str = "LMIALError", steps: tuple[Step, ...] = ()
+    ) -> None:
+        sent = [step.to_dict() for step in steps]
+        self.say("failed", id=number, sentence=sentence, hint=hint, kind=kind, steps=sent, lines=list(self._log.lines))
 
 
 def _kind_of(error: LMIALError) -> str:

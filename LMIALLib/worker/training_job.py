@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.study.targets import training_examples, validation_examples
 from LMIALLib.worker.progress import Progress
 
@@ -40,7 +40,8 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
         if not read:
             raise BadInput(
                 "No slice that may be learned from has been annotated yet (cases set aside for validation never are).",
-                "Annotate one first: lmial label.",
+                "Annotate one first.",
+                Step(Do.LABEL, str(study.folder)),
             )
         examples, unread, cases = _training_slices(study, read, int(request["seed"]), request.get("upto"))
         settings = FinetuneSettings(

@@ -11,7 +11,7 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.pipeline.nnunet.places import WorkFolder
-from LMIALLib.worker.messages import decode, encode
+from LMIALLib.worker.messages import decode, encode, steps_of
 from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport, worker_python
 
@@ -66,7 +66,7 @@ def run(
                 progress(int(message["done"]), int(message["total"]), sentence(message))
             elif message["event"] == "failed":
                 kind = BadInput if message["kind"] == "BadInput" else LMIALError
-                raise kind(message["sentence"], message["hint"])
+                raise kind(message["sentence"], message["hint"], *steps_of(message))
             elif message["event"] == "done":
                 return list(message["results"])
     except BrokenPipeError:

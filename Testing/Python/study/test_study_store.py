@@ -197,7 +197,7 @@ def test_a_folder_without_write_permission_opens_read_only(study: Study, monkeyp
     monkeypatch.setattr(store.os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
     with Study.open(study.folder) as look:
         assert look.read_only
-        assert "may not be written to" in look.why_read_only
+        assert "may not be written to" in str(look.why_read_only)
         assert not check_study(look)
 
 
