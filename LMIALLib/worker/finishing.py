@@ -24,6 +24,7 @@ from LMIALLib.study.maps import FROZEN
 from LMIALLib.study.rankings import StoredRanking, adapted_map
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import slice_target
+from LMIALLib.worker.predicting import conditions_of, network_of, predicted
 from LMIALLib.worker.progress import Progress
 
 if TYPE_CHECKING:
@@ -156,12 +157,12 @@ def _frozen(
 
     A replay (``write_maps`` false) predicts anew, so that it also tests what lies there.
     """
-    from LMIALLib.worker.jobs import conditions_of, network_of, predicted
-
     model, name, writes = request["model"], wanted["name"], request.get("write_maps", True)
     stored = goes_by_stored_maps(model)
     digest = study.models.get(model).digest
     made_by = study.maps.made_by(model, name) if (writes or stored) and study.maps.has(model, name, FROZEN) else None
+    if not (stored or request.get("keep")):
+        network_of(study, model)  # weights that cannot be trusted are refused, also where their maps lie there
     if made_by is not None and (stored or made_by.get("model_digest") == digest):
         volumes = {measure: study.maps.read(model, name, measure) for measure in FROZEN}
         stacks = {m: np.ascontiguousarray(pair.stack(v)) for m, v in volumes.items() if v is not None}

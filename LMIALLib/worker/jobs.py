@@ -6,7 +6,6 @@ it will record. Torch is imported only by the jobs that need it, so that ``prepa
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,22 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.errors import BadInput
-from LMIALLib.queries.strategy import FORMULAS
+from LMIALLib.worker.predicting import PASSES, conditions_of, network_of, options_of, predict_case
 from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.training_job import finetune_job
 
 if TYPE_CHECKING:
     from LMIALLib.network.predicted import Prediction
-    from LMIALLib.pairs.pair import Pair
     from LMIALLib.queries.pool import CaseMaps
     from LMIALLib.queries.strategies import Strategy
     from LMIALLib.study.store import Study
     from LMIALLib.worker.study_cases import StudyCases
-
-PASSES = 10
-"""Stochastic passes of strategies that need them (T of the published comparisons)."""
 
 
 def run_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -91,7 +85,7 @@ def predict_job(study_folder: Path, request: dict[str, Any], progress: Progress)
         for number, case in enumerate(request["cases"]):
             progress("predict", number, len(request["cases"]))
             pair = study.cases.load_pair(case)
-            prediction = _predict(network, pair, request, progress)
+            prediction = predict_case(network, pair, request, progress)
             maps = {"mean": pair.unstack(prediction.mean)}
             study.maps.write(request["model"], case, maps, prediction.conditions)
     return {"cases": list(request["cases"])}
@@ -178,7 +172,7 @@ def _evidence(
         chosen.needs,
         passes=int(request.get("passes") or PASSES),
         reading_time=reading_time,
-        **_options(request, progress),
+        **options_of(request, progress),
     )
     return told | {"model_digest": digests[0]}, evidence
 
@@ -230,46 +224,3 @@ def _inside(study_folder: Path, place: str) -> Path:
     if not folder.is_relative_to(Path(study_folder).resolve()):
         raise BadInput(f"{place} is not inside the study {study_folder}.")
     return folder
-
-
-def network_of(study: Study, model: str) -> Any:
-    from LMIALLib.network.weights import load_weights
-
-    try:
-        return load_weights(study.models.path(model))
-    except BadInput as error:
-        raise BadInput(error.sentence, "Restore the study from a backup.") from error
-
-
-def predicted(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:
-    """Mean, expected entropy and variance of a case over stochastic passes, `PASSES` unless the request says."""
-    return _predict(network, pair, {**request, "passes": request.get("passes") or PASSES}, progress)
-
-
-def _predict(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:
-    from LMIALLib.network.prediction import predict
-
-    return predict(network, pair, passes=int(request.get("passes") or 1), **_options(request, progress))
-
-
-def _options(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """How a request wants to be computed, as the network room takes it."""
-    return {
-        "seed": int(request.get("seed") or 0),
-        "device": request.get("device") or "auto",
-        "threads": request.get("threads"),
-        "progress": progress,
-        **{key: request[name] for key, name in (("dtype", "dtype"), ("batch", "slices_at_once")) if name in request},
-    }
-
-
-def conditions_of(prediction: Prediction) -> dict[str, Any]:
-    """Everything besides inputs, model and strategy that can change a score in its last bit."""
-    versions = {
-        "lmial": LMIALLib.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "formulas": FORMULAS,
-        **prediction.conditions["versions"],
-    }
-    return {**prediction.conditions, "versions": versions}

@@ -11,7 +11,7 @@ from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
 from LMIALLib.queries.strategy import FORMULAS
-from LMIALLib.worker.jobs import conditions_of
+from LMIALLib.worker.predicting import conditions_of
 
 
 def test_conditions_hold_the_version_of_the_formulas_and_a_replay_names_the_difference() -> None:
