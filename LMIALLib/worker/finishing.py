@@ -167,7 +167,7 @@ def _frozen(
         stacks = {m: np.ascontiguousarray(pair.stack(v)) for m, v in volumes.items() if v is not None}
         return stacks, {key: value for key, value in made_by.items() if key not in ("sha256", "model_digest")}
     network, _ = network_of(study, model)
-    prediction = predicted(network, pair, request, progress)
+    prediction = predicted(network, pair, {**request, "seed": 0}, progress)  # whatever is drawn later, the same maps
     found = {measure: getattr(prediction, measure) for measure in FROZEN}
     conditions = conditions_of(prediction)
     if writes:
