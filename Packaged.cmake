@@ -130,6 +130,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/regions.py
   LMIALLib/pairs/registration.py
   LMIALLib/pairs/registration_record.py
+  LMIALLib/pairs/request.py
   LMIALLib/pairs/resampling.py
   LMIALLib/pairs/segmentation.py
   LMIALLib/pairs/similarity.py
@@ -148,11 +149,13 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/installed.py
   LMIALLib/queries/measures.py
   LMIALLib/queries/noise.py
+  LMIALLib/queries/patients.py
   LMIALLib/queries/pool.py
   LMIALLib/queries/ranking.py
   LMIALLib/queries/reading_time.py
   LMIALLib/queries/reasons.py
   LMIALLib/queries/registry.py
+  LMIALLib/queries/registry_finish.py
   LMIALLib/queries/registry_uncertainty.py
   LMIALLib/queries/scoring.py
   LMIALLib/queries/spots.py
@@ -227,11 +230,14 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/__init__.py
   LMIALLib/worker/__main__.py
   LMIALLib/worker/client.py
+  LMIALLib/worker/events.py
+  LMIALLib/worker/handling.py
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py
   LMIALLib/worker/progress.py
+  LMIALLib/worker/requests.py
   LMIALLib/worker/stored_evidence.py
   LMIALLib/worker/study_cases.py
   LMIALLib/worker/training_job.py

@@ -1,35 +1,35 @@
-"""What the worker and its client say to each other: one JSON object a line, UTF-8, with a protocol version.
+"""How messages between the worker and its client are written: one JSON object a line, UTF-8, with a protocol version.
 
-Requests carry ``id`` and ``do``; events carry ``event`` and, where they belong to a job, its ``id``. A job ends with
-exactly one of the events in ``FINAL``; only that event says that it is complete. Arrays travel as files in the study.
+Requests carry ``id`` and ``do`` (see `requests`); events carry ``event`` and, where they belong to a request, its
+``id`` (see `events`). Arrays travel as files in the study.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, readable
+from LMIALLib.files import sendable
 from LMIALLib.json_data import parse_json
 
 PROTOCOL = 1
 LONGEST = 1 << 28
 """Bytes of a line; a ranking of 100,000 slices takes 60 MB."""
 
-JOBS = ("prepare", "register", "region", "predict", "rank", "finetune", "export")
-"""Requests that run one after another; ``cancel``, ``status`` and ``stop`` are answered at once."""
 
-FINAL = {
-    "prepare": "prepared",
-    "register": "registered",
-    "region": "registered",
-    "predict": "predicted",
-    "rank": "ranked",
-    "finetune": "model",
-    "export": "exported",
-}
-"""The event that ends each job well; the others are ``failed`` and ``cancelled``."""
+def plain(value: Any) -> Any:
+    """A value as JSON has it: objects for dataclasses, lists for tuples, `sendable` text for paths."""
+    if dataclasses.is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Path):
+        return sendable(value)
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    return value
 
 
 def finite(value: Any) -> Any:
