@@ -56,6 +56,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
   LMIALLib/loop/news.py
+  LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
   LMIALLib/loop/replay.py
@@ -65,9 +66,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/telemetry.py
   LMIALLib/metrics/__init__.py
   LMIALLib/metrics/calibration.py
-  LMIALLib/metrics/correlation.py
   LMIALLib/metrics/lesion_matching.py
   LMIALLib/metrics/lesions.py
+  LMIALLib/metrics/ranks.py
   LMIALLib/metrics/voxels.py
   LMIALLib/network/__init__.py
   LMIALLib/network/adoption.py
@@ -86,11 +87,13 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/lessons.py
   LMIALLib/network/losses.py
   LMIALLib/network/origin.py
+  LMIALLib/network/predicted.py
   LMIALLib/network/prediction.py
   LMIALLib/network/pretrain_config.py
   LMIALLib/network/pretraining.py
   LMIALLib/network/report.py
   LMIALLib/network/samples.py
+  LMIALLib/network/schedule.py
   LMIALLib/network/several.py
   LMIALLib/network/slice_numbers.py
   LMIALLib/network/slices.py
@@ -133,9 +136,11 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/request.py
   LMIALLib/pairs/resampling.py
   LMIALLib/pairs/segmentation.py
+  LMIALLib/pairs/segments.py
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py
+  LMIALLib/pairs/unread.py
   LMIALLib/pairs/visit_date.py
   LMIALLib/pairs/voxels.py
   LMIALLib/queries/__init__.py
@@ -193,6 +198,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/clock.py
   LMIALLib/study/connection.py
   LMIALLib/study/database.py
+  LMIALLib/study/delivered.py
   LMIALLib/study/drafts.py
   LMIALLib/study/exports.py
   LMIALLib/study/inside.py
@@ -200,7 +206,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/label_values.py
   LMIALLib/study/labels.py
   LMIALLib/study/lease.py
+  LMIALLib/study/leftovers.py
   LMIALLib/study/lesion.py
+  LMIALLib/study/lesion_answers.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
   LMIALLib/study/lesions.py
@@ -209,6 +217,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/models.py
   LMIALLib/study/names.py
   LMIALLib/study/packing.py
+  LMIALLib/study/patients.py
   LMIALLib/study/places.py
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
@@ -222,7 +231,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/staging.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
-  LMIALLib/study/sweep.py
+  LMIALLib/study/sweeps.py
   LMIALLib/study/tables.py
   LMIALLib/study/targets.py
   LMIALLib/study/truths.py
@@ -231,9 +240,11 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/__main__.py
   LMIALLib/worker/client.py
   LMIALLib/worker/events.py
+  LMIALLib/worker/finishing.py
   LMIALLib/worker/handling.py
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
+  LMIALLib/worker/predicting.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py
   LMIALLib/worker/progress.py

@@ -10,15 +10,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
+from LMIALLib.cli.commands import command_for
 from LMIALLib.cli.interrupts import EXIT_CODE
-from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, disk_problem, readable
+from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, Step, disk_problem, readable
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -66,7 +68,7 @@ def guarded(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except LMIALError as error:
-            _tell(error)
+            _tell(error, kwargs.get("study"))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             ERR.print("Interrupted; what was saved is kept.")
@@ -93,7 +95,8 @@ def guarded(command: Command) -> Command:
     return run  # type: ignore[return-value]  # the wrapper keeps the signature
 
 
-def _tell(error: LMIALError) -> None:
+def _tell(error: LMIALError, study: Path | None = None) -> None:
+    """Print an error and what can be done about it; ``study`` as the person typed it."""
     if os.environ.get("LMIAL_DEBUG"):
         ERR.print_exception()
     ERR.print("lmial:", style="bold red", end=" ")
@@ -101,6 +104,13 @@ def _tell(error: LMIALError) -> None:
     hint = error.hint or ("Use --force if it is meant." if isinstance(error, NeedsConfirmation) else "")
     if hint:
         ERR.print(hint)
+    tell_steps(error.steps, study)
+
+
+def tell_steps(steps: Iterable[Step], study: Path | None = None, *, on: Console = ERR) -> None:
+    """Print a command for each thing that can be done next, a line of its own that can be copied."""
+    for step in steps:
+        on.print(f"  {command_for(step, study)}", markup=False)
 
 
 def document(value: Any) -> None:

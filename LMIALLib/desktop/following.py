@@ -15,7 +15,7 @@ from LMIALLib.desktop.looks import Looks
 from LMIALLib.desktop.panel import Panel
 from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.views import SliceView
-from LMIALLib.errors import LMIALError
+from LMIALLib.errors import LMIALError, as_sentence
 from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.scene.shown import listed, look_of, shown
 from LMIALLib.study.names import checked_person
@@ -210,7 +210,7 @@ class Following:
         from slicer.i18n import tr as _
 
         if isinstance(error, LMIALError):
-            sentence = str(error)[0].upper() + str(error)[1:]
+            sentence = as_sentence(str(error))
         else:
             logging.getLogger("LMIAL").error("unexpected", exc_info=error)
             sentence = _("This should not have happened ({kind}). What was saved is kept.").format(

@@ -15,7 +15,7 @@ from LMIALLib.desktop.face import Face
 from LMIALLib.desktop.inputs import Inputs
 from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, as_sentence
 from LMIALLib.loop.preparing import Preparing
 from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.pairs.request import PairRequest
@@ -185,7 +185,7 @@ class Start:
     def _ask(self, doubt: LMIALError) -> None:
         from slicer.i18n import tr as _
 
-        sentence = doubt.sentence[0].upper() + doubt.sentence[1:]
+        sentence = as_sentence(doubt.sentence)
         if isinstance(doubt, NeedsAlignment):
             question = _("Lay their centres on each other, and register from there?")
         else:

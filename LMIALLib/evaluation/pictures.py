@@ -12,6 +12,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.orientation import Orientation
+from LMIALLib.pairs.unread import UNREAD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,9 +24,6 @@ BACKGROUND = "#11151a"
 TEXT = "#d7dde4"
 SUGGESTION = "#38c6d9"
 LABEL = "#ffb000"
-
-NOT_READ = 255
-"""Value of a label stack where nobody has read."""
 
 
 @dataclass(frozen=True)
@@ -201,8 +199,8 @@ def _label(axes: Axes, view: SliceView, box: tuple[slice, slice], turn: Orientat
     from matplotlib.colors import to_rgb
 
     text = "not read"
-    if view.label is not None and not (view.label == NOT_READ).all():
-        marked = turn.apply((view.label[box] > 0) & (view.label[box] != NOT_READ))
+    if view.label is not None and not (view.label == UNREAD).all():
+        marked = turn.apply((view.label[box] > 0) & (view.label[box] != UNREAD))
         text = "" if marked.any() else "nothing here"
         tint = np.dstack([np.full(marked.shape, part) for part in to_rgb(LABEL)] + [marked * 0.28])
         axes.imshow(tint, aspect=aspect)

@@ -149,7 +149,8 @@ class Learner:
             answers: case name to what was read of its slices; all cases of the pool.
             seed: of dropout and whatever else is drawn.
         """
-        from LMIALLib.network.evidence import CaseInput, case_evidence
+        from LMIALLib.network.evidence import case_evidence
+        from LMIALLib.network.predicted import CaseInput
 
         cases = [CaseInput(name, self.subjects[name].pair, answers[name]) for name in sorted(answers)]
         seen = case_evidence(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LMIALLib.laboratory.subjects import IGNORED, Subject
+from LMIALLib.laboratory.subjects import Subject
+from LMIALLib.pairs.unread import UNREAD
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
 
 SECONDS_A_CASE = 30.0
@@ -43,7 +44,7 @@ def answer(subject: Subject, number: int, reader: str, seed: int) -> np.ndarray:
     if rng.random() < FALSE_MARKS:
         marked |= _false_mark(subject.pair.mask[number], rng)
     marked &= subject.pair.mask[number] | (truth == 1)
-    return np.where(truth == IGNORED, IGNORED, marked).astype(np.uint8)
+    return np.where(truth == UNREAD, UNREAD, marked).astype(np.uint8)
 
 
 def _noticed(change: np.ndarray, pixel_mm2: float, rng: np.random.Generator) -> np.ndarray:

@@ -20,10 +20,12 @@ from torch import Tensor, nn
 
 from LMIALLib.network.architecture import Architecture, ChangeNetwork
 from LMIALLib.network.device import reproducible
-from LMIALLib.network.losses import IGNORED, change_loss
+from LMIALLib.network.losses import change_loss
+from LMIALLib.network.schedule import interpolate, newest_share, set_rate, warmed_cosine
 from LMIALLib.network.slices import LARGEST_INTENSITY, neighbours_of, network_shape, pair_stacks, resized
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.unread import UNREAD
 
 Labels = Mapping[tuple[str, int], np.ndarray]
 """What was read: (case, slice) to uint8 (rows, columns) of 0, 1 and 255 (ignored)."""
@@ -144,7 +146,7 @@ def _labelled(slices: Slices, labels: Labels) -> _Labelled:
         answer, (rows, columns) = labels[case, number], slices.inner[place]
         brain = slices.brain[place, :rows, :columns]
         change, ignored = (
-            resized((answer == value).astype(np.float32)[None], (rows, columns))[0] > 0.5 for value in (1, IGNORED)
+            resized((answer == value).astype(np.float32)[None], (rows, columns))[0] > 0.5 for value in (1, UNREAD)
         )
         target[index, :rows, :columns] = change
         counted[index, :rows, :columns] = brain & ~ignored
@@ -181,9 +183,6 @@ def _trained(
     random = np.random.default_rng([*seed, 0x6C616273])
     torch.manual_seed(int(random.integers(2**31)))
     averaged = copy.deepcopy(network)
-    ours, theirs = (
-        [value for value in n.state_dict().values() if value.dtype.is_floating_point] for n in (averaged, network)
-    )
     groups = [
         {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
@@ -192,24 +191,16 @@ def _trained(
     optimiser = torch.optim.AdamW(groups, lr=highest, fused=True)
     loss_of = change_loss()
     for step in range(recipe.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = highest * _rate(step, recipe.steps)
+        share = warmed_cosine(step, recipe.steps, rising=max(1, recipe.steps // 10), lowest=0.01)
+        set_rate(optimiser, highest * share)
         inputs, target, counted = _batch(labelled, slices, recipe, random)
         loss = loss_of(network(inputs), target, counted)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        torch._foreach_lerp_(ours, theirs, 1.0 - min(recipe.average, (1 + step) / (10 + step)))
+        interpolate(averaged, network, newest_share(recipe.average, step))
     return averaged.eval()
-
-
-def _rate(step: int, steps: int) -> float:
-    """Share of the highest learning rate: rises over a tenth of the steps, then falls along a cosine to 1 %."""
-    rising = max(1, steps // 10)
-    if step < rising:
-        return (step + 1) / rising
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
 def _batch(

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import Limits, read_json
 from LMIALLib.laboratory.synthetic_data.parts import parts_of
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.unread import UNREAD
 
-IGNORED = 255
 MARGIN = 2
 """Pixels around the brain that are kept of a slice."""
 SUBJECTS_TO_SPLIT = 5
@@ -46,12 +46,12 @@ class Subject:
     @property
     def counted(self) -> np.ndarray:
         """Voxels that are judged: brain whose truth is known, bool."""
-        return np.asarray(self.pair.mask & (self.truth != IGNORED))
+        return np.asarray(self.pair.mask & (self.truth != UNREAD))
 
     @property
     def unknown(self) -> float:
         """Share of the brain whose truth is not known, in [0, 1]."""
-        return float((self.truth[self.pair.mask] == IGNORED).mean()) if self.pair.mask.any() else 0.0
+        return float((self.truth[self.pair.mask] == UNREAD).mean()) if self.pair.mask.any() else 0.0
 
     @property
     def voxel_mm(self) -> tuple[float, float, float]:
@@ -98,7 +98,7 @@ def found_sources(
 
     Args:
         place: a cohort or a study.
-        truths: of a study, see `lmial simulate`.
+        truths: of a study, a file for each case by its name.
         pixel_mm: see `Source`.
         judge: "subjects" or "slices"; None: subjects where there is a cohort, or a study with five subjects or more.
         judged: the part whose subjects are judged, "test" or "validation".
@@ -122,12 +122,12 @@ def found_sources(
         if len(parts) < 2:
             raise WrongUse("One subject cannot be judged on others.", "Use --judge slices.")
         return "cohort", [replace(source, part=parts[source.brain]) for source in sources]
-    raise BadInput(f"{place} is neither a study nor a cohort.", "Make one: lmial new, lmial cohort make")
+    raise BadInput(f"{place} is neither a study nor a cohort.", "Make one of them.", Step(Do.NEW), Step(Do.MAKE_COHORT))
 
 
 def parts_of_subjects(subjects: Collection[str]) -> dict[str, str]:
     """The part of each subject of a study: a fifth is for test and a fifth for validation, by the hash of its name."""
-    drawn = sorted(subjects, key=lambda name: hashlib.sha256(f"lmial simulate {name}".encode()).digest())
+    drawn = sorted(subjects, key=lambda name: hashlib.sha256(b"lmial simulate " + name.encode()).digest())
     return dict(zip(drawn, parts_of(len(drawn)), strict=True))
 
 
@@ -239,19 +239,19 @@ def _truth(path: Path, pair: Pair) -> np.ndarray:
         values = np.any([np.zeros(found.grid.shape, bool), *drawn], axis=0).astype(np.uint8)
         reviewed = found.named(REVIEWED)
         if reviewed is not None:
-            values[(values == 0) & ~reviewed] = IGNORED
-        outside = 0 if reviewed is None else IGNORED
+            values[(values == 0) & ~reviewed] = UNREAD
+        outside = 0 if reviewed is None else UNREAD
     else:
         volume = read_label_volume(path)
-        grid, values, outside = volume.grid, volume.values, IGNORED
+        grid, values, outside = volume.grid, volume.values, UNREAD
     if grid is None:
         raise BadInput(f"{path}: it is a plane that says nothing of space; a truth is a volume.")
-    if not np.isin(np.unique(values), (*range(16), IGNORED)).all():
+    if not np.isin(np.unique(values), (*range(16), UNREAD)).all():
         raise BadInput(f"{path}: a truth holds 0, small whole numbers for change, and 255 where it is not known.")
     here = mapped(path, values, grid, pair.grid)
     if not here.covered[pair.mask].any():
         raise BadInput(f"{path}: this truth shows no part of the brain of its pair; is it of another space?")
-    known = np.where(here.values == IGNORED, IGNORED, here.values > 0)
+    known = np.where(here.values == UNREAD, UNREAD, here.values > 0)
     return np.where(here.covered, known, outside).astype(np.uint8)
 
 
@@ -289,12 +289,12 @@ def _shrunk(subject: Subject, pixel_mm: float) -> Subject:
     def share(marked: np.ndarray) -> np.ndarray:
         return np.asarray(resized(marked.astype(np.float32), shape) > 0.5)
 
-    mask, change, unknown = share(pair.mask), share(subject.truth == 1), share(subject.truth == IGNORED)
+    mask, change, unknown = share(pair.mask), share(subject.truth == 1), share(subject.truth == UNREAD)
     sides = [mm * old / new for mm, old, new in zip(spacing, pair.slice_shape, shape, strict=True)]
     made = stacked_pair(
         resized(pair.baseline, shape), resized(pair.follow_up, shape), mask, (pair.slice_spacing, sides[0], sides[1])
     )
-    return Subject(subject.name, subject.part, made, np.where(unknown, IGNORED, change).astype(np.uint8))
+    return Subject(subject.name, subject.part, made, np.where(unknown, UNREAD, change).astype(np.uint8))
 
 
 def _cropped(subject: Subject) -> Subject:
@@ -320,7 +320,7 @@ def save_subject(subject: Subject, path: Path) -> None:
             follow_up=pair.follow_up.astype(np.float16),
             mask=pair.mask,
             truth=subject.truth == 1,
-            ignored=subject.truth == IGNORED,
+            ignored=subject.truth == UNREAD,
             voxel_mm=np.array(subject.voxel_mm),
             name=np.array(subject.name),
             part=np.array(subject.part),
@@ -335,7 +335,7 @@ def load_subject(path: Path) -> Subject:
         with np.load(path, allow_pickle=False) as file:
             stored: dict[str, Any] = {name: file[name] for name in file.files}
         slice_mm, row_mm, column_mm = (float(v) for v in stored["voxel_mm"])
-        truth = np.where(stored["ignored"], IGNORED, stored["truth"]).astype(np.uint8)
+        truth = np.where(stored["ignored"], UNREAD, stored["truth"]).astype(np.uint8)
         pair = stacked_pair(stored["baseline"], stored["follow_up"], stored["mask"], (slice_mm, row_mm, column_mm))
         return Subject(str(stored["name"]), str(stored["part"]), pair, truth)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_problem
 from LMIALLib.loop.queue import core_set_waits, of_another_model
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.pairs.regions import CHOICES
 from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
+from LMIALLib.study.cases import Case
 from LMIALLib.study.kept import goes_by_stored_maps
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.rankings import StoredRanking
@@ -64,6 +65,7 @@ class LoopSettings:
         batch: queries that are chosen together.
         train: whether saving starts training in the background.
         device: "auto" or a torch device.
+        order: names of the cases whose patients are finished first, in this order; all others follow as they came.
     """
 
     strategy: str = DEFAULT_STRATEGY
@@ -73,6 +75,7 @@ class LoopSettings:
     batch: int = 6
     train: bool = True
     device: str = "auto"
+    order: tuple[str, ...] = ()
 
 
 class Learning:
@@ -82,9 +85,13 @@ class Learning:
         study: an open study.
         worker: client of the background process.
         settings: see LoopSettings.
+        reader: says who sits here; an empty string for nobody yet.
     """
 
-    def __init__(self, study: Study, worker: WorkerClient, settings: LoopSettings) -> None:
+    def __init__(
+        self, study: Study, worker: WorkerClient, settings: LoopSettings, *, reader: Callable[[], str] = str
+    ) -> None:
+        self._reader = reader
         self.study = study
         self.worker = worker
         self.settings = settings
@@ -93,23 +100,50 @@ class Learning:
         self.registering: Job[Registered] | None = None
         self.trouble = ""
         self._train_again = False
+        self._rank_again = False
         self._staged: Path | None = None
         self._last_beat = time.monotonic()
 
-    def request_ranking(self) -> Job[Ranked]:
-        """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result."""
-        self.ranking = self.worker.submit(self._ranking_request())
+    def request_ranking(self, *, keep: bool = False) -> Job[Ranked]:
+        """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result.
+
+        With ``keep``, cases of which nothing changed since the newest ranking stay as they are there, where the
+        strategy finishes one patient after the other.
+        """
+        self._rank_again = False
+        self.ranking = self.worker.submit(replace(self._ranking_request(), keep=keep))
         return self.ranking
+
+    @property
+    def finishes(self) -> bool:
+        """Whether slices are asked for to finish one patient after the other."""
+        return strategy(self.settings.strategy).purpose == "finish"
+
+    def adapt_when_possible(self) -> None:
+        """Take an answer into the rest of its patient, after a save: a failure is told in ``trouble`` only.
+
+        Answers that come while that is being done are taken in together, afterwards. Nothing is done where no ranking
+        waits to be adapted, and while a core-set is read.
+        """
+        if not self.finishes or core_set_waits(self.study):
+            return
+        if self.ranking is not None and not self.ranking.over:
+            self._rank_again = True
+            return
+        try:
+            self.request_ranking(keep=True)
+        except (LMIALError, OSError) as error:
+            self.trouble = f"The rest of the patient was not brought up to date: {error}"
 
     def _ranking_request(self) -> Rank:
         """What to rank in the present state of the study."""
         needs = strategy(self.settings.strategy).needs
         in_use = self.study.models.in_use()
         if in_use is None:
-            raise LMIALError("This study has no model.", "See: lmial check STUDY.")
-        chosen = self.study.cases.all()
+            raise LMIALError("This study has no model.", "Check it.", Step(Do.CHECK, str(self.study.folder)))
+        chosen = self._in_order(self.study.cases.all())
         if not chosen:
-            raise WrongUse("This study has no case to rank.", "Add one: lmial add STUDY ...")
+            raise WrongUse("This study has no case to rank.", "Add one.", Step(Do.ADD, str(self.study.folder)))
         cases = (
             RankCase(
                 name=case.name,
@@ -123,6 +157,7 @@ class Learning:
         return Rank(
             cases=tuple(cases),
             annotations_upto=self.study.answers.highest_id(),
+            lesions_upto=self.study.lesion_answers.highest_id(),
             model=in_use.id,
             strategy=self.settings.strategy,
             seed=self.settings.seed,
@@ -130,9 +165,27 @@ class Learning:
             spacing_mm=self.settings.spacing_mm,
             batch=self.settings.batch,
             device=self.settings.device,
+            reader=self._learns_from(),
             committee=tuple(committee_of(self.study)) if "members" in needs else (),
             reading_time=reading_time_of(self.study) if "seconds" in needs else None,
         )
+
+    def _in_order(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases in the order in which their patients are finished: as the settings say, else as they were ranked
+        last, else as they came. Raises WrongUse for a name that there is not."""
+        stored = self.study.rankings.latest()
+        first = list(self.settings.order)
+        if not first and stored is not None and stored.finishes:
+            first = [name for name in stored.conditions.get("pairs", {}) if any(one.name == name for one in cases)]
+        by_name = {case.name: case for case in cases}
+        if wrong := [name for name in first if name not in by_name]:
+            raise WrongUse(f"There is no case {wrong[0]!r} to put first.")
+        return [by_name[name] for name in first] + [case for case in cases if case.name not in first]
+
+    def _learns_from(self) -> str:
+        """Whose answers heads learn from: the reader's who sits here, or an empty string where nobody else answered."""
+        readers, here = self.study.answers.readers(), self._reader()
+        return here if len(readers) > 1 and here in readers else ""
 
     def request_training(self, *, steps: int | None = None, minutes: float | None = None) -> None:
         """Train on what was saved. A running training is never killed: saves that pile up train once.
@@ -145,11 +198,12 @@ class Learning:
             return
         in_use = self.study.models.in_use()
         if in_use is None:
-            raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+            raise LMIALError("This study has no model.", "Check it.", Step(Do.CHECK, str(self.study.folder)))
         if goes_by_stored_maps(in_use.id):
             raise WrongUse(
                 f"The model in use, {in_use.id}, does not learn between answers.",
-                "It learns from all of them at once: lmial pipeline STUDY --stage fine-tuning",
+                "It learns from all of them at once, in the pipeline's fine-tuning.",
+                Step(Do.PIPELINE_STAGE, str(self.study.folder), "fine-tuning"),
             )
         self._train_again = False
         self.training = self.worker.submit(
@@ -232,12 +286,14 @@ class Learning:
             self._last_beat = time.monotonic()
             self.study.heartbeat()
         events = self.worker.poll(timeout)
-        first: Exception | None = None
+        first: LMIALError | None = None
         for job, event in events:  # each is recorded, whatever became of the others
             try:
                 self._record(job, event)
-            except (LMIALError, OSError) as error:
+            except LMIALError as error:
                 first = first or error
+            except OSError as error:
+                first = first or disk_problem(error, "keeping what the worker made")
         if first is not None:
             raise first
         return events
@@ -256,6 +312,8 @@ class Learning:
             self.study.rankings.store(
                 StoredRanking(event.ranking, event.conditions, ranking.scores, event.annotations_upto)
             )
+            if self._rank_again:
+                self.adapt_when_possible()
         elif isinstance(event, Trained):
             self._record_model(event)
         elif isinstance(event, Registered) and self._staged is not None:
@@ -312,14 +370,23 @@ class Learning:
         keep_numbers = not self.study.read_only
         return self.worker.submit(Export(str(out), what, file_format, case, reader, unread, keep_numbers))
 
+    def _answered_since(self) -> bool:
+        """Whether anything was said that the newest ranking's heads have not learnt."""
+        stored, study = self.study.rankings.latest(), self.study
+        if stored is None or not stored.finishes:
+            return False
+        lesions = int(stored.conditions.get("lesions_upto", 0))
+        return stored.annotations_upto < study.answers.highest_id() or lesions < study.lesion_answers.highest_id()
+
     def export(self, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:
         """``request_export`` and wait for the files.
 
         Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
         uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
         """
-        needs_maps = what in ("suggestion", "uncertainty") and not self.study.read_only
-        if needs_maps and of_another_model(self.study) and not core_set_waits(self.study):
-            self.wait(self.request_ranking())
+        needs_maps = what in ("suggestion", "uncertainty", "delivered") and not self.study.read_only
+        stale = of_another_model(self.study) or (what == "delivered" and self._answered_since())
+        if needs_maps and stale and not core_set_waits(self.study):
+            self.wait(self.request_ranking(keep=True))
         result = self.wait(self.request_export(out, what=what, **options))
         return [Path(file) for file in result.files]

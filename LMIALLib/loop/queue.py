@@ -47,7 +47,8 @@ def queue_of(study: Study, batch: int) -> list[Query]:
     # a case may have been removed since, and another, with fewer slices, have taken its name
     there = [query for query in stored.whole.queries if query.slice < slices.get(query.case, 0)]
     if stored.finishes:
-        return one_patient_at_a_time(there, answered, skipped)
+        finished = study.patients.all()
+        return one_patient_at_a_time([one for one in there if one.case not in finished], answered, skipped)
     return waiting(there, answered, skipped, batch)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from LMIALLib.json_data import Limits, Natural, shaped
 from LMIALLib.loop.session import Session
+from LMIALLib.metrics.ranks import spearman
 from LMIALLib.queries.ranking import Ranking
 from LMIALLib.queries.reading_time import ReadingTime
 from LMIALLib.study.rankings import StoredRanking
@@ -18,7 +19,8 @@ from LMIALLib.worker.client import Job
 from LMIALLib.worker.requests import Rank, RankCase, Ranked
 
 COMPARED = (
-    "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs"
+    "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs",
+    "heads",
 )  # fmt: skip
 """Conditions that a bit-for-bit promise rests on."""
 
@@ -53,6 +55,8 @@ class _Conditions:
     passes: Annotated[int, Limits(least=0, most=10_000)] | None = None
     committee: tuple[_Word, ...] | None = None
     reading_time: _ReadingTime | None = None
+    reader: str = ""
+    lesions_upto: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Replay:
 def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job[Any]], None] | None = None) -> Replay:
     """Rank again as it was then: same pairs, model, pool of slices, strategy, seed and threads."""
     if stored.is_core_set:
-        return Replay(stored.number, False, error="it is a core-set; lmial core-set with its seed chooses it again")
+        return Replay(stored.number, False, error="it is a core-set; choosing a core-set with its seed gives it again")
     conditions = shaped(stored.conditions, _Conditions, f"ranking {stored.number}: conditions")
     settings = stored.whole.settings
     gone = sorted(set(conditions.pairs) - {case.name for case in session.study.cases.all()})
@@ -118,6 +122,8 @@ def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job[Any]
         strategy=conditions.strategy,
         seed=conditions.seed,
         annotations_upto=stored.annotations_upto,
+        lesions_upto=conditions.lesions_upto,
+        reader=conditions.reader,
         count=queue.count,
         random_share=queue.random_share,
         spacing_mm=queue.spacing_mm,
@@ -166,16 +172,8 @@ def compare(number: int, ranking: dict[str, Any], conditions: dict[str, Any], re
     batch = int(then.settings.get("batch", 6))
     same = len(set(order_then[:batch]) & set(order_now[:batch])) / max(len(order_then[:batch]), 1)
     both = np.isfinite(a) & np.isfinite(b)
-    return Replay(number, identical, differing, _spearman(a[both], b[both]), _largest(a[both], b[both]), same)
+    return Replay(number, identical, differing, spearman(a[both], b[both]), _largest(a[both], b[both]), same)
 
 
 def _largest(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max()) if a.size else float("nan")
-
-
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(spearmanr(a, b).statistic)

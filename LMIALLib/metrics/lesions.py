@@ -20,6 +20,9 @@ COVERED = 0.1
 SIZES_MM3 = (0.0, 10.0, 27.0)
 """Lesions over these volumes are counted: all, those over 10 mm3, those over 3 x 3 x 3 mm."""
 
+SMALLEST_ON_A_SLICE = 4
+"""Pixels of the smallest lesion that counts where lesions are those of one slice."""
+
 
 @dataclass(frozen=True)
 class LesionCount:
@@ -63,6 +66,12 @@ class LesionCount:
         """The same of lesions that are matched one to one."""
         return self._f1(self.matched_true, self.matched_predicted)
 
+    @property
+    def hit_f1(self) -> float:
+        """2 H / (2 H + M + W) of hits H, missed true ones M and wrong predicted ones W; 1 where there are neither."""
+        wrong = self.true - self.hit + self.predicted - self.right
+        return 2 * self.hit / (2 * self.hit + wrong) if self.hit + wrong else 1.0
+
     def _f1(self, hit: int, right: int) -> float:
         if not self.true and not self.predicted:
             return float("nan")
@@ -73,7 +82,12 @@ class LesionCount:
 
 
 def lesion_counts(
-    predicted: np.ndarray, true: np.ndarray, voxel_mm3: float, sizes_mm3: Sequence[float] = SIZES_MM3
+    predicted: np.ndarray,
+    true: np.ndarray,
+    voxel_mm3: float,
+    sizes_mm3: Sequence[float] = SIZES_MM3,
+    *,
+    within_slices: bool = False,
 ) -> list[LesionCount]:
     """Count lesions as 3-D components (26 neighbours), once for each smallest volume.
 
@@ -86,9 +100,10 @@ def lesion_counts(
         predicted, true: bool, three axes in any order, same shape.
         voxel_mm3: volume of one voxel.
         sizes_mm3: a lesion is counted where its volume is larger.
+        within_slices: lesions are components of one slice (first axis; 8 neighbours) instead.
     """
-    true_number, true_size, true_found = _covered(true, predicted)
-    predicted_number, predicted_size, predicted_right = _covered(predicted, true)
+    true_number, true_size, true_found = _covered(true, predicted, within_slices)
+    predicted_number, predicted_size, predicted_right = _covered(predicted, true, within_slices)
     partner_found, partner_hit = matched_lesions(predicted_number, true_number)
     counts = []
     for size in sizes_mm3:
@@ -107,11 +122,19 @@ def lesion_counts(
     return counts
 
 
-def _covered(lesions: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def slice_lesions(predicted: np.ndarray, true: np.ndarray) -> LesionCount:
+    """Count the lesions of slices, bool (n, rows, columns): components of one slice of at least 4 pixels."""
+    return lesion_counts(predicted, true, 1.0, (SMALLEST_ON_A_SLICE - 1.0,), within_slices=True)[0]
+
+
+def _covered(lesions: np.ndarray, other: np.ndarray, within_slices: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The lesions' numbers from 1 on, voxels of each, and whether ``other`` covers enough of it."""
     from scipy.ndimage import label
 
-    number, count = label(lesions, np.ones((3, 3, 3), dtype=bool))
+    touching = np.ones((3, 3, 3), dtype=bool)
+    if within_slices:
+        touching[[0, 2]] = False
+    number, count = label(lesions, touching)
     size = np.bincount(number.ravel(), minlength=count + 1)[1:]
     shared = np.bincount(number[np.asarray(other, dtype=bool)], minlength=count + 1)[1:]
     return number, size, shared >= COVERED * size - 1e-9

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.device import reproducible
 from LMIALLib.network.learned_scores import predicted_loss, slice_losses, unlike_read
-from LMIALLib.network.prediction import Prediction, Progress, ignore, predict
+from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
+from LMIALLib.network.prediction import Progress, ignore, predict
 from LMIALLib.network.several import committee, seen_in_views
 from LMIALLib.network.slice_numbers import expected_dice, gradient_embeddings
 from LMIALLib.pairs.pair import Pair
@@ -25,26 +26,6 @@ SOURCES = frozenset({"passes", "members", "views"})
 LEARNED = frozenset({"loss-prediction", "discriminator"})
 NEEDS = SOURCES | LEARNED | {"features", "gradients", "expected-dice", "seconds"}
 """All that a strategy may need."""
-
-
-@dataclass(frozen=True)
-class CaseInput:
-    """A case as a ranking sees it.
-
-    Args:
-        name: of the case.
-        pair: both visits on one grid.
-        answers: slice to target uint8 (rows, columns): 0 no change, 1 change, 255 ignored; a slice of which nothing
-            may be learned but that it was read is 255 all over.
-        skipped: slices that were skipped.
-        seconds: (n,) float above 0, predicted reading time where the caller knows better than `case_evidence`.
-    """
-
-    name: str
-    pair: Pair
-    answers: Mapping[int, np.ndarray]
-    skipped: frozenset[int] = frozenset()
-    seconds: np.ndarray | None = None
 
 
 def case_evidence(
@@ -115,26 +96,6 @@ def case_evidence(
             more["seconds"] = predicted if case.seconds is None else case.seconds
         maps = case_maps(case.name, case.pair, prediction, answered=case.answers, skipped=case.skipped)
         yield replace(maps, vote_entropy=votes, **more), prediction
-
-
-def case_maps(
-    case: str, pair: Pair, prediction: Prediction, *, answered: Iterable[int] = (), skipped: Iterable[int] = ()
-) -> CaseMaps:
-    """What the queries room needs of a case: the prediction beside the pair's brain region and difference."""
-    return CaseMaps(
-        case=case,
-        mean=prediction.mean,
-        mask=pair.stack(pair.mask),
-        difference=pair.stack(pair.difference),
-        expected_entropy=prediction.expected_entropy,
-        variance=prediction.variance,
-        entropy=prediction.entropy,
-        mutual_information=prediction.mutual_information,
-        features=prediction.features,
-        slice_spacing=pair.slice_spacing,
-        answered=frozenset(answered),
-        skipped=frozenset(skipped),
-    )
 
 
 def _checked(needs: Collection[str], networks: Sequence[ChangeNetwork]) -> frozenset[str]:

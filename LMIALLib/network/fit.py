@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.calibration import figures
 from LMIALLib.network.guard import load_guard
 from LMIALLib.network.lessons import Example
-from LMIALLib.network.losses import pooled_dice
 from LMIALLib.network.slices import network_input, network_shape, resized
 
 
@@ -24,7 +24,7 @@ def read_figures(network: ChangeNetwork, examples: Sequence[Example]) -> tuple[f
         called.append(probability[example.read] >= 0.5)
         truth.append(example.target[example.read] == 1)
     ours, theirs = np.concatenate(called), np.concatenate(truth)
-    return (pooled_dice(ours, theirs) if theirs.any() else None), int((ours & ~theirs).sum())
+    return (dice(ours, theirs, empty=1.0) if theirs.any() else None), int((ours & ~theirs).sum())
 
 
 def slice_probability(network: ChangeNetwork, example: Example) -> np.ndarray:

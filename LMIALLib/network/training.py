@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from LMIALLib.errors import LMIALError
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, library_versions, reproducible
 from LMIALLib.network.fit import guard_dice, read_figures
 from LMIALLib.network.held_out import HeldOut, folds
 from LMIALLib.network.lessons import Example, Lessons
-from LMIALLib.network.losses import change_loss, pooled_dice
+from LMIALLib.network.losses import change_loss
 from LMIALLib.network.report import FinetuneReport
+from LMIALLib.network.schedule import interpolate, newest_share, set_rate
 from LMIALLib.network.weights import load_weights, save_weights
 from LMIALLib.network.work_time import WorkTime
 
@@ -213,9 +215,8 @@ class _Run:
         """One optimiser step; every random choice depends on seed and step."""
         settings = self.settings
         torch.manual_seed(settings.seed * 1_000_003 + number)
-        for group in self.optimiser.param_groups:
-            falling = 0.55 + 0.45 * math.cos(math.pi * number / settings.steps)
-            group["lr"] = settings.rate * min((number + 1) / 10, falling)
+        falling = 0.55 + 0.45 * math.cos(math.pi * number / settings.steps)  # from the first step on, rising or not
+        set_rate(self.optimiser, settings.rate * min((number + 1) / 10, falling))
         learning(self.new)
         loss = self._taught(number)
         if settings.unread and self.lessons.unread:
@@ -224,7 +225,7 @@ class _Run:
         loss.backward()
         nn.utils.clip_grad_norm_([p for p in self.new.parameters() if p.requires_grad], 1.0)
         self.optimiser.step()
-        interpolate(self.averaged, self.new, 1.0 - min(settings.average, (1 + number) / (10 + number)))
+        interpolate(self.averaged, self.new, newest_share(settings.average, number))
         self.losses.append(float(loss.detach()))
 
     def _taught(self, number: int) -> Tensor:
@@ -238,7 +239,7 @@ class _Run:
         logits = self.new(inputs)
         read = counted & (torch.arange(len(counted), device=self.device) < len(lessons[0].target))[:, None, None, None]
         called, truth = (value[read].detach().cpu().numpy() for value in (logits > 0, target > 0.5))
-        self.overlaps.append(pooled_dice(called, truth))
+        self.overlaps.append(dice(called, truth, empty=1.0))
         return self.loss(logits, target, counted)
 
     def _opinion(self, number: int) -> Tensor:
@@ -321,10 +322,3 @@ def learning(network: ChangeNetwork) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
-
-
-def interpolate(new: nn.Module, old: nn.Module, kept: float) -> None:
-    """Move the new parameters the share ``kept`` of the way back to the old ones, in place."""
-    with torch.no_grad():
-        for ours, theirs in zip(new.parameters(), old.parameters(), strict=True):
-            ours.lerp_(theirs, kept)

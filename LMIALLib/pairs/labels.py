@@ -11,9 +11,10 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.label_volume import NOT_READ, read_label_volume, whole_numbers
+from LMIALLib.pairs.label_volume import read_label_volume, whole_numbers
 from LMIALLib.pairs.mapping import Mapped, mapped, shown
 from LMIALLib.pairs.segmentation import is_segmentation, one_segment, read_segmentation
+from LMIALLib.pairs.unread import UNREAD
 
 PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 """Endings of pictures, and the one format that is read for each, whatever the content asks for."""
@@ -86,8 +87,8 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
     _check_place(path, lies, here, grid, axis, number)
     values = np.take(here.values, number, axis=axis)
     others = tuple({0, 1, 2} - {axis})
-    unread = ((here.values == NOT_READ) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
-    if (values == NOT_READ).any() and unread.any():
+    unread = ((here.values == UNREAD) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
+    if (values == UNREAD).any() and unread.any():
         raise BadInput(
             f"{path}: it is an export of LMIAL that marks slice {number}, or a part of it, as not read.",
             "Take the slice from a label of your own: a label map without the value 255 there, or a 2-D image.",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.budget import slices_of
+from LMIALLib.pipeline.core_set_choice import CoreSet
 from LMIALLib.pipeline.core_set_report import core_set_page, plotly_library
 from LMIALLib.pipeline.embeddings.encoders import (
     BUNDLED,
@@ -29,7 +29,7 @@ from LMIALLib.pipeline.seen import Seeing
 from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.queries.pool import CaseScores
-from LMIALLib.queries.ranking import Query, Ranking, rank, score_case
+from LMIALLib.queries.ranking import Ranking, rank, score_case
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.kept import CORE_SET_PAGE, goes_by_stored_maps
 from LMIALLib.study.rankings import StoredRanking
@@ -45,34 +45,6 @@ STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}
 
 class NothingToChoose(BadInput):
     """Every slice that could be asked for is annotated."""
-
-
-@dataclass(frozen=True)
-class CoreSet:
-    """What was chosen.
-
-    Args:
-        ranking: number of the ranking in the study; its queries are the readers' queue.
-        queries: in the order in which they were chosen.
-        budget: slices that might be chosen; slices: of the study.
-        subjects: among which they are spread; most_a_subject: slices chosen of one of them at most, lots apart.
-        embedding, distance: how slices were told apart.
-        teacher: whose pseudo-labels are the suggestions; None for the model in use.
-        report: the page with map and thumbnails.
-        notes: sentences for a person.
-    """
-
-    ranking: int
-    queries: tuple[Query, ...]
-    budget: int
-    slices: int
-    subjects: int
-    most_a_subject: int
-    embedding: str
-    distance: str
-    teacher: str | None
-    report: Path
-    notes: tuple[str, ...]
 
 
 def core_set(
@@ -237,12 +209,14 @@ def _scored(
 def _checked(study: Study) -> Model:
     """The last model in use that looks at slices itself, once a core-set can be chosen from the study."""
     if not study.cases.all():
-        raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
+        raise BadInput(
+            f"{study.folder} has no case to choose slices from.", "Add one.", Step(Do.ADD, str(study.folder))
+        )
     model = study.models.in_use()
     while model is not None and goes_by_stored_maps(model.id):
         model = study.models.get(model.parent) if model.parent else None  # the one that was in use before it
     if model is None:
-        raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+        raise LMIALError("This study has no model.", "Check the study.", Step(Do.CHECK, str(study.folder)))
     return model
 
 
@@ -270,8 +244,3 @@ def _embedded(scores: CaseScores, subject: str) -> Embedded:
     assert scores.features is not None
     slices = np.flatnonzero(scores.eligible)
     return Embedded(scores.case, subject, slices, scores.features[slices], scores.answered)
-
-
-def describe(found: CoreSet) -> dict[str, Any]:
-    """The same, JSON-ready."""
-    return {**asdict(found), "queries": [query.to_dict() for query in found.queries], "report": str(found.report)}

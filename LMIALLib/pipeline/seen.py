@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import LMIALLib
-from LMIALLib.network.evidence import CaseInput, case_evidence, case_maps
-from LMIALLib.network.prediction import Prediction
+from LMIALLib.network.evidence import case_evidence
+from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.embeddings.encoders import BUNDLED

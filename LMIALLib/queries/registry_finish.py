@@ -10,7 +10,7 @@ EXPECTED_ERROR = Strategy(
     "expected-error",
     MEASURES["least-confidence"],
     aggregations.total,
-    choices.highest_first,
+    choices.most_wrong_first,
     "Slices on which the delivered label is expected to be wrong at most pixels, one patient after the other.",
     "LMIAL; least confidence (Settles, 2009) of the per-patient head, at the threshold of the delivered label",
     "Sum min(p, 1-p), p of the per-patient head",

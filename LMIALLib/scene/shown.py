@@ -81,8 +81,8 @@ def _banner(desk: Desk) -> dict[str, Any]:
         "study": study.folder.name,
         "reader": desk.session.reader,
         "cases": cases,
-        "watching": study.why_read_only if desk.watching else "",
-        "may_take_over": desk.watching and "annotated by" in study.why_read_only,
+        "watching": str(study.why_read_only or ""),
+        "may_take_over": study.why_read_only is not None and study.why_read_only.holder is not None,
     }
 
 

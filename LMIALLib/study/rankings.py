@@ -189,6 +189,17 @@ class Rankings:
         numbers = self.numbers()
         return self.get(numbers[-1]) if numbers else None
 
+    def estimates(self, case: str) -> list[tuple[int, Any]]:
+        """What each ranking expected of the delivered label of a case, by the ranking's number, oldest first."""
+        path = f'$.estimates."{case}"'
+        rows = self._database.rows(
+            "SELECT number, json_extract(conditions, ?1) AS told FROM rankings"
+            " WHERE json_extract(conditions, ?1) IS NOT NULL ORDER BY number",
+            (path,),
+        )
+        where = f"{self._database.folder}: estimates"
+        return [(row["number"], parse_json(str(row["told"]), dict[str, Any], where)) for row in rows]
+
     def numbers(self) -> list[int]:
         """The numbers of all rankings, ascending."""
         return [row["number"] for row in self._database.rows("SELECT number FROM rankings ORDER BY number")]

@@ -9,24 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, WrongUse
+from LMIALLib.errors import BadInput, Do, LMIALError, NeedsAlignment, NeedsConfirmation, Step, WrongUse
 from LMIALLib.worker import events
 from LMIALLib.worker.events import Event, Failed, Progressed, Ready, Result, read_event
-from LMIALLib.worker.messages import decode, encode
+from LMIALLib.worker.messages import decode, encode, steps_of
 from LMIALLib.worker.requests import Cancel, Order, R, Request, Stop, request_message
 from LMIALLib.worker.transport import SubprocessTransport, Transport
 
-RETRY = "Try again; if it happens again, see: lmial doctor."
+ERRORS = {error.__name__: error for error in (LMIALError, BadInput, NeedsAlignment, NeedsConfirmation, WrongUse)}
+"""What a job may fail with, by the ``kind`` of its event."""
 
 
 class WorkerDied(LMIALError):
-    """What every job fails with that was open when its worker ended."""
+    """The error of every job that was open when its worker process ended."""
 
-
-ERRORS = {
-    error.__name__: error for error in (LMIALError, BadInput, NeedsAlignment, NeedsConfirmation, WrongUse, WorkerDied)
-}
-"""What a job may fail with, by the ``kind`` of its event."""
+    def __init__(self) -> None:
+        super().__init__(
+            "The worker process ended unexpectedly; nothing that was saved is lost.",
+            "Try again; if it happens again, examine this machine.",
+            Step(Do.DOCTOR),
+        )
 
 
 @dataclass
@@ -128,7 +130,7 @@ class WorkerClient:
         try:
             self._transport.send(encode(request_message(request, number)))
         except OSError:
-            _fail(job, _died(self._transport))
+            _fail(job, WorkerDied(), tuple(self._transport.last_lines()))
 
     def _take(self, line: bytes) -> list[tuple[Job[Any], Event]]:
         try:
@@ -142,7 +144,7 @@ class WorkerClient:
         try:
             event = read_event(message, None if job is None else job.request.gives)
         except BadInput as error:
-            event = Failed(error.sentence, RETRY)
+            event = Failed(error.sentence, "Try again; if it happens again, examine this machine.")
         if isinstance(event, Ready):
             self.ready = event
         if job is None:
@@ -152,18 +154,14 @@ class WorkerClient:
 
     def _worker_died(self) -> list[tuple[Job[Any], Event]]:
         assert self._transport is not None
-        event = _died(self._transport)
+        error = WorkerDied()
+        event = Failed(error.sentence, error.hint, lines=tuple(self._transport.last_lines()))
         self._transport.close(0.0)
         self._transport = None
         open_jobs = [job for job in self._jobs.values() if not job.over]
         for job in open_jobs:
-            _fail(job, event)
+            _fail(job, error, event.lines)
         return [(job, event) for job in open_jobs]
-
-
-def _died(transport: Transport) -> Failed:
-    sentence = "The worker process ended unexpectedly; nothing that was saved is lost."
-    return Failed(sentence, RETRY, WorkerDied.__name__, tuple(transport.last_lines()))
 
 
 def _apply(job: Job[Any], event: Event) -> None:
@@ -177,9 +175,9 @@ def _apply(job: Job[Any], event: Event) -> None:
     elif isinstance(event, events.Cancelled):
         job.state = "cancelled"
     elif isinstance(event, Failed):
-        _fail(job, event)
+        kind = ERRORS.get(event.kind, LMIALError)
+        _fail(job, kind(event.sentence, event.hint, *steps_of({"steps": event.steps})), event.lines)
 
 
-def _fail(job: Job[Any], event: Failed) -> None:
-    job.state, job.lines = "failed", event.lines
-    job.error = ERRORS.get(event.kind, LMIALError)(event.sentence, event.hint)
+def _fail(job: Job[Any], error: LMIALError, lines: tuple[str, ...]) -> None:
+    job.state, job.error, job.lines = "failed", error, lines

@@ -89,12 +89,14 @@ class Failed(Event, event="failed"):
     Args:
         sentence, hint: as in ``LMIALError``.
         kind: name of the class of error that the client raises.
+        steps: what a person can do, as ``errors.Step.to_dict`` gives it.
         lines: the last lines of the worker's log.
     """
 
     sentence: str
     hint: str = ""
     kind: str = "LMIALError"
+    steps: tuple[dict[str, Any], ...] = ()
     lines: tuple[str, ...] = ()
 
 

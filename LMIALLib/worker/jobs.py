@@ -5,7 +5,6 @@ Torch is imported only by those that need it, so that ``Prepare`` starts at once
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.errors import BadInput
-from LMIALLib.queries.strategy import FORMULAS
 from LMIALLib.worker.handling import handles
+from LMIALLib.worker.predicting import PASSES, conditions_of, network_of, options_of, predict_case, queue_options
 from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.requests import (
     ChangeRegion,
@@ -38,9 +36,6 @@ if TYPE_CHECKING:
     from LMIALLib.queries.strategies import Strategy
     from LMIALLib.study.store import Study
     from LMIALLib.worker.study_cases import StudyCases
-
-PASSES = 10
-"""Stochastic passes of strategies that need them (T of the published comparisons)."""
 
 
 @handles(Prepare)
@@ -78,15 +73,14 @@ def region_job(study_folder: Path, request: ChangeRegion, progress: Progress) ->
 @handles(Predict)
 def predict_job(study_folder: Path, request: Predict, progress: Progress) -> Predicted:
     """Write the probability maps of some cases."""
-    from LMIALLib.network.prediction import predict
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
-        network, _ = _network(study, request.model)
+        network, _ = network_of(study, request.model)
         for number, case in enumerate(request.cases):
             progress("predict", number, len(request.cases))
             pair = study.cases.load_pair(case)
-            prediction = predict(network, pair, passes=request.passes or 1, **_options(request, progress))
+            prediction = predict_case(network, pair, request, progress, passes=request.passes or 1)
             maps = {"mean": pair.unstack(prediction.mean)}
             study.maps.write(request.model, case, maps, prediction.conditions)
     return Predicted(request.cases)
@@ -102,6 +96,10 @@ def rank_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
     from LMIALLib.worker.study_cases import StudyCases
 
     chosen = strategy_named(request.strategy)
+    if chosen.purpose == "finish":
+        from LMIALLib.worker.finishing import finish_job
+
+        return finish_job(study_folder, request, progress)
     stored = goes_by_stored_maps(request.model)
     scored, pairs, conditions = [], {}, {}
     with Study.open(study_folder, read_only=True) as study:
@@ -111,7 +109,7 @@ def rank_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
             progress("rank", position, len(request.cases), case=wanted.name)
             maps, prediction = next(evidence)
             scored.append(score_case(maps, chosen))
-            conditions = _conditions(prediction)
+            conditions = conditions_of(prediction)
             pair = cases[position].pair
             pairs[wanted.name] = {"number": wanted.pair, "digest": pair.digest()}
             if not request.write_maps:
@@ -122,8 +120,7 @@ def rank_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
             else:
                 on_grid = {"mean": pair.unstack(prediction.mean), chosen.name: shown}
                 study.maps.write(request.model, wanted.name, on_grid, conditions)
-    asked = {name: getattr(request, name) for name in ("count", "random_share", "spacing_mm", "batch")}
-    options = {name: value for name, value in asked.items() if value is not None}
+    options = queue_options(request, "count", "random_share", "spacing_mm", "batch")
     options["by_lot_only"] = [case.name for case in request.cases if case.validation]
     ranking = rank(scored, chosen, seed=request.seed, **options)
     conditions |= {"pairs": pairs, "model": request.model, "strategy": chosen.name, "seed": request.seed}
@@ -149,7 +146,7 @@ def _evidence(
         return about, stored_evidence(study, request.model, cases, chosen.needs, reading_time=reading_time)
     if "members" in chosen.needs:
         about["committee"] = list(dict.fromkeys([request.model, *request.committee]))
-    loaded = [_network(study, model) for model in about.get("committee", [request.model])]
+    loaded = [network_of(study, model) for model in about.get("committee", [request.model])]
     digests = [info.digest for _, info in loaded]
     if "committee" in about:
         about["committee_digests"] = digests
@@ -159,7 +156,7 @@ def _evidence(
         chosen.needs,
         passes=request.passes or PASSES,
         reading_time=reading_time,
-        **_options(request, progress),
+        **options_of(request, progress),
     )
     return about | {"model_digest": digests[0]}, evidence
 
@@ -173,6 +170,7 @@ def export_job(study_folder: Path, request: Export, progress: Progress) -> Expor
     with Study.open(study_folder, read_only=True) as study:
         progress("export", 0, 1)
         maps, model = _exported_maps(study, request)
+        stored = study.rankings.latest()
         wanted = ExportRequest(
             what=request.what,
             format=request.format,
@@ -181,6 +179,7 @@ def export_job(study_folder: Path, request: Export, progress: Progress) -> Expor
             unread=request.unread,
             maps=maps,
             model=model,
+            estimates=stored.conditions.get("estimates") if stored is not None else None,
             keep_numbers=request.keep_numbers,
         )
         files = export(study, Path(request.out), wanted)
@@ -213,36 +212,3 @@ def _inside(study_folder: Path, place: str) -> Path:
     if not folder.is_relative_to(Path(study_folder).resolve()):
         raise BadInput(f"{place} is not inside the study {study_folder}.")
     return folder
-
-
-def _network(study: Study, model: str) -> Any:
-    from LMIALLib.network.weights import load_weights
-
-    try:
-        return load_weights(study.models.path(model))
-    except BadInput as error:
-        raise BadInput(error.sentence, "Restore the study from a backup.") from error
-
-
-def _options(request: Predict | Rank, progress: Progress) -> dict[str, Any]:
-    """How a request wants to be computed, as the network room takes it."""
-    options = {"dtype": request.dtype, "batch": request.slices_at_once}
-    return {
-        "seed": request.seed,
-        "device": request.device,
-        "threads": request.threads,
-        "progress": progress,
-        **{name: value for name, value in options.items() if value is not None},
-    }
-
-
-def _conditions(prediction: Prediction) -> dict[str, Any]:
-    """Everything besides inputs, model and strategy that can change a score in its last bit."""
-    versions = {
-        "lmial": LMIALLib.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "formulas": FORMULAS,
-        **prediction.conditions["versions"],
-    }
-    return {**prediction.conditions, "versions": versions}

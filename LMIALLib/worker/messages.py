@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import BadInput, readable
+from LMIALLib.errors import BadInput, Step, readable
 from LMIALLib.files import sendable
 from LMIALLib.json_data import parse_json
 
@@ -60,6 +62,16 @@ def encode(message: dict[str, Any]) -> bytes:
         begin = text.rfind('"', 0, error.start) + 1
         name = text[begin : text.find('"', error.end)][:300]
         raise BadInput(f"{name}: this name is not written in UTF-8.", "Rename the file or folder.") from error
+
+
+def steps_of(message: Mapping[str, Any]) -> tuple[Step, ...]:
+    """What a person can do about a failure, as ``failed`` carries it in ``steps``; one of another version is left
+    out."""
+    found = []
+    for sent in message.get("steps") or ():
+        with suppress(ValueError, AttributeError):
+            found.append(Step.from_dict(sent))
+    return tuple(found)
 
 
 def decode(line: bytes) -> dict[str, Any]:

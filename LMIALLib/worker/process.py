@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, WrongUse, disk_problem
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, Step, WrongUse, disk_problem
 from LMIALLib.json_data import Natural, shaped
 from LMIALLib.worker import (
     events,
@@ -192,7 +192,7 @@ class Worker:
         except Cancelled:
             self.say(events.Cancelled(), number)
         except LMIALError as error:
-            self._fail(number, error.sentence, error.hint, _kind_of(error))
+            self._fail(number, error.sentence, error.hint, _kind_of(error), error.steps)
         except OSError as error:
             problem = disk_problem(error)
             self._fail(number, problem.sentence, problem.hint, _kind_of(problem))
@@ -204,8 +204,11 @@ class Worker:
         finally:
             self._running = None
 
-    def _fail(self, number: int, sentence: str, hint: str = "", kind: str = "LMIALError") -> None:
-        self.say(events.Failed(sentence, hint, kind, tuple(self._log.lines)), number)
+    def _fail(
+        self, number: int, sentence: str, hint: str = "", kind: str = "LMIALError", steps: tuple[Step, ...] = ()
+    ) -> None:
+        sent = tuple(step.to_dict() for step in steps)
+        self.say(events.Failed(sentence, hint, kind, sent, tuple(self._log.lines)), number)
 
 
 def _kind_of(error: LMIALError) -> str:

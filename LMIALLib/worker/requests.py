@@ -1,8 +1,7 @@
 """What the worker can be asked to do, and the result of each request: frozen dataclasses, checked when they are read.
 
-To add one, write its result and the request here, or anywhere that both sides import, and its handler in a room that
-only ``worker.process`` imports (see `handling`). Folders are given as text: a name that is not written in UTF-8 is
-refused when it is sent.
+To add one, write its result and the request here, and its handler in a module that only `process` imports (see
+`handling`). Folders are given as text: a name that is not written in UTF-8 is refused when it is sent.
 """
 
 from __future__ import annotations
@@ -20,7 +19,12 @@ from LMIALLib.worker.messages import plain
 R = TypeVar("R", bound=Result)
 Count = Annotated[int, Limits(least=1)]
 Share = Annotated[float, Limits(least=0, most=1)]
-Length = Annotated[float, Limits(least=0)]
+Positive = Annotated[float, Limits(least=0)]
+
+
+REQUESTS: dict[str, type[Request[Any]]] = {}
+ORDERS: dict[str, type[Order]] = {}
+"""By the name that each is sent under."""
 
 
 class Request(Generic[R]):
@@ -50,11 +54,6 @@ class Order:
     def __init_subclass__(cls, *, do: str) -> None:
         cls.do = do
         ORDERS[do] = cls
-
-
-REQUESTS: dict[str, type[Request[Any]]] = {}
-ORDERS: dict[str, type[Order]] = {}
-"""By the name that each is sent under."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,11 @@ class Rank(Request[Ranked], do="rank", gives=Ranked, for_reader=True):
         cases: in list order.
         model, strategy: their names.
         seed: of everything that is chosen at random.
-        annotations_upto: highest id of the answers that a score may be learned from; None: all.
+        annotations_upto, lesions_upto: highest ids of the answers, and of what was said of lesions, that may be
+            learned from; None: all answers.
+        reader: only this reader's answers are learned from by the per-patient head; an empty string: everybody's.
+        keep: cases of which nothing changed since the newest ranking are taken from there, where the strategy finishes
+            one patient after the other.
         count, random_share, spacing_mm, batch: as in ``queries.ranking.rank``; None: its defaults.
         passes: stochastic passes, where the strategy needs them; None: ten.
         device, dtype, threads, slices_at_once: as in ``network.prediction.predict``.
@@ -185,9 +188,12 @@ class Rank(Request[Ranked], do="rank", gives=Ranked, for_reader=True):
     strategy: str
     seed: Natural
     annotations_upto: Natural | None = None
+    lesions_upto: Natural = 0
+    reader: str = ""
+    keep: bool = False
     count: Natural | None = None
     random_share: Share | None = None
-    spacing_mm: Length | None = None
+    spacing_mm: Positive | None = None
     batch: Count | None = None
     passes: Count | None = None
     device: str = "auto"
@@ -233,7 +239,7 @@ class Finetune(Request[Trained], do="finetune", gives=Trained, in_background=Tru
     upto: Natural | None
     seed: Natural
     steps: Count | None = None
-    minutes: Annotated[float, Limits(least=0)] | None = None
+    minutes: Positive | None = None
     device: str = "auto"
     threads: Count | None = None
 
@@ -248,10 +254,7 @@ class Exported(Result, event="exported"):
 
 @dataclass(frozen=True)
 class Export(Request[Exported], do="export", gives=Exported, for_reader=True):
-    """Write files into the folder ``out``; the other fields as in ``study.exports.ExportRequest``.
-
-    ``keep_numbers`` is for a session that annotates alone.
-    """
+    """Write files into the folder ``out``; the other fields as in ``study.exports.ExportRequest``."""
 
     out: str
     what: str = "labels"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 
+from LMIALLib.network.predicted import CaseInput
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import training_examples
 from LMIALLib.worker.requests import Rank, RankCase
 
-if TYPE_CHECKING:
-    from LMIALLib.network.evidence import CaseInput
 
-
-class StudyCases(Sequence["CaseInput"]):
+class StudyCases(Sequence[CaseInput]):
     """Cases of a ranking; only the one asked for last is in memory.
 
     Args:
@@ -50,8 +48,6 @@ class StudyCases(Sequence["CaseInput"]):
         return self._last[1]
 
     def _loaded(self, wanted: RankCase) -> CaseInput:
-        from LMIALLib.network.evidence import CaseInput
-
         name = wanted.name
         pair = self.study.cases.load_pair(name, wanted.pair)
         unknown = np.broadcast_to(np.uint8(UNREAD), pair.slice_shape)

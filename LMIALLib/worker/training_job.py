@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.study.targets import training_examples, validation_examples
 from LMIALLib.worker.handling import handles
 from LMIALLib.worker.progress import Progress
@@ -39,7 +39,8 @@ def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> T
         if not read:
             raise BadInput(
                 "No slice that may be learned from has been annotated yet (cases set aside for validation never are).",
-                "Annotate one first: lmial label.",
+                "Annotate one first.",
+                Step(Do.LABEL, str(study.folder)),
             )
         examples, unread, cases = _training_slices(study, read, request.seed, request.upto)
         settings = FinetuneSettings(

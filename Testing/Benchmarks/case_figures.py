@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from hindsight import area_under_risk, best_dice, partial_spearman, risk_by_coverage
 
 from LMIALLib.metrics.calibration import reliability
-from LMIALLib.metrics.correlation import area_under_risk, partial_spearman, risk_by_coverage, spearman
 from LMIALLib.metrics.lesions import lesion_counts
-from LMIALLib.metrics.voxels import average_precision, best_dice, dice
+from LMIALLib.metrics.ranks import spearman
+from LMIALLib.metrics.voxels import average_precision, dice
 from LMIALLib.queries.measures import entropy
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.scoring import score_case

@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from first_queries import phantom_pair
 
-from LMIALLib.network.evidence import case_maps
+from LMIALLib.network.predicted import case_maps
 from LMIALLib.network.prediction import predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.queries.aggregations import difference_mass

@@ -40,7 +40,7 @@ from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES
 
 if TYPE_CHECKING:
     from LMIALLib.network.architecture import ChangeNetwork
-    from LMIALLib.network.prediction import Prediction
+    from LMIALLib.network.predicted import Prediction
     from LMIALLib.pairs.pair import Pair
 
 
@@ -96,7 +96,7 @@ def predicted(network: ChangeNetwork, pair: Pair) -> Prediction:
 
 def judge(case: Case, *, with_false_change: bool, pictures: Path | None) -> dict[str, Any]:
     """All figures of one case; its worst slices become a picture."""
-    from LMIALLib.network.evidence import case_maps
+    from LMIALLib.network.predicted import case_maps
     from LMIALLib.network.weights import load_weights
 
     network, info = load_weights(case.weights)

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from LMIALLib.cohorts.phantom import DEMO, DEMO_SEED, TRAINING, TRAINING_SEEDS, make_phantom, write_phantom
-from LMIALLib.network.evidence import case_maps
-from LMIALLib.network.prediction import Prediction, predict
+from LMIALLib.network.predicted import Prediction, case_maps
+from LMIALLib.network.prediction import predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.prepare import PairRequest, prepare

@@ -8,7 +8,6 @@ not been.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, reproducible
+from LMIALLib.network.schedule import set_rate, warmed_cosine
 from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.embeddings.local_weights import load_local, quiet_transformers
 from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
@@ -165,22 +165,14 @@ def _step(
     mirrored = draw.random(len(batch)) < 0.5
     batch[mirrored] = batch[mirrored, :, :, ::-1]
     noise = draw.random((len(batch), (settings.size // settings.patch) ** 2), dtype=np.float32)
-    for group in optimiser.param_groups:
-        group["lr"] = settings.rate * _schedule(step, settings.steps)
+    share = warmed_cosine(step, settings.steps, rising=max(1, settings.steps // 10), lowest=0.0)
+    set_rate(optimiser, settings.rate * share)
     loss: Tensor = model(torch.from_numpy(batch).to(device), noise=torch.from_numpy(noise).to(device)).loss
     optimiser.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
     return float(loss.detach())
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Share of the highest learning rate: up over a tenth of the steps, then down along a cosine."""
-    rise = max(1, steps // 10)
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 def _write(model: Any, folder: Path) -> None:

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.errors import BadInput, Do, Step, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.pipeline.nnunet.digests import is_whole, note_folder
 from LMIALLib.pipeline.nnunet.labels import CHANGE, IGNORE, CaseLabels, LabelSource
-from LMIALLib.pipeline.nnunet.places import RECORD, SPLITS, Work, read_record, write_record
+from LMIALLib.pipeline.nnunet.places import RECORD, SPLITS, WorkFolder, read_record, write_record
 from LMIALLib.pipeline.nnunet.splits import Member, Split
 from LMIALLib.study.cases import Case
 from LMIALLib.study.store import Study
@@ -77,7 +77,7 @@ def stacked_grid(grid: Grid, axis: int) -> Grid:
 
 def write_dataset(
     study: Study,
-    work: Work,
+    work: WorkFolder,
     source: LabelSource,
     split: Callable[[Sequence[Member]], list[Split]],
     *,
@@ -116,7 +116,7 @@ def write_dataset(
     return Dataset(key, members, tuple(splits), record["left_out"])
 
 
-def _put_in_place(work: Work, place: Path) -> None:
+def _put_in_place(work: WorkFolder, place: Path) -> None:
     """Let a data set that can be used take the place of the one before, whose plan and trainings go."""
     for folder in (work.preprocessed, work.results, work.raw):
         (folder / RECORD).unlink(missing_ok=True)  # without it a folder counts as not made
@@ -198,6 +198,7 @@ def _nothing(left_out: dict[str, str]) -> BadInput:
         told = "; ".join([*named[:MOST_NAMED], *more])
         return BadInput(
             f"no case can be used: {told}.",
-            "Say where the brain is: lmial add STUDY ... --mask FILE.",
+            "Say where the brain is.",
+            Step(Do.ADD_WITH_MASK),
         )
     return BadInput("no case has labels to learn from.", "Let a teacher label the study, or read slices of it.")

@@ -10,7 +10,7 @@ from typing import Any
 from LMIALLib.pipeline.nnunet.dataset import write_dataset
 from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels
-from LMIALLib.pipeline.nnunet.places import FINAL, Work
+from LMIALLib.pipeline.nnunet.places import FINAL, WorkFolder
 from LMIALLib.pipeline.nnunet.running import Progress, run
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import one_split
@@ -62,7 +62,7 @@ def pretrain(
     """
     settings = settings or NnunetSettings()
     check_work(study.folder)
-    work = Work.pretraining(study.folder)
+    work = WorkFolder.pretraining(study.folder)
     dataset = write_dataset(
         study, work, PseudoLabels(study, teacher, above), one_split, progress=progress, cancelled=cancelled
     )
@@ -93,4 +93,4 @@ def pretrain(
 
 def pretrained_weights(study: Study, config: str) -> Path:
     """Where the checkpoint of a pretraining lies, or will lie."""
-    return Work.pretraining(study.folder).fold(config, 0) / FINAL
+    return WorkFolder.pretraining(study.folder).fold(config, 0) / FINAL

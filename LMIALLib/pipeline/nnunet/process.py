@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from LMIALLib.errors import BadInput, LMIALError, disk_problem
 from LMIALLib.pipeline.nnunet.entering import check_work
-from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.running import NOT_INSTALLED
 from LMIALLib.worker.messages import decode, encode, finite
 from LMIALLib.worker.process_group import end_group
@@ -78,8 +78,8 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
     return results
 
 
-def _work(study_folder: Path, data: str) -> Work:
-    return {"pre": Work.pretraining, "fine": Work.finetuning}[data](study_folder)
+def _work(study_folder: Path, data: str) -> WorkFolder:
+    return {"pre": WorkFolder.pretraining, "fine": WorkFolder.finetuning}[data](study_folder)
 
 
 def main(arguments: list[str]) -> int:
@@ -109,7 +109,8 @@ def main(arguments: list[str]) -> int:
         return 0
     except LMIALError as error:
         kind = "BadInput" if isinstance(error, BadInput) else "LMIALError"
-        say("failed", sentence=error.sentence, hint=error.hint, kind=kind)
+        steps = [step.to_dict() for step in error.steps]
+        say("failed", sentence=error.sentence, hint=error.hint, kind=kind, steps=steps)
     except OSError as error:
         problem = disk_problem(error)
         say("failed", sentence=problem.sentence, hint=problem.hint, kind="BadInput")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError
-from LMIALLib.pipeline.nnunet.places import Work
-from LMIALLib.worker.messages import decode, encode
+from LMIALLib.pipeline.nnunet.places import WorkFolder
+from LMIALLib.worker.messages import decode, encode, steps_of
 from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport, worker_python
 
@@ -48,7 +48,7 @@ def run(
     Returns what each step found. Raises Cancelled, what the process failed with, or LMIALError when it was killed;
     nothing that nnU-Net had written is lost.
     """
-    work = Work.pretraining(study_folder)
+    work = WorkFolder.pretraining(study_folder)
     for folder in ("raw", "pre", "res"):
         (work.root / folder).mkdir(parents=True, exist_ok=True)
     transport = SubprocessTransport("LMIALLib.pipeline.nnunet.process", work.environment(), alone=True)
@@ -66,7 +66,7 @@ def run(
                 progress(int(message["done"]), int(message["total"]), sentence(message))
             elif message["event"] == "failed":
                 kind = BadInput if message["kind"] == "BadInput" else LMIALError
-                raise kind(message["sentence"], message["hint"])
+                raise kind(message["sentence"], message["hint"], *steps_of(message))
             elif message["event"] == "done":
                 return list(message["results"])
     except BrokenPipeError:

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
-from Testing.Benchmarks.false_change import PROTOCOLS, ProtocolChange, rescanned
+from false_change import PROTOCOLS, ProtocolChange, rescanned
 
 SAME = ProtocolChange(1.0, 0.0, 0.0, 0.0, (0.0, 0.0), thickness=1.0, position=0.0, gain=1.0)
 

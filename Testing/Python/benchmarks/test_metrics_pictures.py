@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from case_figures import case_figures
+from evidence_pictures import failures, reliability_and_risk, save_small_png
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.queries.pool import CaseMaps
-from Testing.Benchmarks.case_figures import case_figures
-from Testing.Benchmarks.evidence_pictures import failures, reliability_and_risk, save_small_png
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import math
 
 import numpy as np
 import pytest
+from case_figures import case_figures, slice_table, subtraction
+from hindsight import area_under_risk, partial_spearman, risk_by_coverage
 
-from LMIALLib.metrics.correlation import area_under_risk, partial_spearman, risk_by_coverage, spearman
+from LMIALLib.metrics.ranks import spearman
 from LMIALLib.queries.measures import binary_entropy
 from LMIALLib.queries.pool import CaseMaps
-from Testing.Benchmarks.case_figures import case_figures, slice_table, subtraction
 
 
 def test_spearman_is_scipys_and_a_constant_has_none() -> None:

@@ -18,7 +18,7 @@ from LMIALLib.scene.layout import LAYOUT
 from LMIALLib.study.store import Study
 from LMIALLib.worker.transport import SubprocessTransport
 from Testing.Python.desktop.qt_stand_in import Ui, install
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Editor as RealEditor
 
 

@@ -1,4 +1,4 @@
-"""Average precision, hindsight Dice and calibration against brute force and cases made by hand."""
+"""Average precision and calibration against brute force and cases made by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from LMIALLib.metrics.calibration import reliability
-from LMIALLib.metrics.voxels import average_precision, best_dice, dice
+from LMIALLib.metrics.voxels import average_precision
 
 
 @pytest.fixture
@@ -39,14 +39,6 @@ def test_average_precision_by_hand_with_and_without_ties() -> None:
     assert math.isnan(average_precision(np.ones(4), np.zeros(4, dtype=bool)))
 
 
-def test_the_best_dice_is_the_best_of_all_thresholds(scores: tuple[np.ndarray, np.ndarray]) -> None:
-    score, true = scores
-    found, threshold = best_dice(score, true)
-    assert found == pytest.approx(max(dice(score >= t, true) for t in np.unique(score)))
-    assert dice(score >= threshold, true) == pytest.approx(found)
-    assert all(math.isnan(v) for v in best_dice(score, np.zeros(score.shape, dtype=bool)))
-
-
 def test_probabilities_drawn_as_they_say_are_calibrated_and_sharpened_ones_are_not() -> None:
     rng = np.random.default_rng(5)
     probability = rng.uniform(0.02, 1.0, 200_000)
@@ -75,11 +67,3 @@ def test_a_calibrated_case_has_no_calibration_error() -> None:
     true = np.r_[np.arange(1000) < 3, np.arange(100) < 30]
     assert reliability(probability, true).error == pytest.approx(0.0, abs=1e-12)
     assert math.isnan(reliability(probability[:1000], true[:1000]).error), "nothing is above 0.01: there is no figure"
-
-
-def test_pretraining_counts_the_same_way(scores: tuple[np.ndarray, np.ndarray]) -> None:
-    from LMIALLib.network import calibration
-
-    score, true = (values.ravel() for values in scores)
-    assert average_precision(score, true) == pytest.approx(calibration.average_precision(score, true))
-    assert reliability(score, true).error == pytest.approx(calibration.expected_calibration_error(score, true))

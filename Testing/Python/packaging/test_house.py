@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from house import count
+from house import LIBRARY, PROJECT, circles, count, sources
 
 
 def test_every_figure_is_counted(tmp_path: Path) -> None:
@@ -47,3 +47,7 @@ def test_every_figure_is_counted(tmp_path: Path) -> None:
         "Testing.Python.helping <-> Testing.Python.sitting",
     ]
     assert figures["decisions on an error's text"] == ["LMIALLib/cli/errors.py:5"]
+
+
+def test_no_module_of_this_project_imports_itself_by_way_of_others() -> None:
+    assert circles([*sources(PROJECT, LIBRARY), *sources(PROJECT, "Testing")]) == []

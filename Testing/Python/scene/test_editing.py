@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Sitting
 
 

@@ -31,6 +31,9 @@ TABLES = {
     "slice_tests": "*",
     "viewed": "*",
     "drafts": "*",
+    "sweeps": "*",
+    "patients": "*",
+    "lesion_answers": "*",
     "rankings": "number",
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from LMIALLib.study.store import Study
+from Testing.Python.storm.masks import drawn
 
 CASE = "a"
 """The case that every operation works on; ``b`` stands beside it."""
@@ -148,13 +149,6 @@ def make_place(place: Path) -> None:
     image.SetOrigin(grid.origin)
     image.SetDirection(grid.direction)
     sitk.WriteImage(image, str(place / "drawn.nrrd"))
-
-
-def drawn(shape: tuple[int, ...], voxels: int) -> np.ndarray:
-    """A mask (rows, columns) uint8 of so many voxels of the first class."""
-    mask = np.zeros(shape, np.uint8)
-    mask.ravel()[np.arange(voxels) + shape[-1] * (shape[0] // 2)] = 1
-    return mask
 
 
 def write_scans(folder: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from LMIALLib import files
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.storage import save_pair
-from LMIALLib.study import NewAnswer, Study, cases, database, removal, sweep
+from LMIALLib.study import NewAnswer, Study, cases, database, leftovers, removal
 from LMIALLib.study.backup import write_backup
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.database import SaveNotConfirmed, StudyDatabase
@@ -108,8 +108,8 @@ def check_whole(folder: Path) -> None:
     """Rows have their files, files have their rows, and nothing temporary is left, once the study was opened again."""
     with Study.open(folder) as again:
         assert not again.read_only and not check_study(again)
-        assert sweep.strays(again.database, "cases") == []
-        assert sweep.strays(again.database, "models") == []
+        assert leftovers.strays(again.database, "cases") == []
+        assert leftovers.strays(again.database, "models") == []
         assert not [one for one in folder.rglob("*") if one.name.startswith((".tmp-", ".staging-"))]
         for kept in (folder / "removed").glob("a-*"):
             assert (kept / "case").is_dir() and (kept / "annotations.json").is_file()

@@ -119,7 +119,7 @@ REPORTED = (
     events.Accepted("rank"),
     events.Started(),
     events.Progressed("rank", 1, 3, 2.5, case="head", loss=0.5),
-    events.Failed("No.", "Try.", "BadInput", ("a line",)),
+    events.Failed("No.", "Try.", "BadInput", ({"do": "check"},), ("a line",)),
     events.Cancelled(),
     events.Logged("error", "a line"),
     events.Stand(None, 2),

@@ -22,7 +22,8 @@ from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
 from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline import seen
-from LMIALLib.pipeline.core_set import CoreSet, core_set
+from LMIALLib.pipeline.core_set import core_set
+from LMIALLib.pipeline.core_set_choice import CoreSet
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study

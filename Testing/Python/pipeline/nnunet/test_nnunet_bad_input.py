@@ -13,7 +13,7 @@ import pytest
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pipeline.nnunet.finetuning import finetune
-from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrain, pretrained_weights
 from LMIALLib.pipeline.nnunet.process import NO_MEMORY, _told, run_steps
 from LMIALLib.pipeline.nnunet.running import check_installed, sentence
@@ -76,7 +76,7 @@ def test_a_study_without_pseudo_labels_is_refused_before_anything_runs(
 ) -> None:
     with Study.open(study_folder, reader="tests") as study, pytest.raises(BadInput, match="no case has labels"):
         pretrain(study, "nobody", settings=tiny)
-    assert not Work.pretraining(study_folder).preprocessed.exists()
+    assert not WorkFolder.pretraining(study_folder).preprocessed.exists()
 
 
 def test_a_study_without_any_brain_is_refused_and_few_of_its_cases_are_named(
@@ -109,7 +109,7 @@ def test_a_data_set_that_cannot_be_used_takes_nothing_away(
         raise Ran
 
     monkeypatch.setattr(pretraining, "run", ran)
-    work = Work.pretraining(study_folder)
+    work = WorkFolder.pretraining(study_folder)
     with Study.open(study_folder, reader="tests") as study:
         with pytest.raises(Ran):
             pretrain(study, "tests", settings=tiny)

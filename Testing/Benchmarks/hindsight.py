@@ -1,15 +1,26 @@
-"""Whether the slices that a score puts first are those on which a prediction is wrong."""
+"""Figures that only the evidence tables show: thresholds chosen in hindsight, and scores that find wrong slices."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's rank correlation, equal values sharing their mean rank; NaN where one of them is constant."""
-    from scipy.stats import rankdata
+def best_dice(score: np.ndarray, true: np.ndarray) -> tuple[float, float]:
+    """The highest lesion Dice that any threshold on a score reaches, and that threshold: a choice made in hindsight.
 
-    return _pearson(rankdata(first), rankdata(second))
+    Args:
+        score: float, any scale; a voxel is marked where its score is the threshold or more.
+        true: bool, same shape.
+
+    Returns (Dice in [0, 1], threshold), both NaN when nothing is true. No method may be given this figure as its own:
+    the threshold knows the truth.
+    """
+    if not true.any():
+        return float("nan"), float("nan")
+    thresholds, hits, marked = _by_threshold(score, true)
+    values = 2.0 * hits / (marked + hits[-1])
+    best = int(np.argmax(values))
+    return float(values[best]), float(thresholds[best])
 
 
 def partial_spearman(first: np.ndarray, second: np.ndarray, given: np.ndarray) -> float:
@@ -58,3 +69,12 @@ def _pearson(first: np.ndarray, second: np.ndarray) -> float:
     size = np.sqrt((first**2).sum() * (second**2).sum())
     smallest = 1e-9 * len(first) ** 3
     return float("nan") if size <= smallest else float((first * second).sum() / size)
+
+
+def _by_threshold(score: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct scores, falling, and at each of them the number of true and of all values at least as high."""
+    score, true = np.ravel(score), np.ravel(np.asarray(true, dtype=bool))
+    order = np.argsort(-score, kind="stable")
+    falling = score[order]
+    last_of_value = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
+    return falling[last_of_value], np.cumsum(true[order])[last_of_value], last_of_value + 1
