@@ -143,6 +143,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/regions.py
   LMIALLib/pairs/registration.py
   LMIALLib/pairs/registration_record.py
+  LMIALLib/pairs/request.py
   LMIALLib/pairs/resampling.py
   LMIALLib/pairs/segmentation.py
   LMIALLib/pairs/segments.py
@@ -248,13 +249,16 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/__init__.py
   LMIALLib/worker/__main__.py
   LMIALLib/worker/client.py
+  LMIALLib/worker/events.py
   LMIALLib/worker/finishing.py
+  LMIALLib/worker/handling.py
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
   LMIALLib/worker/predicting.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py
   LMIALLib/worker/progress.py
+  LMIALLib/worker/requests.py
   LMIALLib/worker/stored_evidence.py
   LMIALLib/worker/study_cases.py
   LMIALLib/worker/training_job.py

@@ -2,7 +2,8 @@
 
 Floor 0. A shape is a type: ``int``, ``float``, ``str``, ``bool``, ``None``, ``Any``, ``list[T]``, ``tuple[T, ...]``,
 ``tuple[A, B]``, ``dict[str, T]``, ``frozenset[T]``, ``Literal``, a union, a dataclass (a missing field takes its
-default, a field that it does not have is left out), and ``Annotated[T, Limits(...)]`` for a range or a length.
+default, a field that it does not have is left out, or refused where that is asked for), ``Path`` (see
+``files.sendable``), and ``Annotated[T, Limits(...)]`` for a range or a length.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from LMIALLib.errors import BadInput
+from LMIALLib.files import sent
 
 MOST_BYTES = 64 << 20
 """More than any file of a study's own has; a case's lesions of 1,000,000 runs take 20 MB."""
@@ -112,10 +114,13 @@ def parse_json(text: str | bytes, shape: type[T], where: str, *, most_bytes: int
     return shaped(found, shape, where)
 
 
-def shaped(value: object, shape: type[T], where: str) -> T:
-    """A value that came from `parse_json` as ``shape``. Raises BadInput naming ``where`` and the field."""
+def shaped(value: object, shape: type[T], where: str, *, only_known: bool = False) -> T:
+    """A value that came from `parse_json` as ``shape``. Raises BadInput naming ``where`` and the field.
+
+    With ``only_known`` a field that a dataclass does not have is refused as well.
+    """
     try:
-        return cast(T, _reader(cast(Any, shape))(value))
+        return cast(T, _reader(cast(Any, shape), only_known)(value))
     except _Misfit as misfit:
         raise BadInput(f"{where}: {misfit.field or 'the whole'} {misfit.problem}.") from None
 
@@ -160,25 +165,25 @@ def _step(read: _Reader, value: Any, step: str) -> Any:
 
 
 @cache
-def _reader(shape: Any) -> _Reader:
+def _reader(shape: Any, only_known: bool) -> _Reader:
     """The function that reads a shape; made once for each."""
     if shape in _SCALARS:
         return _SCALARS[shape]
     origin, arguments = get_origin(shape), get_args(shape)
     if origin is Annotated:
-        return _any_float if shape is AnyFloat else _limited(_reader(arguments[0]), arguments[1:])
+        return _any_float if shape is AnyFloat else _limited(_reader(arguments[0], only_known), arguments[1:])
     if origin in (Union, types.UnionType):
-        return _one_of([_reader(kind) for kind in arguments])
+        return _one_of([_reader(kind, only_known) for kind in arguments])
     if origin is Literal:
         return _literal(arguments)
     if origin is tuple and (len(arguments) != 2 or arguments[1] is not Ellipsis):
-        return _fixed([_reader(kind) for kind in arguments])
+        return _fixed([_reader(kind, only_known) for kind in arguments])
     if origin in (list, frozenset, set, tuple):
-        return _sequence(origin, arguments[0])
+        return _sequence(origin, _reader(arguments[0], only_known))
     if origin is dict:
-        return _mapping(_reader(arguments[0]), _reader(arguments[1]))
+        return _mapping(_reader(arguments[0], only_known), _reader(arguments[1], only_known))
     if dataclasses.is_dataclass(shape):
-        return _record(cast(type, shape))
+        return _record(cast(type, shape), only_known)
     raise TypeError(f"{shape!r} is no shape of JSON")
 
 
@@ -228,6 +233,7 @@ _SCALARS: dict[Any, _Reader] = {
     int: _whole,
     float: _number,
     str: _string,
+    Path: lambda value: sent(_string(value)),
 }
 
 
@@ -250,9 +256,7 @@ def _fixed(kinds: list[_Reader]) -> _Reader:
     return read
 
 
-def _sequence(origin: type, shape: Any) -> _Reader:
-    kind = _reader(shape)
-
+def _sequence(origin: type, kind: _Reader) -> _Reader:
     def read(value: Any) -> Any:
         _expect(isinstance(value, (list, tuple)), value, "a list")
         try:
@@ -284,15 +288,20 @@ def _one_of(kinds: list[_Reader]) -> _Reader:
     return read
 
 
-def _record(shape: type) -> _Reader:
+def _record(shape: type, only_known: bool) -> _Reader:
     kinds = get_type_hints(shape, include_extras=True)
     parts = [
-        (one.name, _reader(kinds[one.name]), one.default is one.default_factory is dataclasses.MISSING)
+        (one.name, _reader(kinds[one.name], only_known), one.default is one.default_factory is dataclasses.MISSING)
         for one in dataclasses.fields(shape)
     ]
+    names = {name for name, _, _ in parts}
 
     def read(value: Any) -> Any:
         _expect(isinstance(value, dict), value, "an object")
+        if only_known:
+            for name in value:
+                if name not in names:
+                    raise _Misfit("is unknown").within(f".{_name(name)}")
         given: dict[str, Any] = {}
         for name, kind, needed in parts:
             if name in value:

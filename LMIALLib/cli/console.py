@@ -140,7 +140,7 @@ def _note() -> ProgressColumn:
 
 
 @contextmanager
-def progress_of(title: str) -> Iterator[Callable[[Job], None]]:
+def progress_of(title: str) -> Iterator[Callable[[Job[Any]], None]]:
     """A progress bar on stderr that follows a job; nothing is drawn where stderr is not a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -148,11 +148,13 @@ def progress_of(title: str) -> Iterator[Callable[[Job], None]]:
     with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task(title, total=1.0, note="")
 
-        def follow(job: Job) -> None:
+        def follow(job: Job[Any]) -> None:
             event = job.progress
-            share = 1.0 if job.state == "done" else event.get("done", 0) / max(event.get("total", 1), 1)
-            figures = [f"{key} {event[key]:.2f}" for key in ("loss", "dice") if isinstance(event.get(key), float)]
-            bar.update(task, completed=min(share, 1.0), note=plain(" ".join([str(event.get("stage", "")), *figures])))
+            if event is None:
+                return
+            figures = [f"{name} {value:.2f}" for name, value in event.figures.items()]
+            share = 1.0 if job.state == "done" else event.share
+            bar.update(task, completed=share, note=plain(" ".join([event.stage, *figures])))
 
         yield follow
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -180,19 +181,19 @@ def finetune(
 ) -> None:
     """Train the model on the annotated slices; it is adopted only if it did not get worse."""
     with session_at(study, seed=seed) as session:
-        session.learning.request_training(**({"minutes": minutes} if minutes else {}))
+        session.learning.request_training(minutes=minutes or None)
         assert session.learning.training is not None
         with progress_of("finetune") as watch:
             result = session.learning.wait(session.learning.training, watch=watch)
     if as_json:
-        document(result)
+        document(asdict(result))
         return
-    report = result["report"]
-    OUT.print(f"{result['model']}: {report['steps']} steps on {report['read']} annotated slices.")
-    if result["adopted"]:
+    report = result.report
+    OUT.print(f"{result.model}: {report['steps']} steps on {report['read']} annotated slices.")
+    if result.adopted:
         OUT.print(f"Adopted. Rank again: lmial rank {quote(str(study))}")
     else:
-        OUT.print("Not adopted; the model in use stays. " + " ".join(result["reasons"]))
+        OUT.print("Not adopted; the model in use stays. " + " ".join(result.reasons))
 
 
 def export(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,9 @@ from LMIALLib.errors import BadInput, WrongUse
 if TYPE_CHECKING:
     from LMIALLib.loop.session import Session
     from LMIALLib.pairs.registration_record import Alarm
+    from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.status import StudyStatus
+    from LMIALLib.worker.requests import Prepared
 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of the study.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
@@ -134,7 +136,7 @@ def register_case(
         session.study.cases.get(case)
         job = session.learning.request_registration(case, kind)
         result = session.learning.wait(job, watch=watch)
-    found = result["registration"]
+    found = result.registration
     OUT.print(f"Case {case} is registered again ({found['kind']}). {found['sentence']}")
     OUT.print(f"Next: lmial rank {quote(str(study))}")
 
@@ -155,9 +157,9 @@ def _pair_request(
     no_register: bool,
     align: str | None,
     force: bool,
-) -> dict[str, Any]:
+) -> PairRequest:
     from LMIALLib.pairs.geometry import AXIS_NAMES
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
 
     mask, everything = region
     if mask is not None and everything:
@@ -185,23 +187,23 @@ def _pair_request(
         register=not no_register,
         force=force,
         align=checked_align(align) or "headers",
-    ).to_dict()
+    )
 
 
 def checked_align(align: str | None) -> str | None:
     """The word of ``--align``, if it is one. Raises WrongUse."""
-    from LMIALLib.pairs.prepare import ALIGN
+    from LMIALLib.pairs.request import ALIGN
 
     if align is not None and align not in ALIGN:
         raise WrongUse(f"--align {align} is unknown; use {' or '.join(ALIGN)}.")
     return align
 
 
-def _tell_case(study: Path, name: str, result: dict[str, Any]) -> None:
+def _tell_case(study: Path, name: str, result: Prepared) -> None:
     from LMIALLib.pairs.registration_record import alarms
 
-    registration = result["registration"]
-    OUT.print(f"Case {name}: {result['slices']} slices. {registration.get('sentence', '')}")
+    registration = result.registration
+    OUT.print(f"Case {name}: {result.slices} slices. {registration.get('sentence', '')}")
     for remark in registration.get("remarks", []):
         ERR.print(remark, style="yellow")
     if registration.get("alarm"):

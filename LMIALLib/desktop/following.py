@@ -20,6 +20,7 @@ from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.scene.shown import listed, look_of, shown
 from LMIALLib.study.names import checked_person
 from LMIALLib.worker.client import Job, WorkerDied
+from LMIALLib.worker.events import Failed, Progressed
 
 TICK, WATCH, SETTLE, LIST = 200, 2000, 300, 400
 """Milliseconds between two looks at the worker, at who holds the study, after the last stroke until it is kept, and
@@ -84,15 +85,15 @@ class Following:
         desk, events = self.desk, []
         with self._by_us():
             desk.guarded(lambda: events.extend(desk.tick()))
-        for job, _event in events:
-            if isinstance(job.error, WorkerDied):
+        for job, event in events:
+            if isinstance(event, Failed) and isinstance(job.error, WorkerDied):
                 self._dead = job.do
             if self.exporting is not None and job is self.exporting[0] and job.over:
                 if job.state == "done":
                     desk.say("good", _("Exported to {folder}.").format(folder=self.exporting[1]))
                 self.exporting = None
         stand = desk.stand()
-        if stand != self._stand or any(event != "progress" for _, event in events):
+        if stand != self._stand or any(not isinstance(event, Progressed) for _, event in events):
             self._stand = stand
             self._show()
         elif events or desk.notices:

@@ -18,7 +18,7 @@ from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.loop.studies import new_study
 from LMIALLib.metrics.voxels import dice
-from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries.ranking import Query
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
@@ -62,8 +62,8 @@ def run_demo(
     inputs = _phantom_inputs(out / "pair", say) if pair is None else find_inputs(pair)
     say(f"Pair: {inputs.origin}")
     request = PairRequest(baseline=inputs.baseline.absolute(), follow_up=inputs.follow_up.absolute(), mask=inputs.mask)
-    result = new_study(out / "study", CASE, request.to_dict(), subject="subject1", watch=watch)
-    outcome = Outcome(out, out / "study", inputs.origin, result["registration"]["sentence"], result["slices"])
+    result = new_study(out / "study", CASE, request, subject="subject1", watch=watch)
+    outcome = Outcome(out, out / "study", inputs.origin, result.registration["sentence"], result.slices)
     say(outcome.registration)
     with Study.open(outcome.study, reader="simulated reader") as study:
         session = Session(study, reader="simulated reader", settings=LoopSettings(train=False))
@@ -181,7 +181,7 @@ def _answer_and_learn(
     session.learning.request_training()
     assert session.learning.training is not None
     trained = session.learning.wait(session.learning.training, watch=watch)
-    outcome.adopted, outcome.reasons = bool(trained["adopted"]), tuple(trained["reasons"])
+    outcome.adopted, outcome.reasons = trained.adopted, trained.reasons
     say(
         "The fine-tuned model was adopted."
         if outcome.adopted

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,20 @@ from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
+from LMIALLib.worker.events import Cancelled, Event, Failed
+from LMIALLib.worker.requests import (
+    ChangeRegion,
+    Export,
+    Exported,
+    Finetune,
+    R,
+    Rank,
+    RankCase,
+    Ranked,
+    Register,
+    Registered,
+    Trained,
+)
 
 HEARTBEAT = 30.0
 """Seconds between two signs of life of a session; another machine takes one that is silent for 120 s for dead."""
@@ -81,23 +95,23 @@ class Learning:
         self.study = study
         self.worker = worker
         self.settings = settings
-        self.training: Job | None = None
-        self.ranking: Job | None = None
-        self.registering: Job | None = None
+        self.training: Job[Trained] | None = None
+        self.ranking: Job[Ranked] | None = None
+        self.registering: Job[Registered] | None = None
         self.trouble = ""
         self._train_again = False
         self._rank_again = False
         self._staged: Path | None = None
         self._last_beat = time.monotonic()
 
-    def request_ranking(self, *, keep: bool = False) -> Job:
+    def request_ranking(self, *, keep: bool = False) -> Job[Ranked]:
         """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result.
 
         With ``keep``, cases of which nothing changed since the newest ranking stay as they are there, where the
         strategy finishes one patient after the other.
         """
         self._rank_again = False
-        self.ranking = self.worker.submit("rank", **self._ranking_request(), keep=keep)
+        self.ranking = self.worker.submit(replace(self._ranking_request(), keep=keep))
         return self.ranking
 
     @property
@@ -121,8 +135,8 @@ class Learning:
         except (LMIALError, OSError) as error:
             self.trouble = f"The rest of the patient was not brought up to date: {error}"
 
-    def _ranking_request(self) -> dict[str, Any]:
-        """The fields of a ``rank`` request for the present state of the study."""
+    def _ranking_request(self) -> Rank:
+        """What to rank in the present state of the study."""
         needs = strategy(self.settings.strategy).needs
         in_use = self.study.models.in_use()
         if in_use is None:
@@ -130,30 +144,31 @@ class Learning:
         chosen = self._in_order(self.study.cases.all())
         if not chosen:
             raise WrongUse("This study has no case to rank.", "Add one.", Step(Do.ADD, str(self.study.folder)))
-        return {
-            "cases": [
-                {
-                    "name": case.name,
-                    "pair": case.pair_number,
-                    "answered": sorted(self.study.answers.current(case.name)),
-                    "skipped": sorted(self.study.answers.skipped(case.name)),
-                    "validation": case.split == "validation",
-                }
-                for case in chosen
-            ],
-            "annotations_upto": self.study.answers.highest_id(),
-            "lesions_upto": self.study.lesion_answers.highest_id(),
-            "model": in_use.id,
-            "strategy": self.settings.strategy,
-            "seed": self.settings.seed,
-            "random_share": self.settings.random_share,
-            "spacing_mm": self.settings.spacing_mm,
-            "batch": self.settings.batch,
-            "device": self.settings.device,
-            "reader": self._learns_from(),
-            **({"committee": committee_of(self.study)} if "members" in needs else {}),
-            **({"reading_time": asdict(reading_time_of(self.study))} if "seconds" in needs else {}),
-        }
+        cases = (
+            RankCase(
+                name=case.name,
+                pair=case.pair_number,
+                answered=tuple(sorted(self.study.answers.current(case.name))),
+                skipped=tuple(sorted(self.study.answers.skipped(case.name))),
+                validation=case.split == "validation",
+            )
+            for case in chosen
+        )
+        return Rank(
+            cases=tuple(cases),
+            annotations_upto=self.study.answers.highest_id(),
+            lesions_upto=self.study.lesion_answers.highest_id(),
+            model=in_use.id,
+            strategy=self.settings.strategy,
+            seed=self.settings.seed,
+            random_share=self.settings.random_share,
+            spacing_mm=self.settings.spacing_mm,
+            batch=self.settings.batch,
+            device=self.settings.device,
+            reader=self._learns_from(),
+            committee=tuple(committee_of(self.study)) if "members" in needs else (),
+            reading_time=reading_time_of(self.study) if "seconds" in needs else None,
+        )
 
     def _in_order(self, cases: Sequence[Case]) -> list[Case]:
         """The cases in the order in which their patients are finished: as the settings say, else as they were ranked
@@ -172,8 +187,12 @@ class Learning:
         readers, here = self.study.answers.readers(), self._reader()
         return here if len(readers) > 1 and here in readers else ""
 
-    def request_training(self, **options: Any) -> None:
-        """Train on what was saved. A running training is never killed: saves that pile up train once."""
+    def request_training(self, *, steps: int | None = None, minutes: float | None = None) -> None:
+        """Train on what was saved. A running training is never killed: saves that pile up train once.
+
+        Args:
+            steps, minutes: as in ``network.training.FinetuneSettings``; None: its defaults.
+        """
         if self.training is not None and not self.training.over:
             self._train_again = True
             return
@@ -188,14 +207,16 @@ class Learning:
             )
         self._train_again = False
         self.training = self.worker.submit(
-            "finetune",
-            model=in_use.id,
-            # the random end keeps two sessions, after a take-over, from writing one file
-            new_model=f"model-{len(self.study.models.all()):03d}-{secrets.token_hex(2)}",
-            upto=self.study.answers.highest_id(),
-            seed=self.settings.seed,
-            device=self.settings.device,
-            **options,
+            Finetune(
+                model=in_use.id,
+                # the random end keeps two sessions, after a take-over, from writing one file
+                new_model=f"model-{len(self.study.models.all()):03d}-{secrets.token_hex(2)}",
+                upto=self.study.answers.highest_id(),
+                seed=self.settings.seed,
+                steps=steps,
+                minutes=minutes,
+                device=self.settings.device,
+            )
         )
 
     def train_when_possible(self) -> None:
@@ -212,16 +233,16 @@ class Learning:
         except (LMIALError, OSError) as error:
             self.trouble = f"Training did not start: {error}"
 
-    def request_registration(self, case: str, kind: str) -> Job:
+    def request_registration(self, case: str, kind: str) -> Job[Registered]:
         """Ask the worker to register a case again, "rigid" or "affine"; the new pair is its own once it is recorded."""
         if self.registering is not None and not self.registering.over:
             raise BadInput("A case is being registered again.", "Wait until it is done.")
         self._drop_staged()
         self._staged = self.study.cases.stage_pair(case)
-        self.registering = self.worker.submit("register", case=case, kind=kind, staged=str(self._staged))
+        self.registering = self.worker.submit(Register(case, kind, str(self._staged)))
         return self.registering
 
-    def request_region(self, case: str, choice: str, mask: Path | np.ndarray | None = None) -> Job:
+    def request_region(self, case: str, choice: str, mask: Path | np.ndarray | None = None) -> Job[Registered]:
         """Ask the worker to give a case another region; the new pair is its own once it is recorded ("registered").
 
         Args:
@@ -244,8 +265,8 @@ class Learning:
             write_nrrd(file, mask, self.study.cases.get(case).grid)
         elif mask is not None:
             file = Path(mask).absolute()
-        fields = {"case": case, "choice": choice, "staged": str(self._staged)}
-        self.registering = self.worker.submit("region", **fields, **({} if file is None else {"mask": str(file)}))
+        given = None if file is None else str(file)
+        self.registering = self.worker.submit(ChangeRegion(case, choice, str(self._staged), given))
         return self.registering
 
     def _drop_staged(self) -> None:
@@ -259,8 +280,8 @@ class Learning:
         if self.training is not None:
             self.worker.cancel(self.training)
 
-    def poll(self, timeout: float = 0.0) -> list[tuple[Job, str]]:
-        """Take in what the worker said, record its results, start what is due. Call it from a timer."""
+    def poll(self, timeout: float = 0.0) -> list[tuple[Job[Any], Event]]:
+        """Take in what the worker reported, record its results, start what is due. Call it from a timer."""
         if not self.study.read_only and time.monotonic() - self._last_beat > HEARTBEAT:
             self._last_beat = time.monotonic()
             self.study.heartbeat()
@@ -277,7 +298,7 @@ class Learning:
             raise first
         return events
 
-    def wait(self, job: Job, *, watch: Callable[[Job], None] | None = None) -> dict[str, Any]:
+    def wait(self, job: Job[R], *, watch: Callable[[Job[Any]], None] | None = None) -> R:
         """Block until ``job`` is over and its result is recorded; raises what it failed with."""
         while not job.over:
             for seen, _ in self.poll(timeout=0.1):
@@ -285,47 +306,47 @@ class Learning:
                     watch(job)
         return self.worker.wait(job)
 
-    def _record(self, job: Job, event: str) -> None:
-        if event == "ranked" and job.result is not None:
-            ranking = Ranking.from_dict(job.result["ranking"])
-            upto = int(job.result["annotations_upto"])
+    def _record(self, job: Job[Any], event: Event) -> None:
+        if isinstance(event, Ranked):
+            ranking = Ranking.from_dict(event.ranking)
             self.study.rankings.store(
-                StoredRanking(job.result["ranking"], job.result["conditions"], ranking.scores, upto)
+                StoredRanking(event.ranking, event.conditions, ranking.scores, event.annotations_upto)
             )
             if self._rank_again:
                 self.adapt_when_possible()
-        elif event == "model" and job.result is not None:
-            self._record_model(job.result)
-        elif event == "registered" and job.result is not None and self._staged is not None:
+        elif isinstance(event, Trained):
+            self._record_model(event)
+        elif isinstance(event, Registered) and self._staged is not None:
             try:
-                what = "registered again" if job.do == "register" else "region changed"
-                self.study.cases.add_pair(job.result["case"], self._staged, what=what)
+                what = "registered again" if isinstance(job.request, Register) else "region changed"
+                self.study.cases.add_pair(event.case, self._staged, what=what)
             finally:
                 self._drop_staged()
             if self.settings.train and not core_set_waits(self.study):
                 self.request_ranking()
-        elif job is self.registering and event in ("failed", "cancelled"):
+        elif job is self.registering and isinstance(event, Failed | Cancelled):
             self._drop_staged()
-        elif event == "exported" and job.result is not None and not self.study.read_only:
-            files = [Path(file).name for file in job.result["files"]]
-            self.study.log.record("export", what=job.result["what"], files=files)
-        if event == "model" and job is self.training and self._train_again:
+        elif isinstance(event, Exported) and not self.study.read_only:
+            files = [Path(file).name for file in event.files]
+            self.study.log.record("export", what=event.what, files=files)
+        if isinstance(event, Trained) and job is self.training and self._train_again:
             self.request_training()
 
-    def _record_model(self, result: dict[str, Any]) -> None:
-        parent = self.study.models.get(result["parent"])
-        if not self.study.models.path(result["model"]).is_file():  # weights that are not finite are never written
-            self.study.log.record("model refused", model=result["model"], parent=parent.id, reasons=result["reasons"])
+    def _record_model(self, new: Trained) -> None:
+        parent = self.study.models.get(new.parent)
+        file, reasons = self.study.models.path(new.model), list(new.reasons)
+        if not file.is_file():  # weights that are not finite are never written
+            self.study.log.record("model refused", model=new.model, parent=parent.id, reasons=reasons)
             return
         self.study.models.add(
-            self.study.models.path(result["model"]),
-            id=result["model"],
+            file,
+            id=new.model,
             parent=parent.id,
             round=parent.round + 1,
-            adopted=result["adopted"],
-            report={**result["report"], "adopted": result["adopted"], "reasons": result["reasons"]},
+            adopted=new.adopted,
+            report={**new.report, "adopted": new.adopted, "reasons": reasons},
         )
-        if result["adopted"] and self.settings.train and not core_set_waits(self.study):
+        if new.adopted and self.settings.train and not core_set_waits(self.study):
             self.request_ranking()
 
     def request_export(
@@ -337,7 +358,7 @@ class Learning:
         file_format: str | None = None,
         reader: str | None = None,
         unread: int = UNREAD,
-    ) -> Job:
+    ) -> Job[Exported]:
         """Ask the worker to write exports of one case, or of all, into folder ``out``; see ``study.exports``.
 
         The suggestion and the uncertainty are those of the last ranking, whichever model made it.
@@ -346,16 +367,8 @@ class Learning:
             raise BadInput(
                 f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}."
             )
-        return self.worker.submit(
-            "export",
-            out=str(out),
-            case=case,
-            what=what,
-            format=file_format,
-            reader=reader,
-            unread=unread,
-            keep_numbers=not self.study.read_only,
-        )
+        keep_numbers = not self.study.read_only
+        return self.worker.submit(Export(str(out), what, file_format, case, reader, unread, keep_numbers))
 
     def _answered_since(self) -> bool:
         """Whether anything was said that the newest ranking's heads have not learnt."""
@@ -376,4 +389,4 @@ class Learning:
         if needs_maps and stale and not core_set_waits(self.study):
             self.wait(self.request_ranking(keep=True))
         result = self.wait(self.request_export(out, what=what, **options))
-        return [Path(file) for file in result["files"]]
+        return [Path(file) for file in result.files]

@@ -20,6 +20,9 @@ from LMIALLib.scene.painting import Painting
 from LMIALLib.scene.sight import unseen_share
 from LMIALLib.study.answer import Viewed
 from LMIALLib.study.lease import SessionTakenOver
+from LMIALLib.worker.client import Job
+from LMIALLib.worker.events import Event, Failed
+from LMIALLib.worker.requests import Ranked, Registered, Trained
 
 SETTLING = 1.0
 """Seconds for which a query that has just come may give way to a better one: the last answer has been taken in then."""
@@ -255,11 +258,11 @@ class Desk(Painting):
 
     # In the background -------------------------------------------------------------------------------------------
 
-    def tick(self) -> list[tuple[Any, str]]:
-        """Take in what the worker said; the slice under the reader's hand never moves. Call it from a timer."""
+    def tick(self) -> list[tuple[Job[Any], Event]]:
+        """Take in what the worker reported; the slice under the reader's hand never moves. Call it from a timer."""
         events = self.session.learning.poll()
         for job, event in events:
-            if event == "ranked":
+            if isinstance(event, Ranked):
                 before = self.queue
                 self.refresh()
                 if self.session.current is None and self.crossing is None and not self.watching:
@@ -268,15 +271,14 @@ class Desk(Painting):
                     self._take_ranking()
                 else:
                     self.say("info", f"Ranked anew. {what_changed(before, self.queue, self.session.settings.batch)}")
-            elif event == "model" and job.result is not None:
-                told = " ".join(job.result["reasons"])
-                if job.result["adopted"]:
+            elif isinstance(event, Trained):
+                if event.adopted:
                     self.say("good", "The network learned from your answers; the rest is being ranked again.")
                 else:
-                    self.say("info", f"The newly trained network is not used. {told}")
-            elif event == "registered" and job.result is not None:
-                self._registered(job.result["case"], job.result["registration"], job.do)
-            elif event == "failed" and job.error is not None:
+                    self.say("info", f"The newly trained network is not used. {' '.join(event.reasons)}")
+            elif isinstance(event, Registered):
+                self._registered(event.case, event.registration, job.do)
+            elif isinstance(event, Failed) and job.error is not None:
                 self.say("error", str(job.error))
         return events
 

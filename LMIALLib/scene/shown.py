@@ -282,8 +282,9 @@ def training_of(desk: Desk) -> dict[str, Any]:
         if job is None or job.over:
             continue
         event = job.progress
-        figures = [f"{name} {event[key]:.2f}" for key, name in (("loss", "loss"), ("dice", "Dice")) if event.get(key)]
-        left = event.get("seconds_left")
+        known = {} if event is None else event.figures
+        figures = [f"{'Dice' if name == 'dice' else name} {value:.2f}" for name, value in known.items() if value]
+        left = None if event is None else event.seconds_left
         return shown | {
             "on": True,
             "what": {
@@ -292,7 +293,7 @@ def training_of(desk: Desk) -> dict[str, Any]:
                 "finetune": "Learning",
                 "rank": "Ranking",
             }[job.do],
-            "share": round(min(event.get("done", 0) / max(event.get("total", 1), 1), 0.99), 3),
+            "share": round(0.0 if event is None else min(event.share, 0.99), 3),
             "left": "" if left is None else f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left",
             "figures": ", ".join(figures),
         }

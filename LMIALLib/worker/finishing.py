@@ -24,8 +24,9 @@ from LMIALLib.study.maps import FROZEN
 from LMIALLib.study.rankings import StoredRanking, adapted_map
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import slice_target
-from LMIALLib.worker.predicting import conditions_of, network_of, predicted
+from LMIALLib.worker.predicting import PASSES, conditions_of, network_of, predict_case, queue_options
 from LMIALLib.worker.progress import Progress
+from LMIALLib.worker.requests import Rank, RankCase, Ranked
 
 if TYPE_CHECKING:
     from LMIALLib.adaptation.answers import SliceAnswer
@@ -57,21 +58,17 @@ class Patient:
 _patients: OrderedDict[tuple[str, str, int, str], Patient] = OrderedDict()
 
 
-def finish_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Rank the slices nobody answered, patient after patient; fields as of ``jobs.rank_job``, and besides:
-
-    ``reader``: only this reader's answers are learnt from ("": everybody's); ``keep``: cases of which nothing changed
-    since the newest ranking are taken from there.
-    """
-    chosen = strategy_named(request["strategy"])
+def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
+    """Rank the slices that nobody answered, one patient after the other."""
+    chosen = strategy_named(request.strategy)
     parts: list[Ranking] = []
     told: dict[str, Any] = {"heads": {}, "estimates": {}, "pairs": {}}
     conditions: dict[str, Any] = {}
     with Study.open(study_folder, read_only=True) as study:
-        before = _usable(study.rankings.latest() if request.get("keep") else None, request, chosen)
-        for position, wanted in enumerate(request["cases"]):
-            name = wanted["name"]
-            progress("rank", position, len(request["cases"]), case=name)
+        before = _usable(study.rankings.latest() if request.keep else None, request, chosen)
+        for position, wanted in enumerate(request.cases):
+            name = wanted.name
+            progress("rank", position, len(request.cases), case=name)
             if before is not None and _holds(study, before, request, wanted):
                 parts.append(part_of(before.whole, name))
                 for field in told:
@@ -83,55 +80,55 @@ def finish_job(study_folder: Path, request: dict[str, Any], progress: Progress) 
             part, about = _finished(study, request, wanted, chosen, patient)
             parts.append(part)
             conditions = patient.conditions
-            told["pairs"][name] = {"number": wanted["pair"], "digest": patient.digest}
+            told["pairs"][name] = {"number": wanted.pair, "digest": patient.digest}
             for field in ("heads", "estimates"):
                 if field[:-1] in about:
                     told[field][name] = about[field[:-1]]
-        model_digest = study.models.get(request["model"]).digest
+        model_digest = study.models.get(request.model).digest
     shared = {key: value for key, value in conditions.items() if key not in told}
-    told["lesions_upto"] = int(request.get("lesions_upto", 0))
-    named = {"model": request["model"], "model_digest": model_digest, "strategy": chosen.name}
-    return {
-        "ranking": one_after_the_other(parts).to_dict(),
-        "conditions": {**shared, **named, "seed": int(request["seed"]), "reader": request.get("reader") or "", **told},
-        "annotations_upto": int(request.get("annotations_upto", 0)),
-    }
+    told["lesions_upto"] = request.lesions_upto
+    named = {"model": request.model, "model_digest": model_digest, "strategy": chosen.name}
+    return Ranked(
+        ranking=one_after_the_other(parts).to_dict(),
+        conditions={**shared, **named, "seed": request.seed, "reader": request.reader, **told},
+        annotations_upto=request.annotations_upto or 0,
+    )
 
 
-def _usable(stored: StoredRanking | None, request: dict[str, Any], chosen: Strategy) -> StoredRanking | None:
+def _usable(stored: StoredRanking | None, request: Rank, chosen: Strategy) -> StoredRanking | None:
     """The newest ranking where what it says of unchanged cases may hold for this request too."""
-    if not request.get("keep") or stored is None or not stored.finishes or stored.is_core_set:
+    if not request.keep or stored is None or not stored.finishes or stored.is_core_set:
         return None
     then = stored.model, stored.strategy, stored.conditions.get("seed"), stored.conditions.get("reader", "")
-    now = request["model"], chosen.name, int(request["seed"]), request.get("reader") or ""
+    now = request.model, chosen.name, request.seed, request.reader
     return stored if then == now else None
 
 
-def _holds(study: Study, before: StoredRanking, request: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _holds(study: Study, before: StoredRanking, request: Rank, wanted: RankCase) -> bool:
     """Whether a ranking says of a case what it would say now: the same pair, and no answer since."""
-    name = wanted["name"]
+    name = wanted.name
     known = before.conditions.get("pairs", {}).get(name)
-    if known is None or known["number"] != wanted["pair"] or name not in before.whole.scores:
+    if known is None or known["number"] != wanted.pair or name not in before.whole.scores:
         return False
-    upto = int(request.get("annotations_upto", 0))
+    upto = request.annotations_upto or 0
     changed = [before.annotations_upto < number <= upto for number in study.answers.ids(name)]
-    lesions, now = int(before.conditions.get("lesions_upto", 0)), int(request.get("lesions_upto", 0))
+    lesions, now = int(before.conditions.get("lesions_upto", 0)), request.lesions_upto
     changed += [lesions < number <= now for number in study.lesion_answers.ids(name)]
     return not any(changed)
 
 
-def patient_of(study: Study, request: dict[str, Any], wanted: dict[str, Any], progress: Progress) -> Patient:
+def patient_of(study: Study, request: Rank, wanted: RankCase, progress: Progress) -> Patient:
     """The features of a case, from memory, from the maps that lie in the study, or by predicting them."""
     from LMIALLib.adaptation.features import features_of
     from LMIALLib.adaptation.inputs import HeadInputs
     from LMIALLib.adaptation.patient import Course
 
-    model, name = request["model"], wanted["name"]
-    key = str(study.folder), name, int(wanted["pair"]), study.models.get(model).digest
-    if key in _patients and request.get("write_maps", True):
+    model, name = request.model, wanted.name
+    key = str(study.folder), name, wanted.pair, study.models.get(model).digest
+    if key in _patients and request.write_maps:
         _patients.move_to_end(key)
         return _patients[key]
-    pair = study.cases.load_pair(name, wanted["pair"])
+    pair = study.cases.load_pair(name, wanted.pair)
     maps, conditions = _frozen(study, request, wanted, pair, progress)
     inputs = HeadInputs(
         mean=np.ascontiguousarray(maps["mean"]),
@@ -150,24 +147,25 @@ def patient_of(study: Study, request: dict[str, Any], wanted: dict[str, Any], pr
 
 
 def _frozen(
-    study: Study, request: dict[str, Any], wanted: dict[str, Any], pair: Pair, progress: Progress
+    study: Study, request: Rank, wanted: RankCase, pair: Pair, progress: Progress
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The network's own maps of a case as stacks, and how they were made; written into the study where they were not.
 
     A replay (``write_maps`` false) predicts anew, so that it also tests what lies there.
     """
-    model, name, writes = request["model"], wanted["name"], request.get("write_maps", True)
+    model, name, writes = request.model, wanted.name, request.write_maps
     stored = goes_by_stored_maps(model)
     digest = study.models.get(model).digest
     made_by = study.maps.made_by(model, name) if (writes or stored) and study.maps.has(model, name, FROZEN) else None
-    if not (stored or request.get("keep")):
+    if not (stored or request.keep):
         network_of(study, model)  # weights that cannot be trusted are refused, also where their maps lie there
     if made_by is not None and (stored or made_by.get("model_digest") == digest):
         volumes = {measure: study.maps.read(model, name, measure) for measure in FROZEN}
         stacks = {m: np.ascontiguousarray(pair.stack(v)) for m, v in volumes.items() if v is not None}
         return stacks, {key: value for key, value in made_by.items() if key not in ("sha256", "model_digest")}
     network, _ = network_of(study, model)
-    prediction = predicted(network, pair, {**request, "seed": 0}, progress)  # whatever is drawn later, the same maps
+    same = replace(request, seed=0)  # whatever is drawn at random later, the maps are the same
+    prediction = predict_case(network, pair, same, progress, passes=request.passes or PASSES)
     found = {measure: getattr(prediction, measure) for measure in FROZEN}
     conditions = conditions_of(prediction)
     if writes:
@@ -177,14 +175,14 @@ def _frozen(
 
 
 def _finished(
-    study: Study, request: dict[str, Any], wanted: dict[str, Any], chosen: Strategy, patient: Patient
+    study: Study, request: Rank, wanted: RankCase, chosen: Strategy, patient: Patient
 ) -> tuple[Ranking, dict[str, Any]]:
     """The ranking of one case, and what is to be kept of its head and of how finished it is."""
     from LMIALLib.adaptation.order import FINISH_STRATEGIES
     from LMIALLib.adaptation.patient import order_of
     from LMIALLib.queries.pool import CaseMaps
 
-    name, pair, features = wanted["name"], patient.pair, patient.course.features
+    name, pair, features = wanted.name, patient.pair, patient.course.features
     answers = _answers(study, request, name)
     learnt = patient.course.learn(answers)
     maps = CaseMaps(
@@ -193,22 +191,22 @@ def _finished(
         mask=features.inputs.region,
         difference=pair.stack(pair.difference),
         slice_spacing=pair.slice_spacing,
-        answered=frozenset(wanted["answered"]),
-        skipped=frozenset(wanted["skipped"]),
+        answered=frozenset(wanted.answered),
+        skipped=frozenset(wanted.skipped),
     )
     scored = score_case(maps, chosen)
     if chosen.name in FINISH_STRATEGIES:
         order = order_of(learnt, features, answers, chosen.name)
         scored = replace(scored, score=order.score, terms={**scored.terms, **order.terms, "score": order.score})
-    options = {key: request[key] for key in ("count", "random_share", "batch") if key in request}
-    ranking = rank([scored], chosen, seed=int(request["seed"]), spacing_mm=0.0, **options)
+    options = queue_options(request, "count", "random_share", "batch")
+    ranking = rank([scored], chosen, seed=request.seed, spacing_mm=0.0, **options)
     about: dict[str, Any] = {"estimate": _told(learnt, answers, scored)}
     if learnt.head is not None:
         head = learnt.head
-        about["head"] = {**head.facts, "digest": head.digest, "upto": int(request.get("annotations_upto", 0))}
-        if request.get("write_maps", True):
+        about["head"] = {**head.facts, "digest": head.digest, "upto": request.annotations_upto or 0}
+        if request.write_maps:
             volume = pair.unstack(learnt.maps.probability)
-            study.maps.put_adapted(request["model"], name, adapted_map(head.digest), volume)
+            study.maps.put_adapted(request.model, name, adapted_map(head.digest), volume)
     return ranking, about
 
 
@@ -230,7 +228,7 @@ def _told(learnt: Learnt, answers: list[SliceAnswer], scored: CaseScores) -> dic
     }
 
 
-def _answers(study: Study, request: dict[str, Any], name: str) -> list[SliceAnswer]:
+def _answers(study: Study, request: Rank, name: str) -> list[SliceAnswer]:
     """What the reader said of a case up to the request's moment, in the order in which it was said.
 
     Lesions come first: where a slice was read, its answer alone counts, whatever was said of a lesion before or after.
@@ -239,10 +237,10 @@ def _answers(study: Study, request: dict[str, Any], name: str) -> list[SliceAnsw
 
     case = study.cases.get(name)
     told: list[SliceAnswer] = []
-    for lesion in study.lesion_answers.current(name, upto=int(request.get("lesions_upto", 0))):
+    for lesion in study.lesion_answers.current(name, upto=request.lesions_upto):
         stack = np.moveaxis(lesion.voxels, case.axis, 0)
         told += lesion_answers(stack, lesion.verdict == "accepted", lesion.shown)
-    upto, reader = int(request.get("annotations_upto", 0)), request.get("reader") or None
+    upto, reader = request.annotations_upto or 0, request.reader or None
     current = study.answers.current(name, upto=upto, reader=reader)
     ordered = sorted(current.values(), key=lambda one: one.id)
     return told + [SliceAnswer(one.slice, slice_target(one, case)) for one in ordered]

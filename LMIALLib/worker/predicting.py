@@ -11,6 +11,7 @@ import LMIALLib
 from LMIALLib.errors import BadInput
 from LMIALLib.queries.strategy import FORMULAS
 from LMIALLib.worker.progress import Progress
+from LMIALLib.worker.requests import Predict, Rank
 
 if TYPE_CHECKING:
     from LMIALLib.network.predicted import Prediction
@@ -31,27 +32,29 @@ def network_of(study: Study, model: str) -> Any:
         raise BadInput(error.sentence, "Restore the study from a backup.") from error
 
 
-def predicted(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:
-    """Mean, expected entropy and variance of a case over stochastic passes, `PASSES` unless the request says."""
-    return predict_case(network, pair, {**request, "passes": request.get("passes") or PASSES}, progress)
-
-
-def predict_case(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:
-    """What a network says of a pair, in one pass unless the request says."""
+def predict_case(network: Any, pair: Pair, request: Predict | Rank, progress: Progress, *, passes: int) -> Prediction:
+    """What a network says of a pair, in so many passes and as the request wants it computed."""
     from LMIALLib.network.prediction import predict
 
-    return predict(network, pair, passes=int(request.get("passes") or 1), **options_of(request, progress))
+    return predict(network, pair, passes=passes, **options_of(request, progress))
 
 
-def options_of(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def options_of(request: Predict | Rank, progress: Progress) -> dict[str, Any]:
     """How a request wants to be computed, as the network room takes it."""
+    options = {"dtype": request.dtype, "batch": request.slices_at_once}
     return {
-        "seed": int(request.get("seed") or 0),
-        "device": request.get("device") or "auto",
-        "threads": request.get("threads"),
+        "seed": request.seed,
+        "device": request.device,
+        "threads": request.threads,
         "progress": progress,
-        **{key: request[name] for key, name in (("dtype", "dtype"), ("batch", "slices_at_once")) if name in request},
+        **{name: value for name, value in options.items() if value is not None},
     }
+
+
+def queue_options(request: Rank, *names: str) -> dict[str, Any]:
+    """Those of the named fields that the request gives, as ``queries.ranking.rank`` takes them."""
+    asked = {name: getattr(request, name) for name in names}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def conditions_of(prediction: Prediction) -> dict[str, Any]:

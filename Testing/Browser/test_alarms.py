@@ -26,7 +26,7 @@ def chest_study(tmp_path: Path) -> Path:
         image.SetSpacing(WIDE)
         sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
     folder = tmp_path / "study"
-    new_study(folder, "chest", PairRequest(tmp_path / "baseline.nii.gz", tmp_path / "follow_up.nii.gz").to_dict())
+    new_study(folder, "chest", PairRequest(tmp_path / "baseline.nii.gz", tmp_path / "follow_up.nii.gz"))
     with Study.open(folder, reader="setup") as study:
         session = Session(study, settings=LoopSettings(train=False))
         session.learning.wait(session.learning.request_ranking())

@@ -12,6 +12,7 @@ from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
 from LMIALLib.queries.strategy import FORMULAS
 from LMIALLib.worker.predicting import conditions_of
+from LMIALLib.worker.requests import Ranked
 
 
 def test_conditions_hold_the_version_of_the_formulas_and_a_replay_names_the_difference() -> None:
@@ -23,6 +24,6 @@ def test_conditions_hold_the_version_of_the_formulas_and_a_replay_names_the_diff
     strategy = STRATEGIES["entropy"]
     ranking = rank([score_case(maps, strategy)], strategy, seed=0).to_dict()
     older = {**ranking, "scores": {"a": [0.7, 0.4]}}
-    found = compare(1, older, before, {"ranking": ranking, "conditions": now})
+    found = compare(1, older, before, Ranked(ranking, now, 0))
     assert not found.identical and found.differing == ("versions",)
     assert "conditions differ (versions)" in found.sentence

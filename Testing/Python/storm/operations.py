@@ -125,7 +125,7 @@ def make_place(place: Path) -> None:
     (place / "kept").mkdir()
     write_scans(place / SCANS)
     files = {name: place / SCANS / f"{name}.nii.gz" for name in ("baseline", "follow_up")}
-    request = PairRequest(**files, mask=place / SCANS / "brain.nii.gz", register=False, force=True).to_dict()
+    request = PairRequest(**files, mask=place / SCANS / "brain.nii.gz", register=False, force=True)
     new_study(place / "study", CASE, request)
     with Study.open(place / "study", reader="anna") as study:
         session = Session(study, reader="anna", settings=LoopSettings(train=False))

@@ -409,8 +409,9 @@ def test_no_rename_of_a_study_touches_an_open_file(tmp_path: Path, small: Study,
 def test_no_rename_of_a_new_study_touches_an_open_file(tmp_path: Path, phantom_folder: Path) -> None:
     """With a real worker: it may hold nothing of the study any more when the study gets its name."""
     from LMIALLib.loop.studies import new_study
+    from LMIALLib.pairs.request import PairRequest
 
-    pair = {"baseline": str(phantom_folder / "baseline.nii.gz"), "follow_up": str(phantom_folder / "follow_up.nii.gz")}
+    pair = PairRequest(phantom_folder / "baseline.nii.gz", phantom_folder / "follow_up.nii.gz")
     new_study(tmp_path / "made", "head", pair)
     check_whole(tmp_path / "made")
     assert cases is not None

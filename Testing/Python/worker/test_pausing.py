@@ -18,8 +18,20 @@ from LMIALLib.errors import LMIALError
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
+from LMIALLib.worker.events import Event
 from LMIALLib.worker.messages import decode, encode
 from LMIALLib.worker.process import Worker
+from LMIALLib.worker.requests import (
+    Export,
+    Finetune,
+    Rank,
+    RankCase,
+    Ranked,
+    Request,
+    Stop,
+    Trained,
+    request_message,
+)
 from LMIALLib.worker.waiting import Waiting
 
 STEPS = 3
@@ -53,16 +65,15 @@ def model_of(folder: Path) -> str:
     return in_use.id
 
 
-def training(client: WorkerClient, new_model: str, *, upto: int = 4, steps: int = STEPS) -> Job:
-    fields = {"model": model_of(client.study_folder), "new_model": new_model, "upto": upto, "seed": 3}
-    return client.submit("finetune", **fields, steps=steps, threads=1, device="cpu")
+def training(client: WorkerClient, new_model: str, *, upto: int = 4, steps: int = STEPS) -> Job[Any]:
+    start = model_of(client.study_folder)
+    return client.submit(Finetune(start, new_model, upto, seed=3, steps=steps, threads=1, device="cpu"))
 
 
-def ranking(client: WorkerClient, **more: object) -> Job:
+def ranking(client: WorkerClient, **more: Any) -> Job[Any]:
     """Passes with dropout, so that random numbers are drawn, on more threads than the fine-tuning has."""
-    cases = [{"name": "head", "pair": 1, "answered": [], "skipped": []}]
-    fields = {"cases": cases, "model": model_of(client.study_folder), "strategy": "bald", "seed": 5, **more}
-    return client.submit("rank", **fields)
+    fields = {"model": model_of(client.study_folder), "strategy": "bald", "seed": 5, **more}
+    return client.submit(Rank(cases=(RankCase("head", 1),), **fields))
 
 
 def weights_of(client: WorkerClient, new_model: str) -> str:
@@ -72,9 +83,13 @@ def weights_of(client: WorkerClient, new_model: str) -> str:
     return load_weights(client.study_folder / "models" / f"{new_model}.safetensors")[1].digest
 
 
-def until(client: WorkerClient, reached: Callable[[], bool]) -> list[tuple[Job, str]]:
+def done_of(job: Job[Any]) -> int:
+    return 0 if job.progress is None else job.progress.done
+
+
+def until(client: WorkerClient, reached: Callable[[], bool]) -> list[tuple[Job[Any], Event]]:
     """Wait until something is so; what the worker reported meanwhile."""
-    events: list[tuple[Job, str]] = []
+    events: list[tuple[Job[Any], Event]] = []
     while not reached():
         events += client.poll(timeout=0.05)
     return events
@@ -88,7 +103,7 @@ def test_a_fine_tuning_that_was_interrupted_again_and_again_ends_with_the_same_b
     learning = training(client, "interrupted")
     events, ranked = [], []
     for done in (1, 2, STEPS + 1, 2 * STEPS + 2):  # learning, and judging itself on each half
-        events += until(client, lambda least=done: learning.over or learning.progress.get("done", 0) >= least)
+        events += until(client, lambda least=done: learning.over or done_of(learning) >= least)
         assert not learning.over
         ranked.append(ranking(client))
         events += until(client, lambda: ranked[-1].over)
@@ -97,43 +112,43 @@ def test_a_fine_tuning_that_was_interrupted_again_and_again_ends_with_the_same_b
     interrupted = client.wait(learning)
 
     assert failing.state == "failed" and [job.state for job in ranked] == ["done"] * 4
-    order = [event for job, event in events if event in ("ranked", "model")]
-    assert order == ["ranked"] * 4 + ["model"]
+    order = [type(event) for _, event in events if isinstance(event, Ranked | Trained)]
+    assert order == [Ranked] * 4 + [Trained]
     assert weights_of(client, "interrupted") == weights_of(client, "alone")
-    figures = [dict(one["report"]) for one in (alone, interrupted)]
+    figures = [dict(one.report) for one in (alone, interrupted)]
     for one in figures:
         one.pop("seconds")
     assert figures[0] == figures[1]
     for job in ranked:
         assert job.result is not None
-        assert job.result["ranking"] == apart["ranking"]
-        assert job.result["conditions"] == apart["conditions"], "also as many threads as outside the fine-tuning"
+        assert job.result.ranking == apart.ranking
+        assert job.result.conditions == apart.conditions, "also as many threads as outside the fine-tuning"
 
 
 def test_a_worker_killed_in_the_pause_leaves_a_fine_tuning_that_goes_on_to_the_same_bits(client: WorkerClient) -> None:
     as_long = {"upto": 2, "steps": 22}  # a checkpoint comes after 20 steps; two slices have no halves to judge
     client.wait(training(client, "alone", **as_long))
     learning = training(client, "killed", **as_long)
-    until(client, lambda: learning.progress.get("done", 0) >= 20)
+    until(client, lambda: done_of(learning) >= 20)
     paused_for = ranking(client)
     until(client, lambda: paused_for.state == "running")
     assert client.ready is not None
-    os.kill(client.ready["pid"], signal.SIGKILL)
+    os.kill(client.ready.pid, signal.SIGKILL)
     with pytest.raises(LMIALError, match="ended unexpectedly"):
         client.wait(learning)
     assert paused_for.state == "failed"
     left = {file.name for file in (client.study_folder / "models").glob("*killed*")}
     assert left == {".killed.checkpoint.safetensors"}
     again = training(client, "killed", **as_long)
-    until(client, lambda: bool(again.progress))
-    assert again.progress["done"] >= 20
+    until(client, lambda: again.progress is not None)
+    assert done_of(again) >= 20
     client.wait(again)
     assert weights_of(client, "killed") == weights_of(client, "alone")
 
 
 def test_what_is_cancelled_in_a_pause_ends_alone(client: WorkerClient) -> None:
     learning = training(client, "cancelled")
-    until(client, lambda: bool(learning.progress))
+    until(client, lambda: learning.progress is not None)
     first, second = ranking(client, passes=100), ranking(client)
     until(client, lambda: first.state == "running")
     client.cancel(first)
@@ -228,16 +243,13 @@ def test_a_session_that_closes_in_a_pause_ends_both(tmp_path: Path, monkeypatch:
     written = io.BytesIO()
     worker = Worker(tmp_path, written)
 
-    def run(folder: Path, request: dict[str, Any], progress: Callable[..., None]) -> dict[str, Any]:
-        if request["do"] == "finetune":
-            worker._receive(encode({"id": 2, "do": "rank"}))
-        else:
-            worker._receive(encode({"id": 0, "do": "stop"}))
+    def run(folder: Path, request: Request[Any], progress: Callable[..., None]) -> None:
+        following = Stop() if isinstance(request, Export) else Export(str(tmp_path))
+        worker._receive(encode(request_message(following, 2)))
         progress("step", 1, 2)
-        return {}
 
     monkeypatch.setattr(process, "run_job", run)
-    worker._receive(encode({"id": 1, "do": "finetune"}))
+    worker._receive(encode(request_message(Finetune("start", "next", None, 0), 1)))
     worker.work()
     events = [decode(line) for line in written.getvalue().splitlines()]
     ended = [(one["event"], one["id"]) for one in events if one["event"] not in ("accepted", "started")]
