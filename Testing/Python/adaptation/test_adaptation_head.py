@@ -65,7 +65,7 @@ def test_without_answers_the_network_stands(case):
 
 def test_equivocal_pixels_are_not_learnt(case):
     answers = answers_of(case, (0, 3))
-    assert fit(case.features, [equivocal_slice(k, (64, 60)) for k in (0, 3)]) is None
+    assert fit(case.features, [equivocal_slice(k, (64, 60)) for k in (0, 3)]) is None  # nothing is known of any pixel
     spot = case.truth[3] & (np.arange(60) < 30)
     without = [answers[0], mask_answer(3, case.truth[3], equivocal=spot)]
     flipped = replace(without[1], target=np.where(spot, UNKNOWN, case.truth[3]).astype(np.uint8))
