@@ -56,6 +56,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
   LMIALLib/loop/news.py
+  LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
   LMIALLib/loop/replay.py
@@ -152,11 +153,13 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/installed.py
   LMIALLib/queries/measures.py
   LMIALLib/queries/noise.py
+  LMIALLib/queries/patients.py
   LMIALLib/queries/pool.py
   LMIALLib/queries/ranking.py
   LMIALLib/queries/reading_time.py
   LMIALLib/queries/reasons.py
   LMIALLib/queries/registry.py
+  LMIALLib/queries/registry_finish.py
   LMIALLib/queries/registry_uncertainty.py
   LMIALLib/queries/scoring.py
   LMIALLib/queries/spots.py
@@ -194,6 +197,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/clock.py
   LMIALLib/study/connection.py
   LMIALLib/study/database.py
+  LMIALLib/study/delivered.py
   LMIALLib/study/drafts.py
   LMIALLib/study/exports.py
   LMIALLib/study/inside.py
@@ -201,7 +205,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/label_values.py
   LMIALLib/study/labels.py
   LMIALLib/study/lease.py
+  LMIALLib/study/leftovers.py
   LMIALLib/study/lesion.py
+  LMIALLib/study/lesion_answers.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
   LMIALLib/study/lesions.py
@@ -210,10 +216,12 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/models.py
   LMIALLib/study/names.py
   LMIALLib/study/packing.py
+  LMIALLib/study/patients.py
   LMIALLib/study/places.py
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
   LMIALLib/study/rankings.py
+  LMIALLib/study/recovery.py
   LMIALLib/study/removal.py
   LMIALLib/study/report.py
   LMIALLib/study/schema.py
@@ -223,7 +231,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/staging.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
-  LMIALLib/study/sweep.py
+  LMIALLib/study/sweeps.py
   LMIALLib/study/tables.py
   LMIALLib/study/targets.py
   LMIALLib/study/truths.py
@@ -231,8 +239,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/__init__.py
   LMIALLib/worker/__main__.py
   LMIALLib/worker/client.py
+  LMIALLib/worker/finishing.py
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
+  LMIALLib/worker/predicting.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py
   LMIALLib/worker/progress.py
