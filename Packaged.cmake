@@ -1,6 +1,16 @@
 # Written by: python Testing/Python/packaging/packaged.py (which also names what stays out, and why)
 set(LMIAL_SCRIPTS
   LMIALLib/__init__.py
+  LMIALLib/adaptation/__init__.py
+  LMIALLib/adaptation/answers.py
+  LMIALLib/adaptation/estimate.py
+  LMIALLib/adaptation/features.py
+  LMIALLib/adaptation/found.py
+  LMIALLib/adaptation/head.py
+  LMIALLib/adaptation/inputs.py
+  LMIALLib/adaptation/linear.py
+  LMIALLib/adaptation/order.py
+  LMIALLib/adaptation/patient.py
   LMIALLib/cohorts/__init__.py
   LMIALLib/cohorts/acquisition.py
   LMIALLib/cohorts/anatomy.py

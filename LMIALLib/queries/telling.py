@@ -30,7 +30,7 @@ def seconds(terms: Terms) -> str:
 
 def expected_error(terms: Terms) -> str:
     """How much of the delivered label is expected to be wrong on a slice."""
-    return f"about {terms['score']:.0f} voxels of the delivered label expected to be wrong"
+    return f"about {terms.get('expected_error', terms['score']):.0f} voxels of the delivered label expected to be wrong"
 
 
 def expected_dice(terms: Terms) -> str:

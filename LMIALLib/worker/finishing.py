@@ -29,12 +29,10 @@ from LMIALLib.worker.progress import Progress
 
 if TYPE_CHECKING:
     from LMIALLib.adaptation.answers import SliceAnswer
-    from LMIALLib.adaptation.features import Features
-    from LMIALLib.adaptation.patient import Asked
+    from LMIALLib.adaptation.patient import Course, Learnt
     from LMIALLib.pairs.pair import Pair
+    from LMIALLib.queries.pool import CaseScores
 
-CORRECTED = "expected-error"
-"""The strategy whose scores are corrected by what was found nearby."""
 KEPT = 2
 """Patients whose pair and features stay in memory: the one that is read, and the one after."""
 
@@ -46,13 +44,13 @@ class Patient:
     Args:
         pair: both visits on one grid.
         digest: of the pair.
-        features: of its candidates, with the network's own maps.
+        course: what was learnt of its answers, and the features of its candidates.
         conditions: under which those maps were made.
     """
 
     pair: Pair
     digest: str
-    features: Features
+    course: Course
     conditions: dict[str, Any]
 
 
@@ -126,6 +124,7 @@ def patient_of(study: Study, request: dict[str, Any], wanted: dict[str, Any], pr
     """The features of a case, from memory, from the maps that lie in the study, or by predicting them."""
     from LMIALLib.adaptation.features import features_of
     from LMIALLib.adaptation.inputs import HeadInputs
+    from LMIALLib.adaptation.patient import Course
 
     model, name = request["model"], wanted["name"]
     key = str(study.folder), name, int(wanted["pair"]), study.models.get(model).digest
@@ -143,7 +142,7 @@ def patient_of(study: Study, request: dict[str, Any], wanted: dict[str, Any], pr
         variance=maps["variance"],
         expected_entropy=maps["expected_entropy"],
     )
-    patient = Patient(pair, pair.digest(), features_of(inputs), conditions)
+    patient = Patient(pair, pair.digest(), Course(features_of(inputs)), conditions)
     _patients[key] = patient
     while len(_patients) > KEPT:
         _patients.popitem(last=False)
@@ -168,7 +167,7 @@ def _frozen(
         stacks = {m: np.ascontiguousarray(pair.stack(v)) for m, v in volumes.items() if v is not None}
         return stacks, {key: value for key, value in made_by.items() if key not in ("sha256", "model_digest")}
     network, _ = network_of(study, model)
-    prediction = predicted(network, pair, request, progress)
+    prediction = predicted(network, pair, {**request, "seed": 0}, progress)  # whatever is drawn later, the same maps
     found = {measure: getattr(prediction, measure) for measure in FROZEN}
     conditions = conditions_of(prediction)
     if writes:
@@ -181,33 +180,54 @@ def _finished(
     study: Study, request: dict[str, Any], wanted: dict[str, Any], chosen: Strategy, patient: Patient
 ) -> tuple[Ranking, dict[str, Any]]:
     """The ranking of one case, and what is to be kept of its head and of how finished it is."""
-    from LMIALLib.adaptation.patient import finish
+    from LMIALLib.adaptation.order import FINISH_STRATEGIES
+    from LMIALLib.adaptation.patient import order_of
     from LMIALLib.queries.pool import CaseMaps
 
-    name, pair = wanted["name"], patient.pair
-    found = finish(patient.features, _answers(study, request, name), _asked(study, request, name))
+    name, pair, features = wanted["name"], patient.pair, patient.course.features
+    answers = _answers(study, request, name)
+    learnt = patient.course.learn(answers)
     maps = CaseMaps(
         case=name,
-        mean=found.probability,
-        mask=patient.features.inputs.region,
+        mean=learnt.maps.probability,
+        mask=features.inputs.region,
         difference=pair.stack(pair.difference),
         slice_spacing=pair.slice_spacing,
         answered=frozenset(wanted["answered"]),
         skipped=frozenset(wanted["skipped"]),
     )
     scored = score_case(maps, chosen)
-    if chosen.name == CORRECTED:
-        terms = {**scored.terms, **found.terms, "score": found.scores}
-        scored = replace(scored, score=found.scores, terms=terms)
+    if chosen.name in FINISH_STRATEGIES:
+        order = order_of(learnt, features, answers, chosen.name)
+        scored = replace(scored, score=order.score, terms={**scored.terms, **order.terms, "score": order.score})
     options = {key: request[key] for key in ("count", "random_share", "batch") if key in request}
     ranking = rank([scored], chosen, seed=int(request["seed"]), spacing_mm=0.0, **options)
-    about: dict[str, Any] = {"estimate": found.estimate.to_dict()} if found.estimate is not None else {}
-    if found.head is not None:
-        about["head"] = {**found.head.to_dict(), "upto": int(request.get("annotations_upto", 0))}
+    about: dict[str, Any] = {"estimate": _told(learnt, answers, scored)}
+    if learnt.head is not None:
+        head = learnt.head
+        about["head"] = {**head.facts, "digest": head.digest, "upto": int(request.get("annotations_upto", 0))}
         if request.get("write_maps", True):
-            place = adapted_map(found.head.digest)
-            study.maps.put_adapted(request["model"], name, place, pair.unstack(found.probability))
+            volume = pair.unstack(learnt.maps.probability)
+            study.maps.put_adapted(request["model"], name, adapted_map(head.digest), volume)
     return ranking, about
+
+
+def _told(learnt: Learnt, answers: list[SliceAnswer], scored: CaseScores) -> dict[str, Any]:
+    """How finished a patient is, as `loop.patient.Estimate` reads it."""
+    from LMIALLib.adaptation.patient import suggested_lesions
+
+    found = learnt.estimate
+    return {
+        "dice": found.dice,
+        "dice_low": found.low,
+        "dice_high": found.high,
+        "volume_ml": found.volume_mm3 / 1000,
+        "volume_low": found.volume_low / 1000,
+        "volume_high": found.volume_high / 1000,
+        "chance_left": found.lesion_left,
+        "lesions": suggested_lesions(learnt.maps, answers),
+        "answers": found.read,
+    }
 
 
 def _answers(study: Study, request: dict[str, Any], name: str) -> list[SliceAnswer]:
@@ -226,20 +246,3 @@ def _answers(study: Study, request: dict[str, Any], name: str) -> list[SliceAnsw
     current = study.answers.current(name, upto=upto, reader=reader)
     ordered = sorted(current.values(), key=lambda one: one.id)
     return told + [SliceAnswer(one.slice, slice_target(one, case)) for one in ordered]
-
-
-def _asked(study: Study, request: dict[str, Any], name: str) -> list[Asked]:
-    """How far off the label was, and was expected to be, on each slice when it was asked for, in order."""
-    from LMIALLib.adaptation.patient import Asked
-
-    upto, reader = int(request.get("annotations_upto", 0)), request.get("reader") or None
-    found = []
-    for one in sorted(study.answers.current(name, upto=upto, reader=reader).values(), key=lambda one: one.id):
-        if one.test is None or one.ranking is None:
-            continue
-        stored = study.rankings.get(one.ranking)
-        scores = stored.scores.get(name)
-        if stored.finishes and scores is not None and one.slice < len(scores):
-            wrong = one.test.predicted + one.test.marked - 2 * one.test.overlap
-            found.append(Asked(one.slice, float(wrong), float(scores[one.slice]), one.drawn == "random"))
-    return found
