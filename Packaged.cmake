@@ -235,6 +235,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
   LMIALLib/study/rankings.py
+  LMIALLib/study/recovery.py
   LMIALLib/study/removal.py
   LMIALLib/study/report.py
   LMIALLib/study/schema.py
