@@ -164,7 +164,8 @@ def _frozen(
         stacks = {m: np.ascontiguousarray(pair.stack(v)) for m, v in volumes.items() if v is not None}
         return stacks, {key: value for key, value in made_by.items() if key not in ("sha256", "model_digest")}
     network, _ = network_of(study, model)
-    prediction = predict_case(network, pair, request, progress, passes=request.passes or PASSES)
+    same = replace(request, seed=0)  # whatever is drawn at random later, the maps are the same
+    prediction = predict_case(network, pair, same, progress, passes=request.passes or PASSES)
     found = {measure: getattr(prediction, measure) for measure in FROZEN}
     conditions = conditions_of(prediction)
     if writes:
