@@ -57,6 +57,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/desktop/views.py
   LMIALLib/errors.py
   LMIALLib/files.py
+  LMIALLib/installed.py
   LMIALLib/interrupts.py
   LMIALLib/json_data.py
   LMIALLib/loop/__init__.py
@@ -162,7 +163,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/covers.py
   LMIALLib/queries/distances.py
   LMIALLib/queries/diversity.py
-  LMIALLib/queries/installed.py
   LMIALLib/queries/measures.py
   LMIALLib/queries/noise.py
   LMIALLib/queries/patients.py
