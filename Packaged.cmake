@@ -140,6 +140,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/unread.py
   LMIALLib/pairs/visit_date.py
   LMIALLib/pairs/voxels.py
+  LMIALLib/progress.py
   LMIALLib/queries/__init__.py
   LMIALLib/queries/aggregations.py
   LMIALLib/queries/choices.py
@@ -234,7 +235,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/messages.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py
-  LMIALLib/worker/progress.py
   LMIALLib/worker/stored_evidence.py
   LMIALLib/worker/study_cases.py
   LMIALLib/worker/training_job.py

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from LMIALLib.errors import LMIALError
 from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
@@ -26,12 +25,9 @@ from LMIALLib.network.losses import change_loss
 from LMIALLib.network.report import FinetuneReport
 from LMIALLib.network.schedule import interpolate, newest_share, set_rate
 from LMIALLib.network.weights import load_weights, save_weights
+from LMIALLib.progress import Cancelled, Progress, ignore
 
-__all__ = ["Example", "FinetuneReport", "FinetuneSettings", "Stopped", "finetune"]
-
-
-class Stopped(LMIALError):
-    """The run was cancelled; its checkpoint lets it go on."""
+__all__ = ["Example", "FinetuneReport", "FinetuneSettings", "finetune"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def finetune(
     *,
     settings: FinetuneSettings | None = None,
     checkpoint: Path | None = None,
-    progress: Callable[..., None] = lambda done, total, **figures: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> FinetuneReport:
     """Go on training a model on slices that a person read, and write the result to ``out``.
@@ -94,12 +90,12 @@ def finetune(
         out: the new weights file, written whole or not at all.
         settings: see `FinetuneSettings`.
         checkpoint: file that lets a stopped run go on; removed when the run is complete.
-        progress: called as (steps done, steps in all, loss=..., dice=...).
-        cancelled: asked before each step; True raises Stopped.
+        progress: called as ("finetune", steps done, steps in all, loss=..., dice=...).
+        cancelled: asked before each step; True raises Cancelled.
 
     Batch normalisation keeps its statistics: a few slices say nothing about the pool's. In the end the logits are
     shifted to where the reader draws the line, as far as held-out slices agree (see `HeldOut.shift`). Raises ValueError
-    without examples, BadInput for unusable weights or a checkpoint of another run, Stopped when cancelled.
+    without examples, BadInput for unusable weights or a checkpoint of another run, Cancelled when cancelled.
     """
     if not examples:
         raise ValueError("fine-tuning needs at least one slice that was read")
@@ -136,7 +132,7 @@ def _trained(
     run: _Run,
     started: float,
     checkpoint: Path | None,
-    progress: Callable[..., None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> int:
     """Make the steps that are left, and return how many were made in all."""
@@ -147,8 +143,8 @@ def _trained(
         if settings.minutes is not None and time.monotonic() - started > 60 * settings.minutes / (1 + run.halves):
             break
         if cancelled():
-            raise Stopped(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
-        progress(step, run.steps_in_all, **run.figures())
+            raise Cancelled(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
+        progress("finetune", step, run.steps_in_all, **run.figures())
         run.step(step)
         done = step + 1
         if checkpoint is not None and done % settings.checkpoint_every == 0:
@@ -161,7 +157,7 @@ def _held_out(
     steps: int,
     weights: Path,
     unread: Sequence[Example],
-    progress: Callable[..., None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> HeldOut:
     """Learn twice from half of the read slices, in as many steps, and judge on the other half."""
@@ -170,8 +166,8 @@ def _held_out(
         half = _Run(weights, learned, unread, settings)
         for step in range(steps):
             if cancelled():
-                raise Stopped("Fine-tuning was cancelled while it was being judged.")
-            progress(turn * settings.steps + step, run.steps_in_all, **run.figures())
+                raise Cancelled("Fine-tuning was cancelled while it was being judged.")
+            progress("finetune", turn * settings.steps + step, run.steps_in_all, **run.figures())
             half.step(step)
         interpolate(half.averaged, half.old, settings.kept)
         found.add(half.old, half.averaged, kept_back)

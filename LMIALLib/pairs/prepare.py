@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,17 +28,13 @@ from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, reg
 from LMIALLib.pairs.storage import save_pair, write_nrrd
 from LMIALLib.pairs.transforms import matrix_of
 from LMIALLib.pairs.visit_date import day_beside
+from LMIALLib.progress import Progress, ignore
 
 GRIDS = ("follow-up", "baseline", "midway")
 ALIGN = ("headers", "centres")
 """Where the search for the registration begins: as the headers say, or with the centres of both scans on each other."""
-Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and how many there are."""
 STEPS = 6
-
-
-def ignore(stage: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)

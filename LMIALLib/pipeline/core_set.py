@@ -12,7 +12,6 @@ import numpy as np
 from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.loop.learning import LoopSettings
-from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.budget import slices_of
 from LMIALLib.pipeline.core_set_choice import CoreSet
 from LMIALLib.pipeline.core_set_report import core_set_page, plotly_library
@@ -23,11 +22,12 @@ from LMIALLib.pipeline.embeddings.encoders import (
     checked_embedding,
     encoder_for,
 )
-from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining, Progress
+from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining
 from LMIALLib.pipeline.map_2d import Embedded
 from LMIALLib.pipeline.seen import Seeing
 from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
+from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.queries.pool import CaseScores
 from LMIALLib.queries.ranking import Ranking, rank, score_case
 from LMIALLib.queries.strategies import strategy
@@ -59,7 +59,7 @@ def core_set(
     random_share: float = LoopSettings.random_share,
     masked: MaskedTraining | None = None,
     device: str = "auto",
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> CoreSet:
     """Choose the slices that a reader is asked for, store them as the study's queue, and draw their map.
@@ -84,8 +84,8 @@ def core_set(
         random_share: share of the slices that is drawn by lot.
         masked: how the masked autoencoder is trained; None for the defaults, with the seed and device given here.
         device: "cpu", "cuda" or "auto".
-        progress: called with (done, total, sentence).
-        cancelled: asked now and then; True raises Stopped. What was computed stays, so that the next run is faster.
+        progress: called with (sentence, done, total).
+        cancelled: asked now and then; True raises Cancelled. What was computed stays, so that the next run is faster.
 
     Same study, options and seed give the same slices. Raises BadInput for a study that cannot be written, has no case,
     no brain, or nothing left to annotate, and for a budget, teacher or folder that cannot be used; WrongUse for unknown
@@ -153,7 +153,7 @@ def core_set(
         report=study.folder / CORE_SET_PAGE,
         notes=_notes(ranking, count, subjects),
     )
-    progress(len(cases), len(cases), "drawing the map")
+    progress("drawing the map", len(cases), len(cases))
     page = core_set_page(study, done, [_embedded(one, subject_of[one.case]) for one in scored], seed=seed)
     with writing() if writing else nullcontext(study) as written:
         number = written.rankings.store(stored)
@@ -187,8 +187,8 @@ def _scored(
     cases = study.cases.all()
     for number, case in enumerate(cases):
         if cancelled():
-            raise Stopped(f"The core-set was cancelled after {number} of {len(cases)} cases.", "Run it again.")
-        progress(number, len(cases), f"looking at {case.name}")
+            raise Cancelled(f"The core-set was cancelled after {number} of {len(cases)} cases.", "Run it again.")
+        progress(f"looking at {case.name}", number, len(cases))
         pair = study.cases.load_pair(case.name)
         maps = seeing.look(case.name, pair)
         if teacher is not None:
@@ -202,7 +202,7 @@ def _scored(
             f"the vectors that are kept in {study.folder / 'embeddings'} have different lengths.",
             "Remove that folder; they are made again.",
         )
-    progress(len(cases), len(cases), "choosing")
+    progress("choosing", len(cases), len(cases))
     return scored, signs, silent
 
 

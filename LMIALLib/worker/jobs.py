@@ -16,8 +16,8 @@ import numpy as np
 
 import LMIALLib
 from LMIALLib.errors import BadInput
+from LMIALLib.progress import Progress
 from LMIALLib.queries.strategy import FORMULAS
-from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.training_job import finetune_job
 
 if TYPE_CHECKING:

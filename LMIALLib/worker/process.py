@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, WrongUse, disk_problem
+from LMIALLib.progress import Cancelled
 from LMIALLib.worker.jobs import run_job
 from LMIALLib.worker.messages import FINAL, JOBS, PROTOCOL, decode, encode, finite
-from LMIALLib.worker.progress import Cancelled
 
 PROGRESS_EVERY = 0.2
 """Seconds between two progress events of one job, so that a pipe is never flooded."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.progress import Progress
 from LMIALLib.study.targets import training_examples, validation_examples
-from LMIALLib.worker.progress import Progress
 
 if TYPE_CHECKING:
     from LMIALLib.network.training import Example
@@ -57,7 +57,7 @@ def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress
             out,
             settings=settings,
             checkpoint=checkpoint,
-            progress=lambda done, total, **figures: progress("finetune", done, total, **figures),
+            progress=progress,
         )
         checkpoint.unlink(missing_ok=True)
         volumes, validation = {}, None
