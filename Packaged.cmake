@@ -8,6 +8,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/cohorts/lesions.py
   LMIALLib/cohorts/painting.py
   LMIALLib/cohorts/phantom.py
+  LMIALLib/cohorts/real_backgrounds.py
   LMIALLib/cohorts/shapes.py
   LMIALLib/cohorts/synthesis.py
   LMIALLib/cohorts/visits.py
@@ -48,6 +49,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/files.py
   LMIALLib/interrupts.py
   LMIALLib/json_data.py
+  LMIALLib/json_shapes.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
   LMIALLib/loop/choosing_model.py
@@ -104,6 +106,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/brain.py
   LMIALLib/pairs/climbing.py
   LMIALLib/pairs/compressed.py
+  LMIALLib/pairs/detached_data.py
   LMIALLib/pairs/dicom.py
   LMIALLib/pairs/dicom_choice.py
   LMIALLib/pairs/dicom_seg.py
@@ -117,6 +120,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/headers_nifti.py
   LMIALLib/pairs/headers_nrrd.py
   LMIALLib/pairs/headers_text.py
+  LMIALLib/pairs/inputs.py
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
   LMIALLib/pairs/label_volume.py
@@ -131,6 +135,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/regions.py
   LMIALLib/pairs/registration.py
   LMIALLib/pairs/registration_record.py
+  LMIALLib/pairs/request.py
   LMIALLib/pairs/resampling.py
   LMIALLib/pairs/segmentation.py
   LMIALLib/pairs/segments.py
@@ -143,6 +148,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/progress.py
   LMIALLib/queries/__init__.py
   LMIALLib/queries/aggregations.py
+  LMIALLib/queries/candidates.py
   LMIALLib/queries/choices.py
   LMIALLib/queries/choosers.py
   LMIALLib/queries/clusters.py
@@ -153,6 +159,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/measures.py
   LMIALLib/queries/noise.py
   LMIALLib/queries/pool.py
+  LMIALLib/queries/query.py
   LMIALLib/queries/ranking.py
   LMIALLib/queries/reading_time.py
   LMIALLib/queries/reasons.py

@@ -24,7 +24,7 @@ from LMIALLib.progress import Progress
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from LMIALLib.queries.ranking import Query
+    from LMIALLib.queries.query import Query
     from LMIALLib.worker.client import Job
 
 _UNPRINTABLE = re.compile(

@@ -150,7 +150,7 @@ def _pair_request(
     force: bool,
 ) -> dict[str, Any]:
     from LMIALLib.pairs.geometry import AXIS_NAMES
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
 
     if grid not in ("follow-up", "baseline", "midway"):
         raise WrongUse(f"--grid {grid} is unknown; use follow-up, baseline or midway.")
@@ -179,7 +179,7 @@ def _pair_request(
 
 def checked_align(align: str | None) -> str | None:
     """The word of ``--align``, if it is one. Raises WrongUse."""
-    from LMIALLib.pairs.prepare import ALIGN
+    from LMIALLib.pairs.request import ALIGN
 
     if align is not None and align not in ALIGN:
         raise WrongUse(f"--align {align} is unknown; use {' or '.join(ALIGN)}.")

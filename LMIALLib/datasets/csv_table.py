@@ -11,7 +11,7 @@ from LMIALLib.datasets.text_table import LONGEST_PATH, checked_cell, existing_pa
 from LMIALLib.datasets.truths import OUTSIDE
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.headers_text import shown
-from LMIALLib.pairs.prepare import ALIGN
+from LMIALLib.pairs.request import ALIGN
 from LMIALLib.study.names import checked_file_name, checked_person
 
 NEEDED = ("case", "subject", "baseline", "follow_up")

@@ -19,7 +19,8 @@ from LMIALLib.laboratory.readers import SECONDS_A_CASE
 from LMIALLib.laboratory.report import write_report
 from LMIALLib.laboratory.rounds import Job, run_job
 from LMIALLib.laboratory.settings import FULL, PLANNED, SimulationSettings
-from LMIALLib.laboratory.subjects import Source, found_sources, load_subject, made_subject, save_subject
+from LMIALLib.laboratory.sources import Source, found_sources
+from LMIALLib.laboratory.subjects import load_subject, made_subject, save_subject
 from LMIALLib.laboratory.tracks import tracks_of
 from LMIALLib.laboratory.write_tables import write_tables
 from LMIALLib.queries.reading_time import ReadingTime

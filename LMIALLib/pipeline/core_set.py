@@ -29,7 +29,8 @@ from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spre
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.queries.pool import CaseScores
-from LMIALLib.queries.ranking import Ranking, rank, score_case
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.kept import CORE_SET_PAGE, goes_by_stored_maps
 from LMIALLib.study.rankings import StoredRanking

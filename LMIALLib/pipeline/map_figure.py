@@ -12,7 +12,7 @@ from LMIALLib.pipeline.map_2d import Embedded
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from LMIALLib.queries.ranking import Query
+    from LMIALLib.queries.query import Query
 
 BACKGROUND, PANEL, TEXT, CHOSEN, BY_LOT = "#11151a", "#161b22", "#d7dde4", "#ffb000", "#d7dde4"
 COLOURS = ("#4f9bff", "#e377c2", "#7fc97f", "#9d8df1", "#ef5f5f", "#38c6d9", "#c7e05a", "#d0a060", "#f0a3a3", "#5fd3b0")
