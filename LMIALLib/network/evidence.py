@@ -29,7 +29,7 @@ NEEDS = SOURCES | LEARNED | {"features", "gradients", "expected-dice", "seconds"
 """All that a strategy may need."""
 
 
-def case_evidence(
+def case_evidence(  # half of it says what the arguments mean
     networks: Sequence[ChangeNetwork],
     cases: Sequence[CaseInput],
     needs: Collection[str],

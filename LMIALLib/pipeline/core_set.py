@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from LMIALLib.study.store import Study
 
 if TYPE_CHECKING:
     from LMIALLib.queries.strategies import Strategy
+    from LMIALLib.study.cases import Case
     from LMIALLib.study.models import Model
 
 STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}
@@ -48,7 +49,7 @@ class NothingToChoose(BadInput):
     """Every slice that could be asked for is annotated."""
 
 
-def core_set(
+def core_set(  # half of it says what the arguments mean
     study: Study,
     *,
     budget: str,
@@ -130,16 +131,9 @@ def core_set(
         "sign": SIGN,
         **({"masked_autoencoder": asdict(masked)} if embedding == "mae" else {}),
     }
-    conditions = {
-        **seeing.conditions,
-        "pairs": {case.name: {"number": case.pair_number, "digest": case.digest} for case in cases},
-        "model": model.id,
-        "model_digest": seeing.digest,
-        "strategy": plain.name,
-        "seed": seed,
-        "core_set": chosen,
-        **({"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": silent} if teacher else {}),
-    }
+    conditions = {**_conditions(cases, model, seeing, plain, seed), "core_set": chosen}
+    if teacher:
+        conditions |= {"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": silent}
     stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, upto)
     done = CoreSet(
         ranking=0,
@@ -161,6 +155,18 @@ def core_set(
     with disk_errors("writing the map of the core-set"), written_whole(done.report) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return replace(done, ranking=number)
+
+
+def _conditions(cases: Sequence[Case], model: Model, seeing: Seeing, plain: Strategy, seed: int) -> dict[str, Any]:
+    """What must be the same for the same ranking."""
+    return {
+        **seeing.conditions,
+        "pairs": {case.name: {"number": case.pair_number, "digest": case.digest} for case in cases},
+        "model": model.id,
+        "model_digest": seeing.digest,
+        "strategy": plain.name,
+        "seed": seed,
+    }
 
 
 def check_asked(embedding: str, distance: str) -> None:

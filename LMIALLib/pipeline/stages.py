@@ -23,7 +23,7 @@ from LMIALLib.study.kept import PIPELINE_STATE
 from LMIALLib.study.store import Study
 
 
-def run_pipeline(
+def run_pipeline(  # half of it says what the arguments mean
     folder: Path,
     settings: PipelineSettings,
     *,

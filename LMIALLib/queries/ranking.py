@@ -32,7 +32,7 @@ USUAL_BUDGET = 0.2
 """Share of a study's slices that is taken for its budget where nobody says."""
 
 
-def rank(
+def rank(  # half of it says what the arguments mean
     cases: Sequence[CaseScores],
     strategy: Strategy,
     *,

@@ -100,7 +100,7 @@ class Cohort:
 Watch = Callable[[int, int], None]
 
 
-def make_cohort(
+def make_cohort(  # half of it says what the arguments mean
     out: Path,
     subjects: int,
     seed: int,

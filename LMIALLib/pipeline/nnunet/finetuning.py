@@ -62,7 +62,7 @@ class Finetuned:
     settings: dict[str, Any]
 
 
-def finetune(
+def finetune(  # half of it says what the arguments mean
     study: Study,
     *,
     writing: Callable[[], AbstractContextManager[Study]] | None = None,
