@@ -1,6 +1,16 @@
 # Written by: python Testing/Python/packaging/packaged.py (which also names what stays out, and why)
 set(LMIAL_SCRIPTS
   LMIALLib/__init__.py
+  LMIALLib/adaptation/__init__.py
+  LMIALLib/adaptation/answers.py
+  LMIALLib/adaptation/estimate.py
+  LMIALLib/adaptation/features.py
+  LMIALLib/adaptation/found.py
+  LMIALLib/adaptation/head.py
+  LMIALLib/adaptation/inputs.py
+  LMIALLib/adaptation/linear.py
+  LMIALLib/adaptation/order.py
+  LMIALLib/adaptation/patient.py
   LMIALLib/cohorts/__init__.py
   LMIALLib/cohorts/acquisition.py
   LMIALLib/cohorts/anatomy.py
@@ -58,6 +68,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
   LMIALLib/loop/news.py
+  LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
   LMIALLib/loop/replay.py
@@ -101,6 +112,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/training.py
   LMIALLib/network/uncertainty.py
   LMIALLib/network/weights.py
+  LMIALLib/network/work_time.py
   LMIALLib/pairs/__init__.py
   LMIALLib/pairs/again.py
   LMIALLib/pairs/brain.py
@@ -158,12 +170,14 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/installed.py
   LMIALLib/queries/measures.py
   LMIALLib/queries/noise.py
+  LMIALLib/queries/patients.py
   LMIALLib/queries/pool.py
   LMIALLib/queries/query.py
   LMIALLib/queries/ranking.py
   LMIALLib/queries/reading_time.py
   LMIALLib/queries/reasons.py
   LMIALLib/queries/registry.py
+  LMIALLib/queries/registry_finish.py
   LMIALLib/queries/registry_uncertainty.py
   LMIALLib/queries/scoring.py
   LMIALLib/queries/spots.py
@@ -201,6 +215,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/clock.py
   LMIALLib/study/connection.py
   LMIALLib/study/database.py
+  LMIALLib/study/delivered.py
   LMIALLib/study/drafts.py
   LMIALLib/study/exports.py
   LMIALLib/study/inside.py
@@ -208,7 +223,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/label_values.py
   LMIALLib/study/labels.py
   LMIALLib/study/lease.py
+  LMIALLib/study/leftovers.py
   LMIALLib/study/lesion.py
+  LMIALLib/study/lesion_answers.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
   LMIALLib/study/lesions.py
@@ -217,6 +234,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/models.py
   LMIALLib/study/names.py
   LMIALLib/study/packing.py
+  LMIALLib/study/patients.py
   LMIALLib/study/places.py
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
@@ -230,7 +248,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/staging.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
-  LMIALLib/study/sweep.py
+  LMIALLib/study/sweeps.py
   LMIALLib/study/tables.py
   LMIALLib/study/targets.py
   LMIALLib/study/truths.py
@@ -238,14 +256,20 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/__init__.py
   LMIALLib/worker/__main__.py
   LMIALLib/worker/client.py
+  LMIALLib/worker/events.py
+  LMIALLib/worker/finishing.py
+  LMIALLib/worker/handling.py
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
+  LMIALLib/worker/predicting.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py
+  LMIALLib/worker/requests.py
   LMIALLib/worker/stored_evidence.py
   LMIALLib/worker/study_cases.py
   LMIALLib/worker/training_job.py
   LMIALLib/worker/transport.py
+  LMIALLib/worker/waiting.py
   )
 set(LMIAL_RESOURCES
   Resources/Icons/LMIAL.png

@@ -2,7 +2,8 @@
 
 Floor 0. A shape is a type: ``int``, ``float``, ``str``, ``bool``, ``None``, ``Any``, ``list[T]``, ``tuple[T, ...]``,
 ``tuple[A, B]``, ``dict[str, T]``, ``frozenset[T]``, ``Literal``, a union, a dataclass (a missing field takes its
-default, a field that it does not have is left out), and ``Annotated[T, Limits(...)]`` for a range or a length.
+default, a field that it does not have is left out, or refused where that is asked for), ``Path`` (see
+``files.sendable``), and ``Annotated[T, Limits(...)]`` for a range or a length.
 """
 
 from __future__ import annotations
@@ -70,10 +71,13 @@ def parse_json(text: str | bytes, shape: type[T], where: str, *, most_bytes: int
     return shaped(found, shape, where)
 
 
-def shaped(value: object, shape: type[T], where: str) -> T:
-    """A value that came from `parse_json` as ``shape``. Raises BadInput naming ``where`` and the field."""
+def shaped(value: object, shape: type[T], where: str, *, only_known: bool = False) -> T:
+    """A value that came from `parse_json` as ``shape``. Raises BadInput naming ``where`` and the field.
+
+    With ``only_known`` a field that a dataclass does not have is refused as well.
+    """
     try:
-        return cast(T, reader_of(cast(Any, shape))(value))
+        return cast(T, reader_of(cast(Any, shape), only_known)(value))
     except Misfit as misfit:
         raise BadInput(f"{where}: {misfit.field or 'the whole'} {misfit.problem}.") from None
 

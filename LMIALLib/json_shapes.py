@@ -9,7 +9,10 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+
+from LMIALLib.files import sent
 
 LARGEST_INT = 2**63 - 1
 """What fits into SQLite's and numpy's integers."""
@@ -70,25 +73,25 @@ def within(read: _Reader, value: Any, step: str) -> Any:
 
 
 @cache
-def reader_of(shape: Any) -> _Reader:
+def reader_of(shape: Any, only_known: bool) -> _Reader:
     """The function that reads a shape; made once for each."""
     if shape in _SCALARS:
         return _SCALARS[shape]
     origin, arguments = get_origin(shape), get_args(shape)
     if origin is Annotated:
-        return _any_float if shape is AnyFloat else _limited(reader_of(arguments[0]), arguments[1:])
+        return _any_float if shape is AnyFloat else _limited(reader_of(arguments[0], only_known), arguments[1:])
     if origin in (Union, types.UnionType):
-        return _one_of([reader_of(kind) for kind in arguments])
+        return _one_of([reader_of(kind, only_known) for kind in arguments])
     if origin is Literal:
         return _literal(arguments)
     if origin is tuple and (len(arguments) != 2 or arguments[1] is not Ellipsis):
-        return _fixed([reader_of(kind) for kind in arguments])
+        return _fixed([reader_of(kind, only_known) for kind in arguments])
     if origin in (list, frozenset, set, tuple):
-        return _sequence(origin, arguments[0])
+        return _sequence(origin, reader_of(arguments[0], only_known))
     if origin is dict:
-        return _mapping(reader_of(arguments[0]), reader_of(arguments[1]))
+        return _mapping(reader_of(arguments[0], only_known), reader_of(arguments[1], only_known))
     if dataclasses.is_dataclass(shape):
-        return _record(cast(type, shape))
+        return _record(cast(type, shape), only_known)
     raise TypeError(f"{shape!r} is no shape of JSON")
 
 
@@ -138,6 +141,7 @@ _SCALARS: dict[Any, _Reader] = {
     int: checked_whole,
     float: _number,
     str: checked_text,
+    Path: lambda value: sent(checked_text(value)),
 }
 
 
@@ -160,9 +164,7 @@ def _fixed(kinds: list[_Reader]) -> _Reader:
     return read
 
 
-def _sequence(origin: type, shape: Any) -> _Reader:
-    kind = reader_of(shape)
-
+def _sequence(origin: type, kind: _Reader) -> _Reader:
     def read(value: Any) -> Any:
         _expect(isinstance(value, (list, tuple)), value, "a list")
         try:
@@ -194,15 +196,20 @@ def _one_of(kinds: list[_Reader]) -> _Reader:
     return read
 
 
-def _record(shape: type) -> _Reader:
+def _record(shape: type, only_known: bool) -> _Reader:
     kinds = get_type_hints(shape, include_extras=True)
     parts = [
-        (one.name, reader_of(kinds[one.name]), one.default is one.default_factory is dataclasses.MISSING)
+        (one.name, reader_of(kinds[one.name], only_known), one.default is one.default_factory is dataclasses.MISSING)
         for one in dataclasses.fields(shape)
     ]
+    names = {name for name, _, _ in parts}
 
     def read(value: Any) -> Any:
         _expect(isinstance(value, dict), value, "an object")
+        if only_known:
+            for name in value:
+                if name not in names:
+                    raise Misfit("is unknown").within(f".{shown_name(name)}")
         given: dict[str, Any] = {}
         for name, kind, needed in parts:
             if name in value:

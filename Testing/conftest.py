@@ -84,7 +84,7 @@ def prepared_study(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Pat
         follow_up=phantom_folder / "follow_up.nii.gz",
         mask=phantom_folder / "brain.nii.gz",
     )
-    new_study(folder, "head", request.to_dict())
+    new_study(folder, "head", request)
     with Study.open(folder, reader="setup") as study:
         session = Session(study, settings=LoopSettings(train=False))
         session.learning.wait(session.learning.request_ranking())

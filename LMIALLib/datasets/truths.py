@@ -66,7 +66,8 @@ class MaskOfChange:
         to_mask: maps points of the follow-up to points of the mask (LPS, mm); None: they are one space.
         covers: names of the classes that it covers.
         outside: one of ``OUTSIDE``: what is known beyond its box.
-        told: what a person should know of how it was read; empty mostly.
+        told: what a person should know of how it was read, within a sentence; empty mostly.
+        remarks: the same as whole sentences.
     """
 
     path: Path
@@ -76,6 +77,7 @@ class MaskOfChange:
     covers: tuple[str, ...]
     outside: str = "unknown"
     told: str = ""
+    remarks: tuple[str, ...] = ()
 
     def on(self, pair: Pair) -> np.ndarray:
         """The values of ``placed_on``."""
@@ -110,7 +112,7 @@ class MaskOfChange:
             )
         if here.lost:
             told.append(f"{here.lost} of its marked voxels lie outside of the scan and are left out")
-        return f"{'; '.join(told)}." if told else ""
+        return " ".join([*self.remarks, *([f"{'; '.join(told)}."] if told else [])])
 
     def _on_grid(self, grid: Grid) -> Mapped:
         import SimpleITK as sitk
@@ -188,6 +190,7 @@ def read_mask_of_change(
     path = Path(path)
     covered = schema.covering(covers or None)
     told, meant = "", "unknown"
+    remarks: tuple[str, ...] = ()
     if is_segmentation(path):
         segmentation = read_segmentation(path)
         grid: Grid | None = segmentation.grid
@@ -196,12 +199,12 @@ def read_mask_of_change(
     else:
         volume = read_label_volume(path)
         grid, values = volume.grid, _schema_values(path, volume.values, covered, schema)
-        told = "; ".join(remark.rstrip(".") for remark in volume.remarks)
+        remarks = volume.remarks
     if grid is None:
         raise BadInput(f"{path}: it is a plane that says nothing of space; a truth is a volume.")
     transform = None if to_follow_up is None else read_transform(to_follow_up).GetInverse()
     names = tuple(schema.name_of(value) for value in covered)
-    return MaskOfChange(path, values, grid, transform, names, outside or meant, told)
+    return MaskOfChange(path, values, grid, transform, names, outside or meant, told, remarks)
 
 
 def _segment_values(

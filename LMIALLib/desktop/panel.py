@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -41,7 +40,7 @@ class Panel:
         from slicer.i18n import tr as _
 
         self.ui = ui
-        self._notices: list[tuple[str, str, float]] = []
+        self._notices: dict[str, tuple[str, float]] = {}
         self._queued: list[tuple[str, int]] = []
         self.strip = make_strip(lambda number: act("choose", number))
         self._queue = Table(ui.queueTable, [_("Rank"), _("Slice"), _("Score"), _("Why")])
@@ -187,28 +186,28 @@ class Panel:
         self.ui.returnButton.setEnabled(bool(look["away"]))
 
     def notice(self, kind: str, sentence: str) -> None:
-        """Show a sentence for a while; advice about the command line means nothing here and is left out."""
+        """Show a sentence for a while."""
         import qt
 
-        sentence = " ".join(part for part in re.split(r"(?<=[.?!]) ", sentence) if "lmial " not in part)
         if kind == "good":  # one thing that went well is enough to know of
-            self._notices = [one for one in self._notices if one[0] != "good"]
-        others = [one for one in self._notices if one[1] != sentence]
-        self._notices = [*others, (kind, sentence, time.monotonic() + SECONDS[kind])][-4:]
+            self._notices = {text: one for text, one in self._notices.items() if one[0] != "good"}
+        self._notices.pop(sentence, None)  # what is shown again stands last, and once
+        self._notices[sentence] = (kind, time.monotonic() + SECONDS[kind])
+        self._notices = dict(list(self._notices.items())[-4:])
         self._tell_notices()
         qt.QTimer.singleShot(int(1000 * SECONDS[kind]) + 200, self.forget_notices)
 
     def forget_notices(self) -> None:
         """Take away what stood long enough."""
         now = time.monotonic()
-        if any(until < now for _, _, until in self._notices):
-            self._notices = [one for one in self._notices if one[2] >= now]
+        if any(until < now for _, until in self._notices.values()):
+            self._notices = {text: one for text, one in self._notices.items() if one[1] >= now}
             self._tell_notices()
 
     @property
     def sentences(self) -> list[str]:
         """What stands there now."""
-        return [sentence for _, sentence, _ in self._notices]
+        return list(self._notices)
 
     def _take_notices(self, desk: Desk) -> None:
         taken = list(desk.notices)
@@ -219,7 +218,7 @@ class Panel:
     def _tell_notices(self) -> None:
         lines = [
             f"<b>{html.escape(text)}</b>" if kind in ("warning", "error") else html.escape(text)
-            for kind, text, _ in self._notices
+            for text, (kind, _) in self._notices.items()
         ]
         self.ui.noticeText.setText("<br>".join(lines))
 

@@ -1,9 +1,9 @@
-"""The whole loop on one pair, from raw files to a report: what ``lmial demo`` and ``make demo`` run."""
+"""The whole loop on one pair, from raw files to a report: what the demo runs."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,20 +42,28 @@ class Inputs:
     origin: str
 
 
-def run_demo(pair: Path | None, out: Path, *, say: Say, watch: Callable[[Job], None] | None = None) -> Outcome:
+def run_demo(
+    pair: Path | None,
+    out: Path,
+    *,
+    say: Say,
+    watch: Callable[[Job], None] | None = None,
+    commands: Callable[[Path], Sequence[str]] = lambda study: (),
+) -> Outcome:
     """Run new, rank, a simulated reader, fine-tune, rank, export and the report, in folder ``out``.
 
     Args:
         pair: folder with a baseline and a follow-up; a phantom is made when None.
         out: folder to write; one that an earlier demo made is replaced, any other that holds something is refused.
         say: takes one line for the person who watches.
+        commands: what a person can type to go on with the study in a folder; stands in the report.
     """
     _fresh_folder(out)
     inputs = _phantom_inputs(out / "pair", say) if pair is None else find_inputs(pair)
     say(f"Pair: {inputs.origin}")
     request = PairRequest(baseline=inputs.baseline.absolute(), follow_up=inputs.follow_up.absolute(), mask=inputs.mask)
-    result = new_study(out / "study", CASE, request.to_dict(), subject="subject1", watch=watch)
-    outcome = Outcome(out, out / "study", inputs.origin, result["registration"]["sentence"], result["slices"])
+    result = new_study(out / "study", CASE, request, subject="subject1", watch=watch)
+    outcome = Outcome(out, out / "study", inputs.origin, result.registration["sentence"], result.slices)
     say(outcome.registration)
     with Study.open(outcome.study, reader="simulated reader") as study:
         session = Session(study, reader="simulated reader", settings=LoopSettings(train=False))
@@ -66,7 +74,7 @@ def run_demo(pair: Path | None, out: Path, *, say: Say, watch: Callable[[Job], N
             _export(session, outcome)
         finally:
             session.close()
-        write_demo_report(study, CASE, outcome, out / "report.html")
+        write_demo_report(study, CASE, outcome, out / "report.html", commands=commands(outcome.study))
     return outcome
 
 
@@ -149,7 +157,7 @@ def _fresh_folder(out: Path) -> None:
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).write_text(
-        "This folder was made by lmial demo, which replaces it when it runs again.\n", encoding="utf-8"
+        "This folder was made by LMIAL's demo, which replaces it when it runs again.\n", encoding="utf-8"
     )
 
 
@@ -173,7 +181,7 @@ def _answer_and_learn(
     session.learning.request_training()
     assert session.learning.training is not None
     trained = session.learning.wait(session.learning.training, watch=watch)
-    outcome.adopted, outcome.reasons = bool(trained["adopted"]), tuple(trained["reasons"])
+    outcome.adopted, outcome.reasons = trained.adopted, trained.reasons
     say(
         "The fine-tuned model was adopted."
         if outcome.adopted
@@ -191,9 +199,7 @@ def _answer_and_learn(
 
 def _predicted(study: Study, axis: int) -> np.ndarray:
     """Suggestion of the model in use, bool (slices, rows, columns), from the maps of the last ranking."""
-    in_use = study.models.in_use()
-    assert in_use is not None
-    volume = study.maps.read(in_use.id, CASE, "mean")
+    volume = study.maps.suggested(CASE)
     assert volume is not None
     return np.moveaxis(volume >= 0.5, axis, 0)
 

@@ -31,14 +31,17 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{background:#1c
 """
 
 
-def write_demo_report(study: Study, case: str, outcome: Outcome, out: Path) -> None:
-    """Write ``out``: the queried slices with overlays, the score strip, Dice before and after, where each file lies."""
+def write_demo_report(study: Study, case: str, outcome: Outcome, out: Path, *, commands: Sequence[str] = ()) -> None:
+    """Write ``out``: the queried slices with overlays, the score strip, Dice before and after, where each file lies.
+
+    ``commands`` are what a person can type to go on with the study.
+    """
     parts = [
         _heading(study, outcome),
         _scores(outcome),
         _queries(study, case, outcome),
         _strip(outcome),
-        _files(outcome),
+        _files(outcome, commands),
     ]
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>LMIAL demo</title><style>{STYLE}</style>'
@@ -115,18 +118,15 @@ def demo_strip(outcome: Outcome) -> Figure:
     return score_strip(scores, marked, title=f"score of every slice ({strategy}); amber: the slices that were answered")
 
 
-def _files(outcome: Outcome) -> str:
+def _files(outcome: Outcome, commands: Sequence[str]) -> str:
     known: Sequence[tuple[str, Path]] = [
-        ("the study (open it with every lmial command)", outcome.study),
+        ("the study", outcome.study),
         *(("exported", file) for file in outcome.files),
     ]
     rows = "".join(f"<tr><td>{what}</td><td><code>{html.escape(str(path))}</code></td></tr>" for what, path in known)
-    study = html.escape(str(outcome.study))
-    return (
-        f"<h2>Where everything lies</h2><table>{rows}</table>"
-        f"<p>Go on with <code>lmial rank {study}</code>, <code>lmial status {study}</code>, "
-        f"<code>lmial replay {study}</code>.</p>"
-    )
+    lines = ", ".join(f"<code>{html.escape(line)}</code>" for line in commands)
+    go_on = f"<p>Go on with {lines}.</p>" if lines else ""
+    return f"<h2>Where everything lies</h2><table>{rows}</table>{go_on}"
 
 
 def _picture(figure: Figure) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.json_data import read_json
 
 NEEDED = ("strategy", "seed", "round", "fraction", "dice_fixed")
@@ -62,7 +62,7 @@ def read_rounds(folder: Path) -> list[Run]:
     path = Path(folder) / "rounds.csv"
     rows = list(_rows(path, NEEDED))
     if not rows:
-        raise BadInput(f"{path}: no round is finished yet.", "Go on with it: lmial simulate ... --resume")
+        raise BadInput(f"{path}: no round is finished yet.", "Go on with it.", Step(Do.SIMULATE_RESUME))
     found: dict[str, dict[int, dict[int, dict[str, float]]]] = {}
     for line, row in rows:
         try:

@@ -1,4 +1,4 @@
-"""`lmial simulate`: prepare the cases, run every strategy with every seed, write the tables and the report."""
+"""A simulation: prepare the cases, run every strategy with every seed, write the tables and the report."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.json_data import Limits, read_json
 from LMIALLib.laboratory.synthetic_data.parts import parts_of
 
@@ -49,7 +49,7 @@ def found_sources(
 
     Args:
         place: a cohort or a study.
-        truths: of a study, see `lmial simulate`.
+        truths: of a study, a file for each case by its name.
         pixel_mm: see `Source`.
         judge: "subjects" or "slices"; None: subjects where there is a cohort, or a study with five subjects or more.
         judged: the part whose subjects are judged, "test" or "validation".
@@ -73,12 +73,12 @@ def found_sources(
         if len(parts) < 2:
             raise WrongUse("One subject cannot be judged on others.", "Use --judge slices.")
         return "cohort", [replace(source, part=parts[source.brain]) for source in sources]
-    raise BadInput(f"{place} is neither a study nor a cohort.", "Make one: lmial new, lmial cohort make")
+    raise BadInput(f"{place} is neither a study nor a cohort.", "Make one of them.", Step(Do.NEW), Step(Do.MAKE_COHORT))
 
 
 def parts_of_subjects(subjects: Collection[str]) -> dict[str, str]:
     """The part of each subject of a study: a fifth is for test and a fifth for validation, by the hash of its name."""
-    drawn = sorted(subjects, key=lambda name: hashlib.sha256(f"lmial simulate {name}".encode()).digest())
+    drawn = sorted(subjects, key=lambda name: hashlib.sha256(b"lmial simulate " + name.encode()).digest())
     return dict(zip(drawn, parts_of(len(drawn)), strict=True))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from LMIALLib.cohorts.backgrounds import is_excluded
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.network.weights import WeightsInfo, read_weights
 
 LONGITUDINAL = "longitudinal"
@@ -42,6 +42,7 @@ def unseen_weights(path: Path, patient: str) -> WeightsInfo:
     if not is_excluded(source, info.provenance.get("excluded", ())) or source in seen:
         raise BadInput(
             f"{path}: these weights may have seen {source}; no honest figure can be given with them.",
-            f"Train some without: lmial pretrain --exclude {patient}",
+            "Train some without this patient.",
+            Step(Do.PRETRAIN_WITHOUT, subject=patient),
         )
     return info

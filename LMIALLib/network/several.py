@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from LMIALLib.errors import WrongUse
+from LMIALLib.errors import Do, Step, WrongUse
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.predicted import Prediction
 from LMIALLib.pairs.geometry import Grid
@@ -79,7 +79,8 @@ def committee(networks: Sequence[ChangeNetwork], pair: Pair, predicted: Predicto
     if len(networks) < 2:
         raise WrongUse(
             f"A committee needs at least two model snapshots, and there is {len(networks) or 'none'}.",
-            "Train until a second model is adopted (lmial finetune STUDY), or use a strategy with passes or views.",
+            "Train until a second model is adopted, or use a strategy with passes or views.",
+            Step(Do.FINETUNE),
         )
     sums, first = _added(pair, (predicted(network, pair) for network in networks))
     return _together(first, sums, members=len(networks)), sums.vote_entropy

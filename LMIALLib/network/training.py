@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from LMIALLib.network.losses import change_loss
 from LMIALLib.network.report import FinetuneReport
 from LMIALLib.network.schedule import interpolate, newest_share, set_rate
 from LMIALLib.network.weights import load_weights, save_weights
+from LMIALLib.network.work_time import WorkTime
 from LMIALLib.progress import Cancelled, Progress, ignore
 
 __all__ = ["Example", "FinetuneReport", "FinetuneSettings", "finetune"]
@@ -90,7 +90,8 @@ def finetune(
         out: the new weights file, written whole or not at all.
         settings: see `FinetuneSettings`.
         checkpoint: file that lets a stopped run go on; removed when the run is complete.
-        progress: called as ("finetune", steps done, steps in all, loss=..., dice=...).
+        progress: called before each step as ("finetune", steps done, steps in all, loss=..., dice=...). The time that
+            it takes is not the run's: it may do something more urgent there, see `device.apart`.
         cancelled: asked before each step; True raises Cancelled.
 
     Batch normalisation keeps its statistics: a few slices say nothing about the pool's. In the end the logits are
@@ -99,14 +100,15 @@ def finetune(
     """
     if not examples:
         raise ValueError("fine-tuning needs at least one slice that was read")
-    started, settings = time.monotonic(), settings or FinetuneSettings()
+    time_used, settings = WorkTime(), settings or FinetuneSettings()
+    uncounted = time_used.not_counting(progress)
     while True:
         try:
             with reproducible(settings.threads):
                 run = _Run(weights, examples, unread, settings)
-                steps = _trained(run, started, checkpoint, progress, cancelled)
-                held_out = _held_out(run, steps, weights, unread, progress, cancelled)
-                report = run.finish(out, steps, started, held_out)
+                steps = _trained(run, time_used, checkpoint, uncounted, cancelled)
+                held_out = _held_out(run, steps, weights, unread, uncounted, cancelled)
+                report = run.finish(out, steps, time_used, held_out)
             break
         except torch.OutOfMemoryError:
             if run_on_cpu(settings):
@@ -130,7 +132,7 @@ def _forgotten(checkpoint: Path | None) -> None:
 
 def _trained(
     run: _Run,
-    started: float,
+    time_used: WorkTime,
     checkpoint: Path | None,
     progress: Progress,
     cancelled: Callable[[], bool],
@@ -140,7 +142,7 @@ def _trained(
     if checkpoint is not None and Path(checkpoint).is_file():
         done = load_checkpoint(checkpoint, run.parts, run.optimiser, run.about)
     for step in range(done, settings.steps):
-        if settings.minutes is not None and time.monotonic() - started > 60 * settings.minutes / (1 + run.halves):
+        if settings.minutes is not None and time_used.seconds() > 60 * settings.minutes / (1 + run.halves):
             break
         if cancelled():
             raise Cancelled(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
@@ -260,7 +262,7 @@ class _Run:
                 return network, kept
             kept = min(1.0, kept + 0.2)
 
-    def finish(self, out: Path, steps: int, started: float, held_out: HeldOut) -> FinetuneReport:
+    def finish(self, out: Path, steps: int, time_used: WorkTime, held_out: HeldOut) -> FinetuneReport:
         """Go part of the way back to the old weights, shift, save, and compare both models.
 
         What it still knows of the synthetic set is asked before the shift, because a reader who draws lines elsewhere
@@ -298,7 +300,7 @@ class _Run:
             finite=finite and bool(np.isfinite(losses).all()),
             kept=kept,
             shift=shift,
-            seconds=time.monotonic() - started,
+            seconds=time_used.seconds(),
         )
 
 

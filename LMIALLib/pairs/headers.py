@@ -21,8 +21,9 @@ MAX_VOXELS = 1_000_000_000
 """More than any scan of a person has (a 1000 x 1000 x 1000 volume); a header that promises more is wrong or hostile."""
 MIN_VOXELS_PER_AXIS = 4
 """Smoothing and spline interpolation need this many voxels along each axis."""
-WORKING_BYTES_PER_VOXEL = 24
-"""Raw voxels, two float32 copies, spline coefficients and a mask live at once while a pair is prepared."""
+READING_BYTES_PER_VOXEL = 8
+"""While a scan is read: its voxels as they are stored, and as float32. What preparing takes is checked where both scans
+are known (``memory.check_memory``)."""
 SPACING_MM = (1e-4, 1e4)
 """Smallest and largest distance of voxels that a scan of a person can have; beyond them arithmetic overflows."""
 EXTENT_MM = (2.0, 1e4)
@@ -234,7 +235,7 @@ def straightened(path: Path, header: Header, given: np.ndarray | None = None) ->
 
 def _check_memory(path: Path, header: Header) -> None:
     voxels = header.data_bytes // header.voxel_bytes
-    needed = voxels * WORKING_BYTES_PER_VOXEL
+    needed = voxels * READING_BYTES_PER_VOXEL
     if voxels > MAX_VOXELS or needed > _memory_of_this_machine():
         raise BadInput(
             f"{path}: its header promises {' x '.join(map(str, header.size))} voxels"

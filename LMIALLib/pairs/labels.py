@@ -90,8 +90,8 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
     unread = ((here.values == UNREAD) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
     if (values == UNREAD).any() and unread.any():
         raise BadInput(
-            f"{path}: it is an export of LMIAL in which 255 means 'not read' or 'left out', also on slice {number}.",
-            "Remove the 255 from the slices that you label, or give a 2-D image of the slice.",
+            f"{path}: it is an export of LMIAL that marks slice {number}, or a part of it, as not read.",
+            "Take the slice from a label of your own: a label map without the value 255 there, or a 2-D image.",
         )
     for sentence in (*volume.remarks, *_remarks(here, axis, number)):
         say(f"{path}: {sentence}")

@@ -1,13 +1,9 @@
-"""What a pair is asked for with: the files, and how they are read, aligned and scaled."""
+"""What is to be made a pair of: files of two visits, and how they are read and laid on one grid."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from LMIALLib.errors import WrongUse
-from LMIALLib.files import sendable, sent
 
 GRIDS = ("follow-up", "baseline", "midway")
 ALIGN = ("headers", "centres")
@@ -44,26 +40,3 @@ class PairRequest:
     align: str = "headers"
     dates: tuple[str | None, str | None] = (None, None)
     everything: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        values = asdict(self)
-        for name in ("baseline", "follow_up", "mask"):
-            values[name] = None if values[name] is None else sendable(values[name])
-        values["contrasts"] = [[name, sendable(first), sendable(second)] for name, first, second in self.contrasts]
-        return values
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PairRequest:
-        """The inverse of ``to_dict``. Raises WrongUse where a field is unknown or missing."""
-        try:
-            fields = {**values, "baseline": sent(values["baseline"]), "follow_up": sent(values["follow_up"])}
-            fields["mask"] = None if fields.get("mask") is None else sent(fields["mask"])
-            fields["contrasts"] = tuple(
-                (str(name), sent(first), sent(second)) for name, first, second in fields.get("contrasts", ())
-            )
-            first_day, last_day = fields.get("dates", (None, None))
-            fields["dates"] = (first_day, last_day)
-            return cls(**fields)
-        except (KeyError, TypeError, ValueError) as error:
-            raise WrongUse("this request for a pair has unknown or missing fields.") from error

@@ -20,7 +20,7 @@ from LMIALLib.pairs.dicom_structure import is_segmentation_object
 from LMIALLib.pairs.headers import check_axes, check_plane, check_position, check_spacing
 from LMIALLib.pairs.headers_nrrd import read_nrrd_entries, read_nrrd_header
 from LMIALLib.pairs.headers_text import shown
-from LMIALLib.pairs.label_volume import LabelVolume, whole_numbers
+from LMIALLib.pairs.label_volume import NOT_READ, LabelVolume, whole_numbers
 from LMIALLib.pairs.reading import suffix_of
 from LMIALLib.pairs.segments import MOST_SEGMENTS, NamedSegment, Segmentation
 from LMIALLib.pairs.voxels import read_voxels
@@ -65,7 +65,8 @@ def read_segmentation(path: Path) -> Segmentation:
 
 
 def one_segment(path: Path, segmentation: Segmentation) -> LabelVolume:
-    """The label that a segmentation of one segment is, 0 and 1. Raises BadInput where several are drawn."""
+    """The label that a segmentation of one segment is: 0, 1, and ``NOT_READ`` outside of a segment "reviewed" where it
+    has one. Raises BadInput where several are drawn."""
     drawn = [one for one in segmentation.segments if one.name.casefold() != REVIEWED and one.inside.any()]
     if len(drawn) > 1:
         names = ", ".join(shown(one.name) for one in drawn[:6])
@@ -76,7 +77,11 @@ def one_segment(path: Path, segmentation: Segmentation) -> LabelVolume:
         )
     i, j, k = segmentation.grid.size
     inside = drawn[0].inside if drawn else np.zeros((k, j, i), bool)
-    return LabelVolume(inside.astype(np.uint8), segmentation.grid)
+    values = inside.astype(np.uint8)
+    reviewed = segmentation.named(REVIEWED)
+    if reviewed is not None:
+        values[~inside & ~reviewed] = NOT_READ
+    return LabelVolume(values, segmentation.grid)
 
 
 def _read(path: Path) -> Segmentation:

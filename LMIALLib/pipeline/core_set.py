@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.pipeline.budget import slices_of
@@ -216,12 +216,14 @@ def _scored(
 def _checked(study: Study) -> Model:
     """The last model in use that looks at slices itself, once a core-set can be chosen from the study."""
     if not study.cases.all():
-        raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
+        raise BadInput(
+            f"{study.folder} has no case to choose slices from.", "Add one.", Step(Do.ADD, str(study.folder))
+        )
     model = study.models.in_use()
     while model is not None and goes_by_stored_maps(model.id):
         model = study.models.get(model.parent) if model.parent else None  # the one that was in use before it
     if model is None:
-        raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+        raise LMIALError("This study has no model.", "Check the study.", Step(Do.CHECK, str(study.folder)))
     return model
 
 

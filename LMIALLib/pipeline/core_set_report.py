@@ -117,4 +117,4 @@ def _cards(study: Study, queries: Sequence[Query], counts: Mapping[str, int]) ->
             f"</strong>{html.escape(query.reason)}</div></div>"
         )
     more = len(queries) - len(pictured)
-    return "".join(cards) + (f'<p class="small">and {more} more, as lmial annotate shows them</p>' if more else "")
+    return "".join(cards) + (f'<p class="small">and {more} more, as the queue shows them</p>' if more else "")

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from LMIALLib.errors import Step
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.progress import Progress
@@ -26,11 +27,13 @@ class Done:
         sentence: for a person.
         result: JSON-ready, for the stages that follow.
         finished: False where a person has to do something before the pipeline can go on.
+        steps: what a person can do next, in this order.
     """
 
     sentence: str
     result: dict[str, Any]
     finished: bool = True
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Stage, Work
@@ -31,8 +31,8 @@ def run_pipeline(  # half of it says what the arguments mean
     only: str | None = None,
     stages: Sequence[Stage] | None = None,
     answer: Answer | None = None,
-    say: Callable[[str, str], None] = lambda stage, sentence: None,
-    waiting: Callable[[str], None] = lambda sentence: None,
+    say: Callable[..., None] = lambda stage, sentence, *steps: None,
+    waiting: Callable[[str, Step], None] = lambda sentence, step: None,
     progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> bool:
@@ -48,8 +48,8 @@ def run_pipeline(  # half of it says what the arguments mean
         only: run this stage alone, also where it is finished.
         stages: for tests; by default `STAGES`.
         answer: answers the chosen slices; None: a person does.
-        say: hears the stage and a sentence at its end.
-        waiting: hears a sentence when a result waits for somebody to leave the study.
+        say: hears the stage, a sentence at its end and each `Step` that a person can do next.
+        waiting: hears a sentence and a `Step` when a result waits for somebody to leave the study.
         progress: hears (sentence, done, total) now and then.
         cancelled: asked now and then; then the stage raises Cancelled.
 
@@ -85,7 +85,7 @@ def run_pipeline(  # half of it says what the arguments mean
                     say(stage.name, f"finished before: {state.stages[stage.name].sentence}")
                     continue
                 done = stage.run(work)
-            say(stage.name, done.sentence)
+            say(stage.name, done.sentence, *done.steps)
             if not done.finished:
                 return False
             state = state.with_stage(stage.name, depends, done.sentence, done.result)
@@ -113,11 +113,13 @@ def _check(study: Study, settings: PipelineSettings, stages: Sequence[str]) -> N
 
     cases = study.cases.all()
     if not cases:
-        raise BadInput(f"{study.folder} has no case.", "Add one: lmial add STUDY, or a data set: lmial import")
+        steps = Step(Do.ADD, str(study.folder)), Step(Do.IMPORT, str(study.folder))
+        raise BadInput(f"{study.folder} has no case.", "Add one, or a data set.", *steps)
     if len({case.subject for case in cases}) < 2:
         raise BadInput(
             "nnU-Net is held against subjects that it did not learn from, which takes two; this study has one.",
-            "Annotate it as it is: lmial annotate STUDY",
+            "Annotate it as it is.",
+            Step(Do.ANNOTATE, str(study.folder)),
         )
     check_installed()
     if "core-set" in stages:

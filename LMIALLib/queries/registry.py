@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from LMIALLib.queries import aggregations, choices, noise
 from LMIALLib.queries.measures import MEASURES
+from LMIALLib.queries.registry_finish import FINISH
 from LMIALLib.queries.registry_uncertainty import BALD, ENTROPY, LMI_AL, NNACTIVE, NORMALISED, UNCERTAINTY, WEIGHTED
 from LMIALLib.queries.strategy import Strategy
 
@@ -285,6 +286,7 @@ STRATEGIES = MappingProxyType(
     {
         strategy.name: strategy
         for strategy in (
+            *FINISH,
             *_CHANCE[:3],
             *UNCERTAINTY,
             *WEIGHTED,

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.queries.installed import entry_points_by_name, load
 from LMIALLib.queries.registry import STRATEGIES
 from LMIALLib.queries.strategy import Strategy
 
-__all__ = ["DEFAULT_STRATEGY", "STRATEGIES", "Strategy", "known_strategies", "strategy"]
+__all__ = [
+    "DEFAULT_OF", "DEFAULT_STRATEGY", "DEFAULT_TO_TRAIN", "STRATEGIES", "Strategy", "known_strategies", "strategy"
+]  # fmt: skip
 
-DEFAULT_STRATEGY = "difference-entropy-normalised"
+DEFAULT_STRATEGY = "expected-gain-nearby"
+"""What a reader gets who asks for nothing else: it finishes one patient after the other."""
+DEFAULT_TO_TRAIN = "difference-entropy-normalised"
+"""What is ranked by where the purpose is to train the network."""
+DEFAULT_OF = MappingProxyType({"finish": DEFAULT_STRATEGY, "train": DEFAULT_TO_TRAIN})
+"""The strategy of each purpose where none is named."""
 
 DEFAULT = "default"
 """The name that means `DEFAULT_STRATEGY`, whichever that is."""

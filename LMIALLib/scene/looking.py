@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.loop.lesions import DrawnLesion
 from LMIALLib.loop.session import Session
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.scene.answering import Doubt
 from LMIALLib.scene.case_scene import CaseScene, close_case, open_case
 from LMIALLib.scene.drawing import Drawing
@@ -90,6 +90,7 @@ class Looking:
         self._measured: list[DrawnLesion] | None = None
         self._framed = False
         self._openings = 0
+        self._came = 0.0  # when the slice at hand was put there, by the clock
         self.sight = Sight()
 
     @property
@@ -110,7 +111,7 @@ class Looking:
 
     def _case(self) -> CaseScene:
         if self.open is None:
-            raise BadInput("No case is on the screen.", "Add one: lmial add STUDY ...")
+            raise BadInput("No case is on the screen.", "Add one.", Step(Do.ADD, str(self.session.study.folder)))
         return self.open
 
     def _open_case(self, case: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.pairs.registration_record import alarms
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.scene.desk import Desk
 from LMIALLib.study.lesion import Lesion
 from LMIALLib.study.status import status_of
@@ -81,8 +81,8 @@ def _banner(desk: Desk) -> dict[str, Any]:
         "study": study.folder.name,
         "reader": desk.session.reader,
         "cases": cases,
-        "watching": study.why_read_only if desk.watching else "",
-        "may_take_over": desk.watching and "annotated by" in study.why_read_only,
+        "watching": str(study.why_read_only or ""),
+        "may_take_over": study.why_read_only is not None and study.why_read_only.holder is not None,
     }
 
 
@@ -282,8 +282,9 @@ def training_of(desk: Desk) -> dict[str, Any]:
         if job is None or job.over:
             continue
         event = job.progress
-        figures = [f"{name} {event[key]:.2f}" for key, name in (("loss", "loss"), ("dice", "Dice")) if event.get(key)]
-        left = event.get("seconds_left")
+        known = {} if event is None else event.figures
+        figures = [f"{'Dice' if name == 'dice' else name} {value:.2f}" for name, value in known.items() if value]
+        left = None if event is None else event.seconds_left
         return shown | {
             "on": True,
             "what": {
@@ -292,7 +293,7 @@ def training_of(desk: Desk) -> dict[str, Any]:
                 "finetune": "Learning",
                 "rank": "Ranking",
             }[job.do],
-            "share": round(min(event.get("done", 0) / max(event.get("total", 1), 1), 0.99), 3),
+            "share": round(0.0 if event is None else min(event.share, 0.99), 3),
             "left": "" if left is None else f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left",
             "figures": ", ".join(figures),
         }

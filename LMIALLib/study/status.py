@@ -76,6 +76,6 @@ def status_of(study: Study) -> StudyStatus:
         model_in_use=in_use.id if in_use else None,
         rankings=len(study.rankings.numbers()),
         held_by=lease.described if lease and lease.alive else "",
-        why_read_only=study.why_read_only if study.read_only else "",
+        why_read_only=str(study.why_read_only or ""),
         warning=place_warning(study.folder),
     )

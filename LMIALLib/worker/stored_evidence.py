@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
@@ -40,7 +40,8 @@ def stored_evidence(
     if unmet := sorted(set(needs) - NEEDS):
         raise WrongUse(
             f"The model {model} is known by its maps alone, and this strategy needs {unmet[0]}.",
-            "Take another, as entropy, difference-entropy or bald: lmial strategies",
+            "Take another, as entropy, difference-entropy or bald.",
+            Step(Do.STRATEGIES),
         )
     for case in cases:
         made_by = study.maps.made_by(model, case.name)
@@ -48,7 +49,8 @@ def stored_evidence(
         if made_by is None or any(volume is None for volume in volumes.values()):
             raise BadInput(
                 f"the maps of {case.name} by {model} are missing.",
-                "Make them again: lmial pipeline STUDY --stage fine-tuning",
+                "Make them again.",
+                Step(Do.PIPELINE_STAGE, str(study.folder), "fine-tuning"),
             )
         stacks = {name: case.pair.stack(volume) for name, volume in volumes.items() if volume is not None}
         prediction = Prediction(

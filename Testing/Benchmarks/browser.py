@@ -57,7 +57,7 @@ def study_of(folder: Path) -> Path:
 
     raw_pair(folder)
     request = PairRequest(baseline=folder / "baseline.nii.gz", follow_up=folder / "follow_up.nii.gz")
-    new_study(folder / "study", "bench", request.to_dict())
+    new_study(folder / "study", "bench", request)
     with Study.open(folder / "study", reader="bench") as study:
         session = Session(study, settings=LoopSettings(train=False))
         session.learning.wait(session.learning.request_ranking())

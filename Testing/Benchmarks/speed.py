@@ -124,7 +124,7 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
     from LMIALLib.study.store import Study
 
     request = PairRequest(baseline=folder / "baseline.nii.gz", follow_up=folder / "follow_up.nii.gz")
-    prepared = seconds(lambda: new_study(study_folder, "bench", request.to_dict()), repeats=1)
+    prepared = seconds(lambda: new_study(study_folder, "bench", request), repeats=1)
     with Study.open(study_folder, reader="bench") as study:
         session = Session(study, reader="bench", settings=LoopSettings(train=False))
         ranked = seconds(lambda: session.learning.wait(session.learning.request_ranking()), repeats=1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.errors import BadInput, Do, Step, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.embeddings.masked_autoencoder import CHECKPOINT, MaskedTraining, train_masked
@@ -77,7 +77,8 @@ def _images(
             chosen.append(np.flatnonzero(eligible_slices(pair.stack(pair.mask))))
         total = sum(map(len, chosen))
         if not total:
-            raise BadInput(f"no slice of {study.folder} to learn from holds brain.", "See: lmial status STUDY.")
+            step = Step(Do.STATUS, str(study.folder))
+            raise BadInput(f"no slice of {study.folder} to learn from holds brain.", "See what it holds.", step)
         with disk_errors("gathering the slices for the masked autoencoder"), written_whole(file) as temporary:
             shape = (total, len(CHANNELS), size, size)
             images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)

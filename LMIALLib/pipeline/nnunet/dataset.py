@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.errors import BadInput, Do, Step, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
@@ -196,6 +196,7 @@ def _nothing(left_out: dict[str, str]) -> BadInput:
         told = "; ".join([*named[:MOST_NAMED], *more])
         return BadInput(
             f"no case can be used: {told}.",
-            "Say where the brain is: lmial add STUDY ... --mask FILE.",
+            "Say where the brain is.",
+            Step(Do.ADD_WITH_MASK),
         )
     return BadInput("no case has labels to learn from.", "Let a teacher label the study, or read slices of it.")

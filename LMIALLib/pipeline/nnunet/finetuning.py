@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.files import sha256_of, written_whole
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.nnunet.dataset import Dataset, write_dataset
@@ -75,7 +75,7 @@ def finetune(  # half of it says what the arguments mean
     """Fine-tune the pretrained nnU-Net on read slices, one training a fold, and store the ensemble as a model.
 
     Its maps (mean, and over the folds expected entropy, variance and vote entropy) are written for every case, so that
-    ``lmial rank`` and every face go by them. It is taken into use unless the teacher's pseudo-labels were better on the
+    rankings and every face go by them. It is taken into use unless the teacher's pseudo-labels were better on the
     read slices of held-out subjects. A run that was stopped goes on from the last checkpoint; one that was stopped
     after the training only stores, also where more was read since, and then learns from that.
 
@@ -105,11 +105,13 @@ def finetune(  # half of it says what the arguments mean
     if not weights.is_file():
         raise BadInput(
             f"nnU-Net has not learned from pseudo-labels in the configuration {settings.config} yet.",
-            "Do that first: lmial pipeline STUDY --stage pretraining",
+            "Do that first.",
+            Step(Do.PIPELINE_STAGE, str(study.folder), "pretraining"),
         )
     upto = study.answers.highest_id()
     if not training_examples(study, upto=upto):
-        raise BadInput("no slice that may be learned from has been read yet.", "Read some first: lmial annotate STUDY")
+        step = Step(Do.ANNOTATE, str(study.folder))
+        raise BadInput("no slice that may be learned from has been read yet.", "Read some first.", step)
     opinions = PseudoLabels(study, teacher, opinions_above) if teacher and opinions_above is not None else None
     dataset = write_dataset(
         study,
@@ -141,10 +143,10 @@ def _finetuned(
     dataset: Dataset, results: list[dict[str, Any]], settings: NnunetSettings, upto: int, read: int
 ) -> Finetuned:
     trained, judged = results[1:-1], results[-1]
-    reason = _judgement(judged)
+    adopted, reason = _judgement(judged)
     return Finetuned(
         model=judged["model"],
-        adopted=reason.startswith(ADOPTED),
+        adopted=adopted,
         reason=reason,
         upto=upto,
         read=read,
@@ -200,21 +202,19 @@ def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: 
     return {"device": settings.device, "workers": settings.workers, "steps": steps}
 
 
-ADOPTED = "Taken into use"
-
-
-def _judgement(judged: dict[str, Any]) -> str:
-    """Whether the ensemble is taken into use, told as a sentence."""
+def _judgement(judged: dict[str, Any]) -> tuple[bool, str]:
+    """Whether the ensemble is taken into use, and why in a sentence."""
     ours, theirs = judged["dice_held_out"], judged["dice_teacher"]
     if theirs is not None:
         ours = judged["dice_beside"]  # on the very slices of which the teacher said something
     if ours is None:
-        return "Not taken into use: no change was read in a subject that a fold had not seen, so there is no evidence."
+        why = "no change was read in a subject that a fold had not seen, so there is no evidence"
+        return False, f"Not taken into use: {why}."
     where = "on read slices of subjects held out"
     if theirs is None:
-        return f"{ADOPTED}: Dice {ours:.3f} {where}."
-    said = "Not taken into use" if ours < theirs else ADOPTED
-    return f"{said}: Dice {ours:.3f} {where}, that of the pseudo-labels {theirs:.3f}."
+        return True, f"Taken into use: Dice {ours:.3f} {where}."
+    said = "Not taken into use" if ours < theirs else "Taken into use"
+    return ours >= theirs, f"{said}: Dice {ours:.3f} {where}, that of the pseudo-labels {theirs:.3f}."
 
 
 def _as_it_stands(study: Study, done: Finetuned) -> Finetuned:

@@ -109,7 +109,8 @@ def main(arguments: list[str]) -> int:
         return 0
     except LMIALError as error:
         kind = "BadInput" if isinstance(error, BadInput) else "LMIALError"
-        say("failed", sentence=error.sentence, hint=error.hint, kind=kind)
+        steps = [step.to_dict() for step in error.steps]
+        say("failed", sentence=error.sentence, hint=error.hint, kind=kind, steps=steps)
     except OSError as error:
         problem = disk_problem(error)
         say("failed", sentence=problem.sentence, hint=problem.hint, kind="BadInput")

@@ -12,7 +12,7 @@ from typing import Any
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.progress import Cancelled, Progress
-from LMIALLib.worker.messages import decode, encode
+from LMIALLib.worker.messages import decode, encode, steps_of
 from LMIALLib.worker.transport import SubprocessTransport, worker_python
 
 NOT_INSTALLED = "nnU-Net is not installed here.", "Install it: pip install 'lmial[nnunet]'"
@@ -64,7 +64,7 @@ def run(
                 progress(sentence(message), int(message["done"]), int(message["total"]))
             elif message["event"] == "failed":
                 kind = BadInput if message["kind"] == "BadInput" else LMIALError
-                raise kind(message["sentence"], message["hint"])
+                raise kind(message["sentence"], message["hint"], *steps_of(message))
             elif message["event"] == "done":
                 return list(message["results"])
     except BrokenPipeError:

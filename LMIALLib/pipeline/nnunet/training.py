@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.errors import BadInput, Do, LMIALError, Step
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.nnunet.digests import check, check_folder
 from LMIALLib.pipeline.nnunet.places import FINAL, LATEST, PLANS, RECORD, SPLITS, WorkFolder, read_record, write_record
@@ -79,7 +79,8 @@ def _begin_with(trainer: LMIALTrainer, weights: Path) -> None:
     except (KeyError, TypeError, RuntimeError) as error:
         raise BadInput(
             f"{weights} are not weights of the plan that the pretraining left.",
-            "Pretrain anew: lmial pipeline STUDY --stage pretraining",
+            "Pretrain anew.",
+            Step(Do.PIPELINE_STAGE, stage="pretraining"),
         ) from error
 
 

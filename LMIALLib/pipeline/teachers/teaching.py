@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.pipeline.pseudo import Pseudo, PseudoRecord, read_pseudo, read_pseudo_record
 from LMIALLib.pipeline.teachers.one_case import CaseLesson, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
@@ -94,7 +94,9 @@ def teach(
         raise WrongUse(f"existing={existing!r} is unknown; use one of {', '.join(EXISTING)}.")
     wanted = [study.cases.get(name) for name in cases] if cases is not None else list(study.cases.all())
     if not wanted:
-        raise BadInput(f"the study {study.folder} has no case to teach about.", "Add one with: lmial add")
+        raise BadInput(
+            f"the study {study.folder} has no case to teach about.", "Add one.", Step(Do.ADD, str(study.folder))
+        )
     records = {} if existing == "replace" else _records(study, teacher, wanted, keep=existing == "keep")
     with disk_errors("making the folder of pseudo-labels"):
         (study.folder / OPINIONS / teacher.id).mkdir(parents=True, exist_ok=True)
@@ -123,7 +125,8 @@ def teach(
         done += case.n_slices
         progress(f"{case.name} is done", done, total)
     if not finished:
-        raise BadInput(f"No pair can be read. {next(iter(left_out.values()))}", "See: lmial check")
+        why, step = next(iter(left_out.values())), Step(Do.CHECK, str(study.folder))
+        raise BadInput(f"No pair can be read. {why}", "Check the study.", step)
     return Taught(teacher.id, tuple(finished), left_out, False)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.teachers.prompts import PromptSettings, excess_of_slices, standardised_difference
 from LMIALLib.pipeline.teachers.teacher import Opinion, Teacher, objection
@@ -58,7 +58,8 @@ def try_teacher(
         raise WrongUse(f"A limit of {limit} slices was given; the least is 1.")
     names = list(cases) if cases else [case.name for case in study.cases.all()][:1]
     if not names:
-        raise BadInput(f"the study {study.folder} has no case to try a teacher on.", "Add one with: lmial add")
+        step = Step(Do.ADD, str(study.folder))
+        raise BadInput(f"the study {study.folder} has no case to try a teacher on.", "Add one.", step)
     known = [study.cases.get(name) for name in names]
 
     def check() -> None:

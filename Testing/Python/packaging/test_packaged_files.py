@@ -17,7 +17,7 @@ import pytest
 from packaged import LEFT_OUT, LIST, MODULE, PROJECT, expected, is_left_out, listing, tree
 
 FACE_ROOMS = ("pairs", "queries", "metrics", "study", "loop", "scene", "desktop", "cohorts", "datasets")
-WORKER_SIDE = ("LMIALLib.worker.client", "LMIALLib.worker.transport", "LMIALLib.worker.messages")
+WORKER_SIDE = tuple(f"LMIALLib.worker.{name}" for name in ("client", "events", "messages", "requests", "transport"))
 IN_SLICER = {
     "numpy", "scipy", "SimpleITK", "vtk", "slicer", "qt", "ctk", "packaging", "pydicom", "SampleData",
     "DICOMLib", "DICOMSegmentationPlugin", "PyTorchUtils", "PIL",

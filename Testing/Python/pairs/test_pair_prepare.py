@@ -210,15 +210,18 @@ def test_one_folder_with_both_visits_as_series(tmp_path, write_series):
 
 
 def test_a_request_survives_json(visits):
+    from LMIALLib.worker.requests import Prepare, read_request, request_message
+
     asked = request(
         visits, mask=visits["mask"], contrasts=(("T1", visits["t1"], visits["t1"]),), grid="midway", axis="1",
         align="centres", dates=("2019-03-01", None),
     )  # fmt: skip
-    assert PairRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
-    with pytest.raises(WrongUse):
-        PairRequest.from_dict({**asked.to_dict(), "colour": 3})
-    with pytest.raises(WrongUse):
-        PairRequest.from_dict({"mask": None})
+    message = json.loads(json.dumps(request_message(Prepare(asked, "staged"), 1)))
+    assert read_request(message) == Prepare(asked, "staged")
+    with pytest.raises(BadInput, match=r"pair\.colour is unknown"):
+        read_request({**message, "pair": {**message["pair"], "colour": 3}})
+    with pytest.raises(BadInput, match=r"pair\.baseline is missing"):
+        read_request({**message, "pair": {"mask": None}})
 
 
 def test_dates_that_were_told_elsewhere_are_those_of_scans_without(tmp_path, visits):

@@ -58,7 +58,7 @@ def test_the_names_of_the_contract_are_registered() -> None:
         "foreground-entropy committee-entropy committee-variance committee-vote power-entropy power-bald "
         "soft-rank-bald class-entropy clasp expected-dice core-set core-set-cosine k-means k-means-bald "
         "cluster-margin badge max-cover typiclust probcover hybrid loss-prediction discriminator "
-        "stochastic-batches cost-aware"
+        "stochastic-batches cost-aware expected-error expected-error-nearby expected-gain expected-gain-nearby"
     )
     names = others.split()
     for one in plain.split():
@@ -66,7 +66,11 @@ def test_the_names_of_the_contract_are_registered() -> None:
     assert set(names) == set(STRATEGIES)
 
 
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if STRATEGIES[name].choice.name == "highest-first"])
+FINISH_NAMES = tuple(name for name, one in STRATEGIES.items() if one.purpose == "finish")
+HIGHEST = ("highest-first", "most-wrong-first")
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if STRATEGIES[name].choice.name in HIGHEST])
 def test_score_and_order_equal_brute_force(name: str, make_random_maps) -> None:
     maps, one = make_random_maps(4), STRATEGIES[name]
     p, inside = maps.mean.astype(float), maps.mask
@@ -74,7 +78,7 @@ def test_score_and_order_equal_brute_force(name: str, make_random_maps) -> None:
     gain = np.maximum(binary_entropy(p) - maps.expected_entropy, 0)
     kind = name.removeprefix("difference-").removesuffix("-normalised")
     values = {
-        "least-confidence": 1 - np.maximum(p, 1 - p),
+        **dict.fromkeys(("least-confidence", *FINISH_NAMES), 1 - np.maximum(p, 1 - p)),
         "margin": 1 - np.abs(2 * p - 1),
         "foreground-entropy": np.where((p >= 0.5) | (np.abs(p - 0.5) <= 0.25), binary_entropy(p), 0),
         **dict.fromkeys(("bald", "committee-bald", "power-bald", "soft-rank-bald"), np.where(gain > 2e-6, gain, 0)),

@@ -119,13 +119,13 @@ def make_place(place: Path) -> None:
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.studies import new_case, new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
 
     (place / SCANS).mkdir(parents=True)
     (place / "kept").mkdir()
     write_scans(place / SCANS)
     files = {name: place / SCANS / f"{name}.nii.gz" for name in ("baseline", "follow_up")}
-    request = PairRequest(**files, mask=place / SCANS / "brain.nii.gz", register=False, force=True).to_dict()
+    request = PairRequest(**files, mask=place / SCANS / "brain.nii.gz", register=False, force=True)
     new_study(place / "study", CASE, request)
     with Study.open(place / "study", reader="anna") as study:
         session = Session(study, reader="anna", settings=LoopSettings(train=False))

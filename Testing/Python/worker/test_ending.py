@@ -21,11 +21,11 @@ BUSY = {
     "worker": (
         "import sys, time\nimport LMIALLib.worker.process as process\n"
         "process.run_job = lambda *_: time.sleep(120)\nsys.exit(process.main(sys.argv[1:]))\n",
-        "from LMIALLib.worker.client import WorkerClient\n"
+        "from LMIALLib.worker.client import WorkerClient\nfrom LMIALLib.worker.requests import Export\n"
         "client = WorkerClient(Path('.'), transport=lambda: SubprocessTransport('busy'))\n"
-        "job = client.submit('rank')\n"
+        "job = client.submit(Export('out'))\n"
         "while job.state != 'running': client.poll(timeout=0.1)\n"
-        "print(client.ready['pid'], flush=True)\n",
+        "print(client.ready.pid, flush=True)\n",
     ),
     # nnU-Net, with a process that it started
     "nnunet": (

@@ -54,7 +54,7 @@ def test_a_real_pair_is_simulated(open_ms: Path, tmp_path: Path) -> None:
     from LMIALLib.pairs.request import PairRequest
 
     pair = open_ms_pair(open_ms / "longitudinal" / "patient01")
-    new_study(tmp_path / "study", "p", PairRequest(baseline=pair.baseline, follow_up=pair.follow_up).to_dict())
+    new_study(tmp_path / "study", "p", PairRequest(baseline=pair.baseline, follow_up=pair.follow_up))
     image = read_volume(pair.follow_up).image
     truth = sitk.GetImageFromArray(pair.truth_on(image).astype(np.uint8))
     truth.CopyInformation(image)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.pipeline import writing
 from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.nnunet import running
@@ -172,9 +172,12 @@ def test_storing_waits_until_the_reader_leaves_and_can_be_cancelled(
     study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "LOOK_EVERY", 0.1)
-    told: list[str] = []
+    told: list[tuple[str, Step]] = []
     asked: list[int] = []
     reading = Study.open(study_folder, reader="anna")
+
+    def hears(sentence: str, step: Step) -> None:
+        told.append((sentence, step))
 
     def leaves_at_the_third_time() -> bool:
         asked.append(0)
@@ -182,12 +185,14 @@ def test_storing_waits_until_the_reader_leaves_and_can_be_cancelled(
             reading.close()
         return False
 
-    hold = Writing(study_folder, reader="pipeline", waiting=told.append, cancelled=leaves_at_the_third_time)
+    hold = Writing(
+        study_folder, reader="pipeline", waiting=lambda *said: told.append(said), cancelled=leaves_at_the_third_time
+    )
     with hold.study() as study:
         assert not study.read_only
         with pytest.raises(Cancelled), Writing(study_folder, cancelled=lambda: True).study():
             pass
-    assert len(told) == 1 and "annotated by anna" in told[0] and "--resume" in told[0]
+    assert len(told) == 1 and "annotated by anna" in told[0][0] and told[0][1].do is Do.PIPELINE_RESUME
     with Study.open(study_folder, reader="anna") as study:
         assert not study.read_only, "the study was given back"
 

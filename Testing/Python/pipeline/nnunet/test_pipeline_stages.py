@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse
 from LMIALLib.loop.studies import add_first_model
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
@@ -130,18 +130,19 @@ def test_a_kill_in_a_stage_costs_that_stage_alone(study_folder: Path) -> None:
 def test_the_pipeline_waits_for_a_reader_and_goes_on_when_all_chosen_slices_are_read(
     study_folder: Path, reader: Callable
 ) -> None:
-    heard: list[tuple[str, str]] = []
+    heard: list[tuple[str, str, tuple[Step, ...]]] = []
     ran: list[str] = []
     chosen = Stage("core-set", lambda work: {}, lambda work: Done("chosen", {"chosen": [["c1", 4], ["d1", 5]]}))
     reading = next(stage for stage in STAGES if stage.name == "reading")
     stages = [chosen, reading, counted("after", ran)]
 
     def go_on(answer: Answer | None = None) -> bool:
-        say = lambda stage, sentence: heard.append((stage, sentence))  # noqa: E731 - shorter so
+        say = lambda stage, sentence, *steps: heard.append((stage, sentence, steps))  # noqa: E731 - shorter so
         return run_pipeline(study_folder, PipelineSettings(), stages=stages, say=say, answer=answer)
 
     assert not go_on() and not ran
-    assert heard[-1][1].startswith("2 of 2 chosen slices wait for a reader: lmial annotate STUDY")
+    assert heard[-1][1].startswith("2 of 2 chosen slices wait for a reader.")
+    assert [step.do for step in heard[-1][2]] == [Do.ANNOTATE, Do.PIPELINE_RESUME]
     with Study.open(study_folder, reader="tests") as study:
         reader(study, "c1", 4)
     assert not go_on() and heard[-1][1].startswith("1 of 2")

@@ -25,7 +25,7 @@ from LMIALLib.study.staging import STAGING
 UNSAVED = "unsaved-"
 
 
-def sweep(database: StudyDatabase, cases: Cases, log: Log) -> None:
+def put_aside(database: StudyDatabase, cases: Cases, log: Log) -> None:
     """Clear ``cases/``, ``models/`` and ``removed/``. What the disk refuses stays until the next opening."""
     folder = database.folder
     for place in ("cases", "models"):
