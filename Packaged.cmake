@@ -36,6 +36,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/datasets/visit_order.py
   LMIALLib/desktop/__init__.py
   LMIALLib/desktop/actions.py
+  LMIALLib/desktop/curve.py
   LMIALLib/desktop/dependencies.py
   LMIALLib/desktop/dicom_seg.py
   LMIALLib/desktop/dress.py
@@ -57,6 +58,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/desktop/views.py
   LMIALLib/errors.py
   LMIALLib/files.py
+  LMIALLib/installed.py
   LMIALLib/interrupts.py
   LMIALLib/json_data.py
   LMIALLib/json_shapes.py
@@ -91,6 +93,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/device.py
   LMIALLib/network/distributed.py
   LMIALLib/network/evidence.py
+  LMIALLib/network/finetune_settings.py
   LMIALLib/network/fit.py
   LMIALLib/network/guard.py
   LMIALLib/network/held_out.py
@@ -167,7 +170,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/covers.py
   LMIALLib/queries/distances.py
   LMIALLib/queries/diversity.py
-  LMIALLib/queries/installed.py
   LMIALLib/queries/measures.py
   LMIALLib/queries/noise.py
   LMIALLib/queries/patients.py
@@ -192,6 +194,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/drawing.py
   LMIALLib/scene/edited.py
   LMIALLib/scene/editing.py
+  LMIALLib/scene/finishing.py
   LMIALLib/scene/hierarchy.py
   LMIALLib/scene/images.py
   LMIALLib/scene/labelmaps.py
@@ -201,6 +204,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/navigation.py
   LMIALLib/scene/overlays.py
   LMIALLib/scene/painting.py
+  LMIALLib/scene/patient_shown.py
   LMIALLib/scene/plane.py
   LMIALLib/scene/segments.py
   LMIALLib/scene/shown.py
@@ -239,6 +243,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
   LMIALLib/study/rankings.py
+  LMIALLib/study/recovery.py
   LMIALLib/study/removal.py
   LMIALLib/study/report.py
   LMIALLib/study/schema.py

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LMIALLib.adaptation.answers import Answered
+from LMIALLib.adaptation.answers import UNKNOWN, Answered
 from LMIALLib.adaptation.features import Features
 from LMIALLib.adaptation.found import Found
 from LMIALLib.adaptation.head import AdaptedMaps
@@ -99,15 +99,14 @@ def estimate(
 def expectations(
     features: Features, maps: AdaptedMaps, answered: Answered, threshold: float
 ) -> tuple[float, float, float, float]:
-    """Voxels that were read as change; of the unread ones: suggested, and, by the maps alone, right and missed."""
-    known = float(answered.marked)
-    unread = np.ones(features.inputs.n_slices, dtype=bool)
-    unread[sorted(answered.read)] = False
-    of_slice = np.repeat(unread, np.diff(features.starts))
-    p = maps.probability.ravel()[features.voxels].astype(np.float64) * of_slice
+    """Voxels that were read as change; of all else: suggested, and, by the maps alone, right and missed."""
+    unknown = features.inputs.region.copy()
+    for number, target in answered.targets.items():
+        unknown[number] &= (target == UNKNOWN) & (number not in answered.read)
+    p = maps.probability.ravel()[features.voxels].astype(np.float64) * unknown.ravel()[features.voxels]
     marked = p >= threshold
-    suggested = sum(np.count_nonzero(maps.probability[k] >= threshold) for k in np.flatnonzero(unread))
-    return known, float(suggested), float(p[marked].sum()), float(p[~marked].sum())
+    suggested = np.count_nonzero((maps.probability >= threshold) & unknown)
+    return float(answered.marked), float(suggested), float(p[marked].sum()), float(p[~marked].sum())
 
 
 def factor(found: Sequence[Found], name: str, prior: float, doubt: float) -> float:

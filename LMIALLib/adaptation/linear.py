@@ -12,8 +12,8 @@ LARGEST = 6.0
 STEPS = 12
 """Newton steps at most; five or six are enough."""
 
-OFFSET_RIDGE = 0.1
-"""Precision of the prior on the constant: how often change is at all is learnt soonest."""
+OFFSET_RIDGE = 10.0
+"""Precision of the prior on the constant."""
 
 
 @dataclass(frozen=True)

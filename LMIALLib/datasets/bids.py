@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from LMIALLib.datasets.layout import NIFTI, LayoutCase, Listing, Remark, checked_root, in_order
+from LMIALLib.datasets.layout import NIFTI, Layout, LayoutCase, Listing, Remark, checked_root, in_order
 from LMIALLib.datasets.visit_order import order_of_visits
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.study.names import portable_name
@@ -102,3 +102,6 @@ def _truth_of(root: Path, subject: str, session: str, contrast: str) -> tuple[Pa
         return None, (), told
     (file, covers), others = found[0], len(found) - 1
     return file, covers, f"{file} is the truth; {others} more mask(s) of change are not used." if others else ""
+
+
+BIDS = Layout("bids", bids_cases, takes=frozenset({"contrast", "order"}))

@@ -6,7 +6,7 @@ import re
 from datetime import date
 from pathlib import Path
 
-from LMIALLib.datasets.layout import LayoutCase, Listing, Remark
+from LMIALLib.datasets.layout import Layout, LayoutCase, Listing, Remark
 from LMIALLib.datasets.text_table import LONGEST_PATH, checked_cell, existing_path, filled, read_rows
 from LMIALLib.datasets.truths import OUTSIDE
 from LMIALLib.errors import BadInput
@@ -126,3 +126,6 @@ def _day(row: dict[str, str], column: str) -> date | None:
         return date.fromisoformat(row[column]) if row[column] else None
     except ValueError as error:
         raise BadInput(f"{column} is {row[column]!r}; expected a day as 2014-03-02.") from error
+
+
+CSV = Layout("csv", csv_cases)

@@ -6,7 +6,7 @@ A layout only looks which files are there; whether they can be read shows when t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,22 @@ class Listing:
             tuple(one for one in self.left_out if one.subject in wanted),
             tuple(one for one in self.notes if one.subject in wanted),
         )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which data sets lie on a disk.
+
+    Args:
+        name: as people give it.
+        cases: (folder of the data set, or its table) -> what lies there; raises BadInput where it is of another layout.
+            Called with ``contrast`` and ``order`` where they are given.
+        takes: which of those two it understands.
+    """
+
+    name: str
+    cases: Callable[..., Listing]
+    takes: frozenset[str] = frozenset()
 
 
 def checked_root(root: Path) -> Path:

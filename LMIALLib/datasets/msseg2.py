@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from LMIALLib.datasets.layout import LayoutCase, Listing, Remark, checked_root, in_order, nifti
+from LMIALLib.datasets.layout import Layout, LayoutCase, Listing, Remark, checked_root, in_order, nifti
 from LMIALLib.errors import BadInput
 from LMIALLib.study.names import portable_name
 
@@ -58,3 +58,6 @@ def _empty_beside(patient: Path, folders: set[Path]) -> list[Path]:
     """
     beside = (place for place in patient.parent.iterdir() if place.is_dir() and place.name.isdecimal())
     return [place for place in beside if not any(one.is_relative_to(place) for one in folders)]
+
+
+MSSEG2 = Layout("msseg2", msseg2_cases)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from LMIALLib.datasets.layout import LayoutCase, Listing, Remark, checked_root, in_order
+from LMIALLib.datasets.layout import Layout, LayoutCase, Listing, Remark, checked_root, in_order
 from LMIALLib.datasets.open_ms_patient import is_open_ms_pair, open_ms_pair
 from LMIALLib.errors import BadInput
 from LMIALLib.study.names import portable_name
@@ -50,3 +50,6 @@ def open_ms_cases(root: Path) -> Listing:
             sentence = f"one time point only ({scans[0]})." if scans else "masks only, no scan."
         left_out.append(Remark(name, name, f"{folder}: {sentence}"))
     return Listing(tuple(cases), tuple(left_out))
+
+
+OPEN_MS = Layout("open-ms", open_ms_cases)

@@ -54,10 +54,18 @@ class Work:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, what its result depends on (JSON-ready), the work, and whether what a finished one left is
-    still there where another stage will need it."""
+    """One stage of the pipeline.
+
+    Args:
+        name: as people give it; its result is stored under it.
+        depends: what its result depends on, JSON-ready: while that stays the same, a finished stage stays finished.
+        run: does the work.
+        there: whether what a finished one left is still there where another stage will need it.
+        after: name of the stage that it follows, for one that an installed package brings; empty: the last one.
+    """
 
     name: str
     depends: Callable[[Work], dict[str, Any]]
     run: Callable[[Work], Done]
     there: Callable[[Work], bool] = lambda work: True
+    after: str = ""

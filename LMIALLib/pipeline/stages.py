@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, Do, Step, WrongUse
+from LMIALLib.installed import Group
 from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Stage, Work
@@ -21,6 +22,23 @@ from LMIALLib.pipeline.writing import Writing
 from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.kept import PIPELINE_STATE
 from LMIALLib.study.store import Study
+
+INSTALLED = Group("lmial.pipeline_stages", "stage of the pipeline", Stage)
+"""What installed packages bring."""
+
+
+def all_stages() -> list[Stage]:
+    """Our stages in their order, with those of installed packages behind the ones that they name.
+
+    Raises WrongUse where an installed one cannot be used, has the name of ours, or follows a stage that there is not.
+    """
+    stages = list(STAGES)
+    for name, stage in INSTALLED.all(taken={one.name for one in STAGES}).items():
+        names = [one.name for one in stages]
+        if stage.after and stage.after not in names:
+            raise WrongUse(f"The stage {name!r} follows {stage.after!r}, and there is no such stage.")
+        stages.insert(names.index(stage.after) + 1 if stage.after else len(stages), stage)
+    return stages
 
 
 def run_pipeline(  # half of it says what the arguments mean
@@ -46,7 +64,7 @@ def run_pipeline(  # half of it says what the arguments mean
         settings: of all stages.
         reader: under which name the study is held.
         only: run this stage alone, also where it is finished.
-        stages: for tests; by default `STAGES`.
+        stages: for tests; by default `all_stages`.
         answer: answers the chosen slices; None: a person does.
         say: hears the stage, a sentence at its end and each `Step` that a person can do next.
         waiting: hears a sentence and a `Step` when a result waits for somebody to leave the study.
@@ -55,7 +73,7 @@ def run_pipeline(  # half of it says what the arguments mean
 
     Returns whether the last stage is finished. Raises what a stage raises; whatever was finished stays finished.
     """
-    chosen = list(STAGES if stages is None else stages)
+    chosen = list(all_stages() if stages is None else stages)
     if only is not None:
         names = [stage.name for stage in chosen]
         if only not in names:

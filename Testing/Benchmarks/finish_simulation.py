@@ -1,0 +1,201 @@
+"""Retrospective reading of one pair: an order asks slice after slice, the truth answers, the delivered label is judged.
+
+All on arrays; no study is made. A run ends when the delivered Dice was 0.97 or more after two answers in a row, when
+every slice is read, or after `MOST` answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from finish_pairs import FinishPair
+
+from LMIALLib.adaptation.answers import SliceAnswer, gathered, mask_answer
+from LMIALLib.adaptation.estimate import Estimate, estimate
+from LMIALLib.adaptation.features import Features, features_of
+from LMIALLib.adaptation.found import Found, judged
+from LMIALLib.adaptation.head import AdaptedMaps, HeadSettings, adapted, fit
+from LMIALLib.adaptation.order import FINISH_STRATEGIES, finish_scores
+from LMIALLib.queries.pool import CaseMaps, eligible_slices
+from LMIALLib.queries.ranking import rank, score_case
+from LMIALLib.queries.reading_time import ReadingTime, outline_mm
+from LMIALLib.queries.strategies import STRATEGIES
+
+MOST = 40
+ENOUGH = 0.97
+SECONDS_A_PATIENT = 30.0
+OLD_DEFAULT = "difference-entropy-normalised"
+ORDERS = ("default", "old-default", "expected-error", "entropy", "predicted-area", "equidistant", "random", "oracle")
+LEVELS = (0.80, 0.90, 0.95)
+
+
+@dataclass
+class Reading:
+    """A run so far.
+
+    Args:
+        answers: in their order.
+        found: what each found under the map before it.
+        maps: as they are now.
+        wrong: int (slices,), voxels that the suggestion has wrong.
+    """
+
+    maps: AdaptedMaps
+    wrong: np.ndarray
+    answers: list[SliceAnswer] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+
+    @property
+    def read(self) -> list[int]:
+        """Slices that were read, in their order."""
+        return [answer.number for answer in self.answers]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A pair with what every run on it needs, made once."""
+
+    pair: FinishPair
+    features: Features
+    eligible: np.ndarray
+    old_queue: tuple[int, ...]
+
+    @classmethod
+    def of(cls, pair: FinishPair) -> Subject:
+        """Measure the features, and rank as the old default does."""
+        inputs = pair.inputs
+        maps = CaseMaps(
+            case=pair.name,
+            mean=inputs.mean,
+            mask=inputs.region,
+            difference=np.where(inputs.region, inputs.follow_up - inputs.baseline, np.float32(0)),
+            slice_spacing=inputs.spacing[0],
+        )
+        old = STRATEGIES[OLD_DEFAULT]
+        ranking = rank([score_case(maps, old)], old, seed=0, random_share=0.0, spacing_mm=12.0)
+        queue = tuple(query.slice for query in ranking.queries)
+        return cls(pair, features_of(inputs), eligible_slices(inputs.region), queue)
+
+
+@dataclass(frozen=True)
+class Step:
+    """After so many answers: the delivered Dice, seconds by the reader's clock, and the estimate where one was made."""
+
+    dice: float
+    unread_dice: float
+    seconds: float
+    estimate: Estimate | None
+
+
+NextSlice = Callable[[Subject, Reading], int]
+
+
+def run(
+    subject: Subject, following: NextSlice, settings: HeadSettings | None, *, most: int = MOST, estimates: bool = False
+) -> Iterator[Step]:
+    """Read slice after slice; ``settings`` None: without learning."""
+    truth, features = subject.pair.truth, subject.features
+    maps = adapted(features, None)
+    reading = Reading(maps, wrong_voxels(maps, truth))
+    clock, seconds = ReadingTime(), SECONDS_A_PATIENT
+    good = 0
+    while True:
+        dice = delivered_dice(reading.maps, truth, reading.read)
+        made = None
+        if estimates:
+            made = estimate(features, reading.maps, gathered(reading.answers), reading.found)
+        yield Step(dice, delivered_dice(reading.maps, truth, reading.read, unread_only=True), seconds, made)
+        good = good + 1 if dice >= ENOUGH else 0
+        if good > 1 or len(reading.read) >= min(most, int(subject.eligible.sum())):
+            return
+        number = following(subject, reading)
+        corrected = (reading.maps.probability[number] >= 0.5) != truth[number]
+        seconds += float(clock.seconds(outline_mm(corrected[None], subject.pair.inputs.spacing[1:]))[0])
+        answer = mask_answer(number, truth[number])
+        reading.found.append(judged(features, reading.maps, number, answer.target))
+        reading.answers.append(answer)
+        if settings is not None:
+            reading.maps = adapted(features, fit(features, reading.answers, settings))
+            reading.wrong = wrong_voxels(reading.maps, truth)
+
+
+def wrong_voxels(maps: AdaptedMaps, truth: np.ndarray) -> np.ndarray:
+    """Voxels of each slice that the suggestion has wrong."""
+    return np.asarray(((maps.probability >= 0.5) != truth).sum(axis=(1, 2)))
+
+
+def delivered_dice(maps: AdaptedMaps, truth: np.ndarray, read: Sequence[int], *, unread_only: bool = False) -> float:
+    """Dice over the whole grid of the delivered label, or of the unread slices alone; 1 where both are empty."""
+    both = marked = 0
+    true = truth.sum(axis=(1, 2))
+    if unread_only:
+        true[list(read)] = 0
+    for k in range(len(truth)):
+        if k in read:
+            both, marked = both + int(true[k]), marked + int(true[k])
+            continue
+        suggested = maps.probability[k] >= 0.5
+        both += int((suggested & truth[k]).sum())
+        marked += int(suggested.sum())
+    size = marked + int(true.sum())
+    return 2.0 * both / size if size else 1.0
+
+
+def next_of(order: str, seed: int = 0) -> NextSlice:
+    """The rule by which an order asks; ``seed`` of the random one. Raises ValueError for an unknown order."""
+    if order == "random":
+        return lambda subject, reading: _first(
+            np.random.default_rng(seed).permutation(len(subject.eligible)), subject, reading
+        )
+    if order == "old-default":
+        return lambda subject, reading: _first(subject.old_queue, subject, reading)
+    if order == "equidistant":
+        return lambda subject, reading: _first(_halving(np.flatnonzero(subject.eligible)), subject, reading)
+    scores = {
+        "default": lambda s, r: _finish(s, r, FINISH_STRATEGIES[0]),
+        "expected-error": lambda s, r: _finish(s, r, "expected-error"),
+        "entropy": lambda s, r: r.maps.entropy.sum(axis=(1, 2), dtype=np.float64),
+        "predicted-area": lambda s, r: (r.maps.probability >= 0.5).sum(axis=(1, 2)).astype(float),
+        "oracle": lambda s, r: r.wrong.astype(float),
+        **{name: lambda s, r, name=name: _finish(s, r, name) for name in FINISH_STRATEGIES},
+    }
+    if order not in scores:
+        raise ValueError(f"order is {order!r}; expected one of {', '.join(ORDERS)}")
+    return lambda subject, reading: _highest(scores[order](subject, reading), subject, reading)
+
+
+def _finish(subject: Subject, reading: Reading, strategy: str) -> np.ndarray:
+    return finish_scores(subject.features, reading.maps, reading.found, read=reading.read, strategy=strategy).score
+
+
+def _highest(score: np.ndarray, subject: Subject, reading: Reading) -> int:
+    free = subject.eligible.copy()
+    free[reading.read] = False
+    left = np.flatnonzero(free)
+    return int(left[np.argmax(score[left])])
+
+
+def _first(queue: Sequence[int] | np.ndarray, subject: Subject, reading: Reading) -> int:
+    return next(int(k) for k in queue if subject.eligible[k] and k not in reading.read)
+
+
+def _halving(numbers: np.ndarray) -> list[int]:
+    """Middle first, then the middles of both halves, and so on: equidistant after any number of slices, about."""
+    found: list[int] = []
+    parts = [(0, len(numbers))]
+    while parts:
+        low, high = parts.pop(0)
+        if low < high:
+            middle = (low + high) // 2
+            found.append(int(numbers[middle]))
+            parts += [(low, middle), (middle + 1, high)]
+    return found
+
+
+def crossing(dice: Sequence[float], level: float) -> int | None:
+    """Slices after which the delivered Dice stays at ``level`` or above; None where it never does."""
+    below = [index for index, value in enumerate(dice) if value < level]
+    first = below[-1] + 1 if below else 0
+    return first if first < len(dice) else None
