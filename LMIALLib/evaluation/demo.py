@@ -19,7 +19,7 @@ from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.loop.studies import new_study
 from LMIALLib.metrics.voxels import dice
 from LMIALLib.pairs.request import PairRequest
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
 

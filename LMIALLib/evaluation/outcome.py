@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.queries.query import Query, Ranking
 
 
 @dataclass

@@ -54,7 +54,7 @@ def test_the_truth_of_open_ms_comes_to_the_follow_ups_grid(open_ms: Path) -> Non
 
 def test_a_random_query_hides_its_maps_until_it_was_answered(study_folder: Path) -> None:
     from LMIALLib.evaluation.case_views import case_views
-    from LMIALLib.queries.ranking import Ranking
+    from LMIALLib.queries.query import Ranking
     from LMIALLib.study import NewAnswer, Study
 
     with Study.open(study_folder, reader="anna") as study:
