@@ -35,6 +35,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/datasets/visit_order.py
   LMIALLib/desktop/__init__.py
   LMIALLib/desktop/actions.py
+  LMIALLib/desktop/curve.py
   LMIALLib/desktop/dependencies.py
   LMIALLib/desktop/dicom_seg.py
   LMIALLib/desktop/dress.py
@@ -188,6 +189,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/drawing.py
   LMIALLib/scene/edited.py
   LMIALLib/scene/editing.py
+  LMIALLib/scene/finishing.py
   LMIALLib/scene/hierarchy.py
   LMIALLib/scene/images.py
   LMIALLib/scene/labelmaps.py
@@ -197,6 +199,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/navigation.py
   LMIALLib/scene/overlays.py
   LMIALLib/scene/painting.py
+  LMIALLib/scene/patient_shown.py
   LMIALLib/scene/plane.py
   LMIALLib/scene/segments.py
   LMIALLib/scene/shown.py
@@ -235,6 +238,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
   LMIALLib/study/rankings.py
+  LMIALLib/study/recovery.py
   LMIALLib/study/removal.py
   LMIALLib/study/report.py
   LMIALLib/study/schema.py

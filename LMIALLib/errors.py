@@ -46,7 +46,8 @@ def first_line(error: BaseException, most: int = 300) -> str:
 
 
 class Do(StrEnum):
-    """What a person can do next. The command line has a command for each (``cli.commands``), a face its own button."""
+    """What a person can do next. The command line has a command or an option for each (``cli.commands``), a face its
+    own button."""
 
     NEW = "new"
     ADD = "add"
@@ -68,6 +69,12 @@ class Do(StrEnum):
     PIPELINE_STAGE = "pipeline stage"
     SIMULATE_RESUME = "simulate resume"
     PRETRAIN_WITHOUT = "pretrain without"
+    CHOOSE_SERIES = "choose series"
+    ALIGN_CENTRES = "align centres"
+    NOTHING_HERE = "nothing here"
+    GO_ON = "go on"
+    MAKE_ANEW = "make anew"
+    USE_CPU = "use cpu"
 
 
 @dataclass(frozen=True)
@@ -124,12 +131,12 @@ class BadInput(LMIALError):
 
 
 class NeedsConfirmation(BadInput):
-    """The input can be used but is probably a mistake; a face asks, the command line takes ``--force``."""
+    """The input can be used but is probably a mistake; a face asks, the command line has an option."""
 
 
 class NeedsAlignment(BadInput):
-    """Baseline and follow-up lie apart as their headers say; a face asks whether to lay their centres on each other,
-    the command line takes ``--align centres``, a request ``align="centres"``."""
+    """Baseline and follow-up lie apart as their headers say; a face asks whether to lay their centres on each other, a
+    request takes ``align="centres"``."""
 
 
 class WrongUse(LMIALError):

@@ -208,7 +208,18 @@ class Page:
         if name in NEED_READER and not self.desk.session.reader and not self.desk.watching:
             self._open_panel("reader")
             return
-        self._guarded(lambda: action(*values))
+        stops = False
+
+        def do() -> None:
+            nonlocal stops
+            stops = self.desk.finishing.interrupts(name)
+            if not stops:
+                action(*values)
+
+        self._guarded(do)
+        if stops:
+            self._push()
+            return
         if name == "looked":  # changes nothing that is shown
             return
         if name == "paint":

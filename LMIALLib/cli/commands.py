@@ -12,6 +12,11 @@ PROGRAM = "lmial"
 STUDY, STAGE, SUBJECT = "STUDY", "STAGE", "PATIENT"
 """What stands in the table for a field of a step, and in the command where the field is not known."""
 
+OPTIONS = frozenset(
+    {Do.CHOOSE_SERIES, Do.ALIGN_CENTRES, Do.NOTHING_HERE, Do.GO_ON, Do.MAKE_ANEW, Do.USE_CPU},
+)
+"""What is done by an option of the command that failed."""
+
 COMMANDS: dict[Do, tuple[str, ...]] = {
     Do.NEW: ("new", STUDY, "--baseline", "FILE", "--follow-up", "FILE"),
     Do.ADD: ("add", STUDY, "--baseline", "FILE", "--follow-up", "FILE"),
@@ -32,6 +37,12 @@ COMMANDS: dict[Do, tuple[str, ...]] = {
     Do.PIPELINE_RESUME: ("pipeline", STUDY, "--resume"),
     Do.PIPELINE_STAGE: ("pipeline", STUDY, "--stage", STAGE),
     Do.SIMULATE_RESUME: ("simulate", STUDY, "--out", "OUT", "--resume"),
+    Do.CHOOSE_SERIES: ("--series", "NAME"),
+    Do.ALIGN_CENTRES: ("--align", "centres"),
+    Do.NOTHING_HERE: ("--empty",),
+    Do.GO_ON: ("--resume",),
+    Do.MAKE_ANEW: ("--again",),
+    Do.USE_CPU: ("--device", "cpu"),
     Do.PRETRAIN_WITHOUT: ("pretrain", "--out", "FILE", "--exclude", SUBJECT),
 }
 
@@ -47,5 +58,6 @@ def arguments(step: Step, study: Path | None = None) -> list[str]:
 
 
 def command_for(step: Step, study: Path | None = None) -> str:
-    """A step as one line that can be copied into a terminal; see ``arguments``."""
-    return " ".join([PROGRAM, *(quote(word) for word in arguments(step, study))])
+    """A step as one line that can be copied into a terminal, a whole command or an option; see ``arguments``."""
+    words = [quote(word) for word in arguments(step, study)]
+    return " ".join(words if step.do in OPTIONS else [PROGRAM, *words])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rich.console import Console
 from rich.text import Text
 
-from LMIALLib.cli.commands import command_for
+from LMIALLib.cli.commands import OPTIONS, command_for
 from LMIALLib.cli.interrupts import EXIT_CODE
 from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, Step, disk_problem, readable
 
@@ -101,16 +101,18 @@ def _tell(error: LMIALError, study: Path | None = None) -> None:
         ERR.print_exception()
     ERR.print("lmial:", style="bold red", end=" ")
     ERR.print(error.sentence)
-    hint = error.hint or ("Use --force if it is meant." if isinstance(error, NeedsConfirmation) else "")
-    if hint:
-        ERR.print(hint)
+    if error.hint:
+        ERR.print(error.hint)
+    if isinstance(error, NeedsConfirmation):
+        ERR.print("Use --force if it is meant.")
     tell_steps(error.steps, study)
 
 
 def tell_steps(steps: Iterable[Step], study: Path | None = None, *, on: Console = ERR) -> None:
     """Print a command for each thing that can be done next, a line of its own that can be copied."""
     for step in steps:
-        on.print(f"  {command_for(step, study)}", markup=False)
+        line = command_for(step, study)
+        on.print(f"  the same command with {line}" if step.do in OPTIONS else f"  {line}", markup=False)
 
 
 def document(value: Any) -> None:

@@ -194,6 +194,18 @@ class Session:
             self._opinion_key = key
         return self._opinion
 
+    def network_opinion(self) -> Opinion | None:
+        """As ``opinion``, of the network alone, without what the head learnt of this patient."""
+        here = self._presented()
+        shown = self.opinion()
+        if here.ranking is None or shown is None or not here.ranking.finishes:
+            return shown
+        mean = self.study.maps.read(here.ranking.suggested_by, here.case, "mean")
+        if mean is None:
+            return None
+        doubt = np.minimum(mean, np.float32(1.0) - mean)
+        return replace(shown, model=here.ranking.suggested_by, probability=mean, uncertainty=doubt)
+
     def newest_probability(self, case: str) -> np.ndarray | None:
         """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing."""
         here, stored = self.current, self.study.rankings.latest()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from LMIALLib.errors import WrongUse
+from LMIALLib.errors import Do, Step, WrongUse
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -28,7 +28,9 @@ def chosen_device(device: str) -> str:
         return device
     if device.split(":")[0] == "cuda":
         if not torch.cuda.is_available():
-            raise WrongUse(f"The device {device!r} was asked for, but torch finds no GPU.", "Use --device cpu or auto.")
+            raise WrongUse(
+                f"The device {device!r} was asked for, but torch finds no GPU.", "Use the CPU.", Step(Do.USE_CPU)
+            )
         return device
     raise WrongUse(f"The device {device!r} is unknown.", "Use cpu, cuda or auto.")
 

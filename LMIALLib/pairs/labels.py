@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.label_volume import read_label_volume, whole_numbers
 from LMIALLib.pairs.mapping import Mapped, mapped, shown
@@ -59,7 +59,9 @@ def read_label_slice(
             f"{path}: every pixel of slice {number} is marked; that is no lesion (in exports 255 is 'not read')."
         )
     if not values.any():
-        raise BadInput(f"{path}: nothing is marked on slice {number}.", "If nothing changed there, say so: --empty.")
+        raise BadInput(
+            f"{path}: nothing is marked on slice {number}.", "If nothing changed there, say so.", Step(Do.NOTHING_HERE)
+        )
     return _schema_values(path, values, allowed)
 
 
@@ -76,7 +78,11 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
         plane = volume.values.reshape([n for n in volume.values.shape if n > 1] or [1, 1])
         return _row_by_row(path, plane, grid, axis)
     if not volume.values.any():
-        raise BadInput(f"{path}: all its voxels have one value; nothing is marked.", "See --empty.")
+        raise BadInput(
+            f"{path}: all its voxels have one value; nothing is marked.",
+            "If nothing changed there, say so.",
+            Step(Do.NOTHING_HERE),
+        )
     lies = volume.grid
     if volume.flat:
         turned = _turned(volume.values[0], lies, grid, axis)

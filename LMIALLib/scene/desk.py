@@ -16,6 +16,7 @@ from LMIALLib.loop.learning import BY_DIFFERENCE
 from LMIALLib.loop.news import what_changed
 from LMIALLib.loop.queue import of_another_model
 from LMIALLib.scene.answering import Doubt, question
+from LMIALLib.scene.finishing import Finishing
 from LMIALLib.scene.painting import Painting
 from LMIALLib.scene.sight import unseen_share
 from LMIALLib.study.answer import Viewed
@@ -30,6 +31,20 @@ SETTLING = 1.0
 
 class Desk(Painting):
     """One reader in front of one study."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.finishing = Finishing(self, lambda: self.next(crossed=True))
+
+    def flip_own_map(self) -> None:
+        """Show the network's own suggestion, without what was learnt of this patient, or that of the head again."""
+        self.tools.own_map = not self.tools.own_map
+        if self.open is not None:
+            self._take_maps()
+        self.say(
+            "info", "The network's own suggestion." if self.tools.own_map else "What was learnt here counts again."
+        )
+        self.redraw()
 
     # Opening ---------------------------------------------------------------------------------------------------
 
@@ -101,6 +116,8 @@ class Desk(Painting):
     def close(self) -> None:
         """Keep what is drawn as a draft, end the worker, give the study back."""
         try:
+            with suppress(LMIALError):
+                self.finishing.stop()
             if self.open is not None and self.session.current is not None and not self.watching:
                 with suppress(LMIALError):
                     self._keep_draft()
@@ -260,6 +277,7 @@ class Desk(Painting):
 
     def tick(self) -> list[tuple[Job[Any], Event]]:
         """Take in what the worker reported; the slice under the reader's hand never moves. Call it from a timer."""
+        self.finishing.tick()
         events = self.session.learning.poll()
         for job, event in events:
             if isinstance(event, Ranked):

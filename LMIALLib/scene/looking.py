@@ -50,6 +50,7 @@ class Tools:
     always: bool = False
     hidden: bool = False
     swapped: bool = False
+    own_map: bool = False
     contrast: int = 0
     brightness: float = 0.0
     width: float = 1.0
@@ -144,8 +145,9 @@ class Looking:
         """Show the maps that belong to the slice at hand; no maps of slices that may not be shown yet."""
         opened, here = self._case(), self.session.current
         hidden = self._unseen()
-        opinion = self.session.opinion() if here else None
-        key = (opinion.ranking if opinion else None, hidden)
+        own = self.tools.own_map
+        opinion = None if not here else self.session.network_opinion() if own else self.session.opinion()
+        key = (opinion.ranking if opinion else None, hidden, own)
         if key == self._overlaid:
             return
         self._overlaid = key

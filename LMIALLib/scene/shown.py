@@ -11,7 +11,8 @@ from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.queries.ranking import Query
 from LMIALLib.scene.desk import Desk
-from LMIALLib.study.lesion import Lesion
+from LMIALLib.scene.patient_shown import patient_of
+from LMIALLib.study.lesion import READ, Lesion
 from LMIALLib.study.status import status_of
 
 QUEUE = 12
@@ -43,6 +44,7 @@ def shown(desk: Desk) -> dict[str, Any]:
         "lesions": _lesions(desk),
         "training": training_of(desk),
         "advice": desk.session.stop_advice().sentence,
+        "patient": patient_of(desk),
     }
 
 
@@ -172,10 +174,10 @@ def _strip(desk: Desk) -> dict[str, Any]:
         heights = np.clip(finite / max(float(finite.max()), 1e-12), 0.0, 1.0)
     batch = desk.session.settings.batch
     asked = {query.slice for query in desk.queue[:batch] if query.case == case}
-    bars = []
+    bars, viewed = [], desk.session.study.sweeps.viewed(case)
     for number in range(count):
         answer = desk.answers.get(number)
-        said = answer.answer if answer else "draft" if number in desk.drafts else ""
+        said = answer.answer if answer else "draft" if number in desk.drafts else "viewed" if number in viewed else ""
         bars.append([round(float(heights[number]), 3), said, number in asked])
     return {"bars": bars, "label": f"Score of each slice of {case}; {len(desk.answers)} of {count} read"}
 
@@ -230,6 +232,7 @@ def _tools(desk: Desk) -> dict[str, Any]:
         "opacity": round(100 * tools.opacity),
         "visible": (tools.showing or tools.always) and not tools.hidden,
         "always": tools.always,
+        "own_map": tools.own_map,
         "hidden": tools.hidden,
         "undo": bool(drawing and desk.paintable and drawing.can_undo),
         "redo": bool(drawing and desk.paintable and drawing.can_redo),
@@ -270,6 +273,7 @@ def _object(lesion: Lesion) -> dict[str, Any]:
         "slices": f"{first}" if first == last else f"{first}-{last}",
         "read": lesion.status,
         "tip": ", ".join(told),
+        "suggested": lesion.status != READ,
     }
 
 

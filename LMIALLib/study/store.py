@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -20,7 +18,7 @@ from LMIALLib.files import flush_folder, rename
 from LMIALLib.study.answers import Answers
 from LMIALLib.study.cases import Cases
 from LMIALLib.study.clock import now
-from LMIALLib.study.connection import DATABASE, connect_to_read, connect_to_write, readable_errors
+from LMIALLib.study.connection import DATABASE, connect_to_write, readable_errors
 from LMIALLib.study.database import StudyDatabase
 from LMIALLib.study.drafts import Drafts
 from LMIALLib.study.inside import check_no_links
@@ -36,10 +34,11 @@ from LMIALLib.study.names import checked_person
 from LMIALLib.study.patients import Patients
 from LMIALLib.study.places import place_warning
 from LMIALLib.study.rankings import Rankings
+from LMIALLib.study.recovery import connect_to_look
 from LMIALLib.study.schema import make_tables
 from LMIALLib.study.sweeps import Sweeps
 from LMIALLib.study.truths import Truths
-from LMIALLib.study.versions import check_values, checked_version, of_this_version, upgrade
+from LMIALLib.study.versions import check_values, checked_version, upgrade
 
 LONGEST_FOLDER = 110
 
@@ -173,7 +172,7 @@ class Study:
 
     @classmethod
     def _to_look(cls, folder: Path, why: WhyReadOnly) -> Study:
-        return cls(StudyDatabase(folder, _reading(folder / DATABASE), lease=None, why_read_only=why))
+        return cls(StudyDatabase(folder, connect_to_look(folder / DATABASE), lease=None, why_read_only=why))
 
     @property
     def folder(self) -> Path:
@@ -256,7 +255,7 @@ def check_new_place(folder: Path, force: bool) -> None:
         )
     warning = place_warning(folder)
     if warning and not force:
-        raise NeedsConfirmation(warning, "Choose a folder on a local disk, or confirm with --force.")
+        raise NeedsConfirmation(warning, "Choose a folder on a local disk, or confirm it.")
 
 
 def _check_name(folder: Path) -> None:
@@ -285,34 +284,3 @@ def _make_database(file: Path, schema: LabelSchema) -> None:
             (now(), json.dumps({"lmial": __version__})),
         )
         connection.execute("COMMIT")
-
-
-def _reading(database: Path) -> sqlite3.Connection:
-    """A connection for reading, also right after a crash, when SQLite first has to roll an unfinished save back."""
-    connection = connect_to_read(database)
-    try:
-        return of_this_version(connection, database.parent)
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if (error.sqlite_errorcode & 0xFF) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-            raise
-    return _rolled_back(database)
-
-
-def _rolled_back(database: Path) -> sqlite3.Connection:
-    """Roll an unfinished save back: in place where that is allowed, else in a copy that lives in memory."""
-    journal = Path(f"{database}-journal")
-    if os.access(database.parent, os.W_OK) and os.access(database, os.W_OK):
-        with closing(connect_to_write(database)) as writer:
-            writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return of_this_version(connect_to_read(database), database.parent)
-    memory = sqlite3.connect(":memory:", isolation_level=None)
-    memory.row_factory = sqlite3.Row
-    with tempfile.TemporaryDirectory(prefix="lmial-") as place:
-        copy = Path(place) / DATABASE
-        shutil.copyfile(database, copy)
-        if journal.exists():
-            shutil.copyfile(journal, Path(place) / journal.name)
-        with closing(sqlite3.connect(copy)) as source:
-            source.backup(memory)
-    return of_this_version(memory, database.parent)

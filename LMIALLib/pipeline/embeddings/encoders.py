@@ -1,4 +1,4 @@
-"""Encoders of slice pairs by the words of ``--embedding``, and the vectors that they give to a case."""
+"""Encoders of slice pairs by their names, and the vectors that they give to a case."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SliceEncoder:
 
 
 def checked_embedding(embedding: str) -> str:
-    """The words of ``--embedding``, before any work is done. Raises WrongUse for unknown ones, BadInput for a folder
+    """The words that name an encoder, before any work is done. Raises WrongUse for unknown ones, BadInput for a folder
     that holds no such model."""
     if embedding.startswith("dinov2:"):
         weights_files(_folder(embedding), MODEL_TYPE, WHAT)

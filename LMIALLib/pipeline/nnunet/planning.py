@@ -80,7 +80,8 @@ def plan(
         plans = _taken_over(plans_of, work) if plans_of else _planned(work, config, size)
         if config not in plans["configurations"]:
             raise BadInput(
-                f"nnU-Net plans no configuration {config} for this study.", "Its slices are single images: --config 2d"
+                f"nnU-Net plans no configuration {config} for this study.",
+                "Its slices are single images: take the configuration 2d.",
             )
         with written_whole(_plans(work)) as temporary:
             temporary.write_text(json.dumps(plans, indent=1), encoding="utf-8")

@@ -131,7 +131,7 @@ def _told(error: Exception) -> tuple[str, str]:
 
 NO_MEMORY = (
     "nnU-Net had not enough memory.",
-    "Close other programs, or take --config 2d; repeated with --resume it goes on from its last checkpoint.",
+    "Close other programs, or take the configuration 2d; started again it goes on from its last checkpoint.",
 )
 
 

@@ -20,7 +20,7 @@ Progress = Callable[[int, int, str], None]
 NOT_INSTALLED = "nnU-Net is not installed here.", "Install it: pip install 'lmial[nnunet]'"
 KILLED = (
     "nnU-Net was ended from outside, most likely because memory ran out.",
-    "Repeated with --resume it goes on from its last checkpoint; --config 2d needs less memory.",
+    "Started again it goes on from its last checkpoint; the configuration 2d needs less memory.",
 )
 
 

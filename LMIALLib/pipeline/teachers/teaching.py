@@ -174,13 +174,16 @@ def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: boo
         if not keep:
             raise BadInput(
                 f"{case.name} has pseudo-labels of the teacher {teacher.id} already.",
-                "Go on with what is missing: --resume. Make all anew: --again.",
+                "Go on with what is missing, or make all anew.",
+                Step(Do.GO_ON),
+                Step(Do.MAKE_ANEW),
             )
         settings = json.loads(json.dumps(dict(teacher.made_by)))
         if any(record.made_by.get(key) != settings[key] for key in ("kind", "weights", "settings")):
             raise BadInput(
                 f"The pseudo-labels of {case.name} were made by {teacher.id} with other weights or settings.",
-                "Make all anew: --again.",
+                "Make all anew.",
+                Step(Do.MAKE_ANEW),
             )
         found[case.name] = record
     return found

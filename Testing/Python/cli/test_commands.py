@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer
 
-from LMIALLib.cli.commands import COMMANDS, arguments, command_for
+from LMIALLib.cli.commands import COMMANDS, OPTIONS, arguments, command_for
 from LMIALLib.cli.console import guarded
 from LMIALLib.cli.main import app
 from LMIALLib.errors import BadInput, Do, Step
@@ -22,7 +22,7 @@ def test_every_action_has_a_command() -> None:
     assert set(COMMANDS) == set(Do)
 
 
-@pytest.mark.parametrize("do", list(Do))
+@pytest.mark.parametrize("do", sorted(set(Do) - OPTIONS))
 def test_the_command_of_an_action_is_parsed_and_its_options_exist(do: Do) -> None:
     step = Step(do, "/data/my study", stage="pretraining", subject="patient01")
     words = [EXAMPLES.get(word, word) for word in arguments(step)]
@@ -32,6 +32,23 @@ def test_the_command_of_an_action_is_parsed_and_its_options_exist(do: Do) -> Non
     context = command.make_context(command.name, words)
     given = [value for value in context.params.values() if value not in (None, False, (), [])]
     assert Path("/data/my study") in given or "/data/my study" not in arguments(step)
+
+
+@pytest.mark.parametrize(
+    ("do", "name"),
+    [
+        (Do.CHOOSE_SERIES, "add"),
+        (Do.ALIGN_CENTRES, "add"),
+        (Do.NOTHING_HERE, "label"),
+        (Do.GO_ON, "teach"),
+        (Do.MAKE_ANEW, "teach"),
+        (Do.USE_CPU, "teach"),
+    ],
+)
+def test_the_option_of_an_action_is_one_of_its_command(do: Do, name: str) -> None:
+    program: Any = typer.main.get_command(app)
+    option = command_for(Step(do)).split()[0]
+    assert option in [known for one in program.commands[name].params for known in one.opts]
 
 
 def test_a_command_names_the_study_so_that_it_can_be_copied() -> None:

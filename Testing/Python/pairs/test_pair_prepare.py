@@ -151,7 +151,7 @@ def test_headers_that_lost_the_position_are_aligned_by_centres(tmp_path, visits,
         sitk.WriteImage(image, str(lost[name]))
     contrasts = (("T1", lost["t1"], visits["t1"]), ("T1again", visits["t1"], visits["t1"]))
     asked = PairRequest(lost["baseline"], visits["follow_up"])
-    with pytest.raises(NeedsAlignment, match="--align centres"):
+    with pytest.raises(NeedsAlignment, match="centres can be laid on each other"):
         prepare(asked, tmp_path / "none")
     with pytest.raises(WrongUse, match="headers, centres"):
         prepare(replace(asked, align="center"), tmp_path / "none")

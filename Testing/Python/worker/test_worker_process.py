@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment
+from LMIALLib.errors import BadInput, Do, LMIALError, NeedsAlignment, Step
 from LMIALLib.pairs.request import PairRequest
 from LMIALLib.worker.client import WorkerClient
 from LMIALLib.worker.messages import encode
@@ -55,8 +55,9 @@ def test_scans_that_lie_apart_come_back_as_a_question_of_its_own_kind(
     pair = PairRequest(tmp_path / "lost.nii.gz", phantom_folder / "follow_up.nii.gz")
     staged = study_folder / "cases" / "staged"
     staged.mkdir()
-    with pytest.raises(NeedsAlignment, match="--align centres"):
+    with pytest.raises(NeedsAlignment, match="centres can be laid on each other") as asked:
         client.wait(client.submit(Prepare(pair, str(staged))))
+    assert asked.value.steps == (Step(Do.ALIGN_CENTRES),), "what can be done crosses the pipe"
 
 
 def test_a_place_outside_the_study_is_refused(client: WorkerClient, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_running_out_of_memory_is_told_with_what_to_do() -> None:
     import torch
 
     assert _told(MemoryError()) == _told(torch.OutOfMemoryError()) == NO_MEMORY
-    assert "--resume" in NO_MEMORY[1]
+    assert "goes on from its last checkpoint" in NO_MEMORY[1]
 
 
 def test_nothing_pretrained_and_nothing_read_are_told_apart(study_folder: Path, tiny: NnunetSettings) -> None:
