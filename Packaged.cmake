@@ -89,10 +89,12 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/architecture.py
   LMIALLib/network/augmentation.py
   LMIALLib/network/calibration.py
+  LMIALLib/network/change_model.py
   LMIALLib/network/checkpoint.py
   LMIALLib/network/device.py
   LMIALLib/network/distributed.py
   LMIALLib/network/evidence.py
+  LMIALLib/network/families.py
   LMIALLib/network/finetune_settings.py
   LMIALLib/network/fit.py
   LMIALLib/network/guard.py
@@ -114,6 +116,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/slices.py
   LMIALLib/network/training.py
   LMIALLib/network/uncertainty.py
+  LMIALLib/network/unet.py
   LMIALLib/network/weights.py
   LMIALLib/network/work_time.py
   LMIALLib/pairs/__init__.py

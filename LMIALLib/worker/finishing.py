@@ -26,7 +26,7 @@ from LMIALLib.study.maps import FROZEN
 from LMIALLib.study.rankings import StoredRanking, adapted_map
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import slice_target
-from LMIALLib.worker.predicting import PASSES, conditions_of, network_of, predict_case, queue_options
+from LMIALLib.worker.predicting import PASSES, conditions_of, model_of, predict_case, queue_options
 from LMIALLib.worker.requests import Rank, RankCase, Ranked
 
 if TYPE_CHECKING:
@@ -159,14 +159,14 @@ def _frozen(
     digest = study.models.get(model).digest
     made_by = study.maps.made_by(model, name) if (writes or stored) and study.maps.has(model, name, FROZEN) else None
     if not (stored or request.keep):
-        network_of(study, model)  # weights that cannot be trusted are refused, also where their maps lie there
+        model_of(study, model)  # weights that cannot be trusted are refused, also where their maps lie there
     if made_by is not None and (stored or made_by.get("model_digest") == digest):
         volumes = {measure: study.maps.read(model, name, measure) for measure in FROZEN}
         stacks = {m: np.ascontiguousarray(pair.stack(v)) for m, v in volumes.items() if v is not None}
         return stacks, {key: value for key, value in made_by.items() if key not in ("sha256", "model_digest")}
-    network, _ = network_of(study, model)
+    loaded = model_of(study, model)
     same = replace(request, seed=0)  # whatever is drawn at random later, the maps are the same
-    prediction = predict_case(network, pair, same, progress, passes=request.passes or PASSES)
+    prediction = predict_case(loaded, pair, same, progress, passes=request.passes or PASSES)
     found = {measure: getattr(prediction, measure) for measure in FROZEN}
     conditions = conditions_of(prediction)
     if writes:

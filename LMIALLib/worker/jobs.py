@@ -15,7 +15,7 @@ import numpy as np
 from LMIALLib.errors import BadInput
 from LMIALLib.progress import Progress
 from LMIALLib.worker.handling import handles
-from LMIALLib.worker.predicting import PASSES, conditions_of, network_of, options_of, predict_case, queue_options
+from LMIALLib.worker.predicting import PASSES, conditions_of, model_of, options_of, predict_case, queue_options
 from LMIALLib.worker.requests import (
     ChangeRegion,
     Export,
@@ -76,11 +76,11 @@ def predict_job(study_folder: Path, request: Predict, progress: Progress) -> Pre
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
-        network, _ = network_of(study, request.model)
+        model = model_of(study, request.model)
         for number, case in enumerate(request.cases):
             progress("predict", number, len(request.cases))
             pair = study.cases.load_pair(case)
-            prediction = predict_case(network, pair, request, progress, passes=request.passes or 1)
+            prediction = predict_case(model, pair, request, progress, passes=request.passes or 1)
             maps = {"mean": pair.unstack(prediction.mean)}
             study.maps.write(request.model, case, maps, prediction.conditions)
     return Predicted(request.cases)
@@ -146,12 +146,12 @@ def _evidence(
         return about, stored_evidence(study, request.model, cases, chosen.needs, reading_time=reading_time)
     if "members" in chosen.needs:
         about["committee"] = list(dict.fromkeys([request.model, *request.committee]))
-    loaded = [network_of(study, model) for model in about.get("committee", [request.model])]
-    digests = [info.digest for _, info in loaded]
+    loaded = [model_of(study, model) for model in about.get("committee", [request.model])]
+    digests = [model.digest for model in loaded]
     if "committee" in about:
         about["committee_digests"] = digests
     evidence = case_evidence(
-        [network for network, _ in loaded],
+        loaded,
         cases,
         chosen.needs,
         passes=request.passes or PASSES,

@@ -14,6 +14,7 @@ from LMIALLib.queries.strategy import FORMULAS
 from LMIALLib.worker.requests import Predict, Rank
 
 if TYPE_CHECKING:
+    from LMIALLib.network.change_model import ChangeModel
     from LMIALLib.network.predicted import Prediction
     from LMIALLib.pairs.pair import Pair
     from LMIALLib.study.store import Study
@@ -22,21 +23,21 @@ PASSES = 10
 """Stochastic passes of strategies that need them (T of the published comparisons)."""
 
 
-def network_of(study: Study, model: str) -> Any:
-    """A model of the study and what is known of it. Raises BadInput for weights that cannot be read or trusted."""
-    from LMIALLib.network.weights import load_weights
+def model_of(study: Study, model: str) -> ChangeModel:
+    """A model of the study. Raises BadInput for weights that cannot be read or trusted."""
+    from LMIALLib.network.families import load_model
 
     try:
-        return load_weights(study.models.path(model))
+        return load_model(study.models.path(model))
     except BadInput as error:
         raise BadInput(error.sentence, "Restore the study from a backup.") from error
 
 
-def predict_case(network: Any, pair: Pair, request: Predict | Rank, progress: Progress, *, passes: int) -> Prediction:
-    """What a network says of a pair, in so many passes and as the request wants it computed."""
-    from LMIALLib.network.prediction import predict
-
-    return predict(network, pair, passes=passes, **options_of(request, progress))
+def predict_case(
+    model: ChangeModel, pair: Pair, request: Predict | Rank, progress: Progress, *, passes: int
+) -> Prediction:
+    """What a model says of a pair, in so many passes and as the request wants it computed."""
+    return model.predict(pair, passes=passes, **options_of(request, progress))
 
 
 def options_of(request: Predict | Rank, progress: Progress) -> dict[str, Any]:

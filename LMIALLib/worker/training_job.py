@@ -16,6 +16,7 @@ from LMIALLib.worker.handling import handles
 from LMIALLib.worker.requests import Finetune, Trained
 
 if TYPE_CHECKING:
+    from LMIALLib.network.change_model import ChangeModel
     from LMIALLib.network.training import Example
     from LMIALLib.study.store import Study
     from LMIALLib.study.targets import ReadSlice
@@ -31,7 +32,8 @@ UNREAD_SLICES = 48
 def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> Trained:
     """Train on what was annotated and say whether the result should be adopted."""
     from LMIALLib.network.adoption import judge
-    from LMIALLib.network.training import FinetuneSettings, finetune
+    from LMIALLib.network.families import load_model
+    from LMIALLib.network.training import FinetuneSettings
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
@@ -52,8 +54,8 @@ def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> T
         )
         out = study.models.path(request.new_model)
         checkpoint = out.with_name(f".{out.stem}.checkpoint.safetensors")
-        report = finetune(
-            study.models.path(request.model),
+        old = load_model(study.models.path(request.model))
+        report = old.finetune(
             examples,
             unread,
             out,
@@ -64,10 +66,11 @@ def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> T
         checkpoint.unlink(missing_ok=True)
         volumes, validation = {}, None
         if report.finite:
+            new = load_model(out)
             for case in cases[:VOLUME_CASES]:
-                volumes[case] = _volumes(study, case, request, out, progress)
+                volumes[case] = _volumes(study, case, request, old, new, progress)
             progress("check", 1, 2)
-            validation = _validation(study, request, out)
+            validation = _validation(study, request, old, new)
     adoption = judge(report, volumes, validation=validation)
     about = {"volumes_ml": volumes, "validation": validation, "settings": asdict(settings), "read": len(read)}
     return Trained(
@@ -109,31 +112,26 @@ def _examples(study: Study, read: Sequence[ReadSlice]) -> list[Example]:
     return examples
 
 
-def _validation(study: Study, request: Finetune, new_weights: Path) -> tuple[float, float] | None:
+def _validation(study: Study, request: Finetune, old: ChangeModel, new: ChangeModel) -> tuple[float, float] | None:
     """Dice before and after on read slices of subjects set aside for good; None while there are none with change."""
-    from LMIALLib.network.fit import read_figures
-    from LMIALLib.network.weights import load_weights
+    from LMIALLib.network.fit import figures_of
 
     held = validation_examples(study, upto=request.upto)
     if not held:
         return None
     examples = _examples(study, held)
-    before, after = (
-        read_figures(load_weights(path)[0], examples)[0] for path in (study.models.path(request.model), new_weights)
-    )
+    before, after = (figures_of(model.probability, examples)[0] for model in (old, new))
     return None if before is None or after is None else (before, after)
 
 
-def _volumes(study: Study, case: str, request: Finetune, new_weights: Path, progress: Progress) -> dict[str, float]:
+def _volumes(
+    study: Study, case: str, request: Finetune, old: ChangeModel, new: ChangeModel, progress: Progress
+) -> dict[str, float]:
     """Predicted change in millilitres before and after, for the adoption rule; ``progress`` is called often."""
-    from LMIALLib.network.prediction import predict
-    from LMIALLib.network.weights import load_weights
-
     pair = study.cases.load_pair(case)
     volumes = {}
-    for name, path in (("before", study.models.path(request.model)), ("after", new_weights)):
-        prediction = predict(
-            load_weights(path)[0],
+    for name, model in (("before", old), ("after", new)):
+        prediction = model.predict(
             pair,
             device=request.device,
             threads=request.threads,

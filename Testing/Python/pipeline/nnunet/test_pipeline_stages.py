@@ -21,7 +21,7 @@ from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
-from LMIALLib.pipeline.stages import run_pipeline
+from LMIALLib.pipeline.stages import all_stages, run_pipeline
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.resources import resource
 from LMIALLib.study.answer import NewAnswer
@@ -309,3 +309,34 @@ def test_settings_survive_the_file_and_only_what_is_given_changes() -> None:
     assert PipelineSettings.from_dict(json.loads(json.dumps(settings.to_dict())), "here") == settings
     assert settings.budget == "12" and settings.pretraining.epochs == 7 and settings.finetuning.seed == 4
     assert settings.finetuning.learning_rate < settings.pretraining.learning_rate
+
+
+COUNTING = """
+from LMIALLib.pipeline.stage import Done, Stage
+
+STAGE = Stage(
+    "counting",
+    depends=lambda work: {"cases": [case.name for case in work.study.cases.all()]},
+    run=lambda work: Done(f"{len(work.study.cases.all())} cases.", {"cases": len(work.study.cases.all())}),
+    after="core-set",
+)
+"""
+
+
+def test_a_stage_is_added_in_one_file(install, study_folder: Path) -> None:
+    install("lmial-counting", {"counting_cases.py": COUNTING}, {"counting": "counting_cases:STAGE"},
+            "lmial.pipeline_stages")  # fmt: skip
+    names = [stage.name for stage in all_stages()]
+    assert names == ["teacher", "pretraining", "core-set", "counting", "reading", "fine-tuning", "lesions"]
+    heard: list[tuple[str, ...]] = []
+    run_pipeline(study_folder, PipelineSettings(), only="counting", say=lambda *said: heard.append(said))
+    assert heard[0][0] == "counting"
+    state = PipelineState.read(study_folder)
+    assert state is not None and state.result("counting")["cases"] >= 2
+
+
+def test_a_stage_that_follows_nothing_or_has_the_name_of_ours_is_refused(install) -> None:
+    lost = COUNTING.replace('after="core-set"', 'after="martians"')
+    install("lmial-lost", {"lost_stage.py": lost}, {"counting": "lost_stage:STAGE"}, "lmial.pipeline_stages")
+    with pytest.raises(WrongUse, match="'counting' follows 'martians'"):
+        all_stages()

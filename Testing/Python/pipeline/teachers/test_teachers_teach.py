@@ -253,3 +253,45 @@ def test_a_process_that_dies_leaves_whole_cases_and_a_partial_one_that_goes_on(s
     going_on = Speaker()
     teach(study, going_on, existing="keep")
     assert going_on.asked == [3, 4] and stored(study, "b").done.all()
+
+
+SPECKLED = """
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from LMIALLib.pipeline.teachers.choosing import Source, Wanted
+from LMIALLib.pipeline.teachers.teacher import Opinion
+
+
+@dataclass(frozen=True)
+class Difference:
+    threshold: float
+    made_by: dict = field(default_factory=lambda: {"kind": "difference"})
+    id: str = "difference"
+
+    def judged(self, pair, slices, check):
+        for number in slices:
+            check()
+            marked = (np.abs(pair.stack(pair.difference)[number]) > self.threshold).astype(np.float32)
+            yield number, Opinion(marked, np.full_like(marked, 0.5))
+
+
+def load(wanted: Wanted) -> Difference:
+    return Difference(float(wanted.place))
+
+
+SOURCE = Source("difference", load, "SPREADS")
+"""
+
+
+def test_a_source_of_pseudo_labels_is_added_in_one_file(install, study: Study) -> None:
+    install("lmial-difference", {"made_of_difference.py": SPECKLED}, {"difference": "made_of_difference:SOURCE"},
+            "lmial.pseudo_labels")  # fmt: skip
+    taught = teach(study, teacher_named("difference:2.5"))
+    assert taught.teacher == "difference" and sum(one.judged for one in taught.cases) > 0
+    with pytest.raises(WrongUse, match="'difference' is unknown"):
+        teacher_named("difference")
+    with pytest.raises(WrongUse) as unknown:
+        teacher_named("martians")
+    assert "onnx:FILE or difference" in unknown.value.hint
