@@ -62,7 +62,9 @@ def pretrain(
     from LMIALLib.pipeline.nnunet.pretraining import pretrain as run
     from LMIALLib.pipeline.settings import PipelineSettings
 
-    settings = PipelineSettings().changed(nnunet_options(locals()))
+    given: dict[str, Any] = {"config": config, "epochs": epochs, "iterations": iterations, "seed": seed}
+    given |= {"device": device, "workers": workers, "size": size}
+    settings = PipelineSettings().changed(given)
     with study_at(study) as opened, alone(study), sentences("pretraining") as follow:
         done = run(opened, teacher, settings=settings.pretraining, above=above or 0.0, progress=follow)
     if as_json:
@@ -93,7 +95,9 @@ def finetune(
     from LMIALLib.pipeline.settings import PipelineSettings
     from LMIALLib.pipeline.writing import Writing
 
-    settings = PipelineSettings().changed(nnunet_options(locals()))
+    given: dict[str, Any] = {"config": config, "epochs": epochs, "iterations": iterations, "folds": folds, "seed": seed}
+    given |= {"device": device, "workers": workers, "size": size}
+    settings = PipelineSettings().changed(given)
     hold = Writing(study, reader=COMMAND, waiting=waits_for(study))
     with study_at(study) as opened, alone(study), sentences("fine-tuning") as follow:
         done = run(
@@ -115,9 +119,3 @@ def finetune(
 def waits_for(study: Path) -> Callable[[str, Step], None]:
     """Says on standard error, whatever is printed at the end, that a result waits for somebody to leave the study."""
     return lambda sentence, step: ERR.print(f"{sentence} To go on: {command_for(step, study)}", markup=False)
-
-
-def nnunet_options(given: dict[str, Any]) -> dict[str, Any]:
-    """The options of a command that shape nnU-Net; None where one was not given."""
-    names = ("config", "epochs", "iterations", "folds", "seed", "device", "workers", "size")
-    return {name: given.get(name) for name in names}

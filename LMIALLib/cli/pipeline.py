@@ -19,7 +19,6 @@ from LMIALLib.cli.nnunet import (
     Seed,
     Size,
     Workers,
-    nnunet_options,
     waits_for,
 )
 from LMIALLib.cli.opening import COMMAND
@@ -81,8 +80,9 @@ def pipeline(  # an option a parameter, each with its help
 
     if reader not in (None, "truth"):
         raise WrongUse(f"--reader {reader} is unknown; the simulated one is called truth.")
-    given = {**nnunet_options(locals()), "opinions_above": above}
-    given |= {"teacher": teacher, "budget": budget, "embedding": embedding, "distance": distance}
+    given: dict[str, Any] = {"teacher": teacher, "budget": budget, "embedding": embedding, "distance": distance}
+    given |= {"config": config, "epochs": epochs, "iterations": iterations, "folds": folds, "seed": seed}
+    given |= {"device": device, "workers": workers, "size": size, "opinions_above": above}
     told: list[dict[str, Any]] = []
     before = PipelineState.read(study)
     if before is not None and before.stages and not (resume or stage):

@@ -142,7 +142,7 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
         session.learning.wait(session.learning.training)
         tuned = time.perf_counter() - began
         assert session.learning.worker.ready is not None
-        worker = peak_of(session.learning.worker.ready["pid"])
+        worker = peak_of(session.learning.worker.ready.pid)
         session.close()
     p99 = float(np.quantile(taken, 0.99))
     figures = {

@@ -21,6 +21,7 @@ from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, PredictAll, Train
 from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.kept import STORED
 from LMIALLib.study.maps import STORED_MAPS
@@ -191,15 +192,16 @@ def _is_model(study: Study, done: Finetuned) -> bool:
     return any(model.id == done.model for model in study.models.all())
 
 
-def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str | None) -> dict[str, Any]:
-    common = {"data": "fine", "config": settings.config}
-    folds = len(dataset.splits)
-    plan = {**common, "do": "plan", "size": settings.size, "plans_of": "pre"}
-    training = {**common, "do": "train", "of_training": settings.of_training, "weights": weights}
-    prefix = f"{STORED}{settings.config[:2]}-"
-    predict = {**common, "do": "predict", "folds": folds, "weights": weights, "teacher": teacher, "prefix": prefix}
-    steps = [plan, *({**training, "fold": fold} for fold in range(folds)), predict]
-    return {"device": settings.device, "workers": settings.workers, "steps": steps}
+def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str | None) -> NnunetRequest:
+    config, folds = settings.config, len(dataset.splits)
+    planning = Plan(data="fine", config=config, size=settings.size, plans_of="pre")
+    trainings = (
+        Train(data="fine", config=config, fold=fold, of_training=settings.of_training, weights=weights)
+        for fold in range(folds)
+    )
+    prefix = f"{STORED}{config[:2]}-"
+    maps = PredictAll(data="fine", config=config, folds=folds, weights=weights, teacher=teacher, prefix=prefix)
+    return NnunetRequest(settings.device, settings.workers, (planning, *trainings, maps))
 
 
 def _judgement(judged: dict[str, Any]) -> tuple[bool, str]:

@@ -14,6 +14,7 @@ from LMIALLib.pipeline.nnunet.places import FINAL, WorkFolder
 from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import one_split
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, Train
 from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.store import Study
 
@@ -67,18 +68,9 @@ def pretrain(
     dataset = write_dataset(
         study, work, PseudoLabels(study, teacher, above), one_split, progress=progress, cancelled=cancelled
     )
-    steps = [
-        {"do": "plan", "data": "pre", "config": settings.config, "size": settings.size, "plans_of": None},
-        {
-            "do": "train",
-            "data": "pre",
-            "config": settings.config,
-            "fold": 0,
-            "of_training": settings.of_training,
-            "weights": None,
-        },
-    ]
-    request = {"device": settings.device, "workers": settings.workers, "steps": steps}
+    planning = Plan(data="pre", config=settings.config, size=settings.size)
+    training = Train(data="pre", config=settings.config, fold=0, of_training=settings.of_training)
+    request = NnunetRequest(settings.device, settings.workers, (planning, training))
     plan, trained = run(study.folder, request, progress=progress, cancelled=cancelled)
     split = dataset.splits[0]
     return Pretrained(

@@ -11,6 +11,7 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.pipeline.nnunet.places import WorkFolder
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, steps_message
 from LMIALLib.progress import Cancelled, Progress
 from LMIALLib.worker.messages import decode, encode, steps_of
 from LMIALLib.worker.transport import SubprocessTransport, worker_python
@@ -30,7 +31,7 @@ def check_installed() -> None:
 
 def run(
     study_folder: Path,
-    request: Mapping[str, Any],
+    request: NnunetRequest,
     *,
     progress: Progress,
     cancelled: Callable[[], bool],
@@ -39,7 +40,7 @@ def run(
 
     Args:
         study_folder: of the study.
-        request: ``device``, ``workers`` (processes that prepare cases and batches there) and ``steps``.
+        request: what is to be done, and where.
         progress: hears (sentence, done, total).
         cancelled: asked about ten times a second; the process then ends within a second.
 
@@ -52,7 +53,7 @@ def run(
     transport = SubprocessTransport("LMIALLib.pipeline.nnunet.process", work.environment(), alone=True)
     transport.start(Path(study_folder))
     try:
-        transport.send(encode(dict(request)))
+        transport.send(encode(steps_message(request)))
         while transport.alive():
             if cancelled():
                 raise Cancelled

@@ -35,7 +35,8 @@ BUSY = {
         "    progress('train', child.pid, 1)\n    time.sleep(120)\n"
         "process.run_steps = run_steps\nsys.exit(process.main(sys.argv[1:]))\n",
         "from LMIALLib.worker.messages import decode, encode\n"
-        "transport = SubprocessTransport('busy', alone=True)\ntransport.start(Path('.'))\ntransport.send(encode({}))\n"
+        "transport = SubprocessTransport('busy', alone=True)\ntransport.start(Path('.'))\n"
+        "transport.send(encode({'device': 'cpu', 'workers': 0, 'steps': []}))\n"
         "line = None\nwhile line is None: line = transport.receive(timeout=0.1)\n"
         "print(transport.pid(), decode(line)['done'], flush=True)\n",
     ),
