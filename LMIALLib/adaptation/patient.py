@@ -8,11 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from LMIALLib.adaptation.answers import SliceAnswer, gathered
-from LMIALLib.adaptation.estimate import Estimate, estimate
+from LMIALLib.adaptation.estimate import (
+    DOUBT_MISSED,
+    DOUBT_RIGHT,
+    Estimate,
+    dice_with,
+    estimate,
+    expectations,
+    factor,
+)
 from LMIALLib.adaptation.features import Features
 from LMIALLib.adaptation.found import Found, judged
 from LMIALLib.adaptation.head import AdaptedMaps, Head, adapted, fit
 from LMIALLib.adaptation.order import FinishScores, finish_scores
+
+THRESHOLD = 0.5
+"""Probability from which a voxel is delivered as change."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,38 @@ def order_of(learnt: Learnt, features: Features, answers: Sequence[SliceAnswer],
     """Score the slices by a strategy of ``order.FINISH_STRATEGIES``."""
     read = sorted(gathered(answers).read)
     return finish_scores(features, learnt.maps, learnt.found, read=read, strategy=strategy)
+
+
+def outlook(learnt: Learnt, features: Features, answers: Sequence[SliceAnswer], scores: np.ndarray) -> np.ndarray:
+    """Expected Dice of the delivered label now and after each of the next slices, float64 (slices left + 1,).
+
+    Args:
+        scores: float64 (slices,), in whose order the slices are read, highest first; those that were read are left out.
+
+    By the same expectations as the estimate; empty where no change is expected at all.
+    """
+    answered = gathered(answers)
+    known, suggested, right, missed = expectations(features, learnt.maps, answered, THRESHOLD)
+    of_right, of_missed = (factor(learnt.found, "right", DOUBT_RIGHT), factor(learnt.found, "missed", DOUBT_MISSED))
+    if known + right + missed < 1.0:
+        return np.zeros(0)
+    probability = learnt.maps.probability
+    p = probability.ravel()[features.voxels].astype(np.float64)
+    by_slice = np.repeat(np.arange(features.inputs.n_slices), np.diff(features.starts))
+    marked = p >= THRESHOLD
+    rights = np.bincount(by_slice, p * marked, features.inputs.n_slices) * of_right
+    misses = np.bincount(by_slice, p * ~marked, features.inputs.n_slices) * of_missed
+    areas = (probability >= THRESHOLD).sum(axis=(1, 2))
+    right, missed = min(right * of_right, suggested), missed * of_missed
+    dices = [dice_with(known, suggested, suggested - right, missed)]
+    left = [int(k) for k in np.argsort(-scores, kind="stable") if int(k) not in answered.read]
+    for number in left:
+        here = min(rights[number], float(areas[number]))
+        known += here + misses[number]
+        suggested = max(suggested - areas[number], 0.0)
+        right, missed = max(right - here, 0.0), max(missed - misses[number], 0.0)
+        dices.append(dice_with(known, suggested, max(suggested - right, 0.0), missed))
+    return np.array(dices)
 
 
 def suggested_lesions(maps: AdaptedMaps, answers: Sequence[SliceAnswer], *, threshold: float = 0.5) -> int:

@@ -31,10 +31,13 @@ from LMIALLib.worker.requests import Rank, RankCase, Ranked
 
 if TYPE_CHECKING:
     from LMIALLib.adaptation.answers import SliceAnswer
+    from LMIALLib.adaptation.features import Features
     from LMIALLib.adaptation.patient import Course, Learnt
     from LMIALLib.pairs.pair import Pair
     from LMIALLib.queries.pool import CaseScores
 
+GOOD = 0.90
+"""Expected Dice up to which slices are counted."""
 KEPT = 2
 """Patients whose pair and features stay in memory: the one that is read, and the one after."""
 
@@ -201,7 +204,7 @@ def _finished(
         scored = replace(scored, score=order.score, terms={**scored.terms, **order.terms, "score": order.score})
     options = queue_options(request, "count", "random_share", "batch")
     ranking = rank([scored], chosen, seed=request.seed, spacing_mm=0.0, **options)
-    about: dict[str, Any] = {"estimate": _told(learnt, answers, scored)}
+    about: dict[str, Any] = {"estimate": _told(learnt, features, answers, scored)}
     if learnt.head is not None:
         head = learnt.head
         about["head"] = {**head.facts, "digest": head.digest, "upto": request.annotations_upto or 0}
@@ -211,12 +214,16 @@ def _finished(
     return ranking, about
 
 
-def _told(learnt: Learnt, answers: list[SliceAnswer], scored: CaseScores) -> dict[str, Any]:
+def _told(learnt: Learnt, features: Features, answers: list[SliceAnswer], scored: CaseScores) -> dict[str, Any]:
     """How finished a patient is, as `loop.patient.Estimate` reads it."""
-    from LMIALLib.adaptation.patient import suggested_lesions
+    from LMIALLib.adaptation.patient import outlook, suggested_lesions
 
     found = learnt.estimate
+    expected = outlook(learnt, features, answers, scored.score)
+    good = np.flatnonzero(expected >= GOOD)
     return {
+        "slices_to_90": int(good[0]) if good.size else None,
+        "gain": float(max(expected[1] - expected[0], 0.0)) if expected.size > 1 else None,
         "dice": found.dice,
         "dice_low": found.low,
         "dice_high": found.high,
