@@ -93,13 +93,13 @@ def estimated(
     false = suggested - right
     left = 1.0 - float(np.exp(-missed * voxel_mm3 / MISSED_MM3_A_LESION))
     fewest, most = ends(false, missed, suggested, SPREAD, SLACK_MM3 / voxel_mm3)
-    dices: tuple[float | None, ...] = (None, None, None)
+    dice = low = high = None
     if known + right + missed >= 1.0:
-        dices = tuple(dice_with(known, suggested, *wrong) for wrong in ((false, missed), most, fewest))
+        dice, low, high = (dice_with(known, suggested, *wrong) for wrong in ((false, missed), most, fewest))
     fewest, most = ends(false, missed, suggested, VOLUME_SPREAD, VOLUME_SLACK_MM3 / voxel_mm3)
     volumes = (known + right + missed, known + suggested - most[0] + fewest[1], known + suggested - fewest[0] + most[1])
-    middle, low, high = (volume * voxel_mm3 for volume in volumes)
-    return Estimate(*dices, volume_mm3=middle, volume_low=low, volume_high=high, lesion_left=left, read=read)
+    middle, least, largest = (volume * voxel_mm3 for volume in volumes)
+    return Estimate(dice, low, high, middle, least, largest, left, read)
 
 
 def ends(

@@ -29,10 +29,11 @@ from typing import Any
 import finish_estimates
 import numpy as np
 from finish_pairs import KINDS, REAL, FinishPair, own_pair, real_pair, synthetic_pair
-from finish_simulation import LEVELS, ORDERS, Step, Subject, crossing, next_of, run
+from finish_simulation import LEVELS, ORDERS, Reading, Step, Subject, crossing, next_of, run
 from LMIALLib.cohorts.open_ms import open_ms_root
 
-from LMIALLib.adaptation.head import HeadSettings
+from LMIALLib.adaptation.answers import nothing_here
+from LMIALLib.adaptation.head import HeadSettings, adapted, fit
 from LMIALLib.errors import BadInput, LMIALError
 
 SEEDS = {"none": 20, "head": 5}
@@ -59,8 +60,34 @@ def main() -> None:
         curves(rows, arguments.out / "finish.png")
         if arguments.pair is None and not arguments.quick and arguments.estimates:
             finish_estimates.judge(data_folder(), arguments.estimates, arguments.out)
+            print(others(data_folder(), arguments.pairs or (*REAL, *SYNTHETIC)))
     except LMIALError as error:
         sys.exit(str(error))
+
+
+def others(data: Path, names: Iterable[str]) -> str:
+    """What a noisy reader loses, and what ten answers "nothing here" do to pairs without any change."""
+    lines = ["| pair | exact reader, Dice after 5 / 10 / 15 | noisy reader | loss after 10 |", "|---|---|---|---|"]
+    for name in names:
+        subject = Subject.of(named_pair(data, name))
+        curves = []
+        for reader in ("exact", "noisy"):
+            steps = list(run(subject, next_of("default"), HeadSettings(), most=15, reader=reader))
+            curves.append([steps[min(n, len(steps) - 1)].dice for n in (5, 10, 15)])
+        exact, noisy = (" / ".join(f"{value:.3f}" for value in curve) for curve in curves)
+        lines.append(f"| {name} | {exact} | {noisy} | {curves[0][1] - curves[1][1]:+.3f} |")
+    lines += ["", "| pair without change | suggested voxels before | after 10 answers |", "|---|---|---|"]
+    for kind in KINDS:
+        pair = synthetic_pair(data, kind, 1, changed=False)
+        subject, following = Subject.of(pair), next_of("default")
+        maps = adapted(subject.features, None)
+        reading = Reading(maps, np.zeros(len(pair.truth)))
+        for _ in range(10):
+            reading.answers.append(nothing_here(following(subject, reading), pair.truth.shape[1:]))
+            reading.maps = adapted(subject.features, fit(subject.features, reading.answers))
+        before, after = (int((one.probability >= 0.5).sum()) for one in (maps, reading.maps))
+        lines.append(f"| {pair.name} | {before} | {after} |")
+    return "\n".join(lines)
 
 
 def data_folder() -> Path:
@@ -78,15 +105,17 @@ def pairs_of(arguments: argparse.Namespace) -> Iterator[FinishPair]:
         return
     data = data_folder()
     for name in arguments.pairs or (*REAL, *SYNTHETIC):
-        if name in REAL:
-            yield real_pair(data / "open_ms", name)
-            continue
-        kind, _, seed = name.rpartition("-")
-        if kind not in KINDS or not seed.isdigit():
-            raise BadInput(
-                f"there is no pair {name!r}; write one of {', '.join(REAL)}, or a kind and a seed: niivue-2."
-            )
-        yield synthetic_pair(data, kind, int(seed))
+        yield named_pair(data, name)
+
+
+def named_pair(data: Path, name: str) -> FinishPair:
+    """A real patient, or a synthetic pair by its kind and seed. Raises BadInput for another name."""
+    if name in REAL:
+        return real_pair(data / "open_ms", name)
+    kind, _, seed = name.rpartition("-")
+    if kind not in KINDS or not seed.isdigit():
+        raise BadInput(f"there is no pair {name!r}; write one of {', '.join(REAL)}, or a kind and a seed: niivue-2.")
+    return synthetic_pair(data, kind, int(seed))
 
 
 def all_rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -6,11 +6,13 @@ every slice is read, or after `MOST` answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from finish_pairs import FinishPair
+from LMIALLib.evaluation.laboratory import readers, subjects
+from LMIALLib.evaluation.laboratory.subjects import stacked_pair
 
 from LMIALLib.adaptation.answers import SliceAnswer, gathered, mask_answer
 from LMIALLib.adaptation.estimate import Estimate, estimate
@@ -93,27 +95,35 @@ NextSlice = Callable[[Subject, Reading], int]
 
 
 def run(
-    subject: Subject, following: NextSlice, settings: HeadSettings | None, *, most: int = MOST, estimates: bool = False
+    subject: Subject,
+    following: NextSlice,
+    settings: HeadSettings | None,
+    *,
+    most: int = MOST,
+    estimates: bool = False,
+    reader: str = "exact",
 ) -> Iterator[Step]:
-    """Read slice after slice; ``settings`` None: without learning."""
+    """Read slice after slice; ``settings`` None: without learning; ``reader``: one of `laboratory.readers`."""
     truth, features = subject.pair.truth, subject.features
     maps = adapted(features, None)
     reading = Reading(maps, wrong_voxels(maps, truth))
     clock, seconds = ReadingTime(), SECONDS_A_PATIENT
     good = 0
     while True:
-        dice = delivered_dice(reading.maps, truth, reading.read)
+        read = {answer.number: answer.target == 1 for answer in reading.answers}
+        dice = delivered_dice(reading.maps, truth, read)
         made = None
         if estimates:
             made = estimate(features, reading.maps, gathered(reading.answers), reading.found)
-        yield Step(dice, delivered_dice(reading.maps, truth, reading.read, unread_only=True), seconds, made)
+        yield Step(dice, delivered_dice(reading.maps, truth, read, unread_only=True), seconds, made)
         good = good + 1 if dice >= ENOUGH else 0
         if good > 1 or len(reading.read) >= min(most, int(subject.eligible.sum())):
             return
         number = following(subject, reading)
-        corrected = (reading.maps.probability[number] >= 0.5) != truth[number]
+        marked = truth[number] if reader == "exact" else read_by(subject, number, reader)
+        corrected = (reading.maps.probability[number] >= 0.5) != marked
         seconds += float(clock.seconds(outline_mm(corrected[None], subject.pair.inputs.spacing[1:]))[0])
-        answer = mask_answer(number, truth[number])
+        answer = mask_answer(number, marked)
         reading.found.append(judged(features, reading.maps, number, answer.target))
         reading.answers.append(answer)
         if settings is not None:
@@ -126,20 +136,31 @@ def wrong_voxels(maps: AdaptedMaps, truth: np.ndarray) -> np.ndarray:
     return np.asarray(((maps.probability >= 0.5) != truth).sum(axis=(1, 2)))
 
 
-def delivered_dice(maps: AdaptedMaps, truth: np.ndarray, read: Sequence[int], *, unread_only: bool = False) -> float:
-    """Dice over the whole grid of the delivered label, or of the unread slices alone; 1 where both are empty."""
-    both = marked = 0
-    true = truth.sum(axis=(1, 2))
-    if unread_only:
-        true[list(read)] = 0
-    for k in range(len(truth)):
-        if k in read:
-            both, marked = both + int(true[k]), marked + int(true[k])
+def read_by(subject: Subject, number: int, reader: str) -> np.ndarray:
+    """What a reader of the laboratory marks on a slice, bool (rows, columns)."""
+    inputs = subject.pair.inputs
+    pair = stacked_pair(inputs.baseline, inputs.follow_up, inputs.region, inputs.spacing)
+    return readers.answer(subjects.Subject(subject.pair.name, "pool", pair, subject.pair.truth), number, reader, 0) == 1
+
+
+def delivered_dice(
+    maps: AdaptedMaps, truth: np.ndarray, read: Mapping[int, np.ndarray], *, unread_only: bool = False
+) -> float:
+    """Dice over the whole grid of the delivered label, or of the unread slices alone; 1 where both are empty.
+
+    Args:
+        maps: what is suggested on unread slices.
+        truth: bool (slices, rows, columns).
+        read: slice to what was marked there, bool (rows, columns).
+        unread_only: leave out the slices that were read.
+    """
+    both = size = 0
+    for k, true in enumerate(truth):
+        if k in read and unread_only:
             continue
-        suggested = maps.probability[k] >= 0.5
-        both += int((suggested & truth[k]).sum())
-        marked += int(suggested.sum())
-    size = marked + int(true.sum())
+        label = read[k] if k in read else maps.probability[k] >= 0.5
+        both += int((label & true).sum())
+        size += int(label.sum()) + int(true.sum())
     return 2.0 * both / size if size else 1.0
 
 

@@ -43,13 +43,14 @@ def pair(case):
 def test_the_delivered_dice_by_hand(pair, case):
     maps = finish_simulation.adapted(case.features, None)
     suggested = maps.probability >= 0.5
+    read = {k: case.truth[k] for k in (2, 3)}
     label = suggested.copy()
     label[[2, 3]] = case.truth[[2, 3]]
     expected = 2 * (label & case.truth).sum() / (label.sum() + case.truth.sum())
-    assert finish_simulation.delivered_dice(maps, case.truth, [2, 3]) == pytest.approx(expected)
+    assert finish_simulation.delivered_dice(maps, case.truth, read) == pytest.approx(expected)
     unread = [k for k in range(10) if k not in (2, 3)]
     own = 2 * (suggested & case.truth)[unread].sum() / (suggested[unread].sum() + case.truth[unread].sum())
-    assert finish_simulation.delivered_dice(maps, case.truth, [2, 3], unread_only=True) == pytest.approx(own)
+    assert finish_simulation.delivered_dice(maps, case.truth, read, unread_only=True) == pytest.approx(own)
 
 
 @pytest.mark.parametrize("order", finish_simulation.ORDERS)
@@ -59,6 +60,14 @@ def test_every_order_reads_each_slice_once(pair, order):
     assert len(steps) == 7
     assert steps[-1].dice > steps[0].dice
     assert steps[1].seconds > steps[0].seconds == finish_simulation.SECONDS_A_PATIENT
+
+
+def test_a_noisy_reader_marks_nearly_the_truth(pair):
+    subject = finish_simulation.Subject.of(pair)
+    first = next(k for k in range(10) if pair.truth[k].any())
+    marked = finish_simulation.read_by(subject, first, "noisy")
+    assert 0 < (marked != pair.truth[first]).sum() < 3 * pair.truth[first].sum()
+    assert (finish_simulation.read_by(subject, first, "exact") == pair.truth[first]).all()
 
 
 def test_an_unknown_order_is_refused():
