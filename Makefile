@@ -3,6 +3,7 @@
 # make test     every check that CI runs
 # make attack   thousands of spoiled files and studies for the command line, and what it made of them
 # make bench    speed and memory beside the reference network, as a table and JSON; make bench-browser: the browser face
+# make finish   how many slices and minutes a patient needs, by order and learning (PAIR=folder OUT=folder for your own)
 # make storm    break saving off STORM_RUNS times at random moments (kills, Ctrl-C, failing and full disks); what is lost
 # make pictures the pictures of the README; make browser-picture: that of the browser face
 # Variables: PYTHON (3.11 or newer), PAIR, TORCH_INDEX (a package index that holds a torch build without CUDA)
@@ -17,7 +18,7 @@ STORM_RUNS ?= 1000
 STORM_SEED ?= 0
 BIN := $(VENV)/bin
 
-.PHONY: demo test attack storm bench bench-browser pictures browser-picture first-day real-pairs install install-test system-packages check-python lint types floors unit clean
+.PHONY: demo test attack finish storm bench bench-browser pictures browser-picture first-day real-pairs install install-test system-packages check-python lint types floors unit clean
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "LMIAL needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say which with: make PYTHON=python3.12 ...")'
@@ -63,6 +64,11 @@ attack: $(BIN)/.installed-test
 
 bench: $(BIN)/.installed-test
 	$(BIN)/python Testing/Benchmarks/speed.py
+
+# two real pairs and seven synthetic ones, then the estimate on 42; a broken-off run goes on where it was
+OUT ?= bench/finish
+finish: $(BIN)/.installed
+	$(BIN)/python Testing/Benchmarks/finish.py --out "$(OUT)" $(if $(PAIR),--pair "$(PAIR)")
 
 bench-browser: $(BIN)/.installed-test
 	$(BIN)/python Testing/Benchmarks/browser.py

@@ -18,6 +18,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/cohorts/lesions.py
   LMIALLib/cohorts/painting.py
   LMIALLib/cohorts/phantom.py
+  LMIALLib/cohorts/real_backgrounds.py
   LMIALLib/cohorts/shapes.py
   LMIALLib/cohorts/synthesis.py
   LMIALLib/cohorts/visits.py
@@ -60,6 +61,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/installed.py
   LMIALLib/interrupts.py
   LMIALLib/json_data.py
+  LMIALLib/json_shapes.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
   LMIALLib/loop/choosing_model.py
@@ -93,6 +95,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/distributed.py
   LMIALLib/network/evidence.py
   LMIALLib/network/families.py
+  LMIALLib/network/finetune_settings.py
   LMIALLib/network/fit.py
   LMIALLib/network/guard.py
   LMIALLib/network/held_out.py
@@ -121,6 +124,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/brain.py
   LMIALLib/pairs/climbing.py
   LMIALLib/pairs/compressed.py
+  LMIALLib/pairs/detached_data.py
   LMIALLib/pairs/dicom.py
   LMIALLib/pairs/dicom_choice.py
   LMIALLib/pairs/dicom_seg.py
@@ -134,6 +138,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/headers_nifti.py
   LMIALLib/pairs/headers_nrrd.py
   LMIALLib/pairs/headers_text.py
+  LMIALLib/pairs/inputs.py
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
   LMIALLib/pairs/label_volume.py
@@ -158,8 +163,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/unread.py
   LMIALLib/pairs/visit_date.py
   LMIALLib/pairs/voxels.py
+  LMIALLib/progress.py
   LMIALLib/queries/__init__.py
   LMIALLib/queries/aggregations.py
+  LMIALLib/queries/candidates.py
   LMIALLib/queries/choices.py
   LMIALLib/queries/choosers.py
   LMIALLib/queries/clusters.py
@@ -170,6 +177,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/noise.py
   LMIALLib/queries/patients.py
   LMIALLib/queries/pool.py
+  LMIALLib/queries/query.py
   LMIALLib/queries/ranking.py
   LMIALLib/queries/reading_time.py
   LMIALLib/queries/reasons.py
@@ -264,7 +272,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/predicting.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py
-  LMIALLib/worker/progress.py
   LMIALLib/worker/requests.py
   LMIALLib/worker/stored_evidence.py
   LMIALLib/worker/study_cases.py

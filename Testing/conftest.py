@@ -100,7 +100,7 @@ def prepared_study(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Pat
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.studies import new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.store import Study
 
     folder = tmp_path_factory.mktemp("prepared") / "study"

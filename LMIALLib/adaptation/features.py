@@ -17,16 +17,19 @@ from LMIALLib.adaptation.inputs import HeadInputs
 LEAST_P = 1e-6
 """Probabilities are kept so far from 0 and 1 before a logit is taken."""
 
-REACH = 2
+REACH = 1
 """Slices on either side that a feature looks at."""
+
+SLAB = 24
+"""Slices that are measured together, which bounds memory."""
 
 CANDIDATE_P = 0.005
 """Voxels whose probability is so high or higher are candidates."""
 
-CANDIDATE_SHARE = 0.02
+CANDIDATE_SHARE = 0.05
 """So is this share of the region, where the smoothed difference is largest."""
 
-MOST_CANDIDATES = 60_000
+MOST_CANDIDATES = 45_000
 """Where more voxels would be candidates, those with the lowest probability and difference are left out."""
 
 FINE, MIDDLE, COARSE, WIDE = 0.7, 1.4, 2.8, 5.0
@@ -110,13 +113,26 @@ def measured(volumes: HeadInputs, voxels: np.ndarray) -> tuple[tuple[str, ...], 
 
     Args:
         volumes: the case, or some of its slices.
-        voxels: int, index into the flattened stack.
+        voxels: int, sorted, index into the flattened stack.
     """
-    names, columns = [], []
-    for name, stack in _columns(volumes):
-        names.append(name)
-        columns.append(stack.ravel()[voxels].astype(np.float32, copy=False))
-    return tuple(names), np.stack(columns, axis=1)
+    per_slice, found = volumes.mean[0].size, []
+    names: list[str] = []
+    for start in range(0, volumes.n_slices, SLAB):
+        low, high = max(start - REACH, 0), min(start + SLAB + REACH, volumes.n_slices)
+        ends = np.searchsorted(voxels, (start * per_slice, min(start + SLAB, volumes.n_slices) * per_slice))
+        here = voxels[ends[0] : ends[1]] - low * per_slice
+        columns = dict(_columns(_slices(volumes, low, high), here))
+        names = list(columns)
+        found.append(np.stack(list(columns.values()), axis=1))
+    return tuple(names), np.concatenate(found)
+
+
+def _slices(volumes: HeadInputs, low: int, high: int) -> HeadInputs:
+    """Some slices of a case."""
+    names = ("mean", "baseline", "follow_up", "region", "variance", "expected_entropy")
+    given = {name: getattr(volumes, name) for name in names}
+    parts = {name: None if array is None else array[low:high] for name, array in given.items()}
+    return HeadInputs(**parts, spacing=volumes.spacing)  # type: ignore[arg-type]
 
 
 def _smooth(volume: np.ndarray, mm: float, spacing: tuple[float, float, float]) -> np.ndarray:
@@ -133,12 +149,12 @@ def _beside(volume: np.ndarray, step: int) -> np.ndarray:
     return volume[numbers]
 
 
-def _columns(volumes: HeadInputs) -> Iterator[tuple[str, np.ndarray]]:
-    """Each feature's name and its stack, float32, one at a time, so that few stacks are in memory together."""
-    yield from _of_network(volumes)
-    yield from _of_scans(volumes)
-    yield from _of_difference(volumes)
-    yield "edge_distance_mm", _edge_distance(volumes)
+def _columns(volumes: HeadInputs, voxels: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Each feature's name and its values at the voxels, float32, one at a time: few stacks are in memory together."""
+    for stacks in (_of_network(volumes), _of_scans(volumes), _of_difference(volumes)):
+        for name, stack in stacks:
+            yield name, stack.ravel()[voxels].astype(np.float32, copy=False)
+    yield "edge_distance_mm", _edge_distance(volumes).ravel()[voxels]
 
 
 def _of_network(volumes: HeadInputs) -> Iterator[tuple[str, np.ndarray]]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from LMIALLib.adaptation.answers import UNKNOWN, Answered, SliceAnswer, gathered
 from LMIALLib.adaptation.features import Features
 from LMIALLib.adaptation.inputs import HeadInputs
-from LMIALLib.adaptation.linear import LinearMember, fit_linear
+from LMIALLib.adaptation.linear import FREE_CONSTANT, LinearMember, fit_linear
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class HeadSettings:
     rate: float = 0.1
     fewest_in_leaf: int = 40
     leaf_ridge: float = 5.0
-    most_rows: int = 12_000
+    most_rows: int = 8_000
     threshold: float = 0.5
 
 
@@ -145,7 +146,8 @@ def fit(features: Features, answers: Sequence[SliceAnswer], settings: HeadSettin
     if rows.changed.size == 0 or rows.changed.all():
         return None
     marked = int(rows.changed.sum())
-    members = _members(features, rows, settings, trees=marked >= settings.fewest_marked)
+    with _one_thread():
+        members = _members(features, rows, settings, trees=marked >= settings.fewest_marked)
     share = share_of(len(answered.targets), marked, settings)
     facts = {
         "answers": len(answers),
@@ -176,7 +178,8 @@ def adapted(features: Features, head: Head | None, maps: HeadInputs | None = Non
 
 def blended_logit(features: Features, head: Head) -> np.ndarray:
     """The logit at every candidate under the head, float64 (candidates,)."""
-    own = head.members.logit(features, slice(None))
+    with _one_thread():
+        own = head.members.logit(features, slice(None))
     return (1.0 - head.share) * features.logit + head.share * own
 
 
@@ -217,7 +220,8 @@ def share_of(slices: int, marked: int, settings: HeadSettings) -> float:
 
 def _members(features: Features, rows: Rows, settings: HeadSettings, *, trees: bool) -> Members:
     values = features.values[rows.index]
-    linear = fit_linear(values, rows.changed, features.logit[rows.index], rows.weight, settings.ridge)
+    constant = FREE_CONSTANT if trees else settings.ridge
+    linear = fit_linear(values, rows.changed, features.logit[rows.index], rows.weight, settings.ridge, constant)
     if not trees:
         return Members(linear, None, 0.0)
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -245,15 +249,19 @@ def _check(features: Features, answered: Answered) -> None:
 def _versions() -> dict[str, Any]:
     import scipy
     import sklearn
-    from threadpoolctl import threadpool_info
 
-    threads = sorted({int(pool["num_threads"]) for pool in threadpool_info()})
-    return {
-        "scikit_learn": sklearn.__version__,
-        "scipy": scipy.__version__,
-        "numpy": np.__version__,
-        "threads": threads,
-    }
+    return {"scikit_learn": sklearn.__version__, "scipy": scipy.__version__, "numpy": np.__version__, "threads": 1}
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Work in one thread.
+
+    So little data gains nothing by more, waits long where the machine is busy, and the bits do not depend on their
+    number.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return cast(AbstractContextManager[Any], threadpool_limits(limits=1))
 
 
 def _sigmoid(logit: np.ndarray) -> np.ndarray:

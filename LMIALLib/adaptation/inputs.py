@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from LMIALLib.pairs.pair import Pair
+    from LMIALLib.queries.pool import CaseMaps
 
 
 @dataclass(frozen=True)
@@ -62,3 +67,19 @@ class HeadInputs:
             if array is not None:
                 total.update(np.ascontiguousarray(array).view(np.uint8).data)
         return total.hexdigest()
+
+
+def inputs_of(pair: Pair, maps: CaseMaps) -> HeadInputs:
+    """Put a prepared pair and the network's maps of it together, slices along the first axis."""
+    baseline, follow_up = (
+        np.ascontiguousarray(pair.stack(scan), dtype=np.float32) for scan in (pair.baseline, pair.follow_up)
+    )
+    return HeadInputs(
+        mean=maps.mean,
+        baseline=baseline,
+        follow_up=follow_up,
+        region=np.ascontiguousarray(pair.stack(pair.mask)),
+        spacing=(pair.slice_spacing, *pair.in_plane_spacing),
+        variance=maps.variance,
+        expected_entropy=maps.expected_entropy,
+    )

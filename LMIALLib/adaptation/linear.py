@@ -12,8 +12,8 @@ LARGEST = 6.0
 STEPS = 12
 """Newton steps at most; five or six are enough."""
 
-OFFSET_RIDGE = 10.0
-"""Precision of the prior on the constant."""
+FREE_CONSTANT = 0.1
+"""Precision of the prior on the constant where both kinds of voxels were answered."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,23 @@ class LinearMember:
 
     def logit(self, values: np.ndarray, network: np.ndarray) -> np.ndarray:
         """Logits, float64 (voxels,), of features (voxels, columns) beside the network's logits (voxels,)."""
-        return network + design(values, self.middle, self.spread) @ self.coefficients
+        scaled = _standardised(values, self.middle, self.spread)
+        return np.asarray(network + self.coefficients[0] + scaled @ self.coefficients[1:].astype(np.float32))
 
 
-def design(values: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """A column of ones, then standardised features, float64."""
-    scaled = np.clip((values - middle) / spread, -LARGEST, LARGEST)
-    return np.concatenate([np.ones((len(values), 1)), scaled], axis=1)
+def _standardised(values: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Features in standard deviations from the middle, cut at `LARGEST`, float32."""
+    scaled = (values - middle.astype(np.float32)) / spread.astype(np.float32)
+    return np.clip(scaled, -LARGEST, LARGEST, out=scaled)
 
 
 def fit_linear(
-    values: np.ndarray, changed: np.ndarray, network: np.ndarray, weight: np.ndarray, ridge: float
+    values: np.ndarray,
+    changed: np.ndarray,
+    network: np.ndarray,
+    weight: np.ndarray,
+    ridge: float,
+    constant: float = FREE_CONSTANT,
 ) -> LinearMember:
     """Find the most probable coefficients under a Gaussian prior around 0: around the network as it is.
 
@@ -50,13 +56,15 @@ def fit_linear(
         changed: bool (voxels,).
         network: (voxels,) logits.
         weight: (voxels,).
-        ridge: precision of the prior.
+        ridge: precision of the prior on coefficients.
+        constant: precision of the prior on the constant; with `FREE_CONSTANT` and no voxel of change it runs away.
     """
     middle = values.mean(axis=0, dtype=np.float64)
     spread = values.std(axis=0, dtype=np.float64) + 1e-6
-    matrix = design(values, middle, spread)
+    scaled = _standardised(values, middle, spread).astype(np.float64)
+    matrix = np.concatenate([np.ones((len(values), 1)), scaled], axis=1)
     precision = np.full(matrix.shape[1], float(ridge))
-    precision[0] = OFFSET_RIDGE
+    precision[0] = constant
     found = np.zeros(matrix.shape[1])
     eta = network.astype(np.float64)
     loss = _loss(eta, changed, weight, found, precision)

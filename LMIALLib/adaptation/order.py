@@ -26,7 +26,7 @@ NEARBY_MM = 9.0
 NEARBY_DOUBT = 40.0
 """Expected wrong voxels that stand for no news: the factor moves only as far as the answers outweigh them."""
 
-FINISH_STRATEGIES = ("expected-gain-nearby", "expected-gain", "expected-error-nearby", "expected-error")
+FINISH_STRATEGIES = ("expected-gain", "expected-error", "expected-gain-nearby", "expected-error-nearby")
 """Strategies of the purpose "finish", the default first."""
 
 

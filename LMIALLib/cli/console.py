@@ -21,11 +21,12 @@ from rich.text import Text
 from LMIALLib.cli.commands import OPTIONS, command_for
 from LMIALLib.cli.interrupts import EXIT_CODE
 from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, Step, disk_problem, readable
+from LMIALLib.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from LMIALLib.queries.ranking import Query
+    from LMIALLib.queries.query import Query
     from LMIALLib.worker.client import Job
 
 _UNPRINTABLE = re.compile(
@@ -162,15 +163,16 @@ def progress_of(title: str) -> Iterator[Callable[[Job[Any]], None]]:
 
 
 @contextmanager
-def sentences(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on stderr for (done, total, sentence); nothing is drawn where stderr is not a terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def sentences(title: str) -> Iterator[Progress]:
+    """A progress bar on stderr with a sentence beside it; nothing is drawn where stderr is not a terminal."""
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     columns = TextColumn("{task.description}"), BarColumn(), _note(), TimeRemainingColumn()
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+    with Bar(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task(title, total=1.0, note="")
 
-        def follow(done: int, total: int, sentence: str) -> None:
-            bar.update(task, completed=done, total=max(total, 1), note=plain(sentence))
+        def follow(stage: str, done: int, total: int, **figures: Any) -> None:
+            bar.update(task, completed=done, total=max(total, 1), note=plain(stage))
 
         yield follow

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command("core-set")(guarded(core_set))
 
 
-def core_set(
+def core_set(  # an option a parameter, each with its help
     study: StudyFolder,
     budget: Annotated[
         str, typer.Option("--budget", metavar="N|SHARE", help="How many slices: 40, or 5% of the study's.")

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(name="import")(guarded(import_))
 
 
-def import_(
+def import_(  # an option a parameter, each with its help
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of the study, made if it is not there.")],
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set; for csv the table.")],
     layout: Annotated[str, typer.Option("--layout", metavar="bids|msseg2|open-ms|csv", help="How the data lie.")],

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command()(guarded(pipeline))
 
 
-def pipeline(
+def pipeline(  # an option a parameter, each with its help
     study: StudyFolder,
     teacher: Annotated[
         str | None,

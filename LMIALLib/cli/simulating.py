@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command()(guarded(simulate))
 
 
-def simulate(
+def simulate(  # an option a parameter, each with its help
     source: Annotated[Path, typer.Argument(metavar="STUDY_OR_COHORT", help="A study, or a cohort of known change.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for tables, report and every job.")],
     truth: Annotated[

@@ -19,7 +19,8 @@ from LMIALLib.laboratory.readers import SECONDS_A_CASE
 from LMIALLib.laboratory.report import write_report
 from LMIALLib.laboratory.rounds import Job, run_job
 from LMIALLib.laboratory.settings import FULL, PLANNED, SimulationSettings
-from LMIALLib.laboratory.subjects import Source, found_sources, load_subject, made_subject, save_subject
+from LMIALLib.laboratory.sources import Source, found_sources
+from LMIALLib.laboratory.subjects import Subject, load_subject, made_subject, save_subject
 from LMIALLib.laboratory.tracks import tracks_of
 from LMIALLib.laboratory.write_tables import write_tables
 from LMIALLib.queries.reading_time import ReadingTime
@@ -166,18 +167,7 @@ def _planned(
     settings = settings.resolved(tracks[0].size)
     digests = {subject.name: subject.digest() for subject in subjects}
     described = [
-        {
-            "name": subject.name,
-            "part": subject.part,
-            "brain": source.brain,
-            "slices": subject.pair.n_slices,
-            "voxel_mm": list(subject.voxel_mm),
-            "shape": list(subject.truth.shape),
-            "change_voxels": int((subject.truth == 1).sum()),
-            "unknown_share": round(subject.unknown, 4),
-            "digest": digests[subject.name],
-        }
-        for source, subject in zip(sources, subjects, strict=True)
+        _described(source, subject, digests[subject.name]) for source, subject in zip(sources, subjects, strict=True)
     ]
     _write_json(
         out / "config.json",
@@ -216,6 +206,21 @@ def _planned(
         for strategy in (*settings.strategies, FULL)
         for seed in settings.all_seeds
     ]
+
+
+def _described(source: Source, subject: Subject, digest: str) -> dict[str, Any]:
+    """A case as the configuration lists it."""
+    return {
+        "name": subject.name,
+        "part": subject.part,
+        "brain": source.brain,
+        "slices": subject.pair.n_slices,
+        "voxel_mm": list(subject.voxel_mm),
+        "shape": list(subject.truth.shape),
+        "change_voxels": int((subject.truth == 1).sum()),
+        "unknown_share": round(subject.unknown, 4),
+        "digest": digest,
+    }
 
 
 def _recipe(settings: SimulationSettings) -> dict[str, Any]:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from LMIALLib.laboratory.comparisons import comparisons_of, dice_by_round
 from LMIALLib.laboratory.curves import (
     LEAST_GAP,
     Efficiency,
     area_under_budget,
     first_reaching,
-    foreground_efficiency,
     value_at,
 )
+from LMIALLib.laboratory.foreground import first_common_round, foreground_of
 from LMIALLib.laboratory.read_tables import Run, complete_runs, read_config, read_rounds
 from LMIALLib.laboratory.settings import FULL, PLANNED
 from LMIALLib.laboratory.statistics import (
     SEEDS_FOR_P,
     Comparison,
     Interval,
-    compared,
-    holm,
     interval,
     mean_ranks,
     penalty_matrix,
@@ -178,7 +176,7 @@ def summarise(folder: Path) -> Summary:
     full = interval([run.column("dice_fixed")[-1] for run in full_runs])
     complete, notes = complete_runs([run for run in runs if run.strategy != FULL])
     start = _start(complete)
-    begin = _first_common(config)
+    begin = first_common_round(config)
     before = _start(complete, begin).mean if begin is not None else float("nan")
     by_strategy: dict[str, list[Run]] = {}
     for run in complete:
@@ -200,8 +198,8 @@ def summarise(folder: Path) -> Summary:
         full_runs=full_runs,
         full=full,
         start=start,
-        comparisons=_comparisons(names, areas, (str(named[0]), str(named[1]))),
-        penalty=penalty_matrix(_dice_by_round(complete), names),
+        comparisons=comparisons_of(names, areas, (str(named[0]), str(named[1]))),
+        penalty=penalty_matrix(dice_by_round(complete), names),
         notes=(),
         config=config,
     )
@@ -241,40 +239,8 @@ def _strategy_summary(
         gap_closed=gap_closed,
         dice_needed={share: first_reaching(dice.fraction, dice.mean, full * share / 100) for share in OF_DICE},
         gap_needed={share: first_reaching(dice.fraction, gap_closed.mean, share / 100) for share in OF_GAP},
-        foreground=_foreground(runs, *common, full),
+        foreground=foreground_of(runs, *common, full),
     )
-
-
-def _foreground(runs: Sequence[Run], begin: int | None, before: float, full: float) -> Efficiency:
-    """Foreground efficiency from the last round on that all strategies share, each run from what it had annotated then.
-
-    Args:
-        begin: that round; None where there is none.
-        before: Dice in it, the mean over seeds.
-    """
-    if begin is None:
-        return Efficiency(float("nan"), reason="the network starts from nothing, without a first draw")
-    percent, dice = [], []
-    for run in runs:
-        later = run.rounds >= begin
-        share = 100 * run.column("foreground_fraction")[later]
-        percent.append(share - share[0] if share.size else share)
-        dice.append(run.column("dice_fixed")[later])
-    return foreground_efficiency(np.concatenate(percent), np.concatenate(dice), before, full)
-
-
-def _first_common(config: Mapping[str, Any]) -> int | None:
-    """The round from which foreground efficiency is fitted: the last one that is the same for all strategies.
-
-    nnActive's curves begin with the starting budget, which is annotated and the same for all. A network from scratch
-    has a Dice of 0 in round 0, and the leap to its first draw, which no strategy chose, would decide the fit. Weights
-    that were trained before begin at round 0. None for scratch without a first draw.
-    """
-    asked = config.get("asked")
-    settings = asked.get("settings", {}) if isinstance(asked, dict) else {}
-    if settings.get("start") != "scratch":
-        return 0
-    return None if settings.get("initial") == 0 else 1
 
 
 def _start(runs: Sequence[Run], number: int = 0) -> Interval:
@@ -283,26 +249,6 @@ def _start(runs: Sequence[Run], number: int = 0) -> Interval:
     for run in runs:
         by_seed.setdefault(run.seed, []).append(run.at(number, "dice_fixed"))
     return interval([float(np.mean(values)) for values in by_seed.values()])
-
-
-def _dice_by_round(runs: Sequence[Run]) -> list[dict[str, dict[int, float]]]:
-    rounds: list[dict[str, dict[int, float]]] = [{} for _ in (runs[0].rounds if runs else ())]
-    for run in runs:
-        for k, value in enumerate(run.column("dice_fixed")):
-            rounds[k].setdefault(run.strategy, {})[run.seed] = float(value)
-    return rounds
-
-
-def _comparisons(
-    names: Sequence[str], areas: Mapping[str, Mapping[int, float]], planned: tuple[str, str]
-) -> tuple[Comparison, ...]:
-    """The planned comparison as it is, every other pair with Holm's correction."""
-    first = [compared(*planned, areas, planned=True)] if set(planned) <= set(names) else []
-    rest = [compared(a, b, areas) for a, b in combinations(names, 2) if not first or {a, b} != set(planned)]
-    tested = [k for k, found in enumerate(rest) if found.p is not None]
-    for k, p in zip(tested, holm([rest[k].p or 0.0 for k in tested]), strict=True):
-        rest[k] = replace(rest[k], p_holm=p)
-    return (*first, *rest)
 
 
 def _cautions(summary: Summary) -> list[str]:

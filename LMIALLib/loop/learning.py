@@ -19,7 +19,7 @@ from LMIALLib.loop.queue import core_set_waits, of_another_model
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.pairs.regions import CHOICES
 from LMIALLib.pairs.storage import write_nrrd
-from LMIALLib.queries.ranking import Ranking
+from LMIALLib.queries.query import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
 from LMIALLib.study.cases import Case
 from LMIALLib.study.kept import goes_by_stored_maps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.study.store import Study
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from LMIALLib.json_data import Limits, Natural, shaped
 from LMIALLib.loop.session import Session
 from LMIALLib.metrics.ranks import spearman
-from LMIALLib.queries.ranking import Ranking
+from LMIALLib.queries.query import Ranking
 from LMIALLib.queries.reading_time import ReadingTime
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study

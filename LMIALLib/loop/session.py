@@ -16,7 +16,7 @@ from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning, LoopSettings
 from LMIALLib.loop.patient import PatientWork
 from LMIALLib.loop.queue import queue_of
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.answer import Answer, NewAnswer, SliceTest, Viewed
 from LMIALLib.study.rankings import StoredRanking

@@ -14,10 +14,10 @@ from LMIALLib.network.change_model import ChangeModel
 from LMIALLib.network.device import reproducible
 from LMIALLib.network.learned_scores import predicted_loss, slice_losses, unlike_read
 from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
-from LMIALLib.network.prediction import Progress, ignore
 from LMIALLib.network.several import committee, seen_in_views
 from LMIALLib.network.unet import as_model
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.progress import Progress, ignore
 from LMIALLib.queries.measures import binary_entropy
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
@@ -29,7 +29,7 @@ NEEDS = SOURCES | LEARNED | {"features", "gradients", "expected-dice", "seconds"
 """All that a strategy may need."""
 
 
-def case_evidence(
+def case_evidence(  # half of it says what the arguments mean
     networks: Sequence[ChangeNetwork | ChangeModel],
     cases: Sequence[CaseInput],
     needs: Collection[str],

@@ -30,17 +30,13 @@ from LMIALLib.network.slices import (
 )
 from LMIALLib.network.uncertainty import uncertainty_maps
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.progress import Progress, ignore
 
-Progress = Callable[[str, int, int], None]
 Computed = TypeVar("Computed")
 FEATURES = 256
 SINGLE = ("mean", "entropy")
 SEVERAL = (*SINGLE, "expected_entropy", "variance", "mutual_information")
 """Maps of one pass, and of several."""
-
-
-def ignore(stage: str, done: int, total: int) -> None:
-    """A progress listener that does nothing."""
 
 
 def predict(

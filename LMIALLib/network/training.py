@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from LMIALLib.errors import LMIALError
 from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, library_versions, reproducible
+from LMIALLib.network.finetune_settings import FinetuneSettings
 from LMIALLib.network.fit import guard_dice, read_figures
 from LMIALLib.network.held_out import HeldOut, folds
 from LMIALLib.network.lessons import Example, Lessons
@@ -26,51 +26,9 @@ from LMIALLib.network.report import FinetuneReport
 from LMIALLib.network.schedule import interpolate, newest_share, set_rate
 from LMIALLib.network.weights import load_weights, save_weights
 from LMIALLib.network.work_time import WorkTime
+from LMIALLib.progress import Cancelled, Progress, ignore
 
-__all__ = ["Example", "FinetuneReport", "FinetuneSettings", "Stopped", "finetune"]
-
-
-class Stopped(LMIALError):
-    """The run was cancelled; its checkpoint lets it go on."""
-
-
-@dataclass(frozen=True)
-class FinetuneSettings:
-    """Everything that shapes a fine-tuning run; stored with the model.
-
-    Args:
-        steps: optimiser steps; as many again for each half of the slices that is judged on the other.
-        minutes: stop earlier after this time, judging included; None: only steps count.
-        seed: of crops, augmentation, painted samples and dropout.
-        rate: highest learning rate (AdamW); it rises over 10 steps, then falls to a tenth along a cosine.
-        average: decay of the running average of the weights, which is what is kept of the run.
-        annotated, unread, painted: crops of each kind in a step.
-        opinion: weight of the loss that keeps the model's opinion where nobody read.
-        kept: share of the old weights in the new ones; the way between both is straight (Wortsman et al., arXiv
-            2109.01903, "WiSE-FT"). It grows in fifths while the new model reads the built-in synthetic set worse than
-            the old one by more than ``forgotten``.
-        forgotten: largest loss of Dice on that set.
-        size: rows and columns of a crop.
-        checkpoint_every: steps between two checkpoints.
-        threads: CPU threads; None keeps torch's number.
-        device: "cpu", "cuda" or "auto"; a GPU that runs out of memory is given up for the CPU.
-    """
-
-    steps: int = 30
-    minutes: float | None = None
-    seed: int = 0
-    rate: float = 6e-4
-    average: float = 0.95
-    annotated: int = 5
-    unread: int = 2
-    painted: int = 1
-    opinion: float = 5.0
-    kept: float = 0.4
-    forgotten: float = 0.02
-    size: int = 112
-    checkpoint_every: int = 20
-    threads: int | None = None
-    device: str = "cpu"
+__all__ = ["Example", "FinetuneReport", "FinetuneSettings", "finetune"]
 
 
 def finetune(
@@ -81,7 +39,7 @@ def finetune(
     *,
     settings: FinetuneSettings | None = None,
     checkpoint: Path | None = None,
-    progress: Callable[..., None] = lambda done, total, **figures: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> FinetuneReport:
     """Go on training a model on slices that a person read, and write the result to ``out``.
@@ -94,13 +52,13 @@ def finetune(
         out: the new weights file, written whole or not at all.
         settings: see `FinetuneSettings`.
         checkpoint: file that lets a stopped run go on; removed when the run is complete.
-        progress: called before each step as (steps done, steps in all, loss=..., dice=...). The time that it takes is
-            not the run's: it may do something more urgent there, see `device.apart`.
-        cancelled: asked before each step; True raises Stopped.
+        progress: called before each step as ("finetune", steps done, steps in all, loss=..., dice=...). The time that
+            it takes is not the run's: it may do something more urgent there, see `device.apart`.
+        cancelled: asked before each step; True raises Cancelled.
 
     Batch normalisation keeps its statistics: a few slices say nothing about the pool's. In the end the logits are
     shifted to where the reader draws the line, as far as held-out slices agree (see `HeldOut.shift`). Raises ValueError
-    without examples, BadInput for unusable weights or a checkpoint of another run, Stopped when cancelled.
+    without examples, BadInput for unusable weights or a checkpoint of another run, Cancelled when cancelled.
     """
     if not examples:
         raise ValueError("fine-tuning needs at least one slice that was read")
@@ -138,7 +96,7 @@ def _trained(
     run: _Run,
     time_used: WorkTime,
     checkpoint: Path | None,
-    progress: Callable[..., None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> int:
     """Make the steps that are left, and return how many were made in all."""
@@ -149,8 +107,8 @@ def _trained(
         if settings.minutes is not None and time_used.seconds() > 60 * settings.minutes / (1 + run.halves):
             break
         if cancelled():
-            raise Stopped(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
-        progress(step, run.steps_in_all, **run.figures())
+            raise Cancelled(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
+        progress("finetune", step, run.steps_in_all, **run.figures())
         run.step(step)
         done = step + 1
         if checkpoint is not None and done % settings.checkpoint_every == 0:
@@ -163,7 +121,7 @@ def _held_out(
     steps: int,
     weights: Path,
     unread: Sequence[Example],
-    progress: Callable[..., None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> HeldOut:
     """Learn twice from half of the read slices, in as many steps, and judge on the other half."""
@@ -172,8 +130,8 @@ def _held_out(
         half = _Run(weights, learned, unread, settings)
         for step in range(steps):
             if cancelled():
-                raise Stopped("Fine-tuning was cancelled while it was being judged.")
-            progress(turn * settings.steps + step, run.steps_in_all, **run.figures())
+                raise Cancelled("Fine-tuning was cancelled while it was being judged.")
+            progress("finetune", turn * settings.steps + step, run.steps_in_all, **run.figures())
             half.step(step)
         interpolate(half.averaged, half.old, settings.kept)
         found.add(half.old, half.averaged, kept_back)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from LMIALLib.pipeline.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from LMIALLib.pipeline.core_set_choice import CoreSet
-    from LMIALLib.queries.ranking import Query
+    from LMIALLib.queries.query import Query
     from LMIALLib.study.store import Study
 
 PICTURED = 300

@@ -10,9 +10,9 @@ from typing import Any
 from LMIALLib.errors import Step
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.state import PipelineState
+from LMIALLib.progress import Progress
 from LMIALLib.study.store import Study
 
-Progress = Callable[[int, int, str], None]
 Chosen = Sequence[tuple[str, int]]
 """Slices: case and number, 0-based."""
 Answer = Callable[[Study, Chosen], None]

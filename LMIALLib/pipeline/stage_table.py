@@ -11,6 +11,7 @@ from LMIALLib.errors import Do, Step
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.pipeline.stage import Chosen, Done, Stage, Work
 from LMIALLib.pipeline.state import key_of
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.store import Study
 
 
@@ -30,7 +31,6 @@ def _teacher_depends(work: Work) -> dict[str, Any]:
 def _teach(work: Work) -> Done:
     from LMIALLib.pipeline.teachers.choosing import teacher_named
     from LMIALLib.pipeline.teachers.teaching import teach
-    from LMIALLib.worker.progress import Cancelled
 
     teacher = teacher_named(work.settings.teacher, device=work.settings.nnunet.device)
     taught = teach(work.study, teacher, existing="keep", progress=work.progress, cancelled=work.cancelled)
@@ -217,7 +217,7 @@ def _lesions(work: Work) -> Done:
     cases, total = work.study.cases.all(), 0
     with work.writing() as study:
         for number, case in enumerate(cases):
-            work.progress(number, len(cases), f"lesions of {case.name}")
+            work.progress(f"lesions of {case.name}", number, len(cases))
             total += len(study.lesions.of_case(case.name, _opinion(work, case.name), keep=True).lesions)
     return Done(f"{total} changed lesions in {len(cases)} cases.", {"lesions": total}, steps=_steps(work, Do.LESIONS))
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.installed import Group
 from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.settings import PipelineSettings
-from LMIALLib.pipeline.stage import Answer, Progress, Stage, Work
+from LMIALLib.pipeline.stage import Answer, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.pipeline.writing import Writing
+from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.kept import PIPELINE_STATE
 from LMIALLib.study.store import Study
 
@@ -39,7 +41,7 @@ def all_stages() -> list[Stage]:
     return stages
 
 
-def run_pipeline(
+def run_pipeline(  # half of it says what the arguments mean
     folder: Path,
     settings: PipelineSettings,
     *,
@@ -49,7 +51,7 @@ def run_pipeline(
     answer: Answer | None = None,
     say: Callable[..., None] = lambda stage, sentence, *steps: None,
     waiting: Callable[[str, Step], None] = lambda sentence, step: None,
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Run the stages that are not finished, in their order, until a person has to read.
@@ -66,7 +68,7 @@ def run_pipeline(
         answer: answers the chosen slices; None: a person does.
         say: hears the stage, a sentence at its end and each `Step` that a person can do next.
         waiting: hears a sentence and a `Step` when a result waits for somebody to leave the study.
-        progress: hears (done, total, sentence) now and then.
+        progress: hears (sentence, done, total) now and then.
         cancelled: asked now and then; then the stage raises Cancelled.
 
     Returns whether the last stage is finished. Raises what a stage raises; whatever was finished stays finished.
@@ -81,9 +83,9 @@ def run_pipeline(
         _check(study, settings, [stage.name for stage in chosen])
     hold = Writing(folder, reader=reader, waiting=waiting, cancelled=cancelled)
 
-    def told(done: int, total: int, sentence: str) -> None:
+    def told(stage: str, done: int, total: int, **figures: Any) -> None:
         hold.alive()
-        progress(done, total, sentence)
+        progress(stage, done, total, **figures)
 
     def stopped() -> bool:
         hold.alive()

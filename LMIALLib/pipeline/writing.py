@@ -9,9 +9,9 @@ from pathlib import Path
 
 from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.loop.learning import HEARTBEAT
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.lease import HolderKind, SessionTakenOver
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 LOOK_EVERY = 1.0
 """Seconds between two attempts to take a study that somebody else holds."""

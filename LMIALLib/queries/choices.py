@@ -10,9 +10,9 @@ import numpy as np
 
 from LMIALLib.queries import clusters, covers, diversity, telling
 from LMIALLib.queries.aggregations import Aggregation, boundary_mean
+from LMIALLib.queries.candidates import Candidates
 from LMIALLib.queries.choosers import ByLot, Chooser, ClassStratified, ForegroundByLot, HighestFirst, Selective
 from LMIALLib.queries.measures import MEASURES, Measure
-from LMIALLib.queries.pool import Candidates
 
 _FEATURES = frozenset({"features"})
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from LMIALLib.queries.ranking import Query, Ranking
+from LMIALLib.queries.query import Query, Ranking
 
 _ADDED_UP = ("pool",)
 

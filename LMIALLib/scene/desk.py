@@ -402,7 +402,8 @@ class Desk(Painting):
         """Changes whenever something happened in the background that the page shows."""
         jobs = self.session.learning.training, self.session.learning.ranking
         states = [job.state for job in (*jobs, self.session.learning.registering) if job]
-        return self.watching, len(self.queue), len(self.answers), states, self.open and self.open.case
+        swept = self.shown_slice if self.finishing.sweeping else None
+        return self.watching, len(self.queue), len(self.answers), states, self.open and self.open.case, swept
 
     def guarded(self, action: Callable[[], None]) -> bool:
         """Run an action of the reader; whatever goes wrong becomes a sentence. Returns whether it went well."""

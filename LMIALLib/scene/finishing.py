@@ -33,6 +33,7 @@ class Finishing:
         self._left: list[int] = []
         self._seen: list[tuple[int, float]] = []
         self._labelled = False
+        self._since: float | None = None
         self._asked = "", -ASKED_FOR
 
     # Sweep -----------------------------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ class Finishing:
         if not self._left:
             desk.say("info", "Every slice was read or looked at. Ctrl+U: this patient is finished.")
             return
-        self._seen, self._labelled = [], False
+        self._seen, self._labelled, self._since = [], False, None
         opened.navigation.turn(0)
         desk.fit()
         desk.go_to(self._left[0])
@@ -72,10 +73,16 @@ class Finishing:
             self.stop()  # something else came onto the screen
             return
         self._labelled |= desk.tools.showing or desk.tools.always
-        seconds = desk.sight.seconds(desk.open.case, self._left[0])
-        if not desk.sight.settled or seconds < max(self.pace, LONG_ENOUGH):
+        if not desk.sight.settled:
+            self._since = None
+            return
+        if self._since is None:
+            self._since = desk.clock() - LONG_ENOUGH  # a face says once that a place has stood for so long
+        seconds = desk.clock() - self._since
+        if seconds < self.pace:
             return
         self._seen.append((self._left.pop(0), seconds))
+        self._since = None
         if self._left:
             desk.go_to(self._left[0])
         else:

@@ -12,7 +12,7 @@ import numpy as np
 from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.loop.lesions import DrawnLesion
 from LMIALLib.loop.session import Session
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.scene.answering import Doubt
 from LMIALLib.scene.case_scene import CaseScene, close_case, open_case
 from LMIALLib.scene.drawing import Drawing

@@ -9,7 +9,7 @@ import numpy as np
 
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.pairs.registration_record import alarms
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.patient_shown import patient_of
 from LMIALLib.study.lesion import READ, Lesion

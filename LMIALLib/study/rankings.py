@@ -20,7 +20,7 @@ from LMIALLib.study.log import Log
 from LMIALLib.study.packing import pack_scores, unpack_scores
 
 if TYPE_CHECKING:
-    from LMIALLib.queries.ranking import Ranking
+    from LMIALLib.queries.query import Ranking
 
 KEPT = 4
 """Rankings that a study keeps in memory: one of 6,000 queries takes some megabytes."""
@@ -69,7 +69,7 @@ class StoredRanking:
     @cached_property
     def whole(self) -> Ranking:
         """The ranking as it was made. Raises BadInput, naming the field, where it is none."""
-        from LMIALLib.queries.ranking import Ranking
+        from LMIALLib.queries.query import Ranking
 
         return Ranking.from_dict(self.ranking, f"ranking {self.number}")
 

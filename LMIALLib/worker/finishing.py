@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from LMIALLib.progress import Progress
 from LMIALLib.queries.patients import one_after_the_other, part_of
-from LMIALLib.queries.ranking import Ranking, rank
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank
 from LMIALLib.queries.scoring import score_case
 from LMIALLib.queries.strategies import Strategy
 from LMIALLib.queries.strategies import strategy as strategy_named
@@ -25,7 +27,6 @@ from LMIALLib.study.rankings import StoredRanking, adapted_map
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import slice_target
 from LMIALLib.worker.predicting import PASSES, conditions_of, model_of, predict_case, queue_options
-from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.requests import Rank, RankCase, Ranked
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from LMIALLib.progress import Progress
 from LMIALLib.worker.events import Result
-from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.requests import Request
 
 Asked = TypeVar("Asked", bound=Request[Any])

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.progress import Progress
 from LMIALLib.worker.handling import handles
 from LMIALLib.worker.predicting import PASSES, conditions_of, model_of, options_of, predict_case, queue_options
-from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.requests import (
     ChangeRegion,
     Export,
@@ -31,7 +31,7 @@ from LMIALLib.worker.requests import (
 )
 
 if TYPE_CHECKING:
-    from LMIALLib.network.prediction import Prediction
+    from LMIALLib.network.predicted import Prediction
     from LMIALLib.queries.pool import CaseMaps
     from LMIALLib.queries.strategies import Strategy
     from LMIALLib.study.store import Study

@@ -9,8 +9,8 @@ import numpy as np
 
 import LMIALLib
 from LMIALLib.errors import BadInput
+from LMIALLib.progress import Progress
 from LMIALLib.queries.strategy import FORMULAS
-from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.requests import Predict, Rank
 
 if TYPE_CHECKING:

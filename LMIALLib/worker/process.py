@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, Step, WrongUse, disk_problem
 from LMIALLib.json_data import Natural, shaped
+from LMIALLib.progress import Cancelled
 from LMIALLib.worker import (
     events,
     jobs,  # noqa: F401 - its handlers register themselves
@@ -31,7 +32,6 @@ from LMIALLib.worker import (
 from LMIALLib.worker.events import Event, event_message
 from LMIALLib.worker.handling import run_job
 from LMIALLib.worker.messages import decode, encode, finite
-from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.requests import Cancel, Request, Status, Stop, read_request
 from LMIALLib.worker.waiting import Waiting
 

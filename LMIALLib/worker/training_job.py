@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from LMIALLib.errors import BadInput, Do, Step
+from LMIALLib.progress import Progress
 from LMIALLib.study.targets import training_examples, validation_examples
 from LMIALLib.worker.handling import handles
-from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.requests import Finetune, Trained
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> T
             out,
             settings=settings,
             checkpoint=checkpoint,
-            progress=lambda done, total, **figures: progress("finetune", done, total, **figures),
+            progress=progress,
         )
         checkpoint.unlink(missing_ok=True)
         volumes, validation = {}, None
@@ -135,7 +135,7 @@ def _volumes(
             pair,
             device=request.device,
             threads=request.threads,
-            progress=lambda *_: progress("check", 1, 2, case=case),
+            progress=lambda *_, **__: progress("check", 1, 2, case=case),
         )
         volumes[name] = float((prediction.mean >= 0.5).sum()) * pair.grid.voxel_ml
     return volumes

@@ -52,7 +52,7 @@ def study_of(folder: Path) -> Path:
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.studies import new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.store import Study
 
     raw_pair(folder)

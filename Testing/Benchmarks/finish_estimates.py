@@ -1,7 +1,7 @@
 """The estimate of the delivered Dice against the truth, after 3 to 15 answers, on synthetic pairs and the real ones.
 
-The interval's factors (`estimate.SPREAD`) were measured on pairs with odd seeds; those with even seeds, and the real
-pairs, were used for nothing. Called by `finish.py`; alone:
+What makes the interval (`estimate.SPREAD`, `estimate.SLACK_MM3`) was measured on pairs with odd seeds; those with even
+seeds were used for nothing, the two real ones for the doubt that answers must overcome. Called by `finish.py`; alone:
 
     python Testing/Benchmarks/finish_estimates.py OUT [--pairs N]
 """

@@ -32,8 +32,9 @@ from LMIALLib.errors import BadInput
 from LMIALLib.files import written_whole
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.reading import read_volume
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.resources import resource
 
 PASSES = 10

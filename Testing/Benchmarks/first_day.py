@@ -34,8 +34,9 @@ from false_change import PROTOCOLS, rescanned
 from LMIALLib.datasets.open_ms_patient import open_ms_pair, open_ms_root
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.laboratory.unseen import LONGITUDINAL, named_weights, unseen_weights
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.reading import read_volume
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES
 
 if TYPE_CHECKING:

@@ -217,7 +217,7 @@ def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrai
     return used, plain
 
 
-def said(done: int, total: int, sentence: str) -> None:
+def said(sentence: str, done: int, total: int) -> None:
     """One line on standard error, written over."""
     print(f"\r{sentence[:110]:110}", end="", file=sys.stderr, flush=True)
 

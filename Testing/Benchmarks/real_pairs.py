@@ -33,9 +33,9 @@ from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.studies import new_study
 from LMIALLib.metrics.voxels import dice
-from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.registration import transform_from_report
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries import choices
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
 from LMIALLib.study.store import Study

@@ -120,7 +120,7 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.studies import new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.store import Study
 
     request = PairRequest(baseline=folder / "baseline.nii.gz", follow_up=folder / "follow_up.nii.gz")

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from LMIALLib.loop.learning import BY_DIFFERENCE, LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.studies import new_study
-from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.study.store import Study
 from Testing.Python.pairs.test_pair_family import WIDE, chest
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 import LMIALLib
-from LMIALLib.cohorts.backgrounds import CITATIONS, CROSS_SECTIONAL, LONGITUDINAL, is_excluded, real_shapes
+from LMIALLib.cohorts.backgrounds import CITATIONS, CROSS_SECTIONAL, LONGITUDINAL, is_excluded
 from LMIALLib.cohorts.lesions import LesionCounts
+from LMIALLib.cohorts.real_backgrounds import real_shapes
 from LMIALLib.cohorts.shapes import LesionShape
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.files import flush_file, flush_folder, rename
@@ -99,7 +100,7 @@ class Cohort:
 Watch = Callable[[int, int], None]
 
 
-def make_cohort(
+def make_cohort(  # half of it says what the arguments mean
     out: Path,
     subjects: int,
     seed: int,

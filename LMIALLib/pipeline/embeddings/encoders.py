@@ -12,11 +12,12 @@ from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.embeddings.dinov2 import MODEL_TYPE, WHAT, Dinov2Encoder
 from LMIALLib.pipeline.embeddings.local_weights import weights_files
-from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedEncoder, MaskedTraining, Progress
+from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedEncoder, MaskedTraining
 from LMIALLib.pipeline.embeddings.slice_images import slice_images
 from LMIALLib.pipeline.embeddings.stored import read_embedding, write_embedding
 from LMIALLib.pipeline.embeddings.trained_here import NAME, trained_on_study
 from LMIALLib.pipeline.weight_files import files_digest
+from LMIALLib.progress import Progress
 from LMIALLib.study.store import Study
 
 BUNDLED = "bundled"

@@ -21,14 +21,13 @@ from LMIALLib.files import written_whole
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, reproducible
 from LMIALLib.network.schedule import set_rate, warmed_cosine
-from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.embeddings.local_weights import load_local, quiet_transformers
 from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
+from LMIALLib.progress import Cancelled, Progress, ignore
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Progress = Callable[[int, int, str], None]
 WHAT = "a masked autoencoder"
 MODEL_TYPE = "vit_mae"
 CHECKPOINT = "checkpoint.safetensors"
@@ -94,7 +93,7 @@ def train_masked(
     folder: Path,
     *,
     about: dict[str, Any],
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[float]:
     """Train and write ``config.json`` and ``model.safetensors`` into a folder, as ``from_pretrained`` takes them.
@@ -104,8 +103,8 @@ def train_masked(
         settings: see there.
         folder: also holds the checkpoint, from which a stopped run goes on; it goes when the weights are there.
         about: what else the run depends on (JSON-ready); a checkpoint of another run is not gone on from.
-        progress: called with (steps done, steps in all, a sentence).
-        cancelled: asked before each step; True writes a checkpoint and raises Stopped.
+        progress: called with (a sentence, steps done, steps in all).
+        cancelled: asked before each step; True writes a checkpoint and raises Cancelled.
 
     Returns the loss of each step of this call. Raises BadInput for a full disk.
     """
@@ -128,13 +127,13 @@ def train_masked(
             for step in range(first, settings.steps):
                 if cancelled():
                     save_checkpoint(checkpoint, step, {"model": model}, optimiser, told)
-                    raise Stopped(
+                    raise Cancelled(
                         f"Training the masked autoencoder was cancelled after {step} of {settings.steps} steps.",
                         "Run it again to go on from there.",
                     )
                 losses.append(_step(model, optimiser, images, settings, step, device))
                 done = step + 1
-                progress(done, settings.steps, f"masked autoencoder: loss {losses[-1]:.3f}")
+                progress(f"masked autoencoder: loss {losses[-1]:.3f}", done, settings.steps)
                 if done % settings.checkpoint_every == 0 and done < settings.steps:
                     save_checkpoint(checkpoint, done, {"model": model}, optimiser, told)
             _write(model, folder)

@@ -22,17 +22,15 @@ from LMIALLib.pipeline.nnunet.digests import is_whole, note_folder
 from LMIALLib.pipeline.nnunet.labels import CHANGE, IGNORE, CaseLabels, LabelSource
 from LMIALLib.pipeline.nnunet.places import RECORD, SPLITS, WorkFolder, read_record, write_record
 from LMIALLib.pipeline.nnunet.splits import Member, Split
+from LMIALLib.progress import Cancelled, Progress
 from LMIALLib.study.cases import Case
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 CHANNELS = ("baseline", "follow_up", "difference")
 MOST_NAMED = 3
 """Cases that cannot be used are named one by one up to here."""
 VERSION = 1
 """Of what is written; a higher one makes a data set anew."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def _written(
     for number, case in enumerate(chosen):
         if cancelled():
             raise Cancelled
-        progress(number, len(chosen), f"data set: {case.name}")
+        progress(f"data set: {case.name}", number, len(chosen))
         pair = study.cases.load_pair(case.name)
         if not pair.mask.any():
             left_out[case.name] = "no brain was found in it"

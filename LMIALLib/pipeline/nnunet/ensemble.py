@@ -21,9 +21,9 @@ from LMIALLib.pipeline.nnunet.labels import IGNORE
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, SPLITS, WorkFolder, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
+from LMIALLib.progress import Progress
 from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Progress
 
 
 def trained_folds(

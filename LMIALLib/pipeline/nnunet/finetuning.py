@@ -18,10 +18,11 @@ from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels, ReadLabels
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, TRAINED, WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
-from LMIALLib.pipeline.nnunet.running import Progress, run
+from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
 from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, PredictAll, Train
+from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.kept import STORED
 from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
@@ -62,14 +63,14 @@ class Finetuned:
     settings: dict[str, Any]
 
 
-def finetune(
+def finetune(  # half of it says what the arguments mean
     study: Study,
     *,
     writing: Callable[[], AbstractContextManager[Study]] | None = None,
     teacher: str | None = None,
     opinions_above: float | None = None,
     settings: NnunetSettings | None = None,
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Finetuned:
     """Fine-tune the pretrained nnU-Net on read slices, one training a fold, and store the ensemble as a model.

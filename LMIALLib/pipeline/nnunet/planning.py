@@ -19,7 +19,7 @@ from LMIALLib.pipeline.nnunet.digests import is_whole, note_folder
 from LMIALLib.pipeline.nnunet.places import PLANS, RECORD, SPLITS, WorkFolder, read_record, write_record
 from LMIALLib.pipeline.nnunet.plan_table import plan_from, read_plan
 from LMIALLib.pipeline.nnunet.settings import CONFIGURATIONS
-from LMIALLib.worker.progress import Progress
+from LMIALLib.progress import Progress
 
 INTENSITIES = 1_000_000
 FLAT_BATCH = 4

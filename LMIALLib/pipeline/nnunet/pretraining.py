@@ -11,10 +11,11 @@ from LMIALLib.pipeline.nnunet.dataset import write_dataset
 from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels
 from LMIALLib.pipeline.nnunet.places import FINAL, WorkFolder
-from LMIALLib.pipeline.nnunet.running import Progress, run
+from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import one_split
 from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, Train
+from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.store import Study
 
 
@@ -46,7 +47,7 @@ def pretrain(
     *,
     settings: NnunetSettings | None = None,
     above: float = 0.0,
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Pretrained:
     """Train nnU-Net on the pseudo-labels of a teacher; a training that was stopped goes on from its last checkpoint.

@@ -12,11 +12,9 @@ from typing import Any
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.steps import NnunetRequest, steps_message
+from LMIALLib.progress import Cancelled, Progress
 from LMIALLib.worker.messages import decode, encode, steps_of
-from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport, worker_python
-
-Progress = Callable[[int, int, str], None]
 
 NOT_INSTALLED = "nnU-Net is not installed here.", "Install it: pip install 'lmial[nnunet]'"
 KILLED = (
@@ -43,7 +41,7 @@ def run(
     Args:
         study_folder: of the study.
         request: what is to be done, and where.
-        progress: hears (done, total, sentence).
+        progress: hears (sentence, done, total).
         cancelled: asked about ten times a second; the process then ends within a second.
 
     Returns what each step found. Raises Cancelled, what the process failed with, or LMIALError when it was killed;
@@ -64,7 +62,7 @@ def run(
             if message is None:
                 continue
             if message["event"] == "progress":
-                progress(int(message["done"]), int(message["total"]), sentence(message))
+                progress(sentence(message), int(message["done"]), int(message["total"]))
             elif message["event"] == "failed":
                 kind = BadInput if message["kind"] == "BadInput" else LMIALError
                 raise kind(message["sentence"], message["hint"], *steps_of(message))

@@ -15,7 +15,7 @@ from LMIALLib.pipeline.nnunet.digests import check, check_folder
 from LMIALLib.pipeline.nnunet.places import FINAL, LATEST, PLANS, RECORD, SPLITS, WorkFolder, read_record, write_record
 from LMIALLib.pipeline.nnunet.plan_table import dataset_from, read_plan, splits_from
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
-from LMIALLib.worker.progress import Progress
+from LMIALLib.progress import Progress
 
 
 def train(

@@ -36,7 +36,7 @@ class Bundled:
             pair,
             device=self.device,
             threads=self.threads,
-            progress=lambda stage, done, total: check(),
+            progress=lambda stage, done, total, **figures: check(),
         ).mean
         for number in slices:
             yield number, Opinion(mean[number], margin(mean[number]))

@@ -12,7 +12,6 @@ import numpy as np
 
 from LMIALLib.errors import LMIALError, first_line
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.worker.progress import Cancelled
 
 Check = Callable[[], None]
 """Called between steps of the work; raises `Cancelled` when it was asked to stop."""
@@ -59,7 +58,7 @@ def attempted(judge: Callable[[], Opinion | str]) -> Opinion | str:
     does must not end the teaching of a thousand pairs; what LMIAL itself raises goes on."""
     try:
         return judge()
-    except (Cancelled, LMIALError):
+    except LMIALError:
         raise
     except MemoryError:
         return "There is not enough memory for this slice."

@@ -16,12 +16,11 @@ from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_error
 from LMIALLib.pipeline.pseudo import Pseudo, PseudoRecord, read_pseudo, read_pseudo_record
 from LMIALLib.pipeline.teachers.one_case import CaseLesson, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
+from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.study.cases import Case
 from LMIALLib.study.kept import OPINIONS
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
-Progress = Callable[[int, int, str], None]
 EXISTING = ("refuse", "keep", "replace")
 
 
@@ -67,13 +66,13 @@ class Taught:
     cancelled: bool
 
 
-def teach(
+def teach(  # half of it says what the arguments mean
     study: Study,
     teacher: Teacher,
     *,
     cases: Iterable[str] | None = None,
     existing: str = "refuse",
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Taught:
     """Ask a teacher about every slice of some cases, and keep what it says in ``pseudo/`` of the study.
@@ -107,7 +106,7 @@ def teach(
     for place, case in enumerate(wanted, start=1):
 
         def tell(slices: int, base: int = done, where: str = f"{case.name}, case {place} of {len(wanted)}") -> None:
-            progress(base + slices, total, where)
+            progress(where, base + slices, total)
 
         record = records.get(case.name)
         before = read_pseudo(study, teacher.id, case.name) if record else None
@@ -124,7 +123,7 @@ def teach(
             except UnreadablePair as problem:
                 left_out[case.name] = problem.sentence
         done += case.n_slices
-        progress(done, total, f"{case.name} is done")
+        progress(f"{case.name} is done", done, total)
     if not finished:
         why, step = next(iter(left_out.values())), Step(Do.CHECK, str(study.folder))
         raise BadInput(f"No pair can be read. {why}", "Check the study.", step)

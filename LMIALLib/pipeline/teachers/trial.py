@@ -12,9 +12,8 @@ from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.teachers.prompts import PromptSettings, excess_of_slices, standardised_difference
 from LMIALLib.pipeline.teachers.teacher import Opinion, Teacher, objection
-from LMIALLib.pipeline.teachers.teaching import Progress
+from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def try_teacher(
     limit: int,
     *,
     cases: Sequence[str] | None = None,
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[TriedSlice, ...]:
     """Ask a teacher about the ``limit`` most different slices of one case, or of each case that is named.
@@ -78,7 +77,7 @@ def try_teacher(
                 now = time.monotonic()
                 tried.append(_tried(case.name, number, float(differences[number]), said, pair, now - started))
                 started = now
-                progress(len(tried), total, f"{case.name}, slice {number}")
+                progress(f"{case.name}, slice {number}", len(tried), total)
         except Cancelled:
             break
     return tuple(tried)

@@ -7,7 +7,10 @@ import pytest
 
 from LMIALLib.adaptation import features as module
 from LMIALLib.adaptation.features import UNITS, candidates, features_of, logit_of
-from LMIALLib.adaptation.inputs import HeadInputs
+from LMIALLib.adaptation.inputs import HeadInputs, inputs_of
+from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.pair import Pair
+from LMIALLib.queries.pool import CaseMaps
 
 
 def flat(**changes) -> HeadInputs:
@@ -95,3 +98,18 @@ def test_logits_stay_finite():
 def test_inputs_that_do_not_fit_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         flat(**changes)
+
+
+def test_a_pair_and_its_maps_become_stacks_along_its_slice_axis():
+    rng = np.random.default_rng(0)
+    volume = rng.random((4, 3, 5)).astype(np.float32)
+    grid = Grid((5, 3, 4), (1.0, 3.0, 2.0), (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))
+    pair = Pair(volume, volume + 1.0, volume > 0.5, grid, axis=1)
+    mean = rng.random((3, 4, 5)).astype(np.float32)
+    maps = CaseMaps("case", mean, pair.stack(pair.mask), pair.stack(pair.difference), slice_spacing=3.0)
+    inputs = inputs_of(pair, maps)
+    assert inputs.spacing == (3.0, 2.0, 1.0)
+    np.testing.assert_array_equal(inputs.baseline[2], volume[:, 2])
+    np.testing.assert_array_equal(inputs.region[0], volume[:, 0] > 0.5)
+    assert inputs.mean is mean
+    assert inputs.variance is None

@@ -14,7 +14,7 @@ import pytest
 from LMIALLib.cli.console import document, plain
 from LMIALLib.errors import BadInput, readable
 from LMIALLib.files import sendable, sent
-from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.worker.messages import decode, encode
 from LMIALLib.worker.requests import Prepare, read_request, request_message
 

@@ -281,7 +281,7 @@ def test_matching_undoes_gain_and_offset(background):
     open_ms_root() is None, reason="needs the real scans: set LMIAL_DATA to the folder that holds open_ms"
 )
 def test_excluded_patients_lend_no_shape():
-    from LMIALLib.cohorts.backgrounds import real_shapes
+    from LMIALLib.cohorts.real_backgrounds import real_shapes
 
     root = open_ms_root()
     sources = {shape.source for shape in real_shapes(root, ("patient01", "patient12"))}

@@ -372,11 +372,6 @@ def test_a_worker_that_died_is_told_and_can_be_started_again(at: At, study_folde
     assert not at.ui.deadBar.visible and not at.desk.session.learning.ranking.over
 
 
-def test_advice_about_the_command_line_is_left_out(at: At) -> None:
-    at.face.panel.notice("error", "This is no study: it has no study.sqlite. Make one with: lmial new")
-    assert at.face.panel.sentences == ["This is no study: it has no study.sqlite."]
-
-
 def test_what_could_not_be_kept_is_not_put_away(at: At, study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from LMIALLib.errors import BadInput
 

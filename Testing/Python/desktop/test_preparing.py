@@ -12,8 +12,8 @@ import pytest
 from LMIALLib.desktop.inputs import Inputs, series_of, to_world
 from LMIALLib.errors import BadInput, NeedsConfirmation
 from LMIALLib.loop.preparing import Preparing
-from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.pairs.reading import read_volume
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.scene.volumes import add_volume
 from LMIALLib.study.store import Study
 from Testing.Python.scene.conftest import Place, oblique, place  # noqa: F401

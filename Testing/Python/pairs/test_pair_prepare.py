@@ -12,8 +12,9 @@ import pytest
 from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation, WrongUse
 from LMIALLib.pairs.again import register_again
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.reading import read_volume
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.pairs.storage import load_pair, save_pair, write_nrrd
 from LMIALLib.pairs.transforms import transform_of
 

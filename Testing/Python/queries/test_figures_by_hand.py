@@ -9,7 +9,8 @@ import pytest
 
 from LMIALLib.errors import LMIALError
 from LMIALLib.queries.noise import beta_at
-from LMIALLib.queries.ranking import Ranking, rank, score_case
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
 
 LN2 = float(np.log(2))

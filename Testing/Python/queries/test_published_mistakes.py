@@ -14,7 +14,8 @@ from LMIALLib.queries.aggregations import AGGREGATIONS
 from LMIALLib.queries.choices import CHOICES
 from LMIALLib.queries.measures import MEASURES, binary_entropy
 from LMIALLib.queries.pool import CaseMaps
-from LMIALLib.queries.ranking import Ranking, rank, score_case
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES, strategy
 
 BY_ENTROPY = [

@@ -13,7 +13,8 @@ import pytest
 from LMIALLib.errors import LMIALError, WrongUse
 from LMIALLib.queries.aggregations import difference_weight
 from LMIALLib.queries.measures import binary_entropy
-from LMIALLib.queries.ranking import Ranking, rank, score_case, uncertainty_map
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank, score_case, uncertainty_map
 from LMIALLib.queries.registry_finish import EXPECTED_ERROR
 from LMIALLib.queries.spots import box_smoothed, spots
 from LMIALLib.queries.strategies import DEFAULT_TO_TRAIN, STRATEGIES, strategy

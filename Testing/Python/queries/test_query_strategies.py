@@ -12,7 +12,8 @@ from LMIALLib.errors import LMIALError, WrongUse
 from LMIALLib.queries.aggregations import AGGREGATIONS
 from LMIALLib.queries.measures import binary_entropy
 from LMIALLib.queries.pool import CaseMaps
-from LMIALLib.queries.ranking import Ranking, rank, score_case
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES, strategy
 
 SOURCES = {"passes", "members", "views"}

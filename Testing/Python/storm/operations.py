@@ -119,7 +119,7 @@ def make_place(place: Path) -> None:
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.studies import new_case, new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
 
     (place / SCANS).mkdir(parents=True)
     (place / "kept").mkdir()

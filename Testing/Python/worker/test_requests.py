@@ -12,6 +12,7 @@ import pytest
 
 from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.pairs.request import PairRequest
+from LMIALLib.progress import Progress
 from LMIALLib.queries.reading_time import ReadingTime
 from LMIALLib.worker import events, handling, requests
 from LMIALLib.worker.client import WorkerClient
@@ -19,7 +20,6 @@ from LMIALLib.worker.events import event_message, read_event
 from LMIALLib.worker.handling import HANDLERS, handles
 from LMIALLib.worker.messages import decode, encode
 from LMIALLib.worker.process import Worker
-from LMIALLib.worker.progress import Progress
 from LMIALLib.worker.requests import (
     Cancel,
     ChangeRegion,

@@ -134,7 +134,7 @@ def test_what_cannot_be_simulated_is_said_in_a_sentence(small_study: Path, tmp_p
 
 
 def test_a_study_of_many_subjects_is_split_by_subject() -> None:
-    from LMIALLib.laboratory.subjects import parts_of_subjects
+    from LMIALLib.laboratory.sources import parts_of_subjects
 
     parts = parts_of_subjects({f"s{k}" for k in range(10)})
     assert sorted(parts.values()) == ["test"] * 2 + ["train"] * 6 + ["validation"] * 2
@@ -143,7 +143,8 @@ def test_a_study_of_many_subjects_is_split_by_subject() -> None:
 
 def test_a_truth_on_another_grid_names_itself(small_study: Path, tmp_path: Path) -> None:
     from LMIALLib.errors import BadInput
-    from LMIALLib.laboratory.subjects import found_sources, made_subject
+    from LMIALLib.laboratory.sources import found_sources
+    from LMIALLib.laboratory.subjects import made_subject
     from LMIALLib.study import Study
 
     with Study.open(small_study, read_only=True) as study:

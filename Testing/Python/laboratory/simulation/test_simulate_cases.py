@@ -50,8 +50,8 @@ def test_a_real_pair_is_simulated(open_ms: Path, tmp_path: Path) -> None:
 
     from LMIALLib.datasets.open_ms_patient import open_ms_pair
     from LMIALLib.loop.studies import new_study
-    from LMIALLib.pairs.prepare import PairRequest
     from LMIALLib.pairs.reading import read_volume
+    from LMIALLib.pairs.request import PairRequest
 
     pair = open_ms_pair(open_ms / "longitudinal" / "patient01")
     new_study(tmp_path / "study", "p", PairRequest(baseline=pair.baseline, follow_up=pair.follow_up))

@@ -26,11 +26,11 @@ from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Done, Stage, Work
 from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.writing import Writing
+from LMIALLib.progress import Cancelled
 from LMIALLib.study import lease
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport
 
 SHORT = ("--config", "2d", "--size", "tiny", "--epochs", "2", "--iterations", "2", "--folds", "2")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.pipeline.nnunet.finetuning import finetune
 from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrain, pretrained_weights
@@ -95,7 +95,7 @@ def test_a_study_without_any_brain_is_refused_and_few_of_its_cases_are_named(
         with pytest.raises(BadInput) as refused:
             pretrain(study, "tests", settings=tiny)
     told = "no case can be used: " + "".join(f"h{k}: no brain was found in it; " for k in range(3)) + "and 2 more."
-    assert refused.value.sentence == told and "--mask" in refused.value.hint
+    assert refused.value.sentence == told and refused.value.steps == (Step(Do.ADD_WITH_MASK),)
 
 
 def test_a_data_set_that_cannot_be_used_takes_nothing_away(

@@ -17,14 +17,14 @@ from LMIALLib.pipeline.nnunet.labels import IGNORE, LabelSource, PseudoLabels, R
 from LMIALLib.pipeline.nnunet.places import WorkFolder, read_record
 from LMIALLib.pipeline.nnunet.splits import Member, fold_splits, one_split
 from LMIALLib.pipeline.pseudo import read_pseudo
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 
 def written(study: Study, source: LabelSource, **options: object) -> Dataset:
     work = WorkFolder.pretraining(study.folder)
-    told = {"progress": lambda done, total, sentence: None, "cancelled": lambda: False, **options}
+    told = {"progress": lambda sentence, done, total: None, "cancelled": lambda: False, **options}
     return write_dataset(study, work, source, one_split, **told)  # type: ignore[arg-type]
 
 
@@ -106,7 +106,7 @@ def test_opinions_fill_unread_slices_only_and_never_those_of_subjects_set_aside(
 
 
 def test_the_same_labels_are_written_once_and_others_anew(study_folder: Path) -> None:
-    def never(done: int, total: int, sentence: str) -> None:
+    def never(sentence: str, done: int, total: int) -> None:
         raise AssertionError("it was written again")
 
     with Study.open(study_folder, reader="tests") as study:

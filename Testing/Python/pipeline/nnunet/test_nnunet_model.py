@@ -20,7 +20,7 @@ from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.queries.measures import binary_entropy
-from LMIALLib.queries.ranking import Ranking
+from LMIALLib.queries.query import Ranking
 from LMIALLib.study.backup import write_backup
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study

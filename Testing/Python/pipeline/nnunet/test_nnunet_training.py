@@ -24,8 +24,8 @@ from LMIALLib.pipeline.nnunet.process import run_steps
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import one_split
 from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, Train
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport
 
 
@@ -91,11 +91,11 @@ def test_a_training_that_was_cancelled_and_killed_goes_on_and_ends_as_one_that_w
 
     stopped: list[float] = []
 
-    def stop_in_epoch(number: int) -> Callable[[int, int, str], None]:
-        return lambda done, total, said: stopped.append(time.monotonic()) if f"epoch {number} " in said else None
+    def stop_in_epoch(number: int) -> Callable[[str, int, int], None]:
+        return lambda said, done, total: stopped.append(time.monotonic()) if f"epoch {number} " in said else None
 
-    def kill_in_epoch(number: int) -> Callable[[int, int, str], None]:
-        def kill(done: int, total: int, said: str) -> None:
+    def kill_in_epoch(number: int) -> Callable[[str, int, int], None]:
+        def kill(said: str, done: int, total: int) -> None:
             if f"epoch {number} " in said and (process := transports[-1].pid()):
                 os.kill(process, signal.SIGKILL)
 

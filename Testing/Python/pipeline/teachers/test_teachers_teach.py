@@ -167,7 +167,7 @@ def test_a_stopped_case_keeps_what_was_judged_and_goes_on_from_there(study: Stud
         taught = teach(
             study,
             Speaker(say),
-            progress=lambda done, total, sentence: told.append((done, total)),
+            progress=lambda sentence, done, total: told.append((done, total)),
             cancelled=lambda: stop == "cancelled" and bool(told) and told[-1][0] == 4,
         )
         assert taught.cancelled and not taught.cases
@@ -208,10 +208,10 @@ def test_a_teacher_that_fails_everywhere_stops_at_the_first_case_and_leaves_noth
 
 
 def test_progress_counts_all_slices_of_all_cases_and_names_the_case(study: Study) -> None:
-    told: list[tuple[int, int, str]] = []
+    told: list[tuple[str, int, int]] = []
     teach(study, Speaker(), progress=lambda *told_now: told.append(told_now))
-    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
-    assert told[0] == (2, 12, "a, case 1 of 2") and told[-1][:2] == (12, 12)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[0] == ("a, case 1 of 2", 2, 12) and told[-1][1:] == (12, 12)
 
 
 def test_a_trial_asks_the_most_different_slices_first_and_stores_nothing(study: Study) -> None:

@@ -1,0 +1,82 @@
+"""The benchmark `make finish`: its figures by hand, and a short run on a small case."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "Benchmarks"
+if str(BENCHMARKS) not in sys.path:
+    sys.path.append(str(BENCHMARKS))
+
+import finish  # noqa: E402
+import finish_pairs  # noqa: E402
+import finish_simulation  # noqa: E402
+
+
+def test_a_level_counts_as_reached_where_the_dice_stays_there():
+    assert finish_simulation.crossing([0.5, 0.85, 0.7, 0.82, 0.9], 0.8) == 3
+    assert finish_simulation.crossing([0.9, 0.9], 0.8) == 0
+    assert finish_simulation.crossing([0.9, 0.7], 0.8) is None
+
+
+def test_equidistant_slices_begin_in_the_middle():
+    assert finish_simulation._halving(np.arange(10, 17)) == [13, 11, 15, 10, 12, 14, 16]
+
+
+def test_the_median_counts_what_was_never_reached_as_later_than_all():
+    assert finish.middle([3, None, 5]) == 5
+    assert finish.middle([None, None, 5]) is None
+    assert finish.middle([2, 3]) == 2.5
+
+
+@pytest.fixture
+def pair(case):
+    return finish_pairs.FinishPair("small", "own", case.features.inputs, case.truth)
+
+
+def test_the_delivered_dice_by_hand(pair, case):
+    maps = finish_simulation.adapted(case.features, None)
+    suggested = maps.probability >= 0.5
+    label = suggested.copy()
+    label[[2, 3]] = case.truth[[2, 3]]
+    expected = 2 * (label & case.truth).sum() / (label.sum() + case.truth.sum())
+    assert finish_simulation.delivered_dice(maps, case.truth, [2, 3]) == pytest.approx(expected)
+    unread = [k for k in range(10) if k not in (2, 3)]
+    own = 2 * (suggested & case.truth)[unread].sum() / (suggested[unread].sum() + case.truth[unread].sum())
+    assert finish_simulation.delivered_dice(maps, case.truth, [2, 3], unread_only=True) == pytest.approx(own)
+
+
+@pytest.mark.parametrize("order", finish_simulation.ORDERS)
+def test_every_order_reads_each_slice_once(pair, order):
+    subject = finish_simulation.Subject.of(pair)
+    steps = list(finish_simulation.run(subject, finish_simulation.next_of(order), None, most=6))
+    assert len(steps) == 7
+    assert steps[-1].dice > steps[0].dice
+    assert steps[1].seconds > steps[0].seconds == finish_simulation.SECONDS_A_PATIENT
+
+
+def test_an_unknown_order_is_refused():
+    with pytest.raises(ValueError, match="backwards"):
+        finish_simulation.next_of("backwards")
+
+
+def test_a_short_run_writes_the_rows_and_goes_on_where_it_was(pair, tmp_path, monkeypatch):
+    monkeypatch.setattr(finish, "pairs_of", lambda arguments: iter([pair]))
+    arguments = Namespace(out=tmp_path, pair=None, pairs=None, quick=True)
+    rows = list(finish.all_rows(arguments))
+    assert [(row["order"], row["learning"]) for row in rows][:2] == [("default", "none"), ("default", "head")]
+    levels = [f"{kind}_to_{level}" for kind in ("slices", "minutes") for level in (80, 90, 95)]
+    assert set(rows[0]) == {"pair", "order", "learning", "dice", *levels}
+    assert "| small | default | head |" in finish.table(rows)
+    with (tmp_path / "rows.jsonl").open("a") as file:
+        file.write('["broken')
+    monkeypatch.setattr(finish, "row_of", lambda *_: pytest.fail("made again"))
+    assert json.dumps(list(finish.all_rows(arguments))) == json.dumps(rows)
+    finish.curves(rows, tmp_path / "finish.png")
+    assert (tmp_path / "finish.png").stat().st_size > 5000
