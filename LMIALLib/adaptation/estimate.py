@@ -33,7 +33,11 @@ SLACK_MM3, VOLUME_SLACK_MM3 = 20.0, 30.0
 """And that they may be besides, cubic millimetres: one lesion of 3 mm more or less, about."""
 
 LESION_MM = 3.0
-"""A changed lesion of this length or longer matters; the smallest such is taken for a ball of this diameter."""
+"""A changed lesion of this length or longer matters."""
+
+MISSED_MM3_A_LESION = 400.0
+"""So much expected missed volume stands for one such lesion that is left; the rest are borders and single voxels.
+Measured on pairs of odd seeds, with and without change: left in 30 of 100 cases, expected in 30."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def estimated(
     right = min(right * factor(found, "right", DOUBT_RIGHT), suggested)
     missed *= factor(found, "missed", DOUBT_MISSED)
     false = suggested - right
-    left = 1.0 - float(np.exp(-missed * voxel_mm3 / (np.pi / 6.0 * LESION_MM**3)))
+    left = 1.0 - float(np.exp(-missed * voxel_mm3 / MISSED_MM3_A_LESION))
     fewest, most = ends(false, missed, suggested, SPREAD, SLACK_MM3 / voxel_mm3)
     dices: tuple[float | None, ...] = (None, None, None)
     if known + right + missed >= 1.0:

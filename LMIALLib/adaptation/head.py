@@ -148,7 +148,8 @@ def fit(features: Features, answers: Sequence[SliceAnswer], settings: HeadSettin
     marked = int(rows.changed.sum())
     with _one_thread():
         members = _members(features, rows, settings, trees=marked >= settings.fewest_marked)
-    share = share_of(len(answered.targets), marked, settings)
+    slices = sum(bool((target != UNKNOWN).any()) for target in answered.targets.values())
+    share = share_of(slices, marked, settings)
     facts = {
         "answers": len(answers),
         "slices": sorted(int(k) for k in answered.targets),

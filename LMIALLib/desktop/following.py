@@ -83,6 +83,8 @@ class Following:
         if self.desk is None:
             return
         desk, events = self.desk, []
+        if desk.finishing.sweeping:
+            self._take_look()
         with self._by_us():
             desk.guarded(lambda: events.extend(desk.tick()))
         for job, event in events:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from finish_pairs import KINDS, REAL, FinishPair, real_pair, synthetic_pair
 from finish_simulation import Subject, next_of, run
 from LMIALLib.cohorts.open_ms import open_ms_root
 
+from LMIALLib.adaptation.estimate import SLACK_MM3, SPREAD, VOLUME_SLACK_MM3, VOLUME_SPREAD
 from LMIALLib.adaptation.head import HeadSettings
 
 AFTER = range(3, 16)
@@ -54,13 +57,32 @@ def rows_of(pair: FinishPair) -> list[dict[str, Any]]:
     return rows
 
 
+def rows_of_named(task: tuple[Path, str]) -> tuple[str, list[dict[str, Any]]]:
+    """Name and rows of a pair, in a process of its own; the task is the data's folder and the name."""
+    data, name = task
+    if name in REAL:
+        return name, rows_of(real_pair(data / "open_ms", name))
+    kind, _, seed = name.rpartition("-")
+    return name, rows_of(synthetic_pair(data, kind, int(seed)))
+
+
 def judge(data: Path, count: int, out: Path) -> None:
     """Judge all pairs, print the figures, write estimates.json and estimates.png."""
-    rows = []
-    for kind, seed in named_pairs(count):
-        rows += rows_of(synthetic_pair(data, kind, seed))
-    for patient in REAL:
-        rows += rows_of(real_pair(data / "open_ms", patient))
+    kept = out / "estimates.jsonl"
+    recipe = json.dumps([asdict(HeadSettings()), SPREAD, VOLUME_SPREAD, SLACK_MM3, VOLUME_SLACK_MM3])
+    done: dict[str, list[dict[str, Any]]] = {}
+    for line in kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else ():
+        name, made_with, made = json.loads(line)
+        if made_with == recipe:
+            done[name] = made
+    names = [*(f"{kind}-{seed}" for kind, seed in named_pairs(count)), *REAL]
+    todo = [(data, name) for name in names if name not in done]
+    with multiprocessing.get_context("spawn").Pool(min(2, os.cpu_count() or 1)) as pool:
+        for name, made in pool.imap(rows_of_named, todo):
+            done[name] = made
+            with kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([name, recipe, made]) + "\n")
+    rows = [row for name in names for row in done[name]]
     (out / "estimates.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     groups = {
         "synthetic, odd seeds (measured on)": [row for row in rows if row["pair"] not in REAL and odd(row["pair"])],

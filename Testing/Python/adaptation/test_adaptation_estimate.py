@@ -53,6 +53,7 @@ def test_an_estimate_by_hand():
     assert made.low == pytest.approx(2 * (60 - 23) / (120 - 23 + 33))  # 2.3 times as many wrong, and 20 mm3 more
     assert made.high == pytest.approx(2 * 55 / (120 - 5))
     assert made.volume_mm3 == pytest.approx(120.0)
+    assert made.lesion_left == pytest.approx(1 - np.exp(-20 / 400))
     assert made.volume_low == pytest.approx(2 * (60 - 27))  # 2.7 times as many false, and none missed
     assert made.volume_high == pytest.approx(2 * (60 - 4 + 27 + 15))
 
@@ -79,7 +80,7 @@ def test_more_missed_than_expected_lowers_the_estimate(case):
     worse = Found(number=0, suggested=10, right=10, right_expected=10, missed=200, missed_expected=10)
     one, other = (estimate(case.features, maps, answered, [found]) for found in (plain, worse))
     assert other.dice < one.dice
-    assert other.lesion_left >= one.lesion_left
+    assert other.lesion_left > one.lesion_left
     assert other.volume_mm3 > one.volume_mm3
 
 

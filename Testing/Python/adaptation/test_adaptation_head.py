@@ -73,6 +73,12 @@ def test_equivocal_pixels_are_not_learnt(case):
     np.testing.assert_array_equal(adapted(case.features, one).probability, adapted(case.features, other).probability)
 
 
+def test_an_equivocal_slice_changes_nothing(case):
+    answers = answers_of(case, (0, 3))
+    one, other = fit(case.features, answers), fit(case.features, [*answers, equivocal_slice(5, (64, 60))])
+    np.testing.assert_array_equal(adapted(case.features, one).probability, adapted(case.features, other).probability)
+
+
 def test_a_box_is_learnt_from_as_far_as_it_reaches(case):
     whole = answers_of(case, (0, 3, 5))
     part = [*whole[:2], box_answer(5, case.truth[5], slice(0, 64), slice(0, 60))]

@@ -389,3 +389,29 @@ def test_what_could_not_be_kept_is_not_put_away(at: At, study_folder: Path, monk
         assert at.desk.session.current.slice == here and "The disk is full." in at.face.panel.sentences
     at.face.act("choose", here + 1)
     assert at.desk.session.current.slice == here + 1
+
+
+def test_a_patient_is_finished_at_the_face(at: At, study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    assert "Delivered label" in at.ui.patientText.text or "No change so far" in at.ui.patientText.text
+    at.face.act("sweep")
+    first = at.desk.shown_slice
+    assert at.desk.finishing.sweeping
+    look(at)
+    at.face.tick()
+    now = at.desk.clock()
+    monkeypatch.setattr(at.desk, "clock", lambda: now + 5.0)
+    at.face.tick()
+    assert at.desk.shown_slice == first + 1
+    at.face.act("nothing_here")
+    with Study.open(study_folder, read_only=True) as study:
+        assert study.sweeps.viewed("head") == {first} and not study.answers.all("head")
+    at.face.act("finish")
+    monkeypatch.setattr(at.desk, "clock", lambda: now + 6.0)
+    at.face.act("finish")
+    with Study.open(study_folder, read_only=True) as study:
+        assert study.patients.finished("head") is not None
+    assert at.ui.patientText.text == "This patient is finished." and at.ui.reopenButton.visible
+    at.face.act("reopen")
+    assert not at.ui.reopenButton.visible
