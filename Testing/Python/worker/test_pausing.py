@@ -72,7 +72,7 @@ def training(client: WorkerClient, new_model: str, *, upto: int = 4, steps: int 
 
 def ranking(client: WorkerClient, **more: Any) -> Job[Any]:
     """Passes with dropout, so that random numbers are drawn, on more threads than the fine-tuning has."""
-    fields = {"model": model_of(client.study_folder), "strategy": "bald", "seed": 5, **more}
+    fields = {"model": model_of(client.study_folder), "strategy": "bald", "passes": 2, "seed": 5, **more}
     return client.submit(Rank(cases=(RankCase("head", 1),), **fields))
 
 
