@@ -30,10 +30,10 @@ import finish_estimates
 import numpy as np
 from finish_pairs import KINDS, REAL, FinishPair, own_pair, real_pair, synthetic_pair
 from finish_simulation import LEVELS, ORDERS, Reading, Step, Subject, crossing, next_of, run
-from LMIALLib.cohorts.open_ms import open_ms_root
 
 from LMIALLib.adaptation.answers import nothing_here
 from LMIALLib.adaptation.head import HeadSettings, adapted, fit
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 from LMIALLib.errors import BadInput, LMIALError
 
 SEEDS = {"none": 20, "head": 5}

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from finish_pairs import KINDS, REAL, FinishPair, real_pair, synthetic_pair
 from finish_simulation import Subject, next_of, run
-from LMIALLib.cohorts.open_ms import open_ms_root
 
 from LMIALLib.adaptation.estimate import SLACK_MM3, SPREAD, VOLUME_SLACK_MM3, VOLUME_SPREAD
 from LMIALLib.adaptation.head import HeadSettings
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 
 AFTER = range(3, 16)
 
