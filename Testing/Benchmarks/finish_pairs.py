@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from LMIALLib.evaluation.unseen import LONGITUDINAL, unseen_weights
 
 from LMIALLib.adaptation.inputs import HeadInputs
 from LMIALLib.cohorts.backgrounds import background_of, with_lesions
@@ -30,6 +29,7 @@ from LMIALLib.laboratory.synthetic_data.effects import Strengths
 from LMIALLib.laboratory.synthetic_data.heads import RealHead, read_real_head
 from LMIALLib.laboratory.synthetic_data.histories import real_history
 from LMIALLib.laboratory.synthetic_data.scanning import History, ScannedPair, scan
+from LMIALLib.laboratory.unseen import LONGITUDINAL, unseen_weights
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.prepare import prepare
