@@ -225,6 +225,7 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
     """What a study holds, who works on it, how far the reading is, and whether more of it promises anything."""
     from LMIALLib.loop.advice import advice_for
     from LMIALLib.loop.learning import LoopSettings
+    from LMIALLib.loop.patient import estimates_of
     from LMIALLib.loop.queue import queue_of
     from LMIALLib.study.status import status_of
 
@@ -233,14 +234,17 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
         alarms = {case.name: opened.cases.alarms(case.name) for case in state.cases}
         advice = advice_for(opened)
         stored = opened.rankings.latest()
+        estimates = estimates_of(opened)
         core_set = stored if stored is not None and stored.is_core_set else None
         queue = queue_of(opened, LoopSettings.batch) if core_set is not None else []
     asked = len(core_set.ranking["queries"]) if core_set is not None else 0
     if as_json:
         told = {"slices": asked, "waiting": [query.to_dict() for query in queue]} if core_set is not None else None
-        document(asdict(state) | {"advice": asdict(advice), "core_set": told, "alarms": _plain(alarms)})
+        expected = {name: asdict(one) | {"sentence": one.sentence} for name, one in estimates.items()}
+        found = {"advice": asdict(advice), "core_set": told, "alarms": _plain(alarms), "estimates": expected}
+        document(asdict(state) | found)
         return
-    for line in _status_lines(state):
+    for line in _status_lines(state, {name: one.sentence for name, one in estimates.items()}):
         OUT.print(line, markup=False)
     for name, told_of in alarms.items():
         tell_alarms(study, name, told_of)
@@ -254,13 +258,17 @@ def _plain(alarms: dict[str, tuple[Alarm, ...]]) -> dict[str, list[dict[str, str
     return {case: [asdict(alarm) for alarm in found] for case, found in alarms.items() if found}
 
 
-def _status_lines(state: StudyStatus) -> Iterator[str]:
+def _status_lines(state: StudyStatus, estimates: dict[str, str]) -> Iterator[str]:
     yield f"Study {state.folder}"
     for case in state.cases:
         answers = ", ".join(f"{count} {answer}" for answer, count in sorted(case.answers.items())) or "no answer yet"
         skipped = f", {case.skipped} skipped" if case.skipped else ""
+        skipped += f", {case.viewed} more looked at" if case.viewed else ""
         split = ", set aside for validation" if case.split == "validation" else ""
-        yield f"  {case.name}: {case.read} of {case.n_slices} slices read ({answers}{skipped}){split}"
+        finished = ", finished" if case.finished else ""
+        yield f"  {case.name}: {case.read} of {case.n_slices} slices read ({answers}{skipped}){split}{finished}"
+        if estimates.get(case.name):
+            yield f"    {estimates[case.name]}"
     if state.readers:
         yield "Readers: " + ", ".join(f"{reader} {count}" for reader, count in state.readers.items())
     if state.seconds:

@@ -89,6 +89,15 @@ class Standing:
     estimate: Estimate | None
 
 
+def estimates_of(study: Study) -> dict[str, Estimate]:
+    """How good the delivered label of each case is expected to be, where the newest ranking says something of it."""
+    stored = study.rankings.latest()
+    found = stored.conditions.get("estimates", {}) if stored is not None else {}
+    there = {case.name for case in study.cases.all()}
+    where = f"ranking {stored.number if stored is not None else 0}: estimates"
+    return {name: shaped(one, Estimate, where) for name, one in found.items() if name in there}
+
+
 class PatientWork:
     """What a reader does with a patient as a whole; every word is on disk before the call returns.
 
@@ -111,9 +120,7 @@ class PatientWork:
 
     def estimate(self, case: str) -> Estimate | None:
         """How good the delivered label is expected to be, or None where the newest ranking says nothing of it."""
-        stored = self._study.rankings.latest()
-        found = stored.conditions.get("estimates", {}).get(case) if stored is not None else None
-        return None if found is None else shaped(found, Estimate, f"ranking {stored.number}: estimates")  # type: ignore[union-attr]
+        return estimates_of(self._study).get(case)
 
     def curve(self, case: str) -> list[Estimate]:
         """The estimates over a patient's answers, the last one for each number of answers, ascending."""
