@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from LMIALLib.loop.session import Presented
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.queries.query import Query
@@ -129,7 +130,7 @@ def _query(desk: Desk) -> dict[str, Any]:
         "score": _figure(query.score) if query and query.drawn == "strategy" else "",
         "drawn": query.drawn if query else "reader",
         "reason": query.reason if query else "Your own choice.",
-        "details": _details(query),
+        "details": _details(query) + _learnt_from(here),
         "answered": said.get(answer.answer, "") if answer else "",
         "draft": here.slice in desk.drafts,
         "crossing": crossing,
@@ -142,6 +143,14 @@ def _details(query: Query | None) -> list[list[str]]:
     if query is None or query.drawn == "random":
         return []
     return [[name.replace("_", " "), _figure(value)] for name, value in query.terms.items()]
+
+
+def _learnt_from(here: Presented) -> list[list[str]]:
+    """Whose answers stand behind the suggestion of a slice: nothing where it may not be known yet."""
+    if here.ranking is None or (here.query is not None and here.query.drawn == "random"):
+        return []
+    slices = here.ranking.learnt_from(here.case)
+    return [["learnt from slices", ", ".join(str(number + 1) for number in slices)]] if slices else []
 
 
 def _figure(value: float) -> str:
