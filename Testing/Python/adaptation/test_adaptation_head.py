@@ -103,7 +103,7 @@ def test_what_is_unlike_all_that_was_read_is_left_to_the_network(case):
     far[:, case.features.names.index("difference")] += 50.0
     near = head.members.linear.variance(case.features.values[known])
     assert (near > 0).all()
-    assert np.median(head.members.linear.variance(far)) > 3 * np.median(near)
+    assert np.median(head.members.linear.variance(far)) > np.median(near) + 0.5
     plain = fit(case.features, answers_of(case, (0, 3, 5)), HeadSettings(unlike=0.0))
     network = case.features.logit
     moved, held = (np.abs(blended_logit(case.features, one) - network) for one in (plain, head))
