@@ -10,30 +10,33 @@ set(LMIAL_SCRIPTS
   LMIALLib/adaptation/inputs.py
   LMIALLib/adaptation/linear.py
   LMIALLib/adaptation/order.py
+  LMIALLib/adaptation/patient.py
   LMIALLib/cohorts/__init__.py
   LMIALLib/cohorts/acquisition.py
   LMIALLib/cohorts/anatomy.py
   LMIALLib/cohorts/backgrounds.py
-  LMIALLib/cohorts/layouts/__init__.py
-  LMIALLib/cohorts/layouts/bids.py
-  LMIALLib/cohorts/layouts/layout.py
-  LMIALLib/cohorts/layouts/msseg2.py
-  LMIALLib/cohorts/layouts/open_ms.py
-  LMIALLib/cohorts/layouts/paths.py
-  LMIALLib/cohorts/layouts/table.py
-  LMIALLib/cohorts/layouts/visit_dates.py
-  LMIALLib/cohorts/layouts/visit_names.py
-  LMIALLib/cohorts/layouts/visit_order.py
   LMIALLib/cohorts/lesions.py
-  LMIALLib/cohorts/open_ms.py
   LMIALLib/cohorts/painting.py
   LMIALLib/cohorts/phantom.py
+  LMIALLib/cohorts/real_backgrounds.py
   LMIALLib/cohorts/shapes.py
   LMIALLib/cohorts/synthesis.py
-  LMIALLib/cohorts/truths.py
   LMIALLib/cohorts/visits.py
+  LMIALLib/datasets/__init__.py
+  LMIALLib/datasets/bids.py
+  LMIALLib/datasets/csv_table.py
+  LMIALLib/datasets/layout.py
+  LMIALLib/datasets/msseg2.py
+  LMIALLib/datasets/open_ms.py
+  LMIALLib/datasets/open_ms_patient.py
+  LMIALLib/datasets/text_table.py
+  LMIALLib/datasets/truths.py
+  LMIALLib/datasets/visit_dates.py
+  LMIALLib/datasets/visit_names.py
+  LMIALLib/datasets/visit_order.py
   LMIALLib/desktop/__init__.py
   LMIALLib/desktop/actions.py
+  LMIALLib/desktop/curve.py
   LMIALLib/desktop/dependencies.py
   LMIALLib/desktop/dicom_seg.py
   LMIALLib/desktop/dress.py
@@ -55,8 +58,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/desktop/views.py
   LMIALLib/errors.py
   LMIALLib/files.py
+  LMIALLib/installed.py
   LMIALLib/interrupts.py
   LMIALLib/json_data.py
+  LMIALLib/json_shapes.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
   LMIALLib/loop/choosing_model.py
@@ -65,6 +70,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
   LMIALLib/loop/news.py
+  LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
   LMIALLib/loop/replay.py
@@ -73,41 +79,52 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/studies.py
   LMIALLib/loop/telemetry.py
   LMIALLib/metrics/__init__.py
+  LMIALLib/metrics/calibration.py
   LMIALLib/metrics/lesion_matching.py
+  LMIALLib/metrics/lesions.py
+  LMIALLib/metrics/ranks.py
+  LMIALLib/metrics/voxels.py
   LMIALLib/network/__init__.py
   LMIALLib/network/adoption.py
   LMIALLib/network/architecture.py
   LMIALLib/network/augmentation.py
   LMIALLib/network/calibration.py
+  LMIALLib/network/change_model.py
   LMIALLib/network/checkpoint.py
   LMIALLib/network/device.py
   LMIALLib/network/distributed.py
   LMIALLib/network/evidence.py
+  LMIALLib/network/families.py
+  LMIALLib/network/finetune_settings.py
   LMIALLib/network/fit.py
   LMIALLib/network/guard.py
   LMIALLib/network/held_out.py
   LMIALLib/network/inference.py
-  LMIALLib/network/lab_training.py
   LMIALLib/network/learned_scores.py
   LMIALLib/network/lessons.py
   LMIALLib/network/losses.py
   LMIALLib/network/origin.py
+  LMIALLib/network/predicted.py
   LMIALLib/network/prediction.py
   LMIALLib/network/pretrain_config.py
   LMIALLib/network/pretraining.py
   LMIALLib/network/report.py
   LMIALLib/network/samples.py
+  LMIALLib/network/schedule.py
   LMIALLib/network/several.py
   LMIALLib/network/slice_numbers.py
   LMIALLib/network/slices.py
   LMIALLib/network/training.py
   LMIALLib/network/uncertainty.py
+  LMIALLib/network/unet.py
   LMIALLib/network/weights.py
+  LMIALLib/network/work_time.py
   LMIALLib/pairs/__init__.py
   LMIALLib/pairs/again.py
   LMIALLib/pairs/brain.py
   LMIALLib/pairs/climbing.py
   LMIALLib/pairs/compressed.py
+  LMIALLib/pairs/detached_data.py
   LMIALLib/pairs/dicom.py
   LMIALLib/pairs/dicom_choice.py
   LMIALLib/pairs/dicom_seg.py
@@ -121,6 +138,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/headers_nifti.py
   LMIALLib/pairs/headers_nrrd.py
   LMIALLib/pairs/headers_text.py
+  LMIALLib/pairs/inputs.py
   LMIALLib/pairs/intensity.py
   LMIALLib/pairs/itk.py
   LMIALLib/pairs/label_volume.py
@@ -135,29 +153,36 @@ set(LMIAL_SCRIPTS
   LMIALLib/pairs/regions.py
   LMIALLib/pairs/registration.py
   LMIALLib/pairs/registration_record.py
+  LMIALLib/pairs/request.py
   LMIALLib/pairs/resampling.py
   LMIALLib/pairs/segmentation.py
+  LMIALLib/pairs/segments.py
   LMIALLib/pairs/similarity.py
   LMIALLib/pairs/storage.py
   LMIALLib/pairs/transforms.py
+  LMIALLib/pairs/unread.py
   LMIALLib/pairs/visit_date.py
   LMIALLib/pairs/voxels.py
+  LMIALLib/progress.py
   LMIALLib/queries/__init__.py
   LMIALLib/queries/aggregations.py
+  LMIALLib/queries/candidates.py
   LMIALLib/queries/choices.py
   LMIALLib/queries/choosers.py
   LMIALLib/queries/clusters.py
   LMIALLib/queries/covers.py
   LMIALLib/queries/distances.py
   LMIALLib/queries/diversity.py
-  LMIALLib/queries/installed.py
   LMIALLib/queries/measures.py
   LMIALLib/queries/noise.py
+  LMIALLib/queries/patients.py
   LMIALLib/queries/pool.py
+  LMIALLib/queries/query.py
   LMIALLib/queries/ranking.py
   LMIALLib/queries/reading_time.py
   LMIALLib/queries/reasons.py
   LMIALLib/queries/registry.py
+  LMIALLib/queries/registry_finish.py
   LMIALLib/queries/registry_uncertainty.py
   LMIALLib/queries/scoring.py
   LMIALLib/queries/spots.py
@@ -172,6 +197,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/drawing.py
   LMIALLib/scene/edited.py
   LMIALLib/scene/editing.py
+  LMIALLib/scene/finishing.py
   LMIALLib/scene/hierarchy.py
   LMIALLib/scene/images.py
   LMIALLib/scene/labelmaps.py
@@ -181,7 +207,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/navigation.py
   LMIALLib/scene/overlays.py
   LMIALLib/scene/painting.py
+  LMIALLib/scene/patient_shown.py
   LMIALLib/scene/plane.py
+  LMIALLib/scene/query_shown.py
   LMIALLib/scene/segments.py
   LMIALLib/scene/shown.py
   LMIALLib/scene/sight.py
@@ -195,6 +223,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/clock.py
   LMIALLib/study/connection.py
   LMIALLib/study/database.py
+  LMIALLib/study/delivered.py
   LMIALLib/study/drafts.py
   LMIALLib/study/exports.py
   LMIALLib/study/inside.py
@@ -202,7 +231,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/label_values.py
   LMIALLib/study/labels.py
   LMIALLib/study/lease.py
+  LMIALLib/study/leftovers.py
   LMIALLib/study/lesion.py
+  LMIALLib/study/lesion_answers.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
   LMIALLib/study/lesions.py
@@ -211,10 +242,12 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/models.py
   LMIALLib/study/names.py
   LMIALLib/study/packing.py
+  LMIALLib/study/patients.py
   LMIALLib/study/places.py
   LMIALLib/study/processes.py
   LMIALLib/study/provenance.py
   LMIALLib/study/rankings.py
+  LMIALLib/study/recovery.py
   LMIALLib/study/removal.py
   LMIALLib/study/report.py
   LMIALLib/study/schema.py
@@ -224,7 +257,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/staging.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
-  LMIALLib/study/sweep.py
+  LMIALLib/study/sweeps.py
   LMIALLib/study/tables.py
   LMIALLib/study/targets.py
   LMIALLib/study/truths.py
@@ -232,15 +265,20 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/__init__.py
   LMIALLib/worker/__main__.py
   LMIALLib/worker/client.py
+  LMIALLib/worker/events.py
+  LMIALLib/worker/finishing.py
+  LMIALLib/worker/handling.py
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
+  LMIALLib/worker/predicting.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py
-  LMIALLib/worker/progress.py
+  LMIALLib/worker/requests.py
   LMIALLib/worker/stored_evidence.py
   LMIALLib/worker/study_cases.py
   LMIALLib/worker/training_job.py
   LMIALLib/worker/transport.py
+  LMIALLib/worker/waiting.py
   )
 set(LMIAL_RESOURCES
   Resources/Icons/LMIAL.png

@@ -16,11 +16,11 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from LMIALLib.cohorts.open_ms import open_ms_pair, open_ms_root
-from LMIALLib.evaluation.unseen import unseen_weights
+from LMIALLib.datasets.open_ms_patient import open_ms_pair, open_ms_root
+from LMIALLib.laboratory.unseen import unseen_weights
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.loop.studies import new_study
-from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.study.store import Study
 
 PATIENT = "patient01"

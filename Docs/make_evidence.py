@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from LMIALLib.evaluation.laboratory.curves import area_under_budget
-from LMIALLib.evaluation.laboratory.headline import headline
-from LMIALLib.evaluation.laboratory.result_tables import (
+from LMIALLib.laboratory.curves import area_under_budget
+from LMIALLib.laboratory.headline import headline
+from LMIALLib.laboratory.report_tables import (
     Table,
     bounds,
     comparison_table,
@@ -23,8 +23,8 @@ from LMIALLib.evaluation.laboratory.result_tables import (
     number,
     pair_table,
 )
-from LMIALLib.evaluation.laboratory.statistics import compared
-from LMIALLib.evaluation.laboratory.summary import Summary, summarise
+from LMIALLib.laboratory.statistics import compared
+from LMIALLib.laboratory.summary import Summary, summarise
 
 DOCS = Path(__file__).resolve().parent
 STARTS = {"phantom": "weights pretrained on phantoms only", "scratch": "from scratch"}

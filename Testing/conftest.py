@@ -51,6 +51,31 @@ def require_program() -> Callable[[str, str], str]:
 
 
 @pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A function that lays a package down as pip would, for this process and those that it starts.
+
+    (package, {file: text}, {name of an entry point: module:object}, group of the entry points).
+    """
+    place = tmp_path / "installed"
+    place.mkdir()
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH")])))
+
+    def lay(
+        package: str, modules: dict[str, str], entry_points: dict[str, str], group: str = "lmial.strategies"
+    ) -> None:
+        for module, text in modules.items():
+            (place / module).write_text(text, encoding="utf-8")
+        info = place / f"{package.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n", encoding="utf-8")
+        lines = [f"[{group}]", *(f"{name} = {value}" for name, value in entry_points.items())]
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    return lay
+
+
+@pytest.fixture
 def open_ms() -> Path:
     """The folder of the open-ms scans (LMIAL_DATA, by default ../shared/data); skips where it is absent."""
     folder = Path(os.environ.get("LMIAL_DATA", PROJECT.parent / "shared" / "data")) / "open_ms"
@@ -75,7 +100,7 @@ def prepared_study(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Pat
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.studies import new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.store import Study
 
     folder = tmp_path_factory.mktemp("prepared") / "study"
@@ -84,7 +109,7 @@ def prepared_study(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Pat
         follow_up=phantom_folder / "follow_up.nii.gz",
         mask=phantom_folder / "brain.nii.gz",
     )
-    new_study(folder, "head", request.to_dict())
+    new_study(folder, "head", request)
     with Study.open(folder, reader="setup") as study:
         session = Session(study, settings=LoopSettings(train=False))
         session.learning.wait(session.learning.request_ranking())

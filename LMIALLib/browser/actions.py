@@ -10,7 +10,10 @@ from LMIALLib.browser.asked import Check, Senseless, flag, fraction, number, one
 from LMIALLib.browser.brush import BrushDesk
 
 VIEWS = ("baseline", "follow_up", "difference")
-NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class")
+NEED_READER = (
+    "save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class", "sweep", "finish", "reopen",
+    "accept_lesion", "reject_lesion", "take_back_lesion",
+)  # fmt: skip
 """Actions that need to know who reads."""
 NEED_CASE = (
     "looked",
@@ -25,6 +28,13 @@ NEED_CASE = (
     "flicker",
     "register",
     "region",
+    "sweep",
+    "finish",
+    "reopen",
+    "own_map",
+    "accept_lesion",
+    "reject_lesion",
+    "take_back_lesion",
 )
 """Actions that mean nothing while no case is on the screen."""
 QUICK = (
@@ -128,6 +138,14 @@ def actions_of(desk: BrushDesk) -> dict[str, Action]:
         "register": Action(desk.register_again, (one_of("rigid", "affine"),)),
         "region": Action(desk.change_region, (one_of("brain", "everything", "drawn"),)),
         "by_difference": Action(desk.rank_by_difference),
+        "sweep": Action(desk.finishing.sweep),
+        "pace": Action(desk.finishing.next_pace),
+        "finish": Action(desk.finishing.finish),
+        "reopen": Action(desk.finishing.reopen),
+        "own_map": Action(desk.flip_own_map),
+        "accept_lesion": Action(desk.finishing.accept_lesion, (count,)),
+        "reject_lesion": Action(desk.finishing.reject_lesion, (count,)),
+        "take_back_lesion": Action(desk.finishing.take_back_lesion),
         "cancel_training": Action(desk.cancel_training),
         "take_over": Action(desk.take_over),
     }

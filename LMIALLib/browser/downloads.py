@@ -61,7 +61,7 @@ class Downloads:
         name = f"{self._study}-{kind.id}.zip"
         found = Download(secrets.token_urlsafe(16), name, out / name)
         with zipfile.ZipFile(found.path, "w", zipfile.ZIP_STORED) as archive:
-            for file in job.result["files"] if job.result else ():
+            for file in job.result.files if job.result else ():
                 archive.write(file, Path(file).name)
         self._finished[found.id] = found
         return found

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ONE_TIME = 120.0
 """Seconds in which the one-time key must be used."""
-NEEDS_TOKEN = "This page needs the address with its token, as lmial annotate printed it."
+NEEDS_TOKEN = "This page needs the address with its token, as it was printed when the page was started."
 
 _HEADERS = {
     "Cache-Control": "no-store",

@@ -44,7 +44,7 @@ def obstacles() -> list[str]:
     if missing_graphics():
         lines.append(f"OpenGL without a display: apt-get install {missing_graphics()}")
     if missing_display():
-        lines.append(f"A browser window: {missing_display()}; lmial annotate STUDY --no-open prints the address")
+        lines.append(f"A browser window: {missing_display()}; the address can be printed instead")
     return lines
 
 

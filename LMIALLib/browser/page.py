@@ -32,6 +32,7 @@ from LMIALLib.loop.exporting import KINDS
 from LMIALLib.loop.session import Session
 from LMIALLib.scene.shown import fixed, listed, quick, shown, training_of
 from LMIALLib.study.names import checked_person
+from LMIALLib.worker.events import Progressed
 
 STATIC = Path(__file__).parent / "static"
 TITLES = {"baseline": "PRIOR", "follow_up": "CURRENT", "difference": "Difference"}
@@ -207,7 +208,18 @@ class Page:
         if name in NEED_READER and not self.desk.session.reader and not self.desk.watching:
             self._open_panel("reader")
             return
-        self._guarded(lambda: action(*values))
+        stops = False
+
+        def do() -> None:
+            nonlocal stops
+            stops = self.desk.finishing.interrupts(name)
+            if not stops:
+                action(*values)
+
+        self._guarded(do)
+        if stops:
+            self._push()
+            return
         if name == "looked":  # changes nothing that is shown
             return
         if name == "paint":
@@ -291,14 +303,14 @@ class Page:
             found = self.downloads.finished(job)
             if found is not None:
                 self.server.state.download = {"url": f"download/{found.id}", "name": found.name}
-            if job.do == "export" and event != "progress":
+            if job.do == "export" and not isinstance(event, Progressed):
                 self.server.state.exporting = self.downloads.writing
         now = time.monotonic()
         if now - self._looked > WATCH:
             self._looked = now
             self._guarded(self.desk.look_around)
         stand = self.desk.stand()
-        if any(event != "progress" for _, event in events) or stand != self._stand:
+        if any(not isinstance(event, Progressed) for _, event in events) or stand != self._stand:
             self._stand = stand
             self._push()
         elif events or self.desk.notices or any(one[3] < now for one in self._notices):

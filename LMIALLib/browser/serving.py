@@ -10,15 +10,21 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from LMIALLib.browser.connections import Connections, room_for_connections
 from LMIALLib.browser.guard import Guard, is_loopback
 from LMIALLib.browser.machine import choose_graphics, missing_graphics, missing_python
 from LMIALLib.errors import LMIALError, WrongUse
+from LMIALLib.interrupts import held
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.study.store import Study
+
+if TYPE_CHECKING:
+    from LMIALLib.browser.page import Page
 
 SHORTEST_TOKEN = 16
 """Characters of a token: other machines, and other users of this one, may try."""
@@ -64,28 +70,35 @@ def serve(
 
     connections = Connections(room_for_connections())
     guard = Guard(host, token, connections.admit)
-    page = Page(opening, guard=guard, connections=connections)
+    with ExitStack() as ending:
+        with held():  # Ctrl-C within one of VTK's callbacks would end the process there and then, with exit code 1
+            page = Page(opening, guard=guard, connections=connections)
+            ending.callback(_close, page)
 
-    def announce(**_: object) -> None:
-        named = socket.gethostname() if host in ("0.0.0.0", "::") else host
-        shown_host = f"[{named}]" if ":" in named else named
-        address = f"http://{shown_host}:{page.server.port}/"
-        say(address + (f"?token={token}" if token else ""))
-        if show:
-            import webbrowser
+        def announce(**_: object) -> None:
+            named = socket.gethostname() if host in ("0.0.0.0", "::") else host
+            shown_host = f"[{named}]" if ":" in named else named
+            address = f"http://{shown_host}:{page.server.port}/"
+            say(address + (f"?token={token}" if token else ""))
+            if show:
+                import webbrowser
 
-            webbrowser.open(address + (f"?once={guard.one_time_key()}" if token else ""))
+                webbrowser.open(address + (f"?once={guard.one_time_key()}" if token else ""))
 
-    page.server.controller.on_server_ready.add(announce)
-    arguments, sys.argv = sys.argv, sys.argv[:1]  # trame would read them as its own
-    try:
-        page.server.start(
-            host=host, port=port, open_browser=False, show_connection_info=False, disable_logging=True, timeout=0
-        )
-    except OSError as error:
-        raise _cannot_listen(host, port, error) from error
-    finally:
-        sys.argv = arguments
+        page.server.controller.on_server_ready.add(announce)
+        arguments, sys.argv = sys.argv, sys.argv[:1]  # trame would read them as its own
+        try:
+            page.server.start(
+                host=host, port=port, open_browser=False, show_connection_info=False, disable_logging=True, timeout=0
+            )
+        except OSError as error:
+            raise _cannot_listen(host, port, error) from error
+        finally:
+            sys.argv = arguments
+
+
+def _close(page: Page) -> None:
+    with held():
         page.close()
 
 

@@ -37,8 +37,8 @@ def make(
 
     from rich.progress import Progress
 
-    from LMIALLib.cohorts.cohort import make_cohort
-    from LMIALLib.cohorts.open_ms import open_ms_root
+    from LMIALLib.datasets.open_ms_patient import open_ms_root
+    from LMIALLib.laboratory.synthetic_data.cohort import make_cohort
 
     words = ["lmial", "cohort", "make", out.name, "--subjects", str(subjects), "--seed", str(seed)]
     words += ["--flavour", flavour, *(["--data", data.name] if data else [])]

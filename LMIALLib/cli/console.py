@@ -10,20 +10,23 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.text import Text
 
+from LMIALLib.cli.commands import OPTIONS, command_for
 from LMIALLib.cli.interrupts import EXIT_CODE
-from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, disk_problem, readable
+from LMIALLib.errors import BadInput, LMIALError, NeedsConfirmation, Step, disk_problem, readable
+from LMIALLib.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-    from LMIALLib.queries.ranking import Query
+    from LMIALLib.queries.query import Query
     from LMIALLib.worker.client import Job
 
 _UNPRINTABLE = re.compile(
@@ -66,7 +69,7 @@ def guarded(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except LMIALError as error:
-            _tell(error)
+            _tell(error, kwargs.get("study"))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             ERR.print("Interrupted; what was saved is kept.")
@@ -93,14 +96,24 @@ def guarded(command: Command) -> Command:
     return run  # type: ignore[return-value]  # the wrapper keeps the signature
 
 
-def _tell(error: LMIALError) -> None:
+def _tell(error: LMIALError, study: Path | None = None) -> None:
+    """Print an error and what can be done about it; ``study`` as the person typed it."""
     if os.environ.get("LMIAL_DEBUG"):
         ERR.print_exception()
     ERR.print("lmial:", style="bold red", end=" ")
     ERR.print(error.sentence)
-    hint = error.hint or ("Use --force if it is meant." if isinstance(error, NeedsConfirmation) else "")
-    if hint:
-        ERR.print(hint)
+    if error.hint:
+        ERR.print(error.hint)
+    if isinstance(error, NeedsConfirmation):
+        ERR.print("Use --force if it is meant.")
+    tell_steps(error.steps, study)
+
+
+def tell_steps(steps: Iterable[Step], study: Path | None = None, *, on: Console = ERR) -> None:
+    """Print a command for each thing that can be done next, a line of its own that can be copied."""
+    for step in steps:
+        line = command_for(step, study)
+        on.print(f"  the same command with {line}" if step.do in OPTIONS else f"  {line}", markup=False)
 
 
 def document(value: Any) -> None:
@@ -130,7 +143,7 @@ def _note() -> ProgressColumn:
 
 
 @contextmanager
-def progress_of(title: str) -> Iterator[Callable[[Job], None]]:
+def progress_of(title: str) -> Iterator[Callable[[Job[Any]], None]]:
     """A progress bar on stderr that follows a job; nothing is drawn where stderr is not a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -138,25 +151,28 @@ def progress_of(title: str) -> Iterator[Callable[[Job], None]]:
     with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task(title, total=1.0, note="")
 
-        def follow(job: Job) -> None:
+        def follow(job: Job[Any]) -> None:
             event = job.progress
-            share = 1.0 if job.state == "done" else event.get("done", 0) / max(event.get("total", 1), 1)
-            figures = [f"{key} {event[key]:.2f}" for key in ("loss", "dice") if isinstance(event.get(key), float)]
-            bar.update(task, completed=min(share, 1.0), note=plain(" ".join([str(event.get("stage", "")), *figures])))
+            if event is None:
+                return
+            figures = [f"{name} {value:.2f}" for name, value in event.figures.items()]
+            share = 1.0 if job.state == "done" else event.share
+            bar.update(task, completed=share, note=plain(" ".join([event.stage, *figures])))
 
         yield follow
 
 
 @contextmanager
-def sentences(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar on stderr for (done, total, sentence); nothing is drawn where stderr is not a terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def sentences(title: str) -> Iterator[Progress]:
+    """A progress bar on stderr with a sentence beside it; nothing is drawn where stderr is not a terminal."""
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     columns = TextColumn("{task.description}"), BarColumn(), _note(), TimeRemainingColumn()
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+    with Bar(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task(title, total=1.0, note="")
 
-        def follow(done: int, total: int, sentence: str) -> None:
-            bar.update(task, completed=done, total=max(total, 1), note=plain(sentence))
+        def follow(stage: str, done: int, total: int, **figures: Any) -> None:
+            bar.update(task, completed=done, total=max(total, 1), note=plain(stage))
 
         yield follow

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command("core-set")(guarded(core_set))
 
 
-def core_set(
+def core_set(  # an option a parameter, each with its help
     study: StudyFolder,
     budget: Annotated[
         str, typer.Option("--budget", metavar="N|SHARE", help="How many slices: 40, or 5% of the study's.")
@@ -50,7 +50,7 @@ def core_set(
     """Choose the few slices that stand for all of a study, make them its queue, and draw their map."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads slow a shared machine down
     from LMIALLib.pipeline.core_set import core_set as choose
-    from LMIALLib.pipeline.core_set import describe
+    from LMIALLib.pipeline.core_set_choice import describe
     from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining
 
     if steps is not None and embedding != "mae":

@@ -15,7 +15,7 @@ from LMIALLib.cli.studies import Align, checked_align
 from LMIALLib.errors import BadInput, WrongUse
 
 if TYPE_CHECKING:
-    from LMIALLib.cohorts.layouts import Remark
+    from LMIALLib.datasets import Remark
     from LMIALLib.loop.importing import ImportedCase
 
 
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(name="import")(guarded(import_))
 
 
-def import_(
+def import_(  # an option a parameter, each with its help
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of the study, made if it is not there.")],
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set; for csv the table.")],
     layout: Annotated[str, typer.Option("--layout", metavar="bids|msseg2|open-ms|csv", help="How the data lie.")],
@@ -63,8 +63,8 @@ def import_(
 
     Cases that the study has already are left alone, so that an import that was stopped goes on when it is repeated.
     """
-    from LMIALLib.cohorts.layouts import Remark, list_cases
-    from LMIALLib.cohorts.truths import OUTSIDE
+    from LMIALLib.datasets import Remark, list_cases
+    from LMIALLib.datasets.truths import OUTSIDE
     from LMIALLib.loop.importing import Import
     from LMIALLib.study.connection import DATABASE
 
@@ -121,7 +121,7 @@ def _remark(remark: Remark) -> str:
 
 
 def _tell(case: ImportedCase) -> None:
-    from LMIALLib.cohorts.truths import percent
+    from LMIALLib.datasets.truths import percent
 
     covers = "no truth" if case.truth_covers is None else f"truth of {', '.join(case.truth_covers)}"
     if case.truth_unknown:

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from LMIALLib.cli.commands import command_for
 from LMIALLib.cli.console import ERR, OUT, guarded, progress_of
+from LMIALLib.errors import Do, Step
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +32,13 @@ def demo(
     from LMIALLib.evaluation.demo import run_demo
 
     with progress_of("demo") as watch:
-        outcome = run_demo(pair, out.absolute(), say=lambda line: OUT.print(line, markup=False), watch=watch)
+        outcome = run_demo(
+            pair,
+            out.absolute(),
+            say=lambda line: OUT.print(line, markup=False),
+            watch=watch,
+            commands=lambda study: [command_for(Step(do, str(study))) for do in (Do.RANK, Do.STATUS, Do.REPLAY)],
+        )
     OUT.print(f"Study:  {outcome.study}", markup=False)
     OUT.print(f"Report: {out.absolute() / 'report.html'}", markup=False)
     if annotate:
@@ -44,7 +52,8 @@ def _go_on(study: Path) -> None:
 
     lacking = obstacles()
     if lacking:
-        OUT.print("The same loop runs in your browser: lmial annotate STUDY. For that this machine lacks:")
+        command = command_for(Step(Do.ANNOTATE, str(study)))
+        OUT.print(f"The same loop runs in your browser: {command}. For that this machine lacks:", markup=False)
         for line in lacking:
             OUT.print(f"  {line}", markup=False)
         return
@@ -77,7 +86,7 @@ def pretrain(
     import shlex
     from dataclasses import replace
 
-    from LMIALLib.cohorts.open_ms import open_ms_root
+    from LMIALLib.datasets.open_ms_patient import open_ms_root
     from LMIALLib.network.pretraining import PretrainConfig
     from LMIALLib.network.pretraining import pretrain as train
 

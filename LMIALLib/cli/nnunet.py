@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -11,10 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from LMIALLib.cli.commands import command_for
 from LMIALLib.cli.console import ERR, OUT, document, guarded, sentences
 from LMIALLib.cli.opening import COMMAND, study_at
 from LMIALLib.cli.studies import Json, StudyFolder
-from LMIALLib.errors import LMIALError
+from LMIALLib.errors import Step
 
 Config = Annotated[str | None, typer.Option("--config", metavar="2d|3d_fullres", help="What nnU-Net sees at once.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", help="Of each training; 250.")]
@@ -62,7 +62,9 @@ def pretrain(
     from LMIALLib.pipeline.nnunet.pretraining import pretrain as run
     from LMIALLib.pipeline.settings import PipelineSettings
 
-    settings = PipelineSettings().changed(nnunet_options(locals()))
+    given: dict[str, Any] = {"config": config, "epochs": epochs, "iterations": iterations, "seed": seed}
+    given |= {"device": device, "workers": workers, "size": size}
+    settings = PipelineSettings().changed(given)
     with study_at(study) as opened, alone(study), sentences("pretraining") as follow:
         done = run(opened, teacher, settings=settings.pretraining, above=above or 0.0, progress=follow)
     if as_json:
@@ -93,7 +95,9 @@ def finetune(
     from LMIALLib.pipeline.settings import PipelineSettings
     from LMIALLib.pipeline.writing import Writing
 
-    settings = PipelineSettings().changed(nnunet_options(locals()))
+    given: dict[str, Any] = {"config": config, "epochs": epochs, "iterations": iterations, "folds": folds, "seed": seed}
+    given |= {"device": device, "workers": workers, "size": size}
+    settings = PipelineSettings().changed(given)
     hold = Writing(study, reader=COMMAND, waiting=waits_for(study))
     with study_at(study) as opened, alone(study), sentences("fine-tuning") as follow:
         done = run(
@@ -112,27 +116,6 @@ def finetune(
         OUT.print(f"Next: lmial rank {quote(str(study))} --strategy bald")
 
 
-@contextmanager
-def named(study: Path) -> Iterator[None]:
-    """Errors name the study where they say STUDY."""
-    try:
-        yield
-    except LMIALError as error:
-        error.sentence, error.hint = naming(error.sentence, study), naming(error.hint, study)
-        raise
-
-
-def naming(sentence: str, study: Path) -> str:
-    """A sentence that says STUDY with the folder in its place, so that its command can be copied."""
-    return sentence.replace("STUDY", quote(str(study)))
-
-
-def waits_for(study: Path) -> Callable[[str], None]:
-    """Tells on standard error, whatever is printed at the end, that a result waits for somebody to leave the study."""
-    return lambda sentence: ERR.print(naming(sentence, study), markup=False)
-
-
-def nnunet_options(given: dict[str, Any]) -> dict[str, Any]:
-    """The options of a command that shape nnU-Net; None where one was not given."""
-    names = ("config", "epochs", "iterations", "folds", "seed", "device", "workers", "size")
-    return {name: given.get(name) for name in names}
+def waits_for(study: Path) -> Callable[[str, Step], None]:
+    """Says on standard error, whatever is printed at the end, that a result waits for somebody to leave the study."""
+    return lambda sentence, step: ERR.print(f"{sentence} To go on: {command_for(step, study)}", markup=False)

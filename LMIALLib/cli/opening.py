@@ -25,16 +25,24 @@ PATIENCE = 60.0
 @contextmanager
 def study_at(folder: Path, *, read_only: bool = True, reader: str = "") -> Iterator[Study]:
     """An open study; commands that only look open it read-only and need no lease."""
+    from LMIALLib.study.lease import HolderKind
     from LMIALLib.study.store import Study
 
     end = time.monotonic() + PATIENCE
-    study = Study.open(folder, read_only=read_only, reader=reader or COMMAND)
-    while study.read_only and not read_only and COMMAND in study.why_read_only and time.monotonic() < end:
+    study = Study.open(folder, read_only=read_only, reader=reader or COMMAND, kind=HolderKind.COMMAND)
+    while _held_by_a_command(study) and time.monotonic() < end:
         study.close()  # another command works here, which takes a minute at most
         time.sleep(0.5)
-        study = Study.open(folder, reader=reader or COMMAND)
+        study = Study.open(folder, reader=reader or COMMAND, kind=HolderKind.COMMAND)
     with study:
         yield study
+
+
+def _held_by_a_command(study: Study) -> bool:
+    from LMIALLib.study.lease import HolderKind
+
+    holder = study.why_read_only.holder if study.why_read_only else None
+    return holder is not None and holder.kind is HolderKind.COMMAND
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from LMIALLib.cli.console import OUT, document, guarded, sentences
+from LMIALLib.cli.commands import command_for
+from LMIALLib.cli.console import OUT, document, guarded, sentences, tell_steps
 from LMIALLib.cli.nnunet import (
     Above,
     Config,
@@ -18,14 +19,11 @@ from LMIALLib.cli.nnunet import (
     Seed,
     Size,
     Workers,
-    named,
-    naming,
-    nnunet_options,
     waits_for,
 )
 from LMIALLib.cli.opening import COMMAND
 from LMIALLib.cli.studies import Json, StudyFolder
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 
 if TYPE_CHECKING:
     from LMIALLib.study.store import Study
@@ -36,7 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command()(guarded(pipeline))
 
 
-def pipeline(
+def pipeline(  # an option a parameter, each with its help
     study: StudyFolder,
     teacher: Annotated[
         str | None,
@@ -82,9 +80,10 @@ def pipeline(
 
     if reader not in (None, "truth"):
         raise WrongUse(f"--reader {reader} is unknown; the simulated one is called truth.")
-    given = {**nnunet_options(locals()), "opinions_above": above}
-    given |= {"teacher": teacher, "budget": budget, "embedding": embedding, "distance": distance}
-    told: list[dict[str, str]] = []
+    given: dict[str, Any] = {"teacher": teacher, "budget": budget, "embedding": embedding, "distance": distance}
+    given |= {"config": config, "epochs": epochs, "iterations": iterations, "folds": folds, "seed": seed}
+    given |= {"device": device, "workers": workers, "size": size, "opinions_above": above}
+    told: list[dict[str, Any]] = []
     before = PipelineState.read(study)
     if before is not None and before.stages and not (resume or stage):
         raise WrongUse(f"the pipeline of {study} was begun before.", "Go on: --resume. One stage: --stage NAME.")
@@ -93,13 +92,13 @@ def pipeline(
         before.check_places(given)
     settings = (before.settings if before is not None and going_on else PipelineSettings()).changed(given)
 
-    def say(name: str, sentence: str) -> None:
-        words = naming(sentence, study)
-        told.append({"stage": name, "sentence": words})
+    def say(name: str, sentence: str, *steps: Step) -> None:
+        told.append({"stage": name, "sentence": sentence, "next": [command_for(step, study) for step in steps]})
         if not as_json:
-            OUT.print(f"{name}: {words}", markup=False)
+            OUT.print(f"{name}: {sentence}", markup=False)
+            tell_steps(steps, study, on=OUT)
 
-    with sentences("pipeline") as follow, named(study):
+    with sentences("pipeline") as follow:
         finished = run_pipeline(
             study,
             settings,
@@ -126,7 +125,8 @@ def _from_truth(study: Study, waiting: Sequence[tuple[str, int]]) -> None:
     for name in sorted({case for case, _ in waiting}):
         truth = study.truths.read(name)
         if truth is None:
-            raise BadInput(f"{name} has no stored truth to answer from.", "Read it yourself: lmial annotate STUDY")
+            step = Step(Do.ANNOTATE, str(study.folder))
+            raise BadInput(f"{name} has no stored truth to answer from.", "Read it yourself.", step)
         # what the truth does not cover is no change for a reader who knows nothing else
         stacks[name] = np.moveaxis(np.where(truth == UNREAD, 0, truth), study.cases.get(name).axis, 0)
     session = Session(study, reader="simulated reader", settings=LoopSettings(train=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from LMIALLib.cli.opening import session_at
 from LMIALLib.cli.regions import tell_alarms
 from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.pairs.unread import UNREAD
 
 if TYPE_CHECKING:
     from LMIALLib.study.store import Study
@@ -31,7 +33,14 @@ def register(app: typer.Typer) -> None:
 
 def rank(
     study: StudyFolder,
+    purpose: Annotated[
+        str,
+        typer.Option("--purpose", metavar="finish|train", help="Finish patient after patient, or train the network."),
+    ] = "finish",
     strategy: Annotated[str | None, typer.Option("--strategy", metavar="NAME", help="How slices are chosen.")] = None,
+    order: Annotated[
+        str | None, typer.Option("--order", metavar="A,B", help="Which patients are finished first, by their cases.")
+    ] = None,
     case: AnyCase = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many queries are printed.")] = 10,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Of everything that is drawn.")] = 0,
@@ -39,11 +48,16 @@ def rank(
 ) -> None:
     """Rank the slices that nobody has answered, and print the reader's queue."""
     from LMIALLib.loop.queue import core_set_waits
-    from LMIALLib.queries.strategies import DEFAULT_STRATEGY
+    from LMIALLib.queries.strategies import DEFAULT_OF
     from LMIALLib.queries.strategies import strategy as strategy_named
 
-    chosen = strategy_named(strategy or DEFAULT_STRATEGY)
-    with session_at(study, strategy=chosen.name, seed=seed, may_only_look=True) as session:
+    if purpose not in DEFAULT_OF:
+        raise WrongUse(f"--purpose {purpose} is unknown; use {' or '.join(DEFAULT_OF)}.")
+    chosen = strategy_named(strategy or DEFAULT_OF[purpose])
+    first = tuple(name.strip() for name in (order or "").split(",") if name.strip())
+    if first and chosen.purpose != "finish":
+        raise WrongUse(f"--order means nothing to {chosen.name}, which ranks all cases together.")
+    with session_at(study, strategy=chosen.name, seed=seed, order=first, may_only_look=True) as session:
         case = session.study.cases.get(case).name if case is not None else None
         if session.study.read_only:
             ERR.print(f"This is the ranking stored last, not the one asked for: {session.study.why_read_only}")
@@ -72,7 +86,7 @@ def rank(
         )
         return
     print_queue(queue[:top], counts)
-    if len({query.case for query in queue[:top]}) > 1:
+    if len({query.case for query in queue[:top]}) > 1 and not stored.finishes:
         OUT.print("This is the order in which a reader meets them: a batch of 6 stays together, grouped by case.")
     OUT.print(f"{len(queue)} slices wait. Slice numbers are 0-based.")
     OUT.print(f"See them: lmial show {quote(str(study))} --case NAME --out slices.png")
@@ -167,33 +181,35 @@ def finetune(
 ) -> None:
     """Train the model on the annotated slices; it is adopted only if it did not get worse."""
     with session_at(study, seed=seed) as session:
-        session.learning.request_training(**({"minutes": minutes} if minutes else {}))
+        session.learning.request_training(minutes=minutes or None)
         assert session.learning.training is not None
         with progress_of("finetune") as watch:
             result = session.learning.wait(session.learning.training, watch=watch)
     if as_json:
-        document(result)
+        document(asdict(result))
         return
-    report = result["report"]
-    OUT.print(f"{result['model']}: {report['steps']} steps on {report['read']} annotated slices.")
-    if result["adopted"]:
+    report = result.report
+    OUT.print(f"{result.model}: {report['steps']} steps on {report['read']} annotated slices.")
+    if result.adopted:
         OUT.print(f"Adopted. Rank again: lmial rank {quote(str(study))}")
     else:
-        OUT.print("Not adopted; the model in use stays. " + " ".join(result["reasons"]))
+        OUT.print("Not adopted; the model in use stays. " + " ".join(result.reasons))
 
 
 def export(
     study: StudyFolder,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.", show_default=False)],
     case: AnyCase = None,
-    what: Annotated[str, typer.Option("--what", metavar="labels|lesions|suggestion|uncertainty|table")] = "labels",
+    what: Annotated[
+        str, typer.Option("--what", metavar="labels|delivered|lesions|suggestion|uncertainty|table|report")
+    ] = "labels",
     file_format: Annotated[
         str | None, typer.Option("--format", metavar="seg.nrrd|nrrd|nifti", help="Of volumes; tables are CSV.")
     ] = None,
     reader: Reader = None,
     unread: Annotated[
         int, typer.Option("--unread", metavar="V", help="Value of slices nobody read in plain label maps.")
-    ] = 255,
+    ] = UNREAD,
 ) -> None:
     """Write labels, lesions one by one, the network's suggestion, the uncertainty, or tables.
 

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command()(guarded(simulate))
 
 
-def simulate(
+def simulate(  # an option a parameter, each with its help
     source: Annotated[Path, typer.Argument(metavar="STUDY_OR_COHORT", help="A study, or a cohort of known change.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for tables, report and every job.")],
     truth: Annotated[
@@ -81,9 +81,9 @@ def simulate(
     ] = False,
 ) -> None:
     """Compare query strategies where the truth is known: a simulated reader answers, and models learn from it."""
-    from LMIALLib.evaluation.laboratory.settings import SimulationSettings
-    from LMIALLib.evaluation.laboratory.simulation import Where
-    from LMIALLib.evaluation.laboratory.simulation import simulate as run
+    from LMIALLib.laboratory.settings import SimulationSettings
+    from LMIALLib.laboratory.simulation import Where
+    from LMIALLib.laboratory.simulation import simulate as run
 
     if judge not in (None, "subjects", "slices"):
         raise WrongUse(f"--judge {judge} is unknown; use subjects or slices.")
@@ -126,9 +126,9 @@ def _tell(out: Path) -> None:
     """The outcome as a short table, and where everything lies."""
     from rich.table import Table
 
-    from LMIALLib.evaluation.laboratory.headline import headline
-    from LMIALLib.evaluation.laboratory.result_tables import screening_table
-    from LMIALLib.evaluation.laboratory.summary import summarise
+    from LMIALLib.laboratory.headline import headline
+    from LMIALLib.laboratory.report_tables import screening_table
+    from LMIALLib.laboratory.summary import summarise
 
     summary = summarise(out)
     found = screening_table(summary)

@@ -54,7 +54,7 @@ def described(strategy: Strategy) -> dict[str, object]:
 
 def table(strategies: list[Strategy]) -> str:
     """A Markdown document: one row a strategy, with name, needs, formula, source and summary."""
-    from LMIALLib.queries.registry import CHANGED, LEFT_OUT, NOTATION, SAME_ORDER, SPACING
+    from LMIALLib.cli.strategy_notes import CHANGED, LEFT_OUT, NOTATION, SAME_ORDER, SPACING
     from LMIALLib.queries.strategies import DEFAULT_STRATEGY
 
     lines = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,9 @@ from LMIALLib.errors import BadInput, WrongUse
 if TYPE_CHECKING:
     from LMIALLib.loop.session import Session
     from LMIALLib.pairs.registration_record import Alarm
+    from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.status import StudyStatus
+    from LMIALLib.worker.requests import Prepared
 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of the study.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
@@ -27,6 +29,7 @@ Baseline = Annotated[
 ]
 FollowUp = Annotated[Path, typer.Option("--follow-up", metavar="F", help="The later scan.")]
 Mask = Annotated[Path | None, typer.Option("--mask", metavar="M", help="Brain region, in the follow-up's space.")]
+Everything = Annotated[bool, typer.Option("--everything", help="Search the whole volume, not only the brain.")]
 Also = Annotated[
     list[str],
     typer.Option("--also", metavar="NAME=BASELINE,FOLLOW_UP", help="A further contrast of both visits, for display."),
@@ -71,6 +74,7 @@ def new(
     baseline: Baseline,
     follow_up: FollowUp,
     mask: Mask = None,
+    everything: Everything = False,
     also: Also = [],  # noqa: B006 - typer copies it
     case: CaseName = None,
     subject: Subject = None,
@@ -84,7 +88,9 @@ def new(
     """Make a study from two scans: read, register, scale, and store them."""
     from LMIALLib.loop.studies import new_study
 
-    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, align, force)
+    request = _pair_request(
+        baseline, follow_up, (mask, everything), also, grid, axis, series, no_register, align, force
+    )
     with progress_of("new") as watch:
         name = "case1" if case is None else case
         result = new_study(study, name, request, subject=subject, watch=watch)
@@ -97,6 +103,7 @@ def add(
     baseline: Baseline,
     follow_up: FollowUp,
     mask: Mask = None,
+    everything: Everything = False,
     also: Also = [],  # noqa: B006 - typer copies it
     case: CaseName = None,
     subject: Subject = None,
@@ -110,7 +117,9 @@ def add(
     """Add one more case to a study; same options as new."""
     from LMIALLib.loop.studies import new_case
 
-    request = _pair_request(baseline, follow_up, mask, also, grid, axis, series, no_register, align, force)
+    request = _pair_request(
+        baseline, follow_up, (mask, everything), also, grid, axis, series, no_register, align, force
+    )
     with session_at(study) as session, progress_of("add") as watch:
         name = _free_name(session) if case is None else case
         result = new_case(session, name, request, subject=subject, watch=watch)
@@ -127,7 +136,7 @@ def register_case(
         session.study.cases.get(case)
         job = session.learning.request_registration(case, kind)
         result = session.learning.wait(job, watch=watch)
-    found = result["registration"]
+    found = result.registration
     OUT.print(f"Case {case} is registered again ({found['kind']}). {found['sentence']}")
     OUT.print(f"Next: lmial rank {quote(str(study))}")
 
@@ -140,7 +149,7 @@ def _free_name(session: Session) -> str:
 def _pair_request(
     baseline: Path,
     follow_up: Path,
-    mask: Path | None,
+    region: tuple[Path | None, bool],
     also: list[str],
     grid: str,
     axis: str | None,
@@ -148,10 +157,13 @@ def _pair_request(
     no_register: bool,
     align: str | None,
     force: bool,
-) -> dict[str, Any]:
+) -> PairRequest:
     from LMIALLib.pairs.geometry import AXIS_NAMES
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
 
+    mask, everything = region
+    if mask is not None and everything:
+        raise WrongUse("Say one region: --mask FILE or --everything.")
     if grid not in ("follow-up", "baseline", "midway"):
         raise WrongUse(f"--grid {grid} is unknown; use follow-up, baseline or midway.")
     if axis is not None and axis not in (*AXIS_NAMES, "0", "1", "2"):
@@ -167,6 +179,7 @@ def _pair_request(
         baseline=baseline.absolute(),
         follow_up=follow_up.absolute(),
         mask=mask.absolute() if mask else None,
+        everything=everything,
         contrasts=tuple(contrasts),
         grid=grid,
         axis=axis,
@@ -174,23 +187,23 @@ def _pair_request(
         register=not no_register,
         force=force,
         align=checked_align(align) or "headers",
-    ).to_dict()
+    )
 
 
 def checked_align(align: str | None) -> str | None:
     """The word of ``--align``, if it is one. Raises WrongUse."""
-    from LMIALLib.pairs.prepare import ALIGN
+    from LMIALLib.pairs.request import ALIGN
 
     if align is not None and align not in ALIGN:
         raise WrongUse(f"--align {align} is unknown; use {' or '.join(ALIGN)}.")
     return align
 
 
-def _tell_case(study: Path, name: str, result: dict[str, Any]) -> None:
+def _tell_case(study: Path, name: str, result: Prepared) -> None:
     from LMIALLib.pairs.registration_record import alarms
 
-    registration = result["registration"]
-    OUT.print(f"Case {name}: {result['slices']} slices. {registration.get('sentence', '')}")
+    registration = result.registration
+    OUT.print(f"Case {name}: {result.slices} slices. {registration.get('sentence', '')}")
     for remark in registration.get("remarks", []):
         ERR.print(remark, style="yellow")
     if registration.get("alarm"):
@@ -212,6 +225,7 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
     """What a study holds, who works on it, how far the reading is, and whether more of it promises anything."""
     from LMIALLib.loop.advice import advice_for
     from LMIALLib.loop.learning import LoopSettings
+    from LMIALLib.loop.patient import estimates_of
     from LMIALLib.loop.queue import queue_of
     from LMIALLib.study.status import status_of
 
@@ -220,14 +234,17 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
         alarms = {case.name: opened.cases.alarms(case.name) for case in state.cases}
         advice = advice_for(opened)
         stored = opened.rankings.latest()
+        estimates = estimates_of(opened)
         core_set = stored if stored is not None and stored.is_core_set else None
         queue = queue_of(opened, LoopSettings.batch) if core_set is not None else []
     asked = len(core_set.ranking["queries"]) if core_set is not None else 0
     if as_json:
         told = {"slices": asked, "waiting": [query.to_dict() for query in queue]} if core_set is not None else None
-        document(asdict(state) | {"advice": asdict(advice), "core_set": told, "alarms": _plain(alarms)})
+        expected = {name: asdict(one) | {"sentence": one.sentence} for name, one in estimates.items()}
+        found = {"advice": asdict(advice), "core_set": told, "alarms": _plain(alarms), "estimates": expected}
+        document(asdict(state) | found)
         return
-    for line in _status_lines(state):
+    for line in _status_lines(state, {name: one.sentence for name, one in estimates.items()}):
         OUT.print(line, markup=False)
     for name, told_of in alarms.items():
         tell_alarms(study, name, told_of)
@@ -241,13 +258,17 @@ def _plain(alarms: dict[str, tuple[Alarm, ...]]) -> dict[str, list[dict[str, str
     return {case: [asdict(alarm) for alarm in found] for case, found in alarms.items() if found}
 
 
-def _status_lines(state: StudyStatus) -> Iterator[str]:
+def _status_lines(state: StudyStatus, estimates: dict[str, str]) -> Iterator[str]:
     yield f"Study {state.folder}"
     for case in state.cases:
         answers = ", ".join(f"{count} {answer}" for answer, count in sorted(case.answers.items())) or "no answer yet"
         skipped = f", {case.skipped} skipped" if case.skipped else ""
+        skipped += f", {case.viewed} more looked at" if case.viewed else ""
         split = ", set aside for validation" if case.split == "validation" else ""
-        yield f"  {case.name}: {case.read} of {case.n_slices} slices read ({answers}{skipped}){split}"
+        finished = ", finished" if case.finished else ""
+        yield f"  {case.name}: {case.read} of {case.n_slices} slices read ({answers}{skipped}){split}{finished}"
+        if estimates.get(case.name):
+            yield f"    {estimates[case.name]}"
     if state.readers:
         yield "Readers: " + ", ".join(f"{reader} {count}" for reader, count in state.readers.items())
     if state.seconds:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from LMIALLib.cli.console import ERR, OUT, document, guarded
 from LMIALLib.cli.opening import study_at
 from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import WrongUse
+from LMIALLib.progress import Progress
 
 if TYPE_CHECKING:
     from LMIALLib.pipeline.teachers.teaching import Taught, TaughtCase
@@ -83,16 +84,17 @@ def teach(
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int, int, str], None]]:
+def _bar() -> Iterator[Progress]:
     """A progress bar on stderr with the time left; nothing is drawn where stderr is not a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+    with Bar(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
         task = bar.add_task("teach", total=None)
 
-        def tell(done: int, total: int, sentence: str) -> None:
-            bar.update(task, completed=done, total=total, description=sentence)
+        def tell(stage: str, done: int, total: int, **figures: Any) -> None:
+            bar.update(task, completed=done, total=total, description=stage)
 
         yield tell
 

@@ -25,7 +25,7 @@ TRAINING_SEEDS = range(0, 1_000_000)
 """Seeds that pretraining may use. Demonstrations use `DEMO_SEED` or others outside."""
 
 DEMO_SEED = 2_000_026
-"""The seed of ``lmial demo``."""
+"""The seed of the demo."""
 
 Range = tuple[float, float]
 

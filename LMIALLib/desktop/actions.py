@@ -9,15 +9,18 @@ from LMIALLib.scene.editing import EditorDesk
 
 ANSWERS = ("save", "nothing_here", "equivocal")
 """Actions that say something of the slice; what is drawn on it is no draft any more."""
-NEED_READER = ("save", "nothing_here", "equivocal", "skip", "take_back", "accept", "class")
+NEED_READER = (
+    "save", "nothing_here", "equivocal", "skip", "take_back", "accept", "class", "sweep", "finish", "reopen",
+    "accept_lesion", "reject_lesion", "take_back_lesion",
+)  # fmt: skip
 """Actions that need to know who reads."""
 NEED_CASE = (
     "accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "lesion", "return", "register",
-    "region",
+    "region", "sweep", "finish", "reopen", "own_map", "accept_lesion", "reject_lesion", "take_back_lesion",
 )  # fmt: skip
 """Actions that mean nothing while no case is on the screen."""
 
-PUT_AWAY = ("next", "cross", "back", "choose", "look_at", "skip", "take_back", "register")
+PUT_AWAY = ("next", "finish", "cross", "back", "choose", "look_at", "skip", "take_back", "register")
 """Actions that would put away what is drawn and could not be kept."""
 
 Cursor = Callable[[], tuple[str, float, float] | None]
@@ -78,6 +81,14 @@ def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None
         "register": desk.register_again,
         "region": desk.change_region,
         "by_difference": desk.rank_by_difference,
+        "sweep": desk.finishing.sweep,
+        "pace": desk.finishing.next_pace,
+        "finish": desk.finishing.finish,
+        "reopen": desk.finishing.reopen,
+        "own_map": desk.flip_own_map,
+        "accept_lesion": desk.finishing.accept_lesion,
+        "reject_lesion": desk.finishing.reject_lesion,
+        "take_back_lesion": desk.finishing.take_back_lesion,
         "train": lambda: desk.session.learning.train_when_possible(),
         "cancel_training": desk.cancel_training,
         "take_over": desk.take_over,
@@ -108,5 +119,6 @@ def told(values: dict[str, Any]) -> dict[str, str]:
         "banner": "   ".join(part for part in (case, dates, registration["text"], *others) if part),
         "query": "; ".join(part for part in parts if part),
         "reason": query["reason"],
+        "patient": values["patient"]["sentence"],
         "details": "\n".join(f"{name}: {value}" for name, value in query["details"]),
     }

@@ -174,6 +174,11 @@ class Face(Following):
             return
         if name in NEED_READER and not desk.watching and not self._known_reader():
             return
+        stops: list[bool] = []
+        desk.guarded(lambda: stops.append(desk.finishing.interrupts(name)))
+        if any(stops):
+            self._show()
+            return
         here, waits = desk.session.current, name in ANSWERS and self._unsettled
         if waits:  # an answer makes the draft needless, and one that cannot be kept would seem to speak of the answer
             self._settle_timer.stop()

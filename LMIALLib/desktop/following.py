@@ -15,11 +15,12 @@ from LMIALLib.desktop.looks import Looks
 from LMIALLib.desktop.panel import Panel
 from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.views import SliceView
-from LMIALLib.errors import LMIALError
+from LMIALLib.errors import LMIALError, as_sentence
 from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.scene.shown import listed, look_of, shown
 from LMIALLib.study.names import checked_person
-from LMIALLib.worker.client import DIED, Job
+from LMIALLib.worker.client import Job, WorkerDied
+from LMIALLib.worker.events import Failed, Progressed
 
 TICK, WATCH, SETTLE, LIST = 200, 2000, 300, 400
 """Milliseconds between two looks at the worker, at who holds the study, after the last stroke until it is kept, and
@@ -82,17 +83,19 @@ class Following:
         if self.desk is None:
             return
         desk, events = self.desk, []
+        if desk.finishing.sweeping:
+            self._take_look()
         with self._by_us():
             desk.guarded(lambda: events.extend(desk.tick()))
         for job, event in events:
-            if event == "failed" and job.error is not None and job.error.sentence == DIED:
+            if isinstance(event, Failed) and isinstance(job.error, WorkerDied):
                 self._dead = job.do
             if self.exporting is not None and job is self.exporting[0] and job.over:
                 if job.state == "done":
                     desk.say("good", _("Exported to {folder}.").format(folder=self.exporting[1]))
                 self.exporting = None
         stand = desk.stand()
-        if stand != self._stand or any(event != "progress" for _, event in events):
+        if stand != self._stand or any(not isinstance(event, Progressed) for _, event in events):
             self._stand = stand
             self._show()
         elif events or desk.notices:
@@ -209,7 +212,7 @@ class Following:
         from slicer.i18n import tr as _
 
         if isinstance(error, LMIALError):
-            sentence = str(error)[0].upper() + str(error)[1:]
+            sentence = as_sentence(str(error))
         else:
             logging.getLogger("LMIAL").error("unexpected", exc_info=error)
             sentence = _("This should not have happened ({kind}). What was saved is kept.").format(

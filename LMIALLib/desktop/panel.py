@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 from LMIALLib.desktop.actions import told
+from LMIALLib.desktop.curve import draw
 from LMIALLib.desktop.shortcuts import tips
 from LMIALLib.desktop.strip import make_strip
 from LMIALLib.desktop.tables import Table
@@ -22,7 +22,8 @@ BUTTONS = {
     "acceptButton": "accept", "flickerButton": "flicker", "planesButton": "planes", "contrastButton": "contrast",
     "fitButton": "fit", "hideButton": "hide", "crossButton": "cross", "takeOverButton": "take_over",
     "cancelTrainingButton": "cancel_training", "rankButton": "rank", "detailsButton": "details",
-    "differenceButton": "by_difference",
+    "differenceButton": "by_difference", "sweepButton": "sweep", "finishButton": "finish", "ownMapButton": "own_map",
+    "reopenButton": "reopen", "takeBackLesionButton": "take_back_lesion",
 }  # fmt: skip
 """Name of a button to the action that it calls."""
 SECONDS = {"info": 6.0, "good": 4.0, "warning": 12.0, "error": 12.0}
@@ -41,7 +42,7 @@ class Panel:
         from slicer.i18n import tr as _
 
         self.ui = ui
-        self._notices: list[tuple[str, str, float]] = []
+        self._notices: dict[str, tuple[str, float]] = {}
         self._queued: list[tuple[str, int]] = []
         self.strip = make_strip(lambda number: act("choose", number))
         self._queue = Table(ui.queueTable, [_("Rank"), _("Slice"), _("Score"), _("Why")])
@@ -69,6 +70,8 @@ class Panel:
         ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, column: act("class", row))
         ui.objectTable.connect("cellClicked(int,int)", lambda row, column: act("lesion", self._listed[row]))
         ui.keysText.setText("\n".join(f"{one.key}\t{one.tip}" for one in SHORTCUTS))
+        for name, action in (("acceptLesionButton", "accept_lesion"), ("rejectLesionButton", "reject_lesion")):
+            getattr(ui, name).connect("clicked()", lambda action=action: self._say_of_lesion(action, act))
         self._cases: list[str] = []
         self._listed: list[int] = []
         self.nothing()
@@ -118,7 +121,7 @@ class Panel:
         self.ui.othersCheck.setChecked(False)
         for name in ("watchBar", "deadBar", "crossBar", "trainingBar", "alarmText"):
             getattr(self.ui, name).setVisible(False)
-        for name in ("bannerText", "queryText", "reasonText", "detailsText", "adviceText"):
+        for name in ("bannerText", "patientText", "queryText", "reasonText", "detailsText", "adviceText"):
             getattr(self.ui, name).setText("")
         self.ui.detailsText.setVisible(False)
         self._queue.tell([])
@@ -166,6 +169,7 @@ class Panel:
         )  # fmt: skip
         self.strip.tell(values["strip"], values["look"].get("slice", 0) - 1 if values["look"].get("main") else -1)
         ui.adviceText.setText(values["advice"])
+        self._tell_patient(values["patient"])
         self._tell_training(values["training"])
         self._tell_tools(values)
         self._take_notices(desk)
@@ -187,28 +191,28 @@ class Panel:
         self.ui.returnButton.setEnabled(bool(look["away"]))
 
     def notice(self, kind: str, sentence: str) -> None:
-        """Show a sentence for a while; advice about the command line means nothing here and is left out."""
+        """Show a sentence for a while."""
         import qt
 
-        sentence = " ".join(part for part in re.split(r"(?<=[.?!]) ", sentence) if "lmial " not in part)
         if kind == "good":  # one thing that went well is enough to know of
-            self._notices = [one for one in self._notices if one[0] != "good"]
-        others = [one for one in self._notices if one[1] != sentence]
-        self._notices = [*others, (kind, sentence, time.monotonic() + SECONDS[kind])][-4:]
+            self._notices = {text: one for text, one in self._notices.items() if one[0] != "good"}
+        self._notices.pop(sentence, None)  # what is shown again stands last, and once
+        self._notices[sentence] = (kind, time.monotonic() + SECONDS[kind])
+        self._notices = dict(list(self._notices.items())[-4:])
         self._tell_notices()
         qt.QTimer.singleShot(int(1000 * SECONDS[kind]) + 200, self.forget_notices)
 
     def forget_notices(self) -> None:
         """Take away what stood long enough."""
         now = time.monotonic()
-        if any(until < now for _, _, until in self._notices):
-            self._notices = [one for one in self._notices if one[2] >= now]
+        if any(until < now for _, until in self._notices.values()):
+            self._notices = {text: one for text, one in self._notices.items() if one[1] >= now}
             self._tell_notices()
 
     @property
     def sentences(self) -> list[str]:
         """What stands there now."""
-        return [sentence for _, sentence, _ in self._notices]
+        return list(self._notices)
 
     def _take_notices(self, desk: Desk) -> None:
         taken = list(desk.notices)
@@ -219,7 +223,7 @@ class Panel:
     def _tell_notices(self) -> None:
         lines = [
             f"<b>{html.escape(text)}</b>" if kind in ("warning", "error") else html.escape(text)
-            for kind, text, _ in self._notices
+            for text, (kind, _) in self._notices.items()
         ]
         self.ui.noticeText.setText("<br>".join(lines))
 
@@ -261,6 +265,22 @@ class Panel:
     def _look_at(self, number: int, act: Callable[..., None]) -> None:
         self.ui.caseBox.clearFocus()  # a menu gives the keys back
         act("look_at", self._cases[number])
+
+    def _say_of_lesion(self, action: str, act: Callable[..., None]) -> None:
+        row = int(self.ui.objectTable.currentRow())
+        if 0 <= row < len(self._listed):
+            act(action, self._listed[row])
+
+    def _tell_patient(self, patient: dict[str, Any]) -> None:
+        from slicer.i18n import tr as _
+
+        ui = self.ui
+        draw(ui.curveLabel, patient["curve"], patient["plot"])
+        ui.reopenButton.setVisible(patient["finished"])
+        ui.finishButton.setVisible(not patient["finished"])
+        ui.sweepButton.setVisible(not patient["finished"])
+        left = _("Look through the rest ({left})").format(left=patient["left"])
+        ui.sweepButton.setText(_("Stop") if patient["sweeping"] else left)
 
     def _choose(self, row: int, act: Callable[..., None]) -> None:
         if row < len(self._queued):

@@ -25,7 +25,7 @@ _making: list[Any] = []
 
 
 def make_pair(folder: Path) -> tuple[Path, Path]:
-    """Make the pair that ``lmial demo`` shows in ``folder``, unless it lies there; paths of baseline and follow-up.
+    """Make the pair that the demo shows in ``folder``, unless it lies there; paths of baseline and follow-up.
 
     The same voxels each time. Raises OSError where the disk refuses.
     """

@@ -15,10 +15,10 @@ from LMIALLib.desktop.face import Face
 from LMIALLib.desktop.inputs import Inputs
 from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, as_sentence
 from LMIALLib.loop.preparing import Preparing
-from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.pairs.registration_record import alarms
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.study.connection import DATABASE
 
 POLL = 50
@@ -134,7 +134,7 @@ class Start:
         case = str(self.ui.caseEdit.text).strip() or free  # never the volume's name: it may be a patient's
         try:
             self.preparing = Preparing(
-                folder, study, case, request.to_dict(), subject=subject or None, before=inputs.steps(),
+                folder, study, case, request, subject=subject or None, before=inputs.steps(),
                 transport=QProcessTransport,
             )  # fmt: skip
         except NeedsConfirmation as doubt:
@@ -156,8 +156,8 @@ class Start:
             return
         preparing.poll()
         progress = preparing.progress
-        if progress:
-            self._tell(str(progress["stage"]).capitalize(), 100 * progress["done"] // max(progress["total"], 1))
+        if progress is not None:
+            self._tell(progress.stage.capitalize(), int(100 * progress.share))
         if not preparing.over:
             return
         self._clear()
@@ -171,7 +171,7 @@ class Start:
     def _arrived(self, preparing: Preparing) -> None:
         from slicer.i18n import tr as _
 
-        registration = (preparing.result or {}).get("registration", {})
+        registration = preparing.result.registration if preparing.result is not None else {}
         if self._is_open(self._folder):
             self.face.act("look_at", preparing.case)
             if self.face.train():  # else what ranking needs was declined
@@ -185,7 +185,7 @@ class Start:
     def _ask(self, doubt: LMIALError) -> None:
         from slicer.i18n import tr as _
 
-        sentence = doubt.sentence[0].upper() + doubt.sentence[1:]
+        sentence = as_sentence(doubt.sentence)
         if isinstance(doubt, NeedsAlignment):
             question = _("Lay their centres on each other, and register from there?")
         else:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-COLOURS = {"": "#5c7385", "mask": "#f2b134", "nothing": "#4f9d69", "equivocal": "#b07cc6", "draft": "#e8e4d8"}
+COLOURS = {
+    "": "#5c7385",
+    "mask": "#f2b134",
+    "nothing": "#4f9d69",
+    "equivocal": "#b07cc6",
+    "draft": "#e8e4d8",
+    "viewed": "#8fb3cc",
+}
 """Unread, and what was said of a slice."""
 BEHIND, ASKED, HERE = "#14191e", "#ffffff", "#e05a47"
 
@@ -38,6 +45,7 @@ def make_strip(chosen: Callable[[int], None]) -> Any:
         "nothing": _("nothing here"),
         "equivocal": _("equivocal"),
         "draft": _("draft"),
+        "viewed": _("looked at, not answered"),
     }
 
     class Strip(qt.QLabel):

@@ -1,1 +1,1 @@
-"""How good it is: metrics, simulated readers, pictures and reports."""
+"""How good it is: a simulated reader, pictures, the demo and its report."""

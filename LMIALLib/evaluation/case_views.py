@@ -28,9 +28,8 @@ def case_views(
     hidden: set[int] = set()
     silent: frozenset[int] = frozenset()
     if stored is not None:
-        source = stored.suggested_by
-        mean = _stack(study.maps.read(source, case, "mean"), pair.axis)
-        uncertainty = _stack(study.maps.read(source, case, stored.strategy), pair.axis)
+        mean = _stack(study.maps.probability(stored, case), pair.axis)
+        uncertainty = _stack(study.maps.doubt(stored, case), pair.axis)
         queries = stored.whole.queries
         read = study.answers.current(case)
         silent = stored.without_suggestion(case)

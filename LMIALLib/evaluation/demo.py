@@ -1,29 +1,33 @@
-"""The whole loop on one pair, from raw files to a report: what ``lmial demo`` and ``make demo`` run."""
+"""The whole loop on one pair, from raw files to a report: what the demo runs."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from LMIALLib.cohorts.layouts.visit_names import order_of_names
-from LMIALLib.cohorts.open_ms import is_open_ms_pair, open_ms_pair
+from LMIALLib.datasets.open_ms_patient import is_open_ms_pair, open_ms_pair
+from LMIALLib.datasets.visit_names import order_of_names
 from LMIALLib.errors import BadInput
-from LMIALLib.evaluation.metrics import dice
-from LMIALLib.evaluation.outcome import Outcome
+from LMIALLib.evaluation.outcome import CurvePoint, Outcome
 from LMIALLib.evaluation.report import write_demo_report
 from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.loop.studies import new_study
-from LMIALLib.pairs.prepare import PairRequest
-from LMIALLib.queries.ranking import Query
+from LMIALLib.metrics.voxels import dice
+from LMIALLib.pairs.request import PairRequest
+from LMIALLib.queries.query import Query
+from LMIALLib.study.delivered import delivered_label
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
 
-QUERIES = 6
+QUERIES, MOST = 6, 16
+"""Slices that the simulated reader answers at least, and at most."""
+GOOD = 0.95
+"""True Dice of the delivered label at which the simulated reader is content."""
 CASE = "demo"
 MARKER = ".made-by-lmial-demo"
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".nhdr")
@@ -42,31 +46,39 @@ class Inputs:
     origin: str
 
 
-def run_demo(pair: Path | None, out: Path, *, say: Say, watch: Callable[[Job], None] | None = None) -> Outcome:
-    """Run new, rank, a simulated reader, fine-tune, rank, export and the report, in folder ``out``.
+def run_demo(
+    pair: Path | None,
+    out: Path,
+    *,
+    say: Say,
+    watch: Callable[[Job], None] | None = None,
+    commands: Callable[[Path], Sequence[str]] = lambda study: (),
+) -> Outcome:
+    """Run new, rank, a simulated reader who finishes the patient, export and the report, in folder ``out``.
 
     Args:
         pair: folder with a baseline and a follow-up; a phantom is made when None.
         out: folder to write; one that an earlier demo made is replaced, any other that holds something is refused.
         say: takes one line for the person who watches.
+        commands: what a person can type to go on with the study in a folder; stands in the report.
     """
     _fresh_folder(out)
     inputs = _phantom_inputs(out / "pair", say) if pair is None else find_inputs(pair)
     say(f"Pair: {inputs.origin}")
     request = PairRequest(baseline=inputs.baseline.absolute(), follow_up=inputs.follow_up.absolute(), mask=inputs.mask)
-    result = new_study(out / "study", CASE, request.to_dict(), subject="subject1", watch=watch)
-    outcome = Outcome(out, out / "study", inputs.origin, result["registration"]["sentence"], result["slices"])
+    result = new_study(out / "study", CASE, request, subject="subject1", watch=watch)
+    outcome = Outcome(out, out / "study", inputs.origin, result.registration["sentence"], result.slices)
     say(outcome.registration)
     with Study.open(outcome.study, reader="simulated reader") as study:
         session = Session(study, reader="simulated reader", settings=LoopSettings(train=False))
         try:
             _rank(session, outcome, say, watch)
             if inputs.truth is not None:
-                _answer_and_learn(session, inputs.truth, outcome, say, watch)
+                _finish(session, inputs.truth, outcome, say, watch)
             _export(session, outcome)
         finally:
             session.close()
-        write_demo_report(study, CASE, outcome, out / "report.html")
+        write_demo_report(study, CASE, outcome, out / "report.html", commands=commands(outcome.study))
     return outcome
 
 
@@ -149,7 +161,7 @@ def _fresh_folder(out: Path) -> None:
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).write_text(
-        "This folder was made by lmial demo, which replaces it when it runs again.\n", encoding="utf-8"
+        "This folder was made by LMIAL's demo, which replaces it when it runs again.\n", encoding="utf-8"
     )
 
 
@@ -161,45 +173,72 @@ def _rank(session: Session, outcome: Outcome, say: Say, watch: Callable[[Job], N
     say(f"Ranked {len(outcome.rankings[-1].queries)} slices; the next are " + _slices(session.queue()[:QUERIES]))
 
 
-def _answer_and_learn(
+def _finish(
     session: Session, truth: np.ndarray, outcome: Outcome, say: Say, watch: Callable[[Job], None] | None
 ) -> None:
+    """Answer slice after slice, each learnt at once, until the label is right; look through the rest; say so."""
     study = session.study
     pair = study.cases.load_pair(CASE)
     stack = np.moveaxis(truth.astype(np.uint8), pair.axis, 0)
-    outcome.answered = ExactReader({CASE: stack}).answer_next(session, QUERIES)
-    say(f"The simulated reader answered {len(outcome.answered)} of {pair.n_slices} slices: {_slices(outcome.answered)}")
-    before = _predicted(study, pair.axis)
+    reader, true = ExactReader({CASE: stack}), stack > 0
+    untaught = _suggested(study, pair.axis)
+    _note(session, outcome, true)
+    while len(outcome.answered) < MOST and (outcome.curve[-1].dice < GOOD or len(outcome.answered) < QUERIES):
+        asked = reader.answer_next(session, 1)
+        if not asked:
+            break
+        outcome.answered += asked
+        session.learning.wait(session.learning.request_ranking(keep=True))
+        _note(session, outcome, true)
+    numbers = _slices(outcome.answered)
+    say(f"The simulated reader answered {len(outcome.answered)} of {pair.n_slices} slices, one by one: {numbers}")
+    _train(session, outcome, say, watch)
+    _rank(session, outcome, say, watch)
+    unread = np.ones(stack.shape, dtype=bool)
+    unread[[query.slice for query in outcome.answered]] = False
+    outcome.dice_before, outcome.dice_after = (
+        dice(untaught, true, unread),
+        dice(_suggested(study, pair.axis), true, unread),
+    )
+    first, last = outcome.curve[0], outcome.curve[-1]
+    say(f"Dice of the delivered label: {first.dice:.3f} before, {last.dice:.3f} after {last.answers} slices")
+    say(f"Dice on the slices that nobody read: {outcome.dice_before:.3f} before, {outcome.dice_after:.3f} after")
+    left = session.patient.left_to_sweep(CASE)
+    session.patient.swept(CASE, [(number, 1.0) for number in left], label_shown=True)
+    session.patient.finish(CASE)
+    outcome.looked_at = len(left)
+    say(f"The simulated reader looked at the other {len(left)} slices: the patient is finished.")
+
+
+def _train(session: Session, outcome: Outcome, say: Say, watch: Callable[[Job], None] | None) -> None:
+    """What goes on in the background while a person reads: the network is fine-tuned on the answers."""
     session.learning.request_training()
     assert session.learning.training is not None
     trained = session.learning.wait(session.learning.training, watch=watch)
-    outcome.adopted, outcome.reasons = bool(trained["adopted"]), tuple(trained["reasons"])
-    say(
-        "The fine-tuned model was adopted."
-        if outcome.adopted
-        else "The fine-tuned model was not adopted: " + " ".join(outcome.reasons)
-    )
-    _rank(session, outcome, say, watch)
-    after = _predicted(study, pair.axis)
-    unread = np.ones(stack.shape, dtype=bool)
-    unread[[query.slice for query in outcome.answered]] = False
-    true = stack > 0
-    outcome.dice_before, outcome.dice_after = dice(before, true, unread), dice(after, true, unread)
-    outcome.all_before, outcome.all_after = dice(before, true), dice(after, true)
-    say(f"Dice on the slices nobody annotated: {outcome.dice_before:.3f} before, {outcome.dice_after:.3f} after")
+    outcome.adopted, outcome.reasons = trained.adopted, trained.reasons
+    refused = "The fine-tuned network was not adopted: " + " ".join(outcome.reasons)
+    say("The fine-tuned network was adopted." if outcome.adopted else refused)
 
 
-def _predicted(study: Study, axis: int) -> np.ndarray:
-    """Suggestion of the model in use, bool (slices, rows, columns), from the maps of the last ranking."""
-    in_use = study.models.in_use()
-    assert in_use is not None
-    volume = study.maps.read(in_use.id, CASE, "mean")
+def _note(session: Session, outcome: Outcome, true: np.ndarray) -> None:
+    """Add the delivered label as it is now to the curve."""
+    study = session.study
+    delivered = delivered_label(study, CASE, study.maps.suggested(CASE)).values > 0
+    axis = study.cases.get(CASE).axis
+    known = dice(np.moveaxis(delivered, axis, 0), true)
+    outcome.curve.append(CurvePoint(len(outcome.answered), known, session.patient.estimate(CASE)))
+
+
+def _suggested(study: Study, axis: int) -> np.ndarray:
+    """What the last ranking suggests, bool (slices, rows, columns)."""
+    volume = study.maps.suggested(CASE)
     assert volume is not None
     return np.moveaxis(volume >= 0.5, axis, 0)
 
 
 def _export(session: Session, outcome: Outcome) -> None:
     for what, file_format in (
+        ("delivered", "seg.nrrd"),
         ("labels", "seg.nrrd"),
         ("suggestion", "nifti"),
         ("uncertainty", "nifti"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.orientation import Orientation
+from LMIALLib.pairs.unread import UNREAD
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,9 +24,6 @@ BACKGROUND = "#11151a"
 TEXT = "#d7dde4"
 SUGGESTION = "#38c6d9"
 LABEL = "#ffb000"
-
-NOT_READ = 255
-"""Value of a label stack where nobody has read."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,29 @@ def score_strip(scores: Sequence[tuple[str, np.ndarray]], marked: Sequence[tuple
     return figure
 
 
+def curve_picture(true: Sequence[tuple[int, float]], expected: Sequence[tuple[int, float, float, float]]) -> Figure:
+    """The Dice of a delivered label over answers: ``true`` (answers, Dice), ``expected`` (answers, Dice, low, high)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 3.4), facecolor=BACKGROUND, dpi=110)
+    axes = figure.subplots()
+    if expected:
+        answers, middle, low, high = (list(one) for one in zip(*expected, strict=True))
+        axes.fill_between(answers, low, high, color="#38c6d9", alpha=0.22, linewidth=0, label="expected, 90 %")
+        axes.plot(answers, middle, color="#38c6d9", linewidth=1, linestyle="--", label="expected")
+    if true:
+        axes.plot(*zip(*true, strict=True), color=LABEL, linewidth=2, marker="o", markersize=4, label="true")
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("slices read", color=TEXT, fontsize=8)
+    axes.set_ylabel("Dice of the delivered label", color=TEXT, fontsize=8)
+    quiet(axes)
+    legend = axes.legend(loc="lower right", fontsize=8, facecolor=BACKGROUND, edgecolor="#2a333d")
+    for text in legend.get_texts():
+        text.set_color(TEXT)
+    figure.tight_layout(pad=0.6)
+    return figure
+
+
 def save_png(figure: Figure, out: Path) -> None:
     """Write a figure whole. Raises WrongUse for a name that is no PNG's, BadInput where the folder does not exist."""
     from LMIALLib.files import written_whole
@@ -201,8 +222,8 @@ def _label(axes: Axes, view: SliceView, box: tuple[slice, slice], turn: Orientat
     from matplotlib.colors import to_rgb
 
     text = "not read"
-    if view.label is not None and not (view.label == NOT_READ).all():
-        marked = turn.apply((view.label[box] > 0) & (view.label[box] != NOT_READ))
+    if view.label is not None and not (view.label == UNREAD).all():
+        marked = turn.apply((view.label[box] > 0) & (view.label[box] != UNREAD))
         text = "" if marked.any() else "nothing here"
         tint = np.dstack([np.full(marked.shape, part) for part in to_rgb(LABEL)] + [marked * 0.28])
         axes.imshow(tint, aspect=aspect)

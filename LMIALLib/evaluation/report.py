@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import LMIALLib
 from LMIALLib.evaluation.case_views import case_montage
-from LMIALLib.evaluation.pictures import png_bytes, score_strip
+from LMIALLib.evaluation.pictures import curve_picture, png_bytes, score_strip
 from LMIALLib.files import written_whole
 
 if TYPE_CHECKING:
@@ -31,14 +31,17 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{background:#1c
 """
 
 
-def write_demo_report(study: Study, case: str, outcome: Outcome, out: Path) -> None:
-    """Write ``out``: the queried slices with overlays, the score strip, Dice before and after, where each file lies."""
+def write_demo_report(study: Study, case: str, outcome: Outcome, out: Path, *, commands: Sequence[str] = ()) -> None:
+    """Write ``out``: the curve of the delivered label, the queried slices, the score strip, where each file lies.
+
+    ``commands`` are what a person can type to go on with the study.
+    """
     parts = [
         _heading(study, outcome),
-        _scores(outcome),
+        _curve(outcome),
         _queries(study, case, outcome),
         _strip(outcome),
-        _files(outcome),
+        _files(outcome, commands),
     ]
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>LMIAL demo</title><style>{STYLE}</style>'
@@ -53,7 +56,7 @@ def _heading(study: Study, outcome: Outcome) -> str:
     in_use = study.models.in_use()
     who = "a simulated reader who answers from the known truth" if read else "nobody: this pair came without a truth"
     return (
-        "<h1>LMIAL: one pair, from two scans to a better model</h1>"
+        "<h1>LMIAL: one pair, from two scans to a finished patient</h1>"
         f'<p class="lead">{html.escape(outcome.origin)}. <b>{read} of {outcome.n_slices} slices read</b> by {who}. '
         f"Model in use: <code>{html.escape(in_use.id if in_use else 'none')}</code>, LMIAL {LMIALLib.__version__}. "
         "Research use only.</p>"
@@ -61,43 +64,56 @@ def _heading(study: Study, outcome: Outcome) -> str:
     )
 
 
-def _scores(outcome: Outcome) -> str:
-    if outcome.dice_before is None:
+def _curve(outcome: Outcome) -> str:
+    """The delivered label from the first to the last answer."""
+    if not outcome.curve:
         return '<p class="note">No truth was given, so no Dice can be told. Below is what a reader would see.</p>'
-    rows = [
-        ("the slices nobody annotated, both models on the same slices", outcome.dice_before, outcome.dice_after),
-        ("all slices", outcome.all_before, outcome.all_after),
-    ]
-    cells = "".join(
-        f"<tr><td>{name}</td><td class=n>{_number(before)}</td><td class=n>{_number(after)}</td></tr>"
-        for name, before, after in rows
-    )
+    first, last = outcome.curve[0], outcome.curve[-1]
     verdict = (
-        "The fine-tuned model was adopted."
+        "The network that was fine-tuned meanwhile was adopted."
         if outcome.adopted
-        else (
-            "The fine-tuned model was <b>not</b> adopted, the one before stays in use: "
-            + html.escape(" ".join(outcome.reasons))
-        )
+        else "The network that was fine-tuned meanwhile was <b>not</b> adopted: "
+        + html.escape(" ".join(outcome.reasons))
     )
     return (
-        "<h2>Lesion Dice before and after</h2><table><tr><th>on</th><th class=n>before</th><th class=n>after</th></tr>"
-        f"{cells}</table><p>{verdict} Before is the bundled network without any annotation of this pair.</p>"
+        f"<h2>The delivered label: Dice {first.dice:.2f} before, {last.dice:.2f} after {last.answers} of"
+        f" {outcome.n_slices} slices</h2>{_picture(delivered_curve(outcome))}"
+        "<p>Slices that were read are delivered as they were read, all others as suggested. After each answer a small"
+        " model of this patient is fitted to all answers, in under a second, and makes every other slice better; the"
+        " line is the true Dice, the band what LMIAL expected (90 %), which is all that a reader without a truth sees."
+        f" On the slices that nobody read Dice was {_number(outcome.dice_before)} before and is"
+        f" {_number(outcome.dice_after)} now. {verdict} The other {outcome.looked_at} slices were looked at once, and"
+        " the patient was called finished.</p>"
+    )
+
+
+def delivered_curve(outcome: Outcome) -> Figure:
+    """True and expected Dice of the delivered label over the answers."""
+    points = [(one.answers, one.dice, one.expected) for one in outcome.curve]
+    return curve_picture(
+        [(answers, dice) for answers, dice, _ in points],
+        [
+            (answers, one.dice, one.dice_low, one.dice_high)
+            for answers, _, one in points
+            if one is not None and one.dice is not None and one.dice_low is not None and one.dice_high is not None
+        ],
     )
 
 
 def _queries(study: Study, case: str, outcome: Outcome) -> str:
     queries = outcome.answered or list(outcome.rankings[-1].queries[:6])
-    notes = {q.slice: f"query {q.rank}" + ("\nrandom" if q.drawn == "random" else "") for q in queries}
+    notes = {
+        q.slice: f"query {place}" + ("\nrandom" if q.drawn == "random" else "") for place, q in enumerate(queries, 1)
+    }
     figure = case_montage(study, case, [query.slice for query in queries], notes=notes)
     rows = "".join(
-        f"<tr><td class=n>{q.rank}</td><td class=n>{q.slice}</td><td class=n>{q.score:.4g}</td>"
+        f"<tr><td class=n>{place}</td><td class=n>{q.slice}</td><td class=n>{q.score:.4g}</td>"
         f"<td>{html.escape(q.reason)}</td></tr>"
-        for q in queries
+        for place, q in enumerate(queries, 1)
     )
     return (
         "<h2>What the reader was asked</h2>"
-        "<table><tr><th class=n>rank</th><th class=n>slice</th><th class=n>score</th><th>why</th></tr>"
+        "<table><tr><th class=n>query</th><th class=n>slice</th><th class=n>score</th><th>why</th></tr>"
         f"{rows}</table><p>Maps are those of the last ranking; labels are what the reader said.</p>{_picture(figure)}"
     )
 
@@ -110,23 +126,20 @@ def demo_strip(outcome: Outcome) -> Figure:
     """Scores of all slices in the first and the last ranking; the answered slices carry their rank."""
     names = ("before", "after")
     scores = [(names[min(k, 1)], next(iter(ranking.scores.values()))) for k, ranking in enumerate(outcome.rankings)]
-    marked = [(query.slice, str(query.rank)) for query in outcome.answered]
+    marked = [(query.slice, str(place)) for place, query in enumerate(outcome.answered, 1)]
     strategy = outcome.rankings[0].strategy
     return score_strip(scores, marked, title=f"score of every slice ({strategy}); amber: the slices that were answered")
 
 
-def _files(outcome: Outcome) -> str:
+def _files(outcome: Outcome, commands: Sequence[str]) -> str:
     known: Sequence[tuple[str, Path]] = [
-        ("the study (open it with every lmial command)", outcome.study),
+        ("the study", outcome.study),
         *(("exported", file) for file in outcome.files),
     ]
     rows = "".join(f"<tr><td>{what}</td><td><code>{html.escape(str(path))}</code></td></tr>" for what, path in known)
-    study = html.escape(str(outcome.study))
-    return (
-        f"<h2>Where everything lies</h2><table>{rows}</table>"
-        f"<p>Go on with <code>lmial rank {study}</code>, <code>lmial status {study}</code>, "
-        f"<code>lmial replay {study}</code>.</p>"
-    )
+    lines = ", ".join(f"<code>{html.escape(line)}</code>" for line in commands)
+    go_on = f"<p>Go on with {lines}.</p>" if lines else ""
+    return f"<h2>Where everything lies</h2><table>{rows}</table>{go_on}"
 
 
 def _picture(figure: Figure) -> str:

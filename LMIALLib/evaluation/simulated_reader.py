@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.loop.session import Session
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 
 
 @dataclass(frozen=True)

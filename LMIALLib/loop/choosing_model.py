@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.files import sha256_of
 from LMIALLib.study.kept import goes_by_stored_maps
 from LMIALLib.study.maps import STORED_MAPS
@@ -26,7 +26,8 @@ def take_into_use(study: Study, id: str) -> Model:  # noqa: A002 - the word of t
         if without:
             raise BadInput(
                 f"{id} is known by its maps alone, and those of {', '.join(without)} are missing.",
-                "Make them again: lmial pipeline STUDY --stage fine-tuning",
+                "Make them again.",
+                Step(Do.PIPELINE_STAGE, str(study.folder), "fine-tuning"),
             )
     in_use = study.models.in_use()
     return model if in_use is not None and in_use.id == model.id else study.models.adopt(model.id)

@@ -19,6 +19,20 @@ class Kind:
 KINDS = (
     Kind("labels", "labels", "seg.nrrd", "Labels for 3D Slicer", ".seg.nrrd with a second segment: reviewed"),
     Kind("labels-nifti", "labels", "nifti", "Labels as NIfTI", "255 = not read by anybody"),
+    Kind(
+        "delivered",
+        "delivered",
+        "seg.nrrd",
+        "Delivered label for 3D Slicer",
+        "Read slices as read, the rest as suggested; a segment says which",
+    ),
+    Kind(
+        "delivered-nifti",
+        "delivered",
+        "nifti",
+        "Delivered label as NIfTI",
+        "The same, and a second file that says which voxel was read",
+    ),
     Kind("lesions", "lesions", "seg.nrrd", "Lesions one by one", "A numbered segment for each, and a table as CSV"),
     Kind("lesions-nifti", "lesions", "nifti", "Lesions as NIfTI", "Each by its number, 65535 = not read; and a CSV"),
     Kind("table", "table", None, "Tables", "Lesions and slices as CSV: read, partly read, or the model's alone"),

@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from LMIALLib.cohorts.layouts import LayoutCase, Listing, Remark
+from LMIALLib.datasets import LayoutCase, Listing, Remark
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.studies import Watch, new_case, new_study
-from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.pairs.registration_record import alarms
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.study.labels import LabelSchema
 from LMIALLib.study.lease import SessionTakenOver
 from LMIALLib.study.store import check_new_place
+from LMIALLib.worker.requests import Prepared
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from LMIALLib.cohorts.truths import MaskOfChange, PlacedTruth
+    from LMIALLib.datasets.truths import MaskOfChange, PlacedTruth
     from LMIALLib.pairs.pair import Pair
 
 Watching = Callable[[str], AbstractContextManager[Watch]]
@@ -55,7 +56,7 @@ class Import:
     """One run over a listing. A run that was stopped is repeated: cases that the study has are left alone.
 
     Args:
-        listing: what ``cohorts.layouts.list_cases`` found.
+        listing: what ``datasets.list_cases`` found.
         force: go on where a pair is probably a mistake, or the study's folder is no safe place.
         align: of all pairs for which the listing says nothing, see ``prepare.ALIGN``; None: as the headers say.
         outside: of all truths for which the listing says nothing, see ``truths.read_mask_of_change``.
@@ -90,7 +91,7 @@ class Import:
         """
         check_new_place(Path(folder).absolute(), self._force)
 
-        def make(case: str, pair: dict[str, Any], **options: Any) -> dict[str, Any]:
+        def make(case: str, pair: PairRequest, **options: Any) -> Prepared:
             return new_study(folder, case, pair, **options)
 
         while self.waiting and not self.imported:
@@ -102,7 +103,7 @@ class Import:
         Raises what ends the whole import: a session that was taken over, a study that cannot be written any more.
         """
 
-        def add(case: str, pair: dict[str, Any], **options: Any) -> dict[str, Any]:
+        def add(case: str, pair: PairRequest, **options: Any) -> Prepared:
             return new_case(session, case, pair, **options)
 
         there = {case.name.casefold() for case in session.study.cases.all()}
@@ -113,9 +114,9 @@ class Import:
             elif not self._bring(case, session.study.label_schema, add):
                 session.study.heartbeat()
 
-    def _bring(self, case: LayoutCase, schema: LabelSchema, make: Callable[..., dict[str, Any]]) -> bool:
+    def _bring(self, case: LayoutCase, schema: LabelSchema, make: Callable[..., Prepared]) -> bool:
         """Import one case, or say why not."""
-        from LMIALLib.cohorts.truths import read_mask_of_change
+        from LMIALLib.datasets.truths import read_mask_of_change
 
         try:
             align = case.align or self._align or "headers"
@@ -135,7 +136,7 @@ class Import:
             with self._watching(f"{self._total - len(self.waiting)} of {self._total}: {case.name}") as watch:
                 result = make(
                     case.name,
-                    request.to_dict(),
+                    request,
                     subject=case.subject,
                     covered=known.covers if known else None,
                     truth=_placing(known, placed) if known else None,
@@ -146,11 +147,11 @@ class Import:
         except LMIALError as problem:
             self._leave_out(Remark(case.name, case.subject, problem.sentence))
             return False
-        registration = result["registration"]
+        registration = result.registration
         done = ImportedCase(
             case.name,
             case.subject,
-            result["slices"],
+            result.slices,
             known.covers if known else None,
             registration.get("sentence", ""),
             bool(alarms(registration)),

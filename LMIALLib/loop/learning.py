@@ -7,25 +7,40 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_problem
 from LMIALLib.loop.queue import core_set_waits, of_another_model
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.pairs.regions import CHOICES
 from LMIALLib.pairs.storage import write_nrrd
-from LMIALLib.queries.ranking import Ranking
+from LMIALLib.queries.query import Ranking
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
+from LMIALLib.study.cases import Case
 from LMIALLib.study.kept import goes_by_stored_maps
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
+from LMIALLib.worker.events import Cancelled, Event, Failed
+from LMIALLib.worker.requests import (
+    ChangeRegion,
+    Export,
+    Exported,
+    Finetune,
+    R,
+    Rank,
+    RankCase,
+    Ranked,
+    Register,
+    Registered,
+    Trained,
+)
 
 HEARTBEAT = 30.0
 """Seconds between two signs of life of a session; another machine takes one that is silent for 120 s for dead."""
@@ -50,6 +65,7 @@ class LoopSettings:
         batch: queries that are chosen together.
         train: whether saving starts training in the background.
         device: "auto" or a torch device.
+        order: names of the cases whose patients are finished first, in this order; all others follow as they came.
     """
 
     strategy: str = DEFAULT_STRATEGY
@@ -59,6 +75,7 @@ class LoopSettings:
     batch: int = 6
     train: bool = True
     device: str = "auto"
+    order: tuple[str, ...] = ()
 
 
 class Learning:
@@ -68,80 +85,138 @@ class Learning:
         study: an open study.
         worker: client of the background process.
         settings: see LoopSettings.
+        reader: says who sits here; an empty string for nobody yet.
     """
 
-    def __init__(self, study: Study, worker: WorkerClient, settings: LoopSettings) -> None:
+    def __init__(
+        self, study: Study, worker: WorkerClient, settings: LoopSettings, *, reader: Callable[[], str] = str
+    ) -> None:
+        self._reader = reader
         self.study = study
         self.worker = worker
         self.settings = settings
-        self.training: Job | None = None
-        self.ranking: Job | None = None
-        self.registering: Job | None = None
+        self.training: Job[Trained] | None = None
+        self.ranking: Job[Ranked] | None = None
+        self.registering: Job[Registered] | None = None
         self.trouble = ""
         self._train_again = False
+        self._rank_again = False
         self._staged: Path | None = None
         self._last_beat = time.monotonic()
 
-    def request_ranking(self) -> Job:
-        """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result."""
-        self.ranking = self.worker.submit("rank", **self._ranking_request())
+    def request_ranking(self, *, keep: bool = False) -> Job[Ranked]:
+        """Ask the worker to rank what nobody answered; ``poll`` or ``wait`` stores the result.
+
+        With ``keep``, cases of which nothing changed since the newest ranking stay as they are there, where the
+        strategy finishes one patient after the other.
+        """
+        self._rank_again = False
+        self.ranking = self.worker.submit(replace(self._ranking_request(), keep=keep))
         return self.ranking
 
-    def _ranking_request(self) -> dict[str, Any]:
-        """The fields of a ``rank`` request for the present state of the study."""
+    @property
+    def finishes(self) -> bool:
+        """Whether slices are asked for to finish one patient after the other."""
+        return strategy(self.settings.strategy).purpose == "finish"
+
+    def adapt_when_possible(self) -> None:
+        """Take an answer into the rest of its patient, after a save: a failure is told in ``trouble`` only.
+
+        Answers that come while that is being done are taken in together, afterwards. Nothing is done where no ranking
+        waits to be adapted, and while a core-set is read.
+        """
+        if not self.finishes or core_set_waits(self.study):
+            return
+        if self.ranking is not None and not self.ranking.over:
+            self._rank_again = True
+            return
+        try:
+            self.request_ranking(keep=True)
+        except (LMIALError, OSError) as error:
+            self.trouble = f"The rest of the patient was not brought up to date: {error}"
+
+    def _ranking_request(self) -> Rank:
+        """What to rank in the present state of the study."""
         needs = strategy(self.settings.strategy).needs
         in_use = self.study.models.in_use()
         if in_use is None:
-            raise LMIALError("This study has no model.", "See: lmial check STUDY.")
-        chosen = self.study.cases.all()
+            raise LMIALError("This study has no model.", "Check it.", Step(Do.CHECK, str(self.study.folder)))
+        chosen = self._in_order(self.study.cases.all())
         if not chosen:
-            raise WrongUse("This study has no case to rank.", "Add one: lmial add STUDY ...")
-        return {
-            "cases": [
-                {
-                    "name": case.name,
-                    "pair": case.pair_number,
-                    "answered": sorted(self.study.answers.current(case.name)),
-                    "skipped": sorted(self.study.answers.skipped(case.name)),
-                    "validation": case.split == "validation",
-                }
-                for case in chosen
-            ],
-            "annotations_upto": self.study.answers.highest_id(),
-            "model": in_use.id,
-            "strategy": self.settings.strategy,
-            "seed": self.settings.seed,
-            "random_share": self.settings.random_share,
-            "spacing_mm": self.settings.spacing_mm,
-            "batch": self.settings.batch,
-            "device": self.settings.device,
-            **({"committee": committee_of(self.study)} if "members" in needs else {}),
-            **({"reading_time": asdict(reading_time_of(self.study))} if "seconds" in needs else {}),
-        }
+            raise WrongUse("This study has no case to rank.", "Add one.", Step(Do.ADD, str(self.study.folder)))
+        cases = (
+            RankCase(
+                name=case.name,
+                pair=case.pair_number,
+                answered=tuple(sorted(self.study.answers.current(case.name))),
+                skipped=tuple(sorted(self.study.answers.skipped(case.name))),
+                validation=case.split == "validation",
+            )
+            for case in chosen
+        )
+        return Rank(
+            cases=tuple(cases),
+            annotations_upto=self.study.answers.highest_id(),
+            lesions_upto=self.study.lesion_answers.highest_id(),
+            model=in_use.id,
+            strategy=self.settings.strategy,
+            seed=self.settings.seed,
+            random_share=self.settings.random_share,
+            spacing_mm=self.settings.spacing_mm,
+            batch=self.settings.batch,
+            device=self.settings.device,
+            reader=self._learns_from(),
+            committee=tuple(committee_of(self.study)) if "members" in needs else (),
+            reading_time=reading_time_of(self.study) if "seconds" in needs else None,
+        )
 
-    def request_training(self, **options: Any) -> None:
-        """Train on what was saved. A running training is never killed: saves that pile up train once."""
+    def _in_order(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases in the order in which their patients are finished: as the settings say, else as they were ranked
+        last, else as they came. Raises WrongUse for a name that there is not."""
+        stored = self.study.rankings.latest()
+        first = list(self.settings.order)
+        if not first and stored is not None and stored.finishes:
+            first = [name for name in stored.conditions.get("pairs", {}) if any(one.name == name for one in cases)]
+        by_name = {case.name: case for case in cases}
+        if wrong := [name for name in first if name not in by_name]:
+            raise WrongUse(f"There is no case {wrong[0]!r} to put first.")
+        return [by_name[name] for name in first] + [case for case in cases if case.name not in first]
+
+    def _learns_from(self) -> str:
+        """Whose answers heads learn from: the reader's who sits here, or an empty string where nobody else answered."""
+        readers, here = self.study.answers.readers(), self._reader()
+        return here if len(readers) > 1 and here in readers else ""
+
+    def request_training(self, *, steps: int | None = None, minutes: float | None = None) -> None:
+        """Train on what was saved. A running training is never killed: saves that pile up train once.
+
+        Args:
+            steps, minutes: as in ``network.training.FinetuneSettings``; None: its defaults.
+        """
         if self.training is not None and not self.training.over:
             self._train_again = True
             return
         in_use = self.study.models.in_use()
         if in_use is None:
-            raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+            raise LMIALError("This study has no model.", "Check it.", Step(Do.CHECK, str(self.study.folder)))
         if goes_by_stored_maps(in_use.id):
             raise WrongUse(
                 f"The model in use, {in_use.id}, does not learn between answers.",
-                "It learns from all of them at once: lmial pipeline STUDY --stage fine-tuning",
+                "It learns from all of them at once, in the pipeline's fine-tuning.",
+                Step(Do.PIPELINE_STAGE, str(self.study.folder), "fine-tuning"),
             )
         self._train_again = False
         self.training = self.worker.submit(
-            "finetune",
-            model=in_use.id,
-            # the random end keeps two sessions, after a take-over, from writing one file
-            new_model=f"model-{len(self.study.models.all()):03d}-{secrets.token_hex(2)}",
-            upto=self.study.answers.highest_id(),
-            seed=self.settings.seed,
-            device=self.settings.device,
-            **options,
+            Finetune(
+                model=in_use.id,
+                # the random end keeps two sessions, after a take-over, from writing one file
+                new_model=f"model-{len(self.study.models.all()):03d}-{secrets.token_hex(2)}",
+                upto=self.study.answers.highest_id(),
+                seed=self.settings.seed,
+                steps=steps,
+                minutes=minutes,
+                device=self.settings.device,
+            )
         )
 
     def train_when_possible(self) -> None:
@@ -158,16 +233,16 @@ class Learning:
         except (LMIALError, OSError) as error:
             self.trouble = f"Training did not start: {error}"
 
-    def request_registration(self, case: str, kind: str) -> Job:
+    def request_registration(self, case: str, kind: str) -> Job[Registered]:
         """Ask the worker to register a case again, "rigid" or "affine"; the new pair is its own once it is recorded."""
         if self.registering is not None and not self.registering.over:
             raise BadInput("A case is being registered again.", "Wait until it is done.")
         self._drop_staged()
         self._staged = self.study.cases.stage_pair(case)
-        self.registering = self.worker.submit("register", case=case, kind=kind, staged=str(self._staged))
+        self.registering = self.worker.submit(Register(case, kind, str(self._staged)))
         return self.registering
 
-    def request_region(self, case: str, choice: str, mask: Path | np.ndarray | None = None) -> Job:
+    def request_region(self, case: str, choice: str, mask: Path | np.ndarray | None = None) -> Job[Registered]:
         """Ask the worker to give a case another region; the new pair is its own once it is recorded ("registered").
 
         Args:
@@ -190,8 +265,8 @@ class Learning:
             write_nrrd(file, mask, self.study.cases.get(case).grid)
         elif mask is not None:
             file = Path(mask).absolute()
-        fields = {"case": case, "choice": choice, "staged": str(self._staged)}
-        self.registering = self.worker.submit("region", **fields, **({} if file is None else {"mask": str(file)}))
+        given = None if file is None else str(file)
+        self.registering = self.worker.submit(ChangeRegion(case, choice, str(self._staged), given))
         return self.registering
 
     def _drop_staged(self) -> None:
@@ -205,23 +280,25 @@ class Learning:
         if self.training is not None:
             self.worker.cancel(self.training)
 
-    def poll(self, timeout: float = 0.0) -> list[tuple[Job, str]]:
-        """Take in what the worker said, record its results, start what is due. Call it from a timer."""
+    def poll(self, timeout: float = 0.0) -> list[tuple[Job[Any], Event]]:
+        """Take in what the worker reported, record its results, start what is due. Call it from a timer."""
         if not self.study.read_only and time.monotonic() - self._last_beat > HEARTBEAT:
             self._last_beat = time.monotonic()
             self.study.heartbeat()
         events = self.worker.poll(timeout)
-        first: Exception | None = None
+        first: LMIALError | None = None
         for job, event in events:  # each is recorded, whatever became of the others
             try:
                 self._record(job, event)
-            except (LMIALError, OSError) as error:
+            except LMIALError as error:
                 first = first or error
+            except OSError as error:
+                first = first or disk_problem(error, "keeping what the worker made")
         if first is not None:
             raise first
         return events
 
-    def wait(self, job: Job, *, watch: Callable[[Job], None] | None = None) -> dict[str, Any]:
+    def wait(self, job: Job[R], *, watch: Callable[[Job[Any]], None] | None = None) -> R:
         """Block until ``job`` is over and its result is recorded; raises what it failed with."""
         while not job.over:
             for seen, _ in self.poll(timeout=0.1):
@@ -229,45 +306,47 @@ class Learning:
                     watch(job)
         return self.worker.wait(job)
 
-    def _record(self, job: Job, event: str) -> None:
-        if event == "ranked" and job.result is not None:
-            ranking = Ranking.from_dict(job.result["ranking"])
-            upto = int(job.result["annotations_upto"])
+    def _record(self, job: Job[Any], event: Event) -> None:
+        if isinstance(event, Ranked):
+            ranking = Ranking.from_dict(event.ranking)
             self.study.rankings.store(
-                StoredRanking(job.result["ranking"], job.result["conditions"], ranking.scores, upto)
+                StoredRanking(event.ranking, event.conditions, ranking.scores, event.annotations_upto)
             )
-        elif event == "model" and job.result is not None:
-            self._record_model(job.result)
-        elif event == "registered" and job.result is not None and self._staged is not None:
+            if self._rank_again:
+                self.adapt_when_possible()
+        elif isinstance(event, Trained):
+            self._record_model(event)
+        elif isinstance(event, Registered) and self._staged is not None:
             try:
-                what = "registered again" if job.do == "register" else "region changed"
-                self.study.cases.add_pair(job.result["case"], self._staged, what=what)
+                what = "registered again" if isinstance(job.request, Register) else "region changed"
+                self.study.cases.add_pair(event.case, self._staged, what=what)
             finally:
                 self._drop_staged()
             if self.settings.train and not core_set_waits(self.study):
                 self.request_ranking()
-        elif job is self.registering and event in ("failed", "cancelled"):
+        elif job is self.registering and isinstance(event, Failed | Cancelled):
             self._drop_staged()
-        elif event == "exported" and job.result is not None and not self.study.read_only:
-            files = [Path(file).name for file in job.result["files"]]
-            self.study.log.record("export", what=job.result["what"], files=files)
-        if event == "model" and job is self.training and self._train_again:
+        elif isinstance(event, Exported) and not self.study.read_only:
+            files = [Path(file).name for file in event.files]
+            self.study.log.record("export", what=event.what, files=files)
+        if isinstance(event, Trained) and job is self.training and self._train_again:
             self.request_training()
 
-    def _record_model(self, result: dict[str, Any]) -> None:
-        parent = self.study.models.get(result["parent"])
-        if not self.study.models.path(result["model"]).is_file():  # weights that are not finite are never written
-            self.study.log.record("model refused", model=result["model"], parent=parent.id, reasons=result["reasons"])
+    def _record_model(self, new: Trained) -> None:
+        parent = self.study.models.get(new.parent)
+        file, reasons = self.study.models.path(new.model), list(new.reasons)
+        if not file.is_file():  # weights that are not finite are never written
+            self.study.log.record("model refused", model=new.model, parent=parent.id, reasons=reasons)
             return
         self.study.models.add(
-            self.study.models.path(result["model"]),
-            id=result["model"],
+            file,
+            id=new.model,
             parent=parent.id,
             round=parent.round + 1,
-            adopted=result["adopted"],
-            report={**result["report"], "adopted": result["adopted"], "reasons": result["reasons"]},
+            adopted=new.adopted,
+            report={**new.report, "adopted": new.adopted, "reasons": reasons},
         )
-        if result["adopted"] and self.settings.train and not core_set_waits(self.study):
+        if new.adopted and self.settings.train and not core_set_waits(self.study):
             self.request_ranking()
 
     def request_export(
@@ -279,7 +358,7 @@ class Learning:
         file_format: str | None = None,
         reader: str | None = None,
         unread: int = UNREAD,
-    ) -> Job:
+    ) -> Job[Exported]:
         """Ask the worker to write exports of one case, or of all, into folder ``out``; see ``study.exports``.
 
         The suggestion and the uncertainty are those of the last ranking, whichever model made it.
@@ -288,16 +367,16 @@ class Learning:
             raise BadInput(
                 f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}."
             )
-        return self.worker.submit(
-            "export",
-            out=str(out),
-            case=case,
-            what=what,
-            format=file_format,
-            reader=reader,
-            unread=unread,
-            keep_numbers=not self.study.read_only,
-        )
+        keep_numbers = not self.study.read_only
+        return self.worker.submit(Export(str(out), what, file_format, case, reader, unread, keep_numbers))
+
+    def _answered_since(self) -> bool:
+        """Whether anything was said that the newest ranking's heads have not learnt."""
+        stored, study = self.study.rankings.latest(), self.study
+        if stored is None or not stored.finishes:
+            return False
+        lesions = int(stored.conditions.get("lesions_upto", 0))
+        return stored.annotations_upto < study.answers.highest_id() or lesions < study.lesion_answers.highest_id()
 
     def export(self, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:
         """``request_export`` and wait for the files.
@@ -305,8 +384,9 @@ class Learning:
         Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
         uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
         """
-        needs_maps = what in ("suggestion", "uncertainty") and not self.study.read_only
-        if needs_maps and of_another_model(self.study) and not core_set_waits(self.study):
-            self.wait(self.request_ranking())
+        needs_maps = what in ("suggestion", "uncertainty", "delivered") and not self.study.read_only
+        stale = of_another_model(self.study) or (what == "delivered" and self._answered_since())
+        if needs_maps and stale and not core_set_waits(self.study):
+            self.wait(self.request_ranking(keep=True))
         result = self.wait(self.request_export(out, what=what, **options))
-        return [Path(file) for file in result["files"]]
+        return [Path(file) for file in result.files]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 
 
 def what_changed(before: Sequence[Query], after: Sequence[Query], first: int) -> str:

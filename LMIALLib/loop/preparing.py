@@ -9,8 +9,11 @@ from typing import Any
 
 from LMIALLib.errors import LMIALError, disk_problem
 from LMIALLib.loop.studies import Building
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
+from LMIALLib.worker.events import Progressed
+from LMIALLib.worker.requests import Prepare, Prepared
 from LMIALLib.worker.transport import SubprocessTransport, Transport
 
 
@@ -33,7 +36,7 @@ class Preparing:
         folder: Path,
         study: Study | None,
         case: str,
-        pair: dict[str, Any],
+        pair: PairRequest,
         *,
         subject: str | None = None,
         before: Iterator[Any] = iter(()),  # noqa: B008
@@ -41,10 +44,10 @@ class Preparing:
     ) -> None:
         self.case = case
         self.over = False
-        self.result: dict[str, Any] | None = None
+        self.result: Prepared | None = None
         self.error: LMIALError | None = None
-        self.job: Job | None = None
-        self._building = Building(folder, force=bool(pair.get("force", False))) if study is None else None
+        self.job: Job[Prepared] | None = None
+        self._building = Building(folder, force=pair.force) if study is None else None
         self._study = study
         self._pair, self._subject, self._before, self._transport = pair, subject, before, transport
         self._staged: Path | None = None
@@ -67,9 +70,9 @@ class Preparing:
             self._end(None)
 
     @property
-    def progress(self) -> dict[str, Any]:
-        """What the worker said last: stage, done, total; empty before that."""
-        return self.job.progress if self.job is not None else {}
+    def progress(self) -> Progressed | None:
+        """How far the worker is; None before it has begun."""
+        return self.job.progress if self.job is not None else None
 
     def _step(self) -> None:
         if self.job is None:
@@ -93,7 +96,7 @@ class Preparing:
         assert self._study is not None
         self._staged = self._study.cases.stage(self.case)
         self._client = WorkerClient(self._study.folder, transport=self._transport)
-        self.job = self._client.submit("prepare", pair=self._pair, staged=str(self._staged))
+        self.job = self._client.submit(Prepare(self._pair, str(self._staged)))
 
     def _end(self, error: LMIALError | None) -> None:
         """Put the new study in its place, or take away what was begun."""

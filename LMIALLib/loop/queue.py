@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.study.store import Study
 
 
@@ -25,6 +25,17 @@ def waiting(
     return sorted(left, key=lambda query: query.slice in skipped.get(query.case, frozenset()))
 
 
+def one_patient_at_a_time(
+    queries: Sequence[Query],
+    answered: Mapping[str, frozenset[int]],
+    skipped: Mapping[str, frozenset[int]],
+) -> list[Query]:
+    """The queries still to be answered where each patient is read to the end: skipped slices come last of a patient."""
+    cases = list(dict.fromkeys(query.case for query in queries))
+    left = [query for query in queries if query.slice not in answered.get(query.case, frozenset())]
+    return sorted(left, key=lambda one: (cases.index(one.case), one.slice in skipped.get(one.case, frozenset())))
+
+
 def queue_of(study: Study, batch: int) -> list[Query]:
     """The queries of a study's newest ranking that still wait, in the order in which the reader meets them."""
     stored = study.rankings.latest()
@@ -35,6 +46,9 @@ def queue_of(study: Study, batch: int) -> list[Query]:
     skipped = {case.name: study.answers.skipped(case.name) for case in study.cases.all()}
     # a case may have been removed since, and another, with fewer slices, have taken its name
     there = [query for query in stored.whole.queries if query.slice < slices.get(query.case, 0)]
+    if stored.finishes:
+        finished = study.patients.all()
+        return one_patient_at_a_time([one for one in there if one.case not in finished], answered, skipped)
     return waiting(there, answered, skipped, batch)
 
 

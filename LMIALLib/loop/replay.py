@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 
 from LMIALLib.json_data import Limits, Natural, shaped
 from LMIALLib.loop.session import Session
-from LMIALLib.queries.ranking import Ranking
+from LMIALLib.metrics.ranks import spearman
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.reading_time import ReadingTime
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
+from LMIALLib.worker.requests import Rank, RankCase, Ranked
 
 COMPARED = (
-    "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs"
+    "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs",
+    "heads",
 )  # fmt: skip
 """Conditions that a bit-for-bit promise rests on."""
 
@@ -51,6 +55,8 @@ class _Conditions:
     passes: Annotated[int, Limits(least=0, most=10_000)] | None = None
     committee: tuple[_Word, ...] | None = None
     reading_time: _ReadingTime | None = None
+    reader: str = ""
+    lesions_upto: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -99,53 +105,61 @@ class Replay:
         )
 
 
-def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job], None] | None = None) -> Replay:
+def replay(session: Session, stored: StoredRanking, *, watch: Callable[[Job[Any]], None] | None = None) -> Replay:
     """Rank again as it was then: same pairs, model, pool of slices, strategy, seed and threads."""
     if stored.is_core_set:
-        return Replay(stored.number, False, error="it is a core-set; lmial core-set with its seed chooses it again")
+        return Replay(stored.number, False, error="it is a core-set; choosing a core-set with its seed gives it again")
     conditions = shaped(stored.conditions, _Conditions, f"ranking {stored.number}: conditions")
     settings = stored.whole.settings
     gone = sorted(set(conditions.pairs) - {case.name for case in session.study.cases.all()})
     if gone:
         return Replay(stored.number, False, error=f"the case {', '.join(gone)} is no longer in the study")
-    request: dict[str, Any] = {
-        "cases": pool_at(session.study, stored),
-        "model": conditions.model,
-        "strategy": conditions.strategy,
-        "seed": conditions.seed,
-        "passes": conditions.passes,
-        "threads": conditions.threads,
-        "device": conditions.device,
-        "dtype": conditions.dtype,
-        "slices_at_once": conditions.batch,
-        "write_maps": False,
-        "annotations_upto": stored.annotations_upto,
-        **{key: stored.conditions[key] for key in ("committee", "reading_time") if key in stored.conditions},
-        **asdict(shaped(settings, _Settings, f"ranking {stored.number}: settings")),
-    }
+    queue = shaped(settings, _Settings, f"ranking {stored.number}: settings")
+    timed = conditions.reading_time
+    request = Rank(
+        cases=tuple(pool_at(session.study, stored)),
+        model=conditions.model,
+        strategy=conditions.strategy,
+        seed=conditions.seed,
+        annotations_upto=stored.annotations_upto,
+        lesions_upto=conditions.lesions_upto,
+        reader=conditions.reader,
+        count=queue.count,
+        random_share=queue.random_share,
+        spacing_mm=queue.spacing_mm,
+        batch=queue.batch,
+        passes=conditions.passes or None,
+        device=conditions.device,
+        dtype=conditions.dtype,
+        threads=conditions.threads,
+        slices_at_once=conditions.batch,
+        write_maps=False,
+        committee=conditions.committee or (),
+        reading_time=None if timed is None else ReadingTime(timed.base, timed.per_mm),
+    )
     worker = session.learning.worker
-    result = worker.wait(worker.submit("rank", **request), watch=watch)
+    result = worker.wait(worker.submit(request), watch=watch)
     return compare(stored.number, stored.ranking, stored.conditions, result)
 
 
-def pool_at(study: Study, stored: StoredRanking) -> list[dict[str, Any]]:
+def pool_at(study: Study, stored: StoredRanking) -> list[RankCase]:
     """The cases of a stored ranking and what had been answered and skipped when it was made."""
     return [
-        {
-            "name": case,
-            "pair": pair["number"],
-            "answered": sorted(study.answers.current(case, upto=stored.annotations_upto)),
-            "skipped": sorted(study.answers.skipped(case, upto=stored.annotations_upto)),
-            "validation": study.cases.get(case).split == "validation",
-        }
+        RankCase(
+            name=case,
+            pair=pair["number"],
+            answered=tuple(sorted(study.answers.current(case, upto=stored.annotations_upto))),
+            skipped=tuple(sorted(study.answers.skipped(case, upto=stored.annotations_upto))),
+            validation=study.cases.get(case).split == "validation",
+        )
         for case, pair in stored.conditions["pairs"].items()
     ]
 
 
-def compare(number: int, ranking: dict[str, Any], conditions: dict[str, Any], result: dict[str, Any]) -> Replay:
+def compare(number: int, ranking: dict[str, Any], conditions: dict[str, Any], result: Ranked) -> Replay:
     """Hold a ranking computed again against the stored one."""
-    then, now = Ranking.from_dict(ranking), Ranking.from_dict(result["ranking"])
-    differing = tuple(key for key in COMPARED if conditions.get(key) != result["conditions"].get(key))
+    then, now = Ranking.from_dict(ranking), Ranking.from_dict(result.ranking)
+    differing = tuple(key for key in COMPARED if conditions.get(key) != result.conditions.get(key))
     if then.scores.keys() != now.scores.keys():
         return Replay(number, False, differing, error="the cases are no longer the same")
     a = np.concatenate([then.scores[case] for case in sorted(then.scores)])
@@ -158,16 +172,8 @@ def compare(number: int, ranking: dict[str, Any], conditions: dict[str, Any], re
     batch = int(then.settings.get("batch", 6))
     same = len(set(order_then[:batch]) & set(order_now[:batch])) / max(len(order_then[:batch]), 1)
     both = np.isfinite(a) & np.isfinite(b)
-    return Replay(number, identical, differing, _spearman(a[both], b[both]), _largest(a[both], b[both]), same)
+    return Replay(number, identical, differing, spearman(a[both], b[both]), _largest(a[both], b[both]), same)
 
 
 def _largest(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max()) if a.size else float("nan")
-
-
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(spearmanr(a, b).statistic)

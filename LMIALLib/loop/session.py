@@ -14,8 +14,9 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning, LoopSettings
+from LMIALLib.loop.patient import PatientWork
 from LMIALLib.loop.queue import queue_of
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.answer import Answer, NewAnswer, SliceTest, Viewed
 from LMIALLib.study.rankings import StoredRanking
@@ -88,8 +89,11 @@ class Session:
         self.reader = reader
         self.settings = settings or LoopSettings()
         self.current: Presented | None = None
-        self.learning = Learning(study, worker or WorkerClient(study.folder), self.settings)
+        worker = worker or WorkerClient(study.folder)
+        self.learning = Learning(study, worker, self.settings, reader=lambda: self.reader)
+        self.patient = PatientWork(study, self.learning, lambda: self.reader)
         self._clock = clock
+        self._at_hand = ""
         self._answers: list[tuple[str, int]] = []
         self._opinion: Opinion | None = None
         self._opinion_key: tuple[str, int, int] | None = None
@@ -103,8 +107,15 @@ class Session:
         self.learning.settings = self.settings
 
     def queue(self) -> list[Query]:
-        """The queries still waiting, in the order in which the reader meets them."""
-        return queue_of(self.study, self.learning.settings.batch)
+        """The queries still waiting, in the order in which the reader meets them.
+
+        Where patients are finished one after the other, the one at hand comes first.
+        """
+        queue = queue_of(self.study, self.learning.settings.batch)
+        stored = self.study.rankings.latest()
+        if stored is not None and stored.finishes and self._at_hand:
+            queue.sort(key=lambda query: query.case != self._at_hand)  # stable: all else keeps its order
+        return queue
 
     def next(self) -> Query | None:
         """Present the next query, or None when every slice was answered (or nothing was ranked yet)."""
@@ -123,6 +134,7 @@ class Session:
         self.study.cases.get(case).check_slice(number)
         since = self._clock() if timed else None
         self.current = Presented(case, number, query, since, self.study.rankings.latest())
+        self._at_hand = case
 
     def choose(self, case: str, number: int, *, timed: bool = True) -> None:
         """Put a slice of the reader's choice under their hand; it counts as a query if it is one of the batch at hand.
@@ -174,14 +186,25 @@ class Session:
             return None
         key = here.case, self.study.cases.get(here.case).pair_number, here.ranking.number
         if key != self._opinion_key:
-            strategy = here.ranking.strategy
-            source = str(here.suggested_by)
-            mean, uncertainty = (self.study.maps.read(source, here.case, measure) for measure in ("mean", strategy))
+            maps, ranking = self.study.maps, here.ranking
+            mean, uncertainty = maps.probability(ranking, here.case), maps.doubt(ranking, here.case)
             if mean is None or uncertainty is None:
                 return None
-            self._opinion = Opinion(here.ranking.number, source, strategy, mean, uncertainty)
+            self._opinion = Opinion(ranking.number, ranking.suggested_by, ranking.strategy, mean, uncertainty)
             self._opinion_key = key
         return self._opinion
+
+    def network_opinion(self) -> Opinion | None:
+        """As ``opinion``, of the network alone, without what the head learnt of this patient."""
+        here = self._presented()
+        shown = self.opinion()
+        if here.ranking is None or shown is None or not here.ranking.finishes:
+            return shown
+        mean = self.study.maps.read(here.ranking.suggested_by, here.case, "mean")
+        if mean is None:
+            return None
+        doubt = np.minimum(mean, np.float32(1.0) - mean)
+        return replace(shown, model=here.ranking.suggested_by, probability=mean, uncertainty=doubt)
 
     def newest_probability(self, case: str) -> np.ndarray | None:
         """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing."""
@@ -221,7 +244,10 @@ class Session:
     def take_back(self) -> Answer:
         """Withdraw the current slice's answer; it returns to the pool, and the withdrawn version stays stored."""
         here = self._presented()
-        return self.study.answers.take_back(here.case, here.slice, self.reader)
+        withdrawn = self.study.answers.take_back(here.case, here.slice, self.reader)
+        if self.settings.train:
+            self.learning.adapt_when_possible()
+        return withdrawn
 
     def draft(self, mask: np.ndarray, number: int | None = None) -> None:
         """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet. ``number`` is another slice
@@ -267,6 +293,7 @@ class Session:
         self._answers.append((here.case, here.slice))
         self.current = None
         if answer != "skip" and self.settings.train:
+            self.learning.adapt_when_possible()
             self.learning.train_when_possible()
         return saved
 

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from LMIALLib.files import flush_folder, rename, sha256_of
 from LMIALLib.loop.session import LoopSettings, Session
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.resources import resource
 from LMIALLib.study.store import Study, check_new_place
 from LMIALLib.study.truths import save_truth
 from LMIALLib.worker.client import Job
+from LMIALLib.worker.requests import Prepare, Prepared
 
 if TYPE_CHECKING:
     import numpy as np
 
     from LMIALLib.pairs.pair import Pair
 
-Watch = Callable[[Job], None] | None
+Watch = Callable[[Job[Any]], None] | None
 Truth = Callable[["Pair"], "np.ndarray"] | None
 """What is known of a pair: makes a truth on its grid (see ``study.truths``) once the pair is there."""
 
@@ -29,25 +31,25 @@ Truth = Callable[["Pair"], "np.ndarray"] | None
 def new_study(
     folder: Path,
     case: str,
-    pair: dict[str, Any],
+    pair: PairRequest,
     *,
     subject: str | None = None,
     covered: Iterable[int | str] | None = None,
     truth: Truth = None,
     weights: Path | None = None,
     watch: Watch = None,
-) -> dict[str, Any]:
+) -> Prepared:
     """Make a study with one case. It is built beside its place and renamed when whole.
 
     Args:
-        pair: a ``pairs.prepare.PairRequest`` as JSON-ready dictionary.
+        pair: what it is made of.
         covered, truth: as in ``new_case``.
         weights: the model to start from; the bundled one when None.
 
-    Returns what ``prepare`` found: registration, slices, axis, digest. Raises BadInput when ``folder`` is in use or
+    Returns what was found in preparing it. Raises BadInput when ``folder`` is in use or
     cannot be a study, NeedsConfirmation for a network or synced folder.
     """
-    building = Building(folder, force=bool(pair.get("force", False)))
+    building = Building(folder, force=pair.force)
     done = False
     try:
         with building.begin(weights) as study:
@@ -107,13 +109,13 @@ class Building:
 def new_case(
     session: Session,
     name: str,
-    pair: dict[str, Any],
+    pair: PairRequest,
     *,
     subject: str | None = None,
     covered: Iterable[int | str] | None = None,
     truth: Truth = None,
     watch: Watch = None,
-) -> dict[str, Any]:
+) -> Prepared:
     """Read, register and add one pair to the study of ``session``; nothing is left behind when it fails.
 
     Args:
@@ -125,7 +127,7 @@ def new_case(
     study = session.study
     staged = study.cases.stage(name)
     try:
-        job = session.learning.worker.submit("prepare", pair=pair, staged=str(staged))
+        job = session.learning.worker.submit(Prepare(pair, str(staged)))
         result = session.learning.wait(job, watch=watch)
         if truth is not None:
             made = load_pair(staged / "pair-1")

@@ -1,1 +1,1 @@
-"""Figures of agreement that several rooms need. Floor 1, numpy and scipy only."""
+"""Figures of agreement, in one place for every room: arrays only, numpy, scipy and scikit-learn."""

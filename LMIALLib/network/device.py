@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from LMIALLib.errors import WrongUse
+from LMIALLib.errors import Do, Step, WrongUse
 
 DTYPES = ("float32", "bfloat16", "float16")
+
+_threads_outside: list[int] = []
+"""Threads that torch used before each `reproducible` block that is open, the outermost first."""
 
 
 def chosen_device(device: str) -> str:
@@ -23,7 +28,9 @@ def chosen_device(device: str) -> str:
         return device
     if device.split(":")[0] == "cuda":
         if not torch.cuda.is_available():
-            raise WrongUse(f"The device {device!r} was asked for, but torch finds no GPU.", "Use --device cpu or auto.")
+            raise WrongUse(
+                f"The device {device!r} was asked for, but torch finds no GPU.", "Use the CPU.", Step(Do.USE_CPU)
+            )
         return device
     raise WrongUse(f"The device {device!r} is unknown.", "Use cpu, cuda or auto.")
 
@@ -46,28 +53,74 @@ def reproducible(threads: int | None = None) -> Iterator[int]:
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    memory: Any = torch.utils.deterministic
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        memory.fill_uninitialized_memory,
-        torch.get_num_threads(),
-        torch.backends.cudnn.benchmark,
-        torch.backends.cudnn.allow_tf32,
-    )
+    before = _ways()
     torch.use_deterministic_algorithms(True)
-    memory.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
+    outside = torch.get_num_threads()
+    _threads_outside.append(outside)
     if threads is not None:
         torch.set_num_threads(max(1, int(threads)))
     try:
         yield torch.get_num_threads()
     finally:
-        torch.use_deterministic_algorithms(before[0])
-        memory.fill_uninitialized_memory = before[1]
-        torch.set_num_threads(before[2])
-        torch.backends.cudnn.benchmark = before[3]
-        torch.backends.cudnn.allow_tf32 = before[4]
+        del _threads_outside[-1:]
+        torch.set_num_threads(outside)
+        _set_ways(before)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Compute something else in the middle of a computation, which then goes on as if nothing had happened.
+
+    Inside the block torch computes with gradients and as many threads as outside every `reproducible` block. Afterwards
+    threads, deterministic algorithms, and the random numbers of Python, numpy and torch on every device are as they
+    were found.
+    """
+    import numpy as np
+    import torch
+
+    ways, threads = _ways(), torch.get_num_threads()
+    numbers = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    outside = list(_threads_outside)
+    if outside:
+        torch.set_num_threads(outside[0])
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        gc.collect()  # what failed half-way closes now, not during a later step
+        _threads_outside[:] = outside
+        torch.set_num_threads(threads)
+        _set_ways(ways)
+        random.setstate(numbers[0])
+        np.random.set_state(numbers[1])
+        torch.set_rng_state(numbers[2])
+        if on_gpus:
+            torch.cuda.set_rng_state_all(on_gpus)
+
+
+def _ways() -> tuple[bool, bool, bool, bool, bool]:
+    """How torch computes: deterministic algorithms only, a warning instead, new memory filled, cuDNN's search, TF32."""
+    import torch
+
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        bool(torch.utils.deterministic.fill_uninitialized_memory),  # type: ignore[attr-defined]
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.allow_tf32,
+    )
+
+
+def _set_ways(ways: tuple[bool, bool, bool, bool, bool]) -> None:
+    import torch
+
+    torch.use_deterministic_algorithms(ways[0], warn_only=ways[1])
+    torch.utils.deterministic.fill_uninitialized_memory = ways[2]  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = ways[3:]
 
 
 def library_versions() -> dict[str, str]:

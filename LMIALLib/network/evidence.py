@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.network.architecture import ChangeNetwork
+from LMIALLib.network.change_model import ChangeModel
 from LMIALLib.network.device import reproducible
 from LMIALLib.network.learned_scores import predicted_loss, slice_losses, unlike_read
-from LMIALLib.network.prediction import Prediction, Progress, ignore, predict
+from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
 from LMIALLib.network.several import committee, seen_in_views
-from LMIALLib.network.slice_numbers import expected_dice, gradient_embeddings
+from LMIALLib.network.unet import as_model
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.progress import Progress, ignore
 from LMIALLib.queries.measures import binary_entropy
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
@@ -27,28 +29,8 @@ NEEDS = SOURCES | LEARNED | {"features", "gradients", "expected-dice", "seconds"
 """All that a strategy may need."""
 
 
-@dataclass(frozen=True)
-class CaseInput:
-    """A case as a ranking sees it.
-
-    Args:
-        name: of the case.
-        pair: both visits on one grid.
-        answers: slice to target uint8 (rows, columns): 0 no change, 1 change, 255 ignored; a slice of which nothing
-            may be learned but that it was read is 255 all over.
-        skipped: slices that were skipped.
-        seconds: (n,) float above 0, predicted reading time where the caller knows better than `case_evidence`.
-    """
-
-    name: str
-    pair: Pair
-    answers: Mapping[int, np.ndarray]
-    skipped: frozenset[int] = frozenset()
-    seconds: np.ndarray | None = None
-
-
-def case_evidence(
-    networks: Sequence[ChangeNetwork],
+def case_evidence(  # half of it says what the arguments mean
+    networks: Sequence[ChangeNetwork | ChangeModel],
     cases: Sequence[CaseInput],
     needs: Collection[str],
     *,
@@ -82,33 +64,34 @@ def case_evidence(
     case gets does not depend on the order of the cases. Raises WrongUse for needs that are unknown or exclude each
     other, a committee of one, no network, and as `predict` does.
     """
-    needed = _checked(needs, networks)
+    models = [as_model(network) for network in networks]
+    needed = _checked(needs, models)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "batch": batch, "threads": threads}
     stochastic: dict[str, Any] = {"passes": passes if "passes" in needed else 1, "seed": seed}
     learned: dict[str, np.ndarray] = {}
     told: dict[str, str] = {}
     for name in needed & LEARNED:  # one at most
-        learned = _learned(networks[0], cases, name, seed, options, progress)
+        learned = _learned(models[0], cases, name, seed, options, progress)
         told = {"learned": name if learned else f"entropy: too little was answered for {name}"}
 
-    def single(network: ChangeNetwork, pair: Pair) -> Prediction:
-        return predict(network, pair, seed=seed, progress=progress, **options)
+    def single(model: ChangeModel, pair: Pair) -> Prediction:
+        return model.predict(pair, seed=seed, progress=progress, **options)
 
     for case in cases:
         votes, more = None, dict[str, Any]()
         if "members" in needed:
-            prediction, votes = committee(networks, case.pair, single)
+            prediction, votes = committee(models, case.pair, single)
         elif "views" in needed:
-            prediction = seen_in_views(networks[0], case.pair, single)
+            prediction = seen_in_views(models[0], case.pair, single)
         else:
-            prediction = predict(networks[0], case.pair, progress=progress, **stochastic, **options)
+            prediction = models[0].predict(case.pair, progress=progress, **stochastic, **options)
         if told:
             prediction = replace(prediction, conditions={**prediction.conditions, **told})
             more["learned"] = learned[case.name] if learned else _entropy(prediction, case.pair)
         if "expected-dice" in needed:
-            more["expected_dice"] = expected_dice(networks[0], case.pair, **stochastic, **options)
+            more["expected_dice"] = models[0].numbers("expected-dice", case.pair, **stochastic, **options)
         if "gradients" in needed:
-            more["gradients"] = gradient_embeddings(networks[0], case.pair, **options)
+            more["gradients"] = models[0].numbers("gradients", case.pair, **options)
         if "seconds" in needed:
             outline = outline_mm(prediction.mean >= 0.5, case.pair.in_plane_spacing)
             predicted = (reading_time or ReadingTime()).seconds(outline)
@@ -117,43 +100,25 @@ def case_evidence(
         yield replace(maps, vote_entropy=votes, **more), prediction
 
 
-def case_maps(
-    case: str, pair: Pair, prediction: Prediction, *, answered: Iterable[int] = (), skipped: Iterable[int] = ()
-) -> CaseMaps:
-    """What the queries room needs of a case: the prediction beside the pair's brain region and difference."""
-    return CaseMaps(
-        case=case,
-        mean=prediction.mean,
-        mask=pair.stack(pair.mask),
-        difference=pair.stack(pair.difference),
-        expected_entropy=prediction.expected_entropy,
-        variance=prediction.variance,
-        entropy=prediction.entropy,
-        mutual_information=prediction.mutual_information,
-        features=prediction.features,
-        slice_spacing=pair.slice_spacing,
-        answered=frozenset(answered),
-        skipped=frozenset(skipped),
-    )
-
-
-def _checked(needs: Collection[str], networks: Sequence[ChangeNetwork]) -> frozenset[str]:
+def _checked(needs: Collection[str], models: Sequence[ChangeModel]) -> frozenset[str]:
     """The needs, once they make sense together."""
     needed = frozenset(needs)
-    if not networks:
+    if not models:
         raise WrongUse("There is no model to rank with.")
     if unknown := sorted(needed - NEEDS):
         raise WrongUse(f"A strategy needs {unknown[0]!r}, which is unknown.", f"Known are {', '.join(sorted(NEEDS))}.")
     for group in (SOURCES, LEARNED):
         if len(both := sorted(needed & group)) > 1:
             raise WrongUse(f"A strategy needs {' and '.join(both)} at once; only one of them can be given.")
+    if lacking := sorted((needed & {"expected-dice", "gradients"}) - models[0].gives):
+        raise WrongUse(f"This model cannot give {lacking[0]}, which the strategy needs.", "Take another strategy.")
     if "expected-dice" in needed and "passes" not in needed:
         raise WrongUse("Expected Dice is taken over stochastic passes; a strategy that needs it needs passes as well.")
     return needed
 
 
 def _learned(
-    network: ChangeNetwork,
+    model: ChangeModel,
     cases: Sequence[CaseInput],
     name: str,
     seed: int,
@@ -163,7 +128,7 @@ def _learned(
     """Case to learned score (n,) float32, 0 for slices without brain; empty where too little was answered."""
     found = []
     for case in cases:
-        prediction = predict(network, case.pair, progress=progress, **options)
+        prediction = model.predict(case.pair, progress=progress, **options)
         mask = case.pair.stack(case.pair.mask)
         brain = np.flatnonzero(mask.any(axis=(1, 2)))
         losses = slice_losses(prediction.mean, mask, case.answers)[brain]

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.calibration import figures
 from LMIALLib.network.guard import load_guard
 from LMIALLib.network.lessons import Example
-from LMIALLib.network.losses import pooled_dice
 from LMIALLib.network.slices import network_input, network_shape, resized
 
 
 def read_figures(network: ChangeNetwork, examples: Sequence[Example]) -> tuple[float | None, int]:
     """Dice over all read pixels (None when none is change) and the number of pixels wrongly called change."""
+    return figures_of(lambda example: slice_probability(network, example), examples)
+
+
+def figures_of(
+    probability_of: Callable[[Example], np.ndarray], examples: Sequence[Example]
+) -> tuple[float | None, int]:
+    """As `read_figures`, of whatever gives the probability (rows, columns) of a slice."""
     called, truth = [], []
     for example in examples:
-        probability = slice_probability(network, example)
+        probability = probability_of(example)
         called.append(probability[example.read] >= 0.5)
         truth.append(example.target[example.read] == 1)
     ours, theirs = np.concatenate(called), np.concatenate(truth)
-    return (pooled_dice(ours, theirs) if theirs.any() else None), int((ours & ~theirs).sum())
+    return (dice(ours, theirs, empty=1.0) if theirs.any() else None), int((ours & ~theirs).sum())
 
 
 def slice_probability(network: ChangeNetwork, example: Example) -> np.ndarray:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.fit import slice_probability
 from LMIALLib.network.lessons import Example
-from LMIALLib.network.losses import pooled_dice
 
 FOLDS = 2
 DOUBT = 30.0
@@ -75,7 +75,7 @@ class HeldOut:
             if not before.any() and not after.any():
                 return None
             return 1 / (1 + int(before.sum())), 1 / (1 + int(after.sum()))
-        return pooled_dice(before, marked), max(self._unshifted(), self._crossed())
+        return dice(before, marked, empty=1.0), max(self._unshifted(), self._crossed())
 
     def _unshifted(self) -> float:
         """Dice of the new models as they are; 0 without any."""
@@ -90,7 +90,8 @@ class HeldOut:
     def _dice(self, shifts: Sequence[float]) -> float:
         """Pooled Dice of the new models after a shift for each half."""
         called = [half.logits + shift >= 0 for half, shift in zip(self.halves, shifts, strict=True)]
-        return pooled_dice(np.concatenate(called), np.concatenate([half.marked for half in self.halves]))
+        marked = np.concatenate([half.marked for half in self.halves])
+        return dice(np.concatenate(called), marked, empty=1.0)
 
 
 def agreed_shift(logits: np.ndarray, marked: np.ndarray) -> float:

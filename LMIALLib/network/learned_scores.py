@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from LMIALLib.pairs.unread import UNREAD
+
 Draw = Callable[[np.ndarray], Tensor]
 LEAST_ANSWERS = 4
 """With fewer answers there is nothing to learn from."""
@@ -95,7 +97,7 @@ def slice_losses(probability: np.ndarray, mask: np.ndarray, answers: Mapping[int
     """
     result = np.full(len(probability), np.nan)
     for number, target in answers.items():
-        counted = mask[number] & (target != 255)
+        counted = mask[number] & (target != UNREAD)
         if counted.any():
             p = np.clip(probability[number][counted].astype(np.float64), 1e-7, 1 - 1e-7)
             result[number] = -np.log(np.where(target[counted] == 1, p, 1 - p)).mean()

@@ -18,7 +18,6 @@ from LMIALLib.cohorts.backgrounds import Background, background_of
 from LMIALLib.cohorts.shapes import ShapeLibrary, noise_shapes
 from LMIALLib.cohorts.synthesis import Synthesis, synthesise
 from LMIALLib.network.augmentation import Augmentation, cropped, sampling_grid, varied
-from LMIALLib.network.losses import IGNORED
 from LMIALLib.network.slices import (
     LARGEST_INTENSITY,
     NEIGHBOURS,
@@ -29,6 +28,7 @@ from LMIALLib.network.slices import (
     with_neighbours,
 )
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.pairs.unread import UNREAD
 
 CONTEXT = 2 * NEIGHBOURS + 1
 VISITS = 2 * CONTEXT
@@ -62,7 +62,7 @@ class Example:
         volumes = (pair.baseline, pair.follow_up, pair.mask)
         baseline, follow_up, mask = (with_neighbours(pair.stack(v), np.array([number]))[0] for v in volumes)
         if target is None:
-            target = np.full(pair.slice_shape, IGNORED, np.uint8)
+            target = np.full(pair.slice_shape, UNREAD, np.uint8)
         return cls(baseline, follow_up, mask, target, pair.in_plane_spacing, pair.slice_spacing)
 
     @property
@@ -73,7 +73,7 @@ class Example:
     @property
     def read(self) -> np.ndarray:
         """Where the target holds: brain that is not ignored, bool (rows, columns)."""
-        return self.brain & (self.target != IGNORED)
+        return self.brain & (self.target != UNREAD)
 
 
 @dataclass(frozen=True)

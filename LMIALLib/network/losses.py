@@ -1,15 +1,13 @@
-"""What training minimises, and the Dice it is judged by. Ignored pixels take part in neither."""
+"""What training minimises. Ignored pixels take no part in it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-IGNORED = 255
 SURE_OF_NOTHING = -20.0
 
 
@@ -33,12 +31,3 @@ def change_loss(dice: float = 0.5, cross_entropy: float = 5.0) -> Callable[[Tens
         return result
 
     return loss
-
-
-def pooled_dice(prediction: np.ndarray, truth: np.ndarray, counted: np.ndarray | None = None) -> float:
-    """Dice of all pixels together, in [0, 1]; 1 when both are empty. Bool arrays of a shape; ``counted`` limits it."""
-    ours, theirs = prediction.astype(bool), truth.astype(bool)
-    if counted is not None:
-        ours, theirs = ours & counted, theirs & counted
-    total = int(ours.sum()) + int(theirs.sum())
-    return 1.0 if total == 0 else 2.0 * int((ours & theirs).sum()) / total

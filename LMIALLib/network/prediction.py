@@ -14,6 +14,7 @@ from torch.nn import functional
 from LMIALLib.network.architecture import ChangeNetwork, dropout_masks
 from LMIALLib.network.device import checked_dtype, chosen_device, library_versions, processor_name, reproducible
 from LMIALLib.network.inference import FoldedNetwork
+from LMIALLib.network.predicted import Prediction
 from LMIALLib.network.slices import (
     NEIGHBOURS,
     PixelSizes,
@@ -29,44 +30,13 @@ from LMIALLib.network.slices import (
 )
 from LMIALLib.network.uncertainty import uncertainty_maps
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.progress import Progress, ignore
 
-Progress = Callable[[str, int, int], None]
 Computed = TypeVar("Computed")
 FEATURES = 256
 SINGLE = ("mean", "entropy")
 SEVERAL = (*SINGLE, "expected_entropy", "variance", "mutual_information")
 """Maps of one pass, and of several."""
-
-
-def ignore(stage: str, done: int, total: int) -> None:
-    """A progress listener that does nothing."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the network says of a pair, as stacks (slices, rows, columns) along the pair's slice axis; 0 outside the
-    brain.
-
-    Args:
-        mean: float32, mean probability of change over the passes.
-        expected_entropy: float32, mean over passes of the entropy of one pass, in nats; None for a single pass.
-        variance: float32, variance over passes of the probability; None for a single pass.
-        features: float32 (slices, d), mean and maximum over the brain of an encoder map; 0 for slices without brain.
-        passes: number of passes; 1 is without dropout.
-        conditions: everything that must be the same for the same bits (JSON-ready).
-        entropy: float32, entropy of the mean in nats, made at the network's pixels; None where only the mean is known.
-        mutual_information: float32, entropy minus expected entropy, made there as well; None for a single pass, and
-            where the passes are of several networks or views, whose maps are added up on the pair's grid.
-    """
-
-    mean: np.ndarray
-    expected_entropy: np.ndarray | None
-    variance: np.ndarray | None
-    features: np.ndarray
-    passes: int
-    conditions: dict[str, Any]
-    entropy: np.ndarray | None = None
-    mutual_information: np.ndarray | None = None
 
 
 def predict(

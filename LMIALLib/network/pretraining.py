@@ -26,6 +26,7 @@ from LMIALLib.network.losses import change_loss
 from LMIALLib.network.origin import origin, samples_record
 from LMIALLib.network.pretrain_config import PretrainConfig
 from LMIALLib.network.samples import SamplePool, SampleSource, make_pool
+from LMIALLib.network.schedule import interpolate, newest_share, set_rate, warmed_cosine
 from LMIALLib.network.weights import WeightsInfo, load_weights, save_weights
 
 __all__ = ["PretrainConfig", "PretrainReport", "pretrain"]
@@ -84,7 +85,7 @@ def pretrain(
         stages = _train(run, source, checkpoint, named, log)
         if source is not None:
             if config.start is not None and config.kept > 0:
-                average_into(run.averaged, load_weights(Path(config.start))[0].to(rank.device), 1.0 - config.kept)
+                interpolate(run.averaged, load_weights(Path(config.start))[0].to(rank.device), config.kept)
             provenance = {**(about or {}), **origin(source, exclude, start), **_outcome(run, source, started)}
             digest = save_weights(run.averaged, out, provenance)
         rank.wait()
@@ -152,8 +153,7 @@ class _Run:
         draw = number * self.rank.processes + self.rank.number
         batch = self.pool.batch(draw).to(device)
         torch.manual_seed(config.seed * 1_000_003 + draw)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(config, number)
+        set_rate(self.optimiser, learning_rate(config, number))
         self.trained.train()
         inputs = batch[:, :-2].contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16 or device.type == "cuda"):
@@ -163,7 +163,7 @@ class _Run:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
-        average_into(self.averaged, self.network, min(config.average, (1 + number) / (10 + number)))
+        interpolate(self.averaged, self.network, newest_share(config.average, number))
         return float(loss.detach())
 
 
@@ -192,17 +192,4 @@ def _outcome(run: _Run, source: SampleSource, started: float) -> dict[str, Any]:
 
 def learning_rate(config: PretrainConfig, step: int) -> float:
     """Linear warm-up, then cosine to 1 % of the highest rate."""
-    if step < config.warm_up:
-        return config.rate * (step + 1) / config.warm_up
-    part = (step - config.warm_up) / max(1, config.steps - config.warm_up)
-    return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * part)))
-
-
-def average_into(averaged: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the running average (Polyak averaging) of weights and statistics towards the network, in place."""
-    with torch.no_grad():
-        for ours, theirs in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-            if ours.dtype.is_floating_point:
-                ours.lerp_(theirs, 1.0 - decay)
-            else:
-                ours.copy_(theirs)
+    return config.rate * warmed_cosine(step, config.steps, rising=config.warm_up, lowest=0.01)

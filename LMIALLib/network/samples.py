@@ -13,14 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from LMIALLib.cohorts.backgrounds import (
-    CROSS_SECTIONAL,
-    LONGITUDINAL,
-    Background,
-    phantom_backgrounds,
-    real_backgrounds,
-    real_shapes,
-)
+from LMIALLib.cohorts.backgrounds import CROSS_SECTIONAL, LONGITUDINAL, Background, phantom_backgrounds
+from LMIALLib.cohorts.real_backgrounds import real_backgrounds, real_shapes
 from LMIALLib.cohorts.shapes import ShapeLibrary, noise_shapes
 from LMIALLib.cohorts.synthesis import Sample, synthesise
 from LMIALLib.errors import BadInput

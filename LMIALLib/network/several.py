@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from LMIALLib.errors import WrongUse
-from LMIALLib.network.architecture import ChangeNetwork
-from LMIALLib.network.prediction import Prediction
+from LMIALLib.errors import Do, Step, WrongUse
+from LMIALLib.network.change_model import ChangeModel
+from LMIALLib.network.predicted import Prediction
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.queries.measures import binary_entropy
@@ -20,7 +20,7 @@ from LMIALLib.queries.measures import binary_entropy
 SQUARE = 1.01
 """Pixels whose sides differ by less than this factor count as square, and may be turned by quarters."""
 
-Predictor = Callable[[ChangeNetwork, Pair], Prediction]
+Predictor = Callable[[ChangeModel, Pair], Prediction]
 View = tuple[int, bool]
 
 
@@ -66,7 +66,7 @@ class Several:
         return result
 
 
-def committee(networks: Sequence[ChangeNetwork], pair: Pair, predicted: Predictor) -> tuple[Prediction, np.ndarray]:
+def committee(networks: Sequence[ChangeModel], pair: Pair, predicted: Predictor) -> tuple[Prediction, np.ndarray]:
     """What several networks say together, and the entropy of their votes (Settles 2009, query by committee).
 
     Args:
@@ -79,13 +79,14 @@ def committee(networks: Sequence[ChangeNetwork], pair: Pair, predicted: Predicto
     if len(networks) < 2:
         raise WrongUse(
             f"A committee needs at least two model snapshots, and there is {len(networks) or 'none'}.",
-            "Train until a second model is adopted (lmial finetune STUDY), or use a strategy with passes or views.",
+            "Train until a second model is adopted, or use a strategy with passes or views.",
+            Step(Do.FINETUNE),
         )
     sums, first = _added(pair, (predicted(network, pair) for network in networks))
     return _together(first, sums, members=len(networks)), sums.vote_entropy
 
 
-def seen_in_views(network: ChangeNetwork, pair: Pair, predicted: Predictor) -> Prediction:
+def seen_in_views(network: ChangeModel, pair: Pair, predicted: Predictor) -> Prediction:
     """What one network says of mirrored and turned slices, each prediction brought back (test-time augmentation).
 
     Eight views where pixels are square (quarter turns, each mirrored or not: those that pretraining shows), else four

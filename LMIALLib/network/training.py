@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,61 +13,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from LMIALLib.errors import LMIALError
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, library_versions, reproducible
+from LMIALLib.network.finetune_settings import FinetuneSettings
 from LMIALLib.network.fit import guard_dice, read_figures
 from LMIALLib.network.held_out import HeldOut, folds
 from LMIALLib.network.lessons import Example, Lessons
-from LMIALLib.network.losses import change_loss, pooled_dice
+from LMIALLib.network.losses import change_loss
 from LMIALLib.network.report import FinetuneReport
+from LMIALLib.network.schedule import interpolate, newest_share, set_rate
 from LMIALLib.network.weights import load_weights, save_weights
+from LMIALLib.network.work_time import WorkTime
+from LMIALLib.progress import Cancelled, Progress, ignore
 
-__all__ = ["Example", "FinetuneReport", "FinetuneSettings", "Stopped", "finetune"]
-
-
-class Stopped(LMIALError):
-    """The run was cancelled; its checkpoint lets it go on."""
-
-
-@dataclass(frozen=True)
-class FinetuneSettings:
-    """Everything that shapes a fine-tuning run; stored with the model.
-
-    Args:
-        steps: optimiser steps; as many again for each half of the slices that is judged on the other.
-        minutes: stop earlier after this time, judging included; None: only steps count.
-        seed: of crops, augmentation, painted samples and dropout.
-        rate: highest learning rate (AdamW); it rises over 10 steps, then falls to a tenth along a cosine.
-        average: decay of the running average of the weights, which is what is kept of the run.
-        annotated, unread, painted: crops of each kind in a step.
-        opinion: weight of the loss that keeps the model's opinion where nobody read.
-        kept: share of the old weights in the new ones; the way between both is straight (Wortsman et al., arXiv
-            2109.01903, "WiSE-FT"). It grows in fifths while the new model reads the built-in synthetic set worse than
-            the old one by more than ``forgotten``.
-        forgotten: largest loss of Dice on that set.
-        size: rows and columns of a crop.
-        checkpoint_every: steps between two checkpoints.
-        threads: CPU threads; None keeps torch's number.
-        device: "cpu", "cuda" or "auto"; a GPU that runs out of memory is given up for the CPU.
-    """
-
-    steps: int = 30
-    minutes: float | None = None
-    seed: int = 0
-    rate: float = 6e-4
-    average: float = 0.95
-    annotated: int = 5
-    unread: int = 2
-    painted: int = 1
-    opinion: float = 5.0
-    kept: float = 0.4
-    forgotten: float = 0.02
-    size: int = 112
-    checkpoint_every: int = 20
-    threads: int | None = None
-    device: str = "cpu"
+__all__ = ["Example", "FinetuneReport", "FinetuneSettings", "finetune"]
 
 
 def finetune(
@@ -79,7 +39,7 @@ def finetune(
     *,
     settings: FinetuneSettings | None = None,
     checkpoint: Path | None = None,
-    progress: Callable[..., None] = lambda done, total, **figures: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> FinetuneReport:
     """Go on training a model on slices that a person read, and write the result to ``out``.
@@ -92,23 +52,25 @@ def finetune(
         out: the new weights file, written whole or not at all.
         settings: see `FinetuneSettings`.
         checkpoint: file that lets a stopped run go on; removed when the run is complete.
-        progress: called as (steps done, steps in all, loss=..., dice=...).
-        cancelled: asked before each step; True raises Stopped.
+        progress: called before each step as ("finetune", steps done, steps in all, loss=..., dice=...). The time that
+            it takes is not the run's: it may do something more urgent there, see `device.apart`.
+        cancelled: asked before each step; True raises Cancelled.
 
     Batch normalisation keeps its statistics: a few slices say nothing about the pool's. In the end the logits are
     shifted to where the reader draws the line, as far as held-out slices agree (see `HeldOut.shift`). Raises ValueError
-    without examples, BadInput for unusable weights or a checkpoint of another run, Stopped when cancelled.
+    without examples, BadInput for unusable weights or a checkpoint of another run, Cancelled when cancelled.
     """
     if not examples:
         raise ValueError("fine-tuning needs at least one slice that was read")
-    started, settings = time.monotonic(), settings or FinetuneSettings()
+    time_used, settings = WorkTime(), settings or FinetuneSettings()
+    uncounted = time_used.not_counting(progress)
     while True:
         try:
             with reproducible(settings.threads):
                 run = _Run(weights, examples, unread, settings)
-                steps = _trained(run, started, checkpoint, progress, cancelled)
-                held_out = _held_out(run, steps, weights, unread, progress, cancelled)
-                report = run.finish(out, steps, started, held_out)
+                steps = _trained(run, time_used, checkpoint, uncounted, cancelled)
+                held_out = _held_out(run, steps, weights, unread, uncounted, cancelled)
+                report = run.finish(out, steps, time_used, held_out)
             break
         except torch.OutOfMemoryError:
             if run_on_cpu(settings):
@@ -132,9 +94,9 @@ def _forgotten(checkpoint: Path | None) -> None:
 
 def _trained(
     run: _Run,
-    started: float,
+    time_used: WorkTime,
     checkpoint: Path | None,
-    progress: Callable[..., None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> int:
     """Make the steps that are left, and return how many were made in all."""
@@ -142,11 +104,11 @@ def _trained(
     if checkpoint is not None and Path(checkpoint).is_file():
         done = load_checkpoint(checkpoint, run.parts, run.optimiser, run.about)
     for step in range(done, settings.steps):
-        if settings.minutes is not None and time.monotonic() - started > 60 * settings.minutes / (1 + run.halves):
+        if settings.minutes is not None and time_used.seconds() > 60 * settings.minutes / (1 + run.halves):
             break
         if cancelled():
-            raise Stopped(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
-        progress(step, run.steps_in_all, **run.figures())
+            raise Cancelled(f"Fine-tuning was cancelled after {step} of {settings.steps} steps.")
+        progress("finetune", step, run.steps_in_all, **run.figures())
         run.step(step)
         done = step + 1
         if checkpoint is not None and done % settings.checkpoint_every == 0:
@@ -159,7 +121,7 @@ def _held_out(
     steps: int,
     weights: Path,
     unread: Sequence[Example],
-    progress: Callable[..., None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> HeldOut:
     """Learn twice from half of the read slices, in as many steps, and judge on the other half."""
@@ -168,8 +130,8 @@ def _held_out(
         half = _Run(weights, learned, unread, settings)
         for step in range(steps):
             if cancelled():
-                raise Stopped("Fine-tuning was cancelled while it was being judged.")
-            progress(turn * settings.steps + step, run.steps_in_all, **run.figures())
+                raise Cancelled("Fine-tuning was cancelled while it was being judged.")
+            progress("finetune", turn * settings.steps + step, run.steps_in_all, **run.figures())
             half.step(step)
         interpolate(half.averaged, half.old, settings.kept)
         found.add(half.old, half.averaged, kept_back)
@@ -211,9 +173,8 @@ class _Run:
         """One optimiser step; every random choice depends on seed and step."""
         settings = self.settings
         torch.manual_seed(settings.seed * 1_000_003 + number)
-        for group in self.optimiser.param_groups:
-            falling = 0.55 + 0.45 * math.cos(math.pi * number / settings.steps)
-            group["lr"] = settings.rate * min((number + 1) / 10, falling)
+        falling = 0.55 + 0.45 * math.cos(math.pi * number / settings.steps)  # from the first step on, rising or not
+        set_rate(self.optimiser, settings.rate * min((number + 1) / 10, falling))
         learning(self.new)
         loss = self._taught(number)
         if settings.unread and self.lessons.unread:
@@ -222,7 +183,7 @@ class _Run:
         loss.backward()
         nn.utils.clip_grad_norm_([p for p in self.new.parameters() if p.requires_grad], 1.0)
         self.optimiser.step()
-        interpolate(self.averaged, self.new, 1.0 - min(settings.average, (1 + number) / (10 + number)))
+        interpolate(self.averaged, self.new, newest_share(settings.average, number))
         self.losses.append(float(loss.detach()))
 
     def _taught(self, number: int) -> Tensor:
@@ -236,7 +197,7 @@ class _Run:
         logits = self.new(inputs)
         read = counted & (torch.arange(len(counted), device=self.device) < len(lessons[0].target))[:, None, None, None]
         called, truth = (value[read].detach().cpu().numpy() for value in (logits > 0, target > 0.5))
-        self.overlaps.append(pooled_dice(called, truth))
+        self.overlaps.append(dice(called, truth, empty=1.0))
         return self.loss(logits, target, counted)
 
     def _opinion(self, number: int) -> Tensor:
@@ -263,7 +224,7 @@ class _Run:
                 return network, kept
             kept = min(1.0, kept + 0.2)
 
-    def finish(self, out: Path, steps: int, started: float, held_out: HeldOut) -> FinetuneReport:
+    def finish(self, out: Path, steps: int, time_used: WorkTime, held_out: HeldOut) -> FinetuneReport:
         """Go part of the way back to the old weights, shift, save, and compare both models.
 
         What it still knows of the synthetic set is asked before the shift, because a reader who draws lines elsewhere
@@ -301,7 +262,7 @@ class _Run:
             finite=finite and bool(np.isfinite(losses).all()),
             kept=kept,
             shift=shift,
-            seconds=time.monotonic() - started,
+            seconds=time_used.seconds(),
         )
 
 
@@ -319,10 +280,3 @@ def learning(network: ChangeNetwork) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
-
-
-def interpolate(new: nn.Module, old: nn.Module, kept: float) -> None:
-    """Move the new parameters the share ``kept`` of the way back to the old ones, in place."""
-    with torch.no_grad():
-        for ours, theirs in zip(new.parameters(), old.parameters(), strict=True):
-            ours.lerp_(theirs, kept)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,25 @@ class _Provenance:
     backgrounds: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
     config: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a weights file of any family says.
+
+    Args:
+        architecture: JSON-ready, as its family understands it.
+        provenance, digest: as in `WeightsInfo`.
+    """
+
+    architecture: dict[str, Any]
+    provenance: dict[str, Any]
+    digest: str
+
+    @property
+    def family(self) -> str:
+        """Name of the family of networks, an empty string where none is named."""
+        return str(self.architecture.get("family", ""))
 
 
 @dataclass(frozen=True)
@@ -76,21 +96,36 @@ def save_weights(network: ChangeNetwork, path: Path, provenance: Mapping[str, An
 
     Raises ValueError when a parameter is not finite (after rounding to ``dtype``), OSError when the disk refuses.
     """
+    return save_arrays(network_arrays(network, dtype), network.architecture.to_dict(), path, provenance)
+
+
+def save_arrays(
+    arrays: Mapping[str, np.ndarray], architecture: Mapping[str, Any], path: Path, provenance: Mapping[str, Any]
+) -> str:
+    """Write a weights file of any family whole or not at all, and return its digest.
+
+    Args:
+        arrays: contiguous, of floating numbers, by name.
+        architecture: JSON-ready; ``family`` names the family of networks.
+        path: of the file.
+        provenance: how they came to be, JSON-ready.
+
+    Raises ValueError when a value is not finite, OSError when the disk refuses.
+    """
     from safetensors.numpy import save_file
 
-    arrays = network_arrays(network, dtype)
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise ValueError(f"parameter {broken[0]} holds a value that is not finite; such a network is not saved")
     digest = tensors_digest(arrays)
     metadata = {
         "format": FORMAT,
-        "architecture": json.dumps(network.architecture.to_dict()),
+        "architecture": json.dumps(dict(architecture)),
         "provenance": json.dumps(dict(provenance)),
         "digest": digest,
     }
     with written_whole(Path(path)) as temporary:
-        save_file(arrays, temporary, metadata=metadata)
+        save_file(dict(arrays), temporary, metadata=metadata)
     return digest
 
 
@@ -123,22 +158,47 @@ def load_weights(path: Path) -> tuple[ChangeNetwork, WeightsInfo]:
 
 def read_weights(path: Path) -> tuple[dict[str, np.ndarray], WeightsInfo]:
     """Tensors and header of a weights file, checked, without torch. Raises BadInput as ``load_weights`` does."""
-    from safetensors import SafetensorError, safe_open
+    info = _info_of(Path(path), read_header(path))
+    return read_arrays(path)[0], info
 
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], Header]:
+    """Tensors and header of a weights file of any family, checked, without torch.
+
+    Raises BadInput when the file is missing, truncated, a pickle or anything else that is not a weights file of LMIAL,
+    holds values that are not finite, or does not match its own digest.
+    """
     path = Path(path)
-    check_container(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, OSError) as problem:
-        raise BadInput(f"The weights file {path} is damaged: {problem}.", HINT) from problem
-    info = header_info(path, metadata)
-    if tensors_digest(arrays) != info.digest:
+    header = read_header(path)
+    with _opened(path) as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if tensors_digest(arrays) != header.digest:
         raise BadInput(f"The weights file {path} was altered or damaged: its tensors do not match their digest.", HINT)
     if not all(np.issubdtype(a.dtype, np.floating) and np.isfinite(a).all() for a in arrays.values()):
         raise BadInput(f"The weights file {path} holds values that are not finite numbers.", HINT)
-    return arrays, info
+    return arrays, header
+
+
+def read_header(path: Path) -> Header:
+    """What the header of a weights file of any family says. Raises BadInput where it is none."""
+    path = Path(path)
+    check_container(path)
+    with _opened(path) as file:
+        return _header_of(path, file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file; what is wrong with it is BadInput."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except BadInput:
+        raise
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, OSError) as problem:
+        raise BadInput(f"The weights file {path} is damaged: {problem}.", HINT) from problem
 
 
 def check_container(path: Path) -> None:
@@ -166,18 +226,31 @@ def check_container(path: Path) -> None:
 
 def header_info(path: Path, metadata: Mapping[str, str]) -> WeightsInfo:
     """Architecture, provenance and digest from the header. Raises BadInput when it is not one of ours."""
-    from LMIALLib.network.architecture import Architecture
+    return _info_of(path, _header_of(path, metadata))
 
+
+def _header_of(path: Path, metadata: Mapping[str, str]) -> Header:
     if metadata.get("format") != FORMAT:
         raise BadInput(f"{path} is a safetensors file, but its header does not say {FORMAT!r}.", HINT)
     where = f"The weights file {path}"
     try:
-        values = parse_json(metadata["architecture"], dict[str, Any], f"{where}: its architecture")
-        architecture = Architecture.from_dict(values, f"{where}: its architecture")
+        architecture = parse_json(metadata["architecture"], dict[str, Any], f"{where}: its architecture")
         provenance = parse_json(metadata["provenance"], dict[str, Any], f"{where}: its provenance")
         shaped(provenance, _Provenance, f"{where}: its provenance")
-        return WeightsInfo(architecture, provenance, metadata["digest"])
+        return Header(architecture, provenance, metadata["digest"])
+    except BadInput as problem:
+        raise BadInput(problem.sentence, HINT) from problem
+    except KeyError as problem:
+        raise BadInput(f"The weights file {path} was made for another architecture: {problem}.", HINT) from problem
+
+
+def _info_of(path: Path, header: Header) -> WeightsInfo:
+    from LMIALLib.network.architecture import Architecture
+
+    try:
+        architecture = Architecture.from_dict(header.architecture, f"The weights file {path}: its architecture")
     except BadInput as problem:
         raise BadInput(problem.sentence, HINT) from problem
     except (KeyError, ValueError, TypeError) as problem:
         raise BadInput(f"The weights file {path} was made for another architecture: {problem}.", HINT) from problem
+    return WeightsInfo(architecture, header.provenance, header.digest)

@@ -9,16 +9,19 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.inputs import Inputs
 from LMIALLib.pairs.label_volume import read_mask
 from LMIALLib.pairs.memory import check_memory
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.prepare import STEPS, Inputs, PairRequest, Progress, ignore, paired, region_of, scaled
+from LMIALLib.pairs.prepare import STEPS, paired, region_of, scaled
 from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.regions import CHOICES
 from LMIALLib.pairs.registration import KINDS, judged, register
 from LMIALLib.pairs.registration_record import RegistrationRecord, check_registration
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.pairs.resampling import Placement, region_on_grid
 from LMIALLib.pairs.storage import load_pair, save_pair, write_nrrd
+from LMIALLib.progress import Progress, ignore
 
 REGION = "region.nrrd"
 """A region that was given later, on the raw follow-up's grid, in the folder of the first pair that has it."""

@@ -48,12 +48,6 @@ class _Small:
         return float(np.count_nonzero(region) * np.prod(self.spacing)) / 1000.0
 
 
-def brain_region(image: sitk.Image) -> np.ndarray:
-    """The brain of a head scan as bool (k, j, i) on the image's grid, never empty; see ``find_brain``."""
-    region, _ = find_brain(image)
-    return region
-
-
 def find_brain(image: sitk.Image) -> tuple[np.ndarray, dict[str, Any]]:
     """The brain region (bool, (k, j, i), never empty) and a JSON-ready report.
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.pairs.dicom_slice import MODALITY, NUMBER, read_slice
 from LMIALLib.pairs.dicom_structure import series_of
 from LMIALLib.pairs.dicom_volumes import Stack, stacks_of
@@ -21,7 +21,8 @@ MOST_FILES = 20_000
 """Files of a folder that are looked into; a large folder of all series of an examination has some thousands."""
 MOST_LISTED = 12
 """Volumes that a sentence names."""
-_HINT = "Choose one (--series NAME, or NAME,NAME for the baseline and the follow-up)."
+_HINT = "Choose one: NAME, or NAME,NAME for the baseline and the follow-up"
+_STEP = Step(Do.CHOOSE_SERIES)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class VolumeChoice:
     """One of the volumes that a folder holds.
 
     Args:
-        key: what chooses it: ``series`` of ``read_series`` and ``PairRequest``, ``--series`` of the command line.
+        key: what chooses it: ``series`` of ``read_series`` and ``PairRequest``.
         words: what it is, for a person; never identifying.
         slices: how many it has.
     """
@@ -93,13 +94,14 @@ def chosen_stack(folder: Path, series: str | None) -> Stack:
     if uid and uid not in found:
         raise BadInput(f"{folder}: it holds no series {shown(uid)}, but {_listed(volumes_in(folder))}.")
     if not uid and len(found) > 1:
-        raise BadInput(f"{folder}: it holds {len(found)} series: {_listed(volumes_in(folder))}.", _HINT)
+        raise BadInput(f"{folder}: it holds {len(found)} series: {_listed(volumes_in(folder))}.", f"{_HINT}.", _STEP)
     uid = uid or next(iter(found))
     stacks = _stacks(folder, found[uid])
     if not number and len(stacks) > 1:
         raise BadInput(
             f"{folder}: its series holds {len(stacks)} volumes: {_listed(_choices(uid, stacks))}.",
-            f"{_HINT[:-1]}, as --series :1 for the first volume of both visits.",
+            f"{_HINT}, as :1 for the first volume of both visits.",
+            _STEP,
         )
     if number and not (re.fullmatch("[0-9]{1,6}", number) and 1 <= int(number) <= len(stacks)):
         raise BadInput(f"{folder}: it holds no volume {shown(number)}, but {_listed(_choices(uid, stacks))}.")

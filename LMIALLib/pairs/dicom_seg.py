@@ -17,7 +17,7 @@ import numpy as np
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import MAX_VOXELS, check_axes, check_position, check_spacing
-from LMIALLib.pairs.segmentation import MOST_SEGMENTS, NamedSegment, Segmentation
+from LMIALLib.pairs.segments import MOST_SEGMENTS, NamedSegment, Segmentation
 
 PLAIN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
 FIELDS = (

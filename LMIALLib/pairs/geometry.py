@@ -21,7 +21,7 @@ MAX_VOXELS = 1_000_000_000
 _Length = Annotated[float, Limits(least=1e-6, most=1e6)]
 _Place = Annotated[float, Limits(least=-1e9, most=1e9)]
 AXIS_NAMES = ("axial", "coronal", "sagittal")
-"""Names that ``--axis`` takes: the plane a slice shows. 0, 1 and 2 (array axes k, j, i) are taken as well."""
+"""Names of an axis: the plane a slice shows. 0, 1 and 2 (array axes k, j, i) are taken as well."""
 
 
 @dataclass(frozen=True)

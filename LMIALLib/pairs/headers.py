@@ -16,14 +16,14 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid, farthest_mm, nearest_rotation
-from LMIALLib.pairs.headers_text import shown
 
 MAX_VOXELS = 1_000_000_000
 """More than any scan of a person has (a 1000 x 1000 x 1000 volume); a header that promises more is wrong or hostile."""
 MIN_VOXELS_PER_AXIS = 4
 """Smoothing and spline interpolation need this many voxels along each axis."""
-WORKING_BYTES_PER_VOXEL = 24
-"""Raw voxels, two float32 copies, spline coefficients and a mask live at once while a pair is prepared."""
+READING_BYTES_PER_VOXEL = 8
+"""While a scan is read: its voxels as they are stored, and as float32. What preparing takes is checked where both scans
+are known (``memory.check_memory``)."""
 SPACING_MM = (1e-4, 1e4)
 """Smallest and largest distance of voxels that a scan of a person can have; beyond them arithmetic overflows."""
 EXTENT_MM = (2.0, 1e4)
@@ -235,7 +235,7 @@ def straightened(path: Path, header: Header, given: np.ndarray | None = None) ->
 
 def _check_memory(path: Path, header: Header) -> None:
     voxels = header.data_bytes // header.voxel_bytes
-    needed = voxels * WORKING_BYTES_PER_VOXEL
+    needed = voxels * READING_BYTES_PER_VOXEL
     if voxels > MAX_VOXELS or needed > _memory_of_this_machine():
         raise BadInput(
             f"{path}: its header promises {' x '.join(map(str, header.size))} voxels"
@@ -284,36 +284,3 @@ def damaged(path: Path, error: Exception, total: int, wanted: int) -> BadInput:
     return BadInput(
         f"{path}: its compressed data {what} after {total:,} of {wanted:,} bytes{cut}", "Copy or export it again."
     )
-
-
-def beside(path: Path, name: str) -> Path:
-    """The data file that a detached header names, only where it truly lies in the header's own folder.
-
-    Refused before anything is opened: else a header that came by mail could make LMIAL show any file of the reader's.
-    Raises BadInput for lists and patterns of files, for names that lead elsewhere (``..``, absolute, symbolic link) and
-    for a file that is missing.
-    """
-    name = name.strip()
-    # Other programs take whatever begins with LIST for a list; what it means to them is not read here as a file either.
-    if not name or name.startswith("LIST") or name.split(maxsplit=1)[0].upper() == "LIST" or "%" in name:
-        raise BadInput(
-            f"{path}: its header names a list or pattern of data files ({shown(name or 'empty')});"
-            " LMIAL reads one data file beside its header.",
-            "Save the volume as one file.",
-        )
-    folder = path.parent.resolve()
-    try:
-        target = (folder / name).resolve()
-        inside = target.is_relative_to(folder) and not Path(name).is_absolute() and ".." not in Path(name).parts
-        there = target.is_file()
-    except (OSError, ValueError, RuntimeError):  # too long, a NUL, a circle of links
-        inside = there = False
-    if not inside or "\\" in name or ":" in name:
-        raise BadInput(
-            f"{path}: its header points to a data file outside its own folder ({shown(name)}), which LMIAL refuses to"
-            " read.",
-            "Put header and data into one folder, or save the volume as one file.",
-        )
-    if not there:
-        raise BadInput(f"{path}: its data file {shown(name)} is missing from its folder.")
-    return target

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pairs.headers import SHEAR_TOLERANCE, Header, beside, straightened
+from LMIALLib.pairs.detached_data import beside
+from LMIALLib.pairs.headers import SHEAR_TOLERANCE, Header, straightened
 from LMIALLib.pairs.headers_text import (
     DECIMAL,
     DECIMALS,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pairs.headers import Header, beside, straightened
+from LMIALLib.pairs.detached_data import beside
+from LMIALLib.pairs.headers import Header, straightened
 from LMIALLib.pairs.headers_text import (
     DECIMAL,
     DECIMALS,

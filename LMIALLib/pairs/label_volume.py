@@ -18,6 +18,8 @@ from LMIALLib.pairs.voxels import read_voxels
 WHOLE_TOLERANCE = 1e-3
 """Largest distance of a stored number from a whole one for which it stands: tools that resample or rescale leave it."""
 LARGEST_LABEL = 1 << 31
+NOT_READ = 255
+"""What LMIAL's own exports hold where nobody has read; never a lesion."""
 
 
 @dataclass(frozen=True)

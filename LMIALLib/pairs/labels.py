@@ -9,19 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.label_volume import read_label_volume, whole_numbers
 from LMIALLib.pairs.mapping import Mapped, mapped, shown
 from LMIALLib.pairs.segmentation import is_segmentation, one_segment, read_segmentation
+from LMIALLib.pairs.unread import UNREAD
 
 PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 """Endings of pictures, and the one format that is read for each, whatever the content asks for."""
 _GREY = ("1", "L", "I", "I;16", "I;16L", "I;16B", "F")
 LARGEST_PICTURE = 1 << 26
 """Pixels; a slice of a scan has a hundredth of it."""
-NOT_READ = 255
-"""What LMIAL's own label exports hold where nobody has read; never a lesion."""
 
 
 def read_label_slice(
@@ -60,7 +59,9 @@ def read_label_slice(
             f"{path}: every pixel of slice {number} is marked; that is no lesion (in exports 255 is 'not read')."
         )
     if not values.any():
-        raise BadInput(f"{path}: nothing is marked on slice {number}.", "If nothing changed there, say so: --empty.")
+        raise BadInput(
+            f"{path}: nothing is marked on slice {number}.", "If nothing changed there, say so.", Step(Do.NOTHING_HERE)
+        )
     return _schema_values(path, values, allowed)
 
 
@@ -77,7 +78,11 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
         plane = volume.values.reshape([n for n in volume.values.shape if n > 1] or [1, 1])
         return _row_by_row(path, plane, grid, axis)
     if not volume.values.any():
-        raise BadInput(f"{path}: all its voxels have one value; nothing is marked.", "See --empty.")
+        raise BadInput(
+            f"{path}: all its voxels have one value; nothing is marked.",
+            "If nothing changed there, say so.",
+            Step(Do.NOTHING_HERE),
+        )
     lies = volume.grid
     if volume.flat:
         turned = _turned(volume.values[0], lies, grid, axis)
@@ -88,11 +93,11 @@ def _values(path: Path, grid: Grid, axis: int, number: int, say: Callable[[str],
     _check_place(path, lies, here, grid, axis, number)
     values = np.take(here.values, number, axis=axis)
     others = tuple({0, 1, 2} - {axis})
-    unread = ((here.values == NOT_READ) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
-    if (values == NOT_READ).any() and unread.any():
+    unread = ((here.values == UNREAD) | ~here.covered).all(axis=others) & here.covered.any(axis=others)
+    if (values == UNREAD).any() and unread.any():
         raise BadInput(
-            f"{path}: it is an export of LMIAL in which 255 means 'not read' or 'left out', also on slice {number}.",
-            "Remove the 255 from the slices that you label, or give a 2-D image of the slice.",
+            f"{path}: it is an export of LMIAL that marks slice {number}, or a part of it, as not read.",
+            "Take the slice from a label of your own: a label map without the value 255 there, or a 2-D image.",
         )
     for sentence in (*volume.remarks, *_remarks(here, axis, number)):
         say(f"{path}: {sentence}")

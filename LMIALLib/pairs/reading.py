@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation
+from LMIALLib.errors import BadInput, Do, NeedsAlignment, NeedsConfirmation, Step
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import (
     Header,
@@ -195,8 +195,10 @@ def check_two_visits(baseline: Volume, follow_up: Volume) -> None:
         away = np.linalg.norm(centre_of(baseline.grid) - centre_of(follow_up.grid))
         raise NeedsAlignment(
             f"baseline and follow-up do not overlap in space (headers place their centres {away:.0f} mm apart); if both"
-            " show the same part of the body and a tool has lost their positions, --align centres lays one on the"
-            " other before they are registered."
+            " show the same part of the body and a tool has lost their positions, their centres can be laid on each"
+            " other before they are registered.",
+            "",
+            Step(Do.ALIGN_CENTRES),
         )
     if baseline.digest == follow_up.digest:
         raise NeedsConfirmation("baseline and follow-up are the same image, voxel for voxel; nothing could differ.")

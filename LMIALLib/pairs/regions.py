@@ -16,11 +16,6 @@ LEAST_SHARE = 0.8
 """At least so much of the region should lie inside the baseline, or much of it is not searched."""
 
 
-def chosen_by(asked: str) -> str:
-    """One of ``CHOICES`` from what a pair's record keeps of its mask ("found", "everything" or "given")."""
-    return {"found": "brain"}.get(asked, asked)
-
-
 def region_report(method: str, mask: np.ndarray, outside: int, grid: Grid) -> dict[str, Any]:
     """What a pair keeps of its region, JSON-ready.
 

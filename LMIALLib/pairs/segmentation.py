@@ -8,46 +8,25 @@ the stored box is outside of every segment: Slicer cuts the box to what is drawn
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
+from LMIALLib.pairs.dicom_seg import read_dicom_seg
 from LMIALLib.pairs.dicom_structure import is_segmentation_object
-from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.headers import check_axes, check_plane, check_position, check_spacing
 from LMIALLib.pairs.headers_nrrd import read_nrrd_entries, read_nrrd_header
 from LMIALLib.pairs.headers_text import shown
-from LMIALLib.pairs.label_volume import LabelVolume, whole_numbers
+from LMIALLib.pairs.label_volume import NOT_READ, LabelVolume, whole_numbers
 from LMIALLib.pairs.reading import suffix_of
+from LMIALLib.pairs.segments import MOST_SEGMENTS, NamedSegment, Segmentation
 from LMIALLib.pairs.voxels import read_voxels
 
 REVIEWED = "reviewed"
 """The segment of LMIAL's own exports that marks what was read; no lesion."""
-MOST_SEGMENTS = 1000
-
-
-@dataclass(frozen=True)
-class NamedSegment:
-    """A segment as it is drawn: ``inside`` is bool (k, j, i) on the segmentation's grid."""
-
-    name: str
-    inside: np.ndarray
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """Segments on one grid, in the order of the file; they may overlap."""
-
-    segments: tuple[NamedSegment, ...]
-    grid: Grid
-
-    def named(self, name: str) -> np.ndarray | None:
-        """Where a segment of that name (in any case of its letters) is drawn; None where there is none."""
-        found = [one.inside for one in self.segments if one.name.casefold() == name.casefold()]
-        return np.any(found, axis=0) if found else None
 
 
 def is_segmentation(path: Path) -> bool:
@@ -79,8 +58,6 @@ def read_segmentation(path: Path) -> Segmentation:
     try:
         found = None if _is_seg_nrrd(path) else segmentation_object(path)
         if found is not None:
-            from LMIALLib.pairs.dicom_seg import read_dicom_seg
-
             return read_dicom_seg(found)
         return _read(Path(path))
     except OSError as error:
@@ -88,7 +65,8 @@ def read_segmentation(path: Path) -> Segmentation:
 
 
 def one_segment(path: Path, segmentation: Segmentation) -> LabelVolume:
-    """The label that a segmentation of one segment is, 0 and 1. Raises BadInput where several are drawn."""
+    """The label that a segmentation of one segment is: 0, 1, and ``NOT_READ`` outside of a segment "reviewed" where it
+    has one. Raises BadInput where several are drawn."""
     drawn = [one for one in segmentation.segments if one.name.casefold() != REVIEWED and one.inside.any()]
     if len(drawn) > 1:
         names = ", ".join(shown(one.name) for one in drawn[:6])
@@ -99,7 +77,11 @@ def one_segment(path: Path, segmentation: Segmentation) -> LabelVolume:
         )
     i, j, k = segmentation.grid.size
     inside = drawn[0].inside if drawn else np.zeros((k, j, i), bool)
-    return LabelVolume(inside.astype(np.uint8), segmentation.grid)
+    values = inside.astype(np.uint8)
+    reviewed = segmentation.named(REVIEWED)
+    if reviewed is not None:
+        values[~inside & ~reviewed] = NOT_READ
+    return LabelVolume(values, segmentation.grid)
 
 
 def _read(path: Path) -> Segmentation:

@@ -11,7 +11,7 @@ from pathlib import Path
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import read_json
-from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.study.connection import readable_errors
 from LMIALLib.study.inside import inside
 from LMIALLib.study.lease import Lease
@@ -27,7 +27,7 @@ def alone(study_folder: Path) -> Iterator[None]:
     The lock is the exclusive one of SQLite, which every system has. Raises BadInput while another pipeline works there,
     or where the folder may not be written to.
     """
-    root = inside(study_folder, Work.pretraining(study_folder).root.name)
+    root = inside(study_folder, WorkFolder.pretraining(study_folder).root.name)
     with disk_errors("making the work folder of nnU-Net"):
         root.mkdir(exist_ok=True)
     _check_lock(root)

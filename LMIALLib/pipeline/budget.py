@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 
 HINT = "Give a share of the study's slices, as 5%, or a number of slices, as 40."
 
@@ -29,6 +29,7 @@ def slices_of(budget: str, total: int) -> int:
     if number >= (100 if share else total):
         raise BadInput(
             f"a budget of {budget.strip()} takes in the whole study ({total} slices), so there is nothing to choose.",
-            "To read everything: lmial annotate STUDY.",
+            "Annotate the study to read everything.",
+            Step(Do.ANNOTATE),
         )
     return max(1, int(number * total / 100)) if share else int(number)

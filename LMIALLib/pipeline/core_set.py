@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.loop.learning import LoopSettings
-from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.budget import slices_of
+from LMIALLib.pipeline.core_set_choice import CoreSet
 from LMIALLib.pipeline.core_set_report import core_set_page, plotly_library
 from LMIALLib.pipeline.embeddings.encoders import (
     BUNDLED,
@@ -23,13 +22,15 @@ from LMIALLib.pipeline.embeddings.encoders import (
     checked_embedding,
     encoder_for,
 )
-from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining, Progress
+from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining
 from LMIALLib.pipeline.map_2d import Embedded
 from LMIALLib.pipeline.seen import Seeing
 from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
+from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.queries.pool import CaseScores
-from LMIALLib.queries.ranking import Query, Ranking, rank, score_case
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.kept import CORE_SET_PAGE, goes_by_stored_maps
 from LMIALLib.study.rankings import StoredRanking
@@ -37,6 +38,7 @@ from LMIALLib.study.store import Study
 
 if TYPE_CHECKING:
     from LMIALLib.queries.strategies import Strategy
+    from LMIALLib.study.cases import Case
     from LMIALLib.study.models import Model
 
 STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}
@@ -47,35 +49,7 @@ class NothingToChoose(BadInput):
     """Every slice that could be asked for is annotated."""
 
 
-@dataclass(frozen=True)
-class CoreSet:
-    """What was chosen.
-
-    Args:
-        ranking: number of the ranking in the study; its queries are the readers' queue.
-        queries: in the order in which they were chosen.
-        budget: slices that might be chosen; slices: of the study.
-        subjects: among which they are spread; most_a_subject: slices chosen of one of them at most, lots apart.
-        embedding, distance: how slices were told apart.
-        teacher: whose pseudo-labels are the suggestions; None for the model in use.
-        report: the page with map and thumbnails.
-        notes: sentences for a person.
-    """
-
-    ranking: int
-    queries: tuple[Query, ...]
-    budget: int
-    slices: int
-    subjects: int
-    most_a_subject: int
-    embedding: str
-    distance: str
-    teacher: str | None
-    report: Path
-    notes: tuple[str, ...]
-
-
-def core_set(
+def core_set(  # half of it says what the arguments mean
     study: Study,
     *,
     budget: str,
@@ -87,7 +61,7 @@ def core_set(
     random_share: float = LoopSettings.random_share,
     masked: MaskedTraining | None = None,
     device: str = "auto",
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> CoreSet:
     """Choose the slices that a reader is asked for, store them as the study's queue, and draw their map.
@@ -112,8 +86,8 @@ def core_set(
         random_share: share of the slices that is drawn by lot.
         masked: how the masked autoencoder is trained; None for the defaults, with the seed and device given here.
         device: "cpu", "cuda" or "auto".
-        progress: called with (done, total, sentence).
-        cancelled: asked now and then; True raises Stopped. What was computed stays, so that the next run is faster.
+        progress: called with (sentence, done, total).
+        cancelled: asked now and then; True raises Cancelled. What was computed stays, so that the next run is faster.
 
     Same study, options and seed give the same slices. Raises BadInput for a study that cannot be written, has no case,
     no brain, or nothing left to annotate, and for a budget, teacher or folder that cannot be used; WrongUse for unknown
@@ -157,16 +131,9 @@ def core_set(
         "sign": SIGN,
         **({"masked_autoencoder": asdict(masked)} if embedding == "mae" else {}),
     }
-    conditions = {
-        **seeing.conditions,
-        "pairs": {case.name: {"number": case.pair_number, "digest": case.digest} for case in cases},
-        "model": model.id,
-        "model_digest": seeing.digest,
-        "strategy": plain.name,
-        "seed": seed,
-        "core_set": chosen,
-        **({"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": silent} if teacher else {}),
-    }
+    conditions = {**_conditions(cases, model, seeing, plain, seed), "core_set": chosen}
+    if teacher:
+        conditions |= {"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": silent}
     stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, upto)
     done = CoreSet(
         ranking=0,
@@ -181,13 +148,25 @@ def core_set(
         report=study.folder / CORE_SET_PAGE,
         notes=_notes(ranking, count, subjects),
     )
-    progress(len(cases), len(cases), "drawing the map")
+    progress("drawing the map", len(cases), len(cases))
     page = core_set_page(study, done, [_embedded(one, subject_of[one.case]) for one in scored], seed=seed)
     with writing() if writing else nullcontext(study) as written:
         number = written.rankings.store(stored)
     with disk_errors("writing the map of the core-set"), written_whole(done.report) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return replace(done, ranking=number)
+
+
+def _conditions(cases: Sequence[Case], model: Model, seeing: Seeing, plain: Strategy, seed: int) -> dict[str, Any]:
+    """What must be the same for the same ranking."""
+    return {
+        **seeing.conditions,
+        "pairs": {case.name: {"number": case.pair_number, "digest": case.digest} for case in cases},
+        "model": model.id,
+        "model_digest": seeing.digest,
+        "strategy": plain.name,
+        "seed": seed,
+    }
 
 
 def check_asked(embedding: str, distance: str) -> None:
@@ -215,8 +194,8 @@ def _scored(
     cases = study.cases.all()
     for number, case in enumerate(cases):
         if cancelled():
-            raise Stopped(f"The core-set was cancelled after {number} of {len(cases)} cases.", "Run it again.")
-        progress(number, len(cases), f"looking at {case.name}")
+            raise Cancelled(f"The core-set was cancelled after {number} of {len(cases)} cases.", "Run it again.")
+        progress(f"looking at {case.name}", number, len(cases))
         pair = study.cases.load_pair(case.name)
         maps = seeing.look(case.name, pair)
         if teacher is not None:
@@ -230,19 +209,21 @@ def _scored(
             f"the vectors that are kept in {study.folder / 'embeddings'} have different lengths.",
             "Remove that folder; they are made again.",
         )
-    progress(len(cases), len(cases), "choosing")
+    progress("choosing", len(cases), len(cases))
     return scored, signs, silent
 
 
 def _checked(study: Study) -> Model:
     """The last model in use that looks at slices itself, once a core-set can be chosen from the study."""
     if not study.cases.all():
-        raise BadInput(f"{study.folder} has no case to choose slices from.", "Add one: lmial add STUDY ...")
+        raise BadInput(
+            f"{study.folder} has no case to choose slices from.", "Add one.", Step(Do.ADD, str(study.folder))
+        )
     model = study.models.in_use()
     while model is not None and goes_by_stored_maps(model.id):
         model = study.models.get(model.parent) if model.parent else None  # the one that was in use before it
     if model is None:
-        raise LMIALError("This study has no model.", "See: lmial check STUDY.")
+        raise LMIALError("This study has no model.", "Check the study.", Step(Do.CHECK, str(study.folder)))
     return model
 
 
@@ -270,8 +251,3 @@ def _embedded(scores: CaseScores, subject: str) -> Embedded:
     assert scores.features is not None
     slices = np.flatnonzero(scores.eligible)
     return Embedded(scores.case, subject, slices, scores.features[slices], scores.answered)
-
-
-def describe(found: CoreSet) -> dict[str, Any]:
-    """The same, JSON-ready."""
-    return {**asdict(found), "queries": [query.to_dict() for query in found.queries], "report": str(found.report)}

@@ -13,8 +13,8 @@ from LMIALLib.pipeline.map_figure import map_figure
 from LMIALLib.pipeline.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
-    from LMIALLib.pipeline.core_set import CoreSet
-    from LMIALLib.queries.ranking import Query
+    from LMIALLib.pipeline.core_set_choice import CoreSet
+    from LMIALLib.queries.query import Query
     from LMIALLib.study.store import Study
 
 PICTURED = 300
@@ -117,4 +117,4 @@ def _cards(study: Study, queries: Sequence[Query], counts: Mapping[str, int]) ->
             f"</strong>{html.escape(query.reason)}</div></div>"
         )
     more = len(queries) - len(pictured)
-    return "".join(cards) + (f'<p class="small">and {more} more, as lmial annotate shows them</p>' if more else "")
+    return "".join(cards) + (f'<p class="small">and {more} more, as the queue shows them</p>' if more else "")

@@ -12,7 +12,7 @@ from LMIALLib.pipeline.map_2d import Embedded
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from LMIALLib.queries.ranking import Query
+    from LMIALLib.queries.query import Query
 
 BACKGROUND, PANEL, TEXT, CHOSEN, BY_LOT = "#11151a", "#161b22", "#d7dde4", "#ffb000", "#d7dde4"
 COLOURS = ("#4f9bff", "#e377c2", "#7fc97f", "#9d8df1", "#ef5f5f", "#38c6d9", "#c7e05a", "#d0a060", "#f0a3a3", "#5fd3b0")
@@ -24,7 +24,7 @@ NUMBERED = 150
 """Chosen slices up to which each mark carries its number."""
 
 
-def map_figure(
+def map_figure(  # one call of plotly for each kind of mark
     cases: Sequence[Embedded], places: np.ndarray, queries: Sequence[Query], counts: Mapping[str, int]
 ) -> Figure:
     """The figure. Custom data of a point: rank (0 where it was not chosen), words for who points at it.
@@ -91,6 +91,12 @@ def map_figure(
                 "line": {"width": 2.5, "color": edge},
             },
         )
+    _dressed(figure)
+    return figure
+
+
+def _dressed(figure: Figure) -> None:
+    """Colours, margins and legend of the page."""
     axis = {"showticklabels": False, "zeroline": False, "gridcolor": "#222a33", "title": None}
     figure.update_layout(
         template="plotly_dark",
@@ -105,7 +111,6 @@ def map_figure(
         hovermode="closest",
         hoverlabel={"bgcolor": BACKGROUND, "bordercolor": CHOSEN, "font": {"color": TEXT}, "align": "left"},
     )
-    return figure
 
 
 def _points(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.errors import BadInput, Do, Step, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import Natural, read_json
 from LMIALLib.study.inside import inside
@@ -81,7 +81,7 @@ def read_pseudo(study: Study, teacher: str, case: str) -> Pseudo | None:
     done[record.done] = True
     probability, confidence = (read_nrrd(folder / f"{name}.nrrd")[0] for name in ("probability", "confidence"))
     if any(volume.shape != grid.shape or not _is_share(volume) for volume in (probability, confidence)):
-        raise BadInput(f"{folder} holds no pseudo-labels of this pair.", _AGAIN)
+        raise BadInput(f"{folder} holds no pseudo-labels of this pair.", *_again(study))
     failed = {int(number): why for number, why in record.failed.items()}
     return Pseudo(probability, confidence, done, failed, record.made_by)
 
@@ -113,11 +113,12 @@ def read_pseudo_record(study: Study, teacher: str, case: str) -> PseudoRecord | 
         return None
     slices = {str(number) for number in range(study.cases.get(case).n_slices)}
     if record.slices != len(slices) or not {*map(str, record.done), *record.failed} <= slices:
-        raise BadInput(f"{file} names slices that {case} does not have.", _AGAIN)
+        raise BadInput(f"{file} names slices that {case} does not have.", *_again(study))
     return record
 
 
-_AGAIN = "Let the teacher label the study again: lmial teach STUDY --teacher ... --again"
+def _again(study: Study) -> tuple[str, Step]:
+    return "Let the teacher label the study again.", Step(Do.PSEUDO_LABEL_AGAIN, str(study.folder))
 
 
 def _is_share(volume: np.ndarray) -> bool:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import LMIALLib
-from LMIALLib.network.evidence import CaseInput, case_evidence, case_maps
-from LMIALLib.network.prediction import Prediction
-from LMIALLib.network.weights import load_weights
+from LMIALLib.network.evidence import case_evidence
+from LMIALLib.network.families import load_model
+from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.embeddings.encoders import BUNDLED
 from LMIALLib.pipeline.embeddings.stored import made_by_of, read_embedding, write_embedding
@@ -40,13 +40,13 @@ class Seeing:
 
     def __init__(self, study: Study, model: Model, shown: Strategy, device: str) -> None:
         self._study, self._model, self._shown, self._device = study, model, shown, device
-        self._network, self._weights = load_weights(study.models.path(model.id))
+        self._loaded = load_model(study.models.path(model.id))
         self.conditions: dict[str, Any] = {}
 
     @property
     def digest(self) -> str:
         """SHA-256 of the weights' tensors."""
-        return self._weights.digest
+        return self._loaded.digest
 
     def look(self, case: str, pair: Pair) -> CaseMaps:
         """Probability and features of a case, one pass without dropout; its maps lie in the study afterwards."""
@@ -65,7 +65,7 @@ class Seeing:
 
     def _predicted(self, case: str, pair: Pair) -> Prediction:
         seen = CaseInput(case, pair, {})
-        _, prediction = next(case_evidence([self._network], [seen], (), device=self._device))
+        _, prediction = next(case_evidence([self._loaded], [seen], (), device=self._device))
         versions = {
             "lmial": LMIALLib.__version__,
             "python": platform.python_version(),

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from LMIALLib.queries.candidates import Candidates
 from LMIALLib.queries.choices import Choice
 from LMIALLib.queries.choosers import Chooser
 from LMIALLib.queries.diversity import Greedy
-from LMIALLib.queries.pool import Candidates
 
 SIGN = 0.1
 """Probability of change that is a sign of it."""

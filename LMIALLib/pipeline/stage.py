@@ -7,11 +7,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from LMIALLib.errors import Step
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.state import PipelineState
+from LMIALLib.progress import Progress
 from LMIALLib.study.store import Study
 
-Progress = Callable[[int, int, str], None]
 Chosen = Sequence[tuple[str, int]]
 """Slices: case and number, 0-based."""
 Answer = Callable[[Study, Chosen], None]
@@ -26,11 +27,13 @@ class Done:
         sentence: for a person.
         result: JSON-ready, for the stages that follow.
         finished: False where a person has to do something before the pipeline can go on.
+        steps: what a person can do next, in this order.
     """
 
     sentence: str
     result: dict[str, Any]
     finished: bool = True
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,18 @@ class Work:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, what its result depends on (JSON-ready), the work, and whether what a finished one left is
-    still there where another stage will need it."""
+    """One stage of the pipeline.
+
+    Args:
+        name: as people give it; its result is stored under it.
+        depends: what its result depends on, JSON-ready: while that stays the same, a finished stage stays finished.
+        run: does the work.
+        there: whether what a finished one left is still there where another stage will need it.
+        after: name of the stage that it follows, for one that an installed package brings; empty: the last one.
+    """
 
     name: str
     depends: Callable[[Work], dict[str, Any]]
     run: Callable[[Work], Done]
     there: Callable[[Work], bool] = lambda work: True
+    after: str = ""

@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from LMIALLib.errors import Do, Step
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.pipeline.stage import Chosen, Done, Stage, Work
 from LMIALLib.pipeline.state import key_of
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.store import Study
+
+
+def _steps(work: Work, *actions: Do) -> tuple[Step, ...]:
+    """Things to do with the study of the pipeline."""
+    return tuple(Step(do, str(work.study.folder)) for do in actions)
 
 
 def _pairs(work: Work) -> dict[str, str]:
@@ -24,7 +31,6 @@ def _teacher_depends(work: Work) -> dict[str, Any]:
 def _teach(work: Work) -> Done:
     from LMIALLib.pipeline.teachers.choosing import teacher_named
     from LMIALLib.pipeline.teachers.teaching import teach
-    from LMIALLib.worker.progress import Cancelled
 
     teacher = teacher_named(work.settings.teacher, device=work.settings.nnunet.device)
     taught = teach(work.study, teacher, existing="keep", progress=work.progress, cancelled=work.cancelled)
@@ -122,10 +128,10 @@ def _read(work: Work) -> Done:
         waiting = _unread(work.study, chosen)
     if waiting:
         return Done(
-            f"{len(waiting)} of {len(chosen)} chosen slices wait for a reader: lmial annotate STUDY. "
-            "Then go on: lmial pipeline STUDY --resume",
+            f"{len(waiting)} of {len(chosen)} chosen slices wait for a reader. Annotate them, then go on.",
             {},
             finished=False,
+            steps=_steps(work, Do.ANNOTATE, Do.PIPELINE_RESUME),
         )
     if not chosen:
         return Done("Nothing was chosen to be read.", {})
@@ -183,9 +189,10 @@ def _finetune(work: Work) -> Done:
         with work.writing() as study:
             _ask_by_disagreement(study, work.settings.seed)
         said += " The queue goes by the disagreement of its folds now."
-    if work.study.answers.highest_id() > done.upto:
-        said += " What was answered meanwhile is not in it yet; learn from that as well: lmial pipeline STUDY --resume"
-    return Done(said, asdict(done))
+    newer = work.study.answers.highest_id() > done.upto
+    if newer:
+        said += " What was answered meanwhile is not in it yet; go on to learn from that as well."
+    return Done(said, asdict(done), steps=_steps(work, *([Do.PIPELINE_RESUME] if newer else [])))
 
 
 def _ask_by_disagreement(study: Study, seed: int) -> None:
@@ -210,9 +217,9 @@ def _lesions(work: Work) -> Done:
     cases, total = work.study.cases.all(), 0
     with work.writing() as study:
         for number, case in enumerate(cases):
-            work.progress(number, len(cases), f"lesions of {case.name}")
+            work.progress(f"lesions of {case.name}", number, len(cases))
             total += len(study.lesions.of_case(case.name, _opinion(work, case.name), keep=True).lesions)
-    return Done(f"{total} changed lesions in {len(cases)} cases; see them: lmial lesions STUDY", {"lesions": total})
+    return Done(f"{total} changed lesions in {len(cases)} cases.", {"lesions": total}, steps=_steps(work, Do.LESIONS))
 
 
 def _opinion(work: Work, case: str) -> np.ndarray | None:

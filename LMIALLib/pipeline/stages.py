@@ -9,19 +9,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
+from LMIALLib.installed import Group
 from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.settings import PipelineSettings
-from LMIALLib.pipeline.stage import Answer, Progress, Stage, Work
+from LMIALLib.pipeline.stage import Answer, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.pipeline.writing import Writing
+from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.kept import PIPELINE_STATE
 from LMIALLib.study.store import Study
 
+INSTALLED = Group("lmial.pipeline_stages", "stage of the pipeline", Stage)
+"""What installed packages bring."""
 
-def run_pipeline(
+
+def all_stages() -> list[Stage]:
+    """Our stages in their order, with those of installed packages behind the ones that they name.
+
+    Raises WrongUse where an installed one cannot be used, has the name of ours, or follows a stage that there is not.
+    """
+    stages = list(STAGES)
+    for name, stage in INSTALLED.all(taken={one.name for one in STAGES}).items():
+        names = [one.name for one in stages]
+        if stage.after and stage.after not in names:
+            raise WrongUse(f"The stage {name!r} follows {stage.after!r}, and there is no such stage.")
+        stages.insert(names.index(stage.after) + 1 if stage.after else len(stages), stage)
+    return stages
+
+
+def run_pipeline(  # half of it says what the arguments mean
     folder: Path,
     settings: PipelineSettings,
     *,
@@ -29,9 +49,9 @@ def run_pipeline(
     only: str | None = None,
     stages: Sequence[Stage] | None = None,
     answer: Answer | None = None,
-    say: Callable[[str, str], None] = lambda stage, sentence: None,
-    waiting: Callable[[str], None] = lambda sentence: None,
-    progress: Progress = lambda done, total, sentence: None,
+    say: Callable[..., None] = lambda stage, sentence, *steps: None,
+    waiting: Callable[[str, Step], None] = lambda sentence, step: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Run the stages that are not finished, in their order, until a person has to read.
@@ -44,16 +64,16 @@ def run_pipeline(
         settings: of all stages.
         reader: under which name the study is held.
         only: run this stage alone, also where it is finished.
-        stages: for tests; by default `STAGES`.
+        stages: for tests; by default `all_stages`.
         answer: answers the chosen slices; None: a person does.
-        say: hears the stage and a sentence at its end.
-        waiting: hears a sentence when a result waits for somebody to leave the study.
-        progress: hears (done, total, sentence) now and then.
+        say: hears the stage, a sentence at its end and each `Step` that a person can do next.
+        waiting: hears a sentence and a `Step` when a result waits for somebody to leave the study.
+        progress: hears (sentence, done, total) now and then.
         cancelled: asked now and then; then the stage raises Cancelled.
 
     Returns whether the last stage is finished. Raises what a stage raises; whatever was finished stays finished.
     """
-    chosen = list(STAGES if stages is None else stages)
+    chosen = list(all_stages() if stages is None else stages)
     if only is not None:
         names = [stage.name for stage in chosen]
         if only not in names:
@@ -63,9 +83,9 @@ def run_pipeline(
         _check(study, settings, [stage.name for stage in chosen])
     hold = Writing(folder, reader=reader, waiting=waiting, cancelled=cancelled)
 
-    def told(done: int, total: int, sentence: str) -> None:
+    def told(stage: str, done: int, total: int, **figures: Any) -> None:
         hold.alive()
-        progress(done, total, sentence)
+        progress(stage, done, total, **figures)
 
     def stopped() -> bool:
         hold.alive()
@@ -83,7 +103,7 @@ def run_pipeline(
                     say(stage.name, f"finished before: {state.stages[stage.name].sentence}")
                     continue
                 done = stage.run(work)
-            say(stage.name, done.sentence)
+            say(stage.name, done.sentence, *done.steps)
             if not done.finished:
                 return False
             state = state.with_stage(stage.name, depends, done.sentence, done.result)
@@ -111,11 +131,13 @@ def _check(study: Study, settings: PipelineSettings, stages: Sequence[str]) -> N
 
     cases = study.cases.all()
     if not cases:
-        raise BadInput(f"{study.folder} has no case.", "Add one: lmial add STUDY, or a data set: lmial import")
+        steps = Step(Do.ADD, str(study.folder)), Step(Do.IMPORT, str(study.folder))
+        raise BadInput(f"{study.folder} has no case.", "Add one, or a data set.", *steps)
     if len({case.subject for case in cases}) < 2:
         raise BadInput(
             "nnU-Net is held against subjects that it did not learn from, which takes two; this study has one.",
-            "Annotate it as it is: lmial annotate STUDY",
+            "Annotate it as it is.",
+            Step(Do.ANNOTATE, str(study.folder)),
         )
     check_installed()
     if "core-set" in stages:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.errors import BadInput, Do, Step, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import read_json, shaped
 from LMIALLib.pipeline.settings import PipelineSettings
@@ -103,7 +103,8 @@ class PipelineState:
         if stage not in self.stages:
             raise BadInput(
                 f"the stage {stage} of this study's pipeline is not finished.",
-                f"Do it first: lmial pipeline STUDY --stage {stage}",
+                "Do it first.",
+                Step(Do.PIPELINE_STAGE, stage=stage),
             )
         return dict(self.stages[stage].result)
 

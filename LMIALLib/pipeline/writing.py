@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.loop.learning import HEARTBEAT
-from LMIALLib.study.lease import HELD, SessionTakenOver
+from LMIALLib.progress import Cancelled
+from LMIALLib.study.lease import HolderKind, SessionTakenOver
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 LOOK_EVERY = 1.0
 """Seconds between two attempts to take a study that somebody else holds."""
@@ -23,7 +23,7 @@ class Writing:
     Args:
         folder: of the study.
         reader: under which name it is held.
-        waiting: hears one sentence when somebody else holds the study.
+        waiting: hears one sentence and what can be done when somebody else holds the study.
         cancelled: asked while it waits.
     """
 
@@ -32,7 +32,7 @@ class Writing:
         folder: Path,
         *,
         reader: str = "",
-        waiting: Callable[[str], None] = lambda sentence: None,
+        waiting: Callable[[str, Step], None] = lambda sentence, step: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._folder, self._reader, self._waiting, self._cancelled = folder, reader, waiting, cancelled
@@ -53,7 +53,8 @@ class Writing:
             except SessionTakenOver as error:
                 raise BadInput(
                     f"{self._folder} was taken over by another session while a result was being stored.",
-                    "Everything trained is kept. When that session is closed, go on: lmial pipeline STUDY --resume",
+                    "Everything trained is kept. When that session is closed, go on.",
+                    Step(Do.PIPELINE_RESUME, str(self._folder)),
                 ) from error
             finally:
                 self._held = None
@@ -67,18 +68,19 @@ class Writing:
     def _taken(self) -> Study:
         told = False
         while True:
-            study = Study.open(self._folder, reader=self._reader)
+            study = Study.open(self._folder, reader=self._reader, kind=HolderKind.COMMAND)
             if not study.read_only:
                 return study
             why = study.why_read_only
             study.close()
-            if not why.startswith(HELD):
+            if why is None or why.holder is None:
                 raise BadInput(f"{self._folder} cannot be changed now: {why}")
             if not told:
                 told = True
                 self._waiting(
                     f"The study is written to as soon as it is free: {why} "
-                    "Stopped now, everything trained is kept: lmial pipeline STUDY --resume"
+                    "If you stop it now, everything trained is kept and you can go on later.",
+                    Step(Do.PIPELINE_RESUME, str(self._folder)),
                 )
             end = time.monotonic() + LOOK_EVERY
             while time.monotonic() < end:

@@ -10,9 +10,9 @@ import numpy as np
 
 from LMIALLib.queries import clusters, covers, diversity, telling
 from LMIALLib.queries.aggregations import Aggregation, boundary_mean
+from LMIALLib.queries.candidates import Candidates
 from LMIALLib.queries.choosers import ByLot, Chooser, ClassStratified, ForegroundByLot, HighestFirst, Selective
 from LMIALLib.queries.measures import MEASURES, Measure
-from LMIALLib.queries.pool import Candidates
 
 _FEATURES = frozenset({"features"})
 
@@ -44,6 +44,7 @@ class Choice:
 
 
 highest_first = Choice("highest-first", HighestFirst)
+most_wrong_first = Choice("most-wrong-first", HighestFirst, told=telling.expected_error)
 random = Choice("random", ByLot, uniform=True, by_score=False, told=telling.lot)
 foreground_by_lot = Choice("foreground-by-lot", ForegroundByLot, by_score=False, told=telling.by_lot)
 class_stratified = Choice(
@@ -89,6 +90,7 @@ CHOICES = MappingProxyType(
         choice.name: choice
         for choice in (
             highest_first,
+            most_wrong_first,
             random,
             foreground_by_lot,
             class_stratified,

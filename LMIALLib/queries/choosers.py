@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from LMIALLib.queries.pool import Candidates
+from LMIALLib.queries.candidates import Candidates
 
 FOREGROUND_SHARE = 2 / 3
 """Share of foreground-aware random queries that are drawn among slices with signs of change (nnActive's 66 %)."""

@@ -12,9 +12,9 @@ from itertools import zip_longest
 
 import numpy as np
 
+from LMIALLib.queries.candidates import Candidates
 from LMIALLib.queries.choosers import HighestFirst, Spacing
 from LMIALLib.queries.diversity import required_features
-from LMIALLib.queries.pool import Candidates
 
 PLANNED_WORK = 2_000_000
 """Slices gone over for plans in one ranking: every batch of a study, the first twenty of a pool of 100,000 slices."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from LMIALLib.queries.candidates import Candidates
 from LMIALLib.queries.distances import ROWS, nearest_squared
 from LMIALLib.queries.diversity import GREEDY_PICKS, Greedy, by_direction, required_features
-from LMIALLib.queries.pool import Candidates
 
 GREEDY_WORK = 2e10
 """After so many additions and comparisons the rest is ordered by what was reckoned last."""

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from LMIALLib.errors import WrongUse
+from LMIALLib.queries.candidates import Candidates
 from LMIALLib.queries.choosers import HighestFirst, Spacing
 from LMIALLib.queries.distances import NearestCentre, directions, nearest_squared
-from LMIALLib.queries.pool import Candidates
 
 GREEDY_PICKS = 1024
 """After so many picks the rest is ordered by what was reckoned last."""

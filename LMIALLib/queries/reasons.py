@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from LMIALLib.errors import as_sentence
 from LMIALLib.queries.strategies import Strategy
 from LMIALLib.queries.telling import novelty
 
@@ -33,7 +34,7 @@ def reason(terms: Mapping[str, float], strategy: Strategy, drawn: str, *, alike:
     else:
         parts = [told, *_score(terms, strategy), novelty(terms), "chance added" if strategy.noise else ""]
     sentence = ", ".join(part for part in parts if part)
-    return f"{sentence[0].upper()}{sentence[1:]}{'; skipped before' if skipped else ''}."
+    return f"{as_sentence(sentence)}{'; skipped before' if skipped else ''}."
 
 
 def _score(terms: Mapping[str, float], strategy: Strategy) -> list[str]:

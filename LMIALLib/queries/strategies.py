@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from LMIALLib.errors import WrongUse
-from LMIALLib.queries.installed import entry_points_by_name, load
+from LMIALLib.installed import Group
 from LMIALLib.queries.registry import STRATEGIES
 from LMIALLib.queries.strategy import Strategy
 
-__all__ = ["DEFAULT_STRATEGY", "STRATEGIES", "Strategy", "known_strategies", "strategy"]
+__all__ = [
+    "DEFAULT_OF", "DEFAULT_STRATEGY", "DEFAULT_TO_TRAIN", "STRATEGIES", "Strategy", "known_strategies", "strategy"
+]  # fmt: skip
 
-DEFAULT_STRATEGY = "difference-entropy-normalised"
+DEFAULT_STRATEGY = "expected-gain-nearby"
+"""What a reader gets who asks for nothing else: it finishes one patient after the other."""
+DEFAULT_TO_TRAIN = "difference-entropy-normalised"
+"""What is ranked by where the purpose is to train the network."""
+DEFAULT_OF = MappingProxyType({"finish": DEFAULT_STRATEGY, "train": DEFAULT_TO_TRAIN})
+"""The strategy of each purpose where none is named."""
+
+INSTALLED = Group("lmial.strategies", "strategy", Strategy)
+"""What installed packages bring."""
 
 DEFAULT = "default"
 """The name that means `DEFAULT_STRATEGY`, whichever that is."""
@@ -23,10 +34,10 @@ def strategy(name: str) -> Strategy:
     Raises WrongUse where there is none, listing the names, where an installed one cannot be used, and where an
     installed one has the name of ours, so that no name quietly changes its meaning.
     """
-    installed = entry_points_by_name()
+    installed = INSTALLED.by_name()
     wanted = DEFAULT_STRATEGY if name == DEFAULT else name
     if name in installed or wanted in installed:
-        return load(installed[name if name in installed else wanted], taken={DEFAULT, *STRATEGIES})
+        return INSTALLED.load(installed[name if name in installed else wanted], taken={DEFAULT, *STRATEGIES})
     if wanted in STRATEGIES:
         return STRATEGIES[wanted]
     names = [DEFAULT, *STRATEGIES, *installed]
@@ -38,9 +49,9 @@ def strategy(name: str) -> Strategy:
 def known_strategies() -> tuple[dict[str, Strategy], list[str]]:
     """Every strategy that can be used, by its name, and one sentence for each installed one that cannot."""
     known, problems = dict(STRATEGIES), []
-    for name, entries in entry_points_by_name().items():
+    for name, entries in INSTALLED.by_name().items():
         try:
-            known[name] = load(entries, taken={DEFAULT, *STRATEGIES})
+            known[name] = INSTALLED.load(entries, taken={DEFAULT, *STRATEGIES})
         except WrongUse as error:
             problems.append(str(error))
     return known, problems

@@ -17,6 +17,11 @@ FORMULAS = 2
 """
 
 
+Purpose = Literal["finish", "train"]
+"""What a ranking is for: one patient after the other until each is finished, or slices of all patients from which the
+network learns most."""
+
+
 @dataclass(frozen=True)
 class Strategy:
     """How the next slices are found.
@@ -32,6 +37,8 @@ class Strategy:
         several: what the several predictions of a slice are of, where a measure needs any: stochastic passes, members
             of a committee (the last models), or views (augmented inputs).
         noise: how the aggregated scores are perturbed.
+        purpose: "finish": it ranks the maps of the per-patient head, case by case, and keeps no distance between
+            queries; "train": it ranks the network's own maps over all cases.
     """
 
     name: str
@@ -43,6 +50,7 @@ class Strategy:
     formula: str = ""
     several: Literal["", "passes", "members", "views"] = ""
     noise: Noise | None = None
+    purpose: Purpose = "train"
 
     @property
     def needs(self) -> frozenset[str]:
@@ -65,4 +73,5 @@ class Strategy:
             "choice": self.choice.name,
             "several": self.several,
             "noise": self.noise.name if self.noise else "",
+            "purpose": self.purpose,
         }

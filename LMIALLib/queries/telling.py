@@ -28,6 +28,11 @@ def seconds(terms: Terms) -> str:
     return f"about {terms['seconds']:.0f} s to read"
 
 
+def expected_error(terms: Terms) -> str:
+    """How much of the delivered label is expected to be wrong on a slice."""
+    return f"about {terms.get('expected_error', terms['score']):.0f} voxels of the delivered label expected to be wrong"
+
+
 def expected_dice(terms: Terms) -> str:
     """How well the passes agree."""
     return f"expected Dice {terms['expected_dice']:.2g}"

@@ -11,19 +11,40 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.errors import BadInput, LMIALError, as_sentence, disk_problem
 from LMIALLib.loop.learning import BY_DIFFERENCE
 from LMIALLib.loop.news import what_changed
 from LMIALLib.loop.queue import of_another_model
 from LMIALLib.scene.answering import Doubt, question
+from LMIALLib.scene.finishing import Finishing
 from LMIALLib.scene.painting import Painting
 from LMIALLib.scene.sight import unseen_share
 from LMIALLib.study.answer import Viewed
 from LMIALLib.study.lease import SessionTakenOver
+from LMIALLib.worker.client import Job
+from LMIALLib.worker.events import Event, Failed
+from LMIALLib.worker.requests import Ranked, Registered, Trained
+
+SETTLING = 1.0
+"""Seconds for which a query that has just come may give way to a better one: the last answer has been taken in then."""
 
 
 class Desk(Painting):
     """One reader in front of one study."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.finishing = Finishing(self, lambda: self.next(crossed=True))
+
+    def flip_own_map(self) -> None:
+        """Show the network's own suggestion, without what was learnt of this patient, or that of the head again."""
+        self.tools.own_map = not self.tools.own_map
+        if self.open is not None:
+            self._take_maps()
+        self.say(
+            "info", "The network's own suggestion." if self.tools.own_map else "What was learnt here counts again."
+        )
+        self.redraw()
 
     # Opening ---------------------------------------------------------------------------------------------------
 
@@ -95,6 +116,8 @@ class Desk(Painting):
     def close(self) -> None:
         """Keep what is drawn as a draft, end the worker, give the study back."""
         try:
+            with suppress(LMIALError):
+                self.finishing.stop()
             if self.open is not None and self.session.current is not None and not self.watching:
                 with suppress(LMIALError):
                     self._keep_draft()
@@ -178,6 +201,7 @@ class Desk(Painting):
         self._frame()
         if self.tools.always:
             self.session.suggestion()
+        self._came = self.clock()
         self.redraw()
 
     # Answers -----------------------------------------------------------------------------------------------------
@@ -251,28 +275,55 @@ class Desk(Painting):
 
     # In the background -------------------------------------------------------------------------------------------
 
-    def tick(self) -> list[tuple[Any, str]]:
-        """Take in what the worker said; the slice under the reader's hand never moves. Call it from a timer."""
+    def tick(self) -> list[tuple[Job[Any], Event]]:
+        """Take in what the worker reported; the slice under the reader's hand never moves. Call it from a timer."""
+        self.finishing.tick()
         events = self.session.learning.poll()
         for job, event in events:
-            if event == "ranked":
+            if isinstance(event, Ranked):
                 before = self.queue
                 self.refresh()
                 if self.session.current is None and self.crossing is None and not self.watching:
                     self.next(crossed=self.arriving)
+                elif self.session.learning.finishes:
+                    self._take_ranking()
                 else:
                     self.say("info", f"Ranked anew. {what_changed(before, self.queue, self.session.settings.batch)}")
-            elif event == "model" and job.result is not None:
-                told = " ".join(job.result["reasons"])
-                if job.result["adopted"]:
+            elif isinstance(event, Trained):
+                if event.adopted:
                     self.say("good", "The network learned from your answers; the rest is being ranked again.")
                 else:
-                    self.say("info", f"The newly trained network is not used. {told}")
-            elif event == "registered" and job.result is not None:
-                self._registered(job.result["case"], job.result["registration"], job.do)
-            elif event == "failed" and job.error is not None:
+                    self.say("info", f"The newly trained network is not used. {' '.join(event.reasons)}")
+            elif isinstance(event, Registered):
+                self._registered(event.case, event.registration, job.do)
+            elif isinstance(event, Failed) and job.error is not None:
                 self.say("error", str(job.error))
         return events
+
+    def _take_ranking(self) -> None:
+        """Go by the newest ranking at once where the reader has not begun with the slice at hand.
+
+        Another slice of the same patient may then come instead; one that was begun keeps the maps that belong to it.
+        """
+        here, first = self.session.current, self.queue[0] if self.queue else None
+        if here is None or here.query is None or first is None or first.case != here.case or self._begun():
+            return
+        if first.slice != here.slice:
+            self.next()
+        else:
+            self.session.present(first.case, first.slice, first)
+            self._take_maps()
+            self.redraw()
+
+    def _begun(self) -> bool:
+        """Whether the reader did anything with the slice at hand, or has looked at it for a moment."""
+        here, opened = self.session.current, self.open
+        if here is None or opened is None or opened.case != here.case:
+            return True
+        drawn = bool(opened.drawing.mask.any()) or here.slice in self.drafts
+        moved = self.shown_slice != here.slice or not self._framed
+        looked = here.suggestion_seconds is not None or self.doubt is not None or self.tools.swapped
+        return drawn or moved or looked or self.clock() - self._came > SETTLING
 
     def rank(self) -> None:
         """Rank what nobody answered, in the background."""
@@ -351,7 +402,8 @@ class Desk(Painting):
         """Changes whenever something happened in the background that the page shows."""
         jobs = self.session.learning.training, self.session.learning.ranking
         states = [job.state for job in (*jobs, self.session.learning.registering) if job]
-        return self.watching, len(self.queue), len(self.answers), states, self.open and self.open.case
+        swept = self.shown_slice if self.finishing.sweeping else None
+        return self.watching, len(self.queue), len(self.answers), states, self.open and self.open.case, swept
 
     def guarded(self, action: Callable[[], None]) -> bool:
         """Run an action of the reader; whatever goes wrong becomes a sentence. Returns whether it went well."""
@@ -359,8 +411,9 @@ class Desk(Painting):
             action()
             return True
         except SessionTakenOver as error:
-            self.lost(error.sentence[0].upper() + error.sentence[1:])
+            self.lost(as_sentence(error.sentence))
+        except OSError as error:
+            self.say("error", as_sentence(str(disk_problem(error))))
         except LMIALError as error:
-            sentence = str(error)
-            self.say("error", sentence[0].upper() + sentence[1:])
+            self.say("error", as_sentence(str(error)))
         return False

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.pairs.unread import UNREAD
 from LMIALLib.scene.looking import Looking
 from LMIALLib.study.label_values import label_values
 from LMIALLib.study.lesion import READ, Lesion, measured_lesions
@@ -45,6 +48,18 @@ class Listing(Looking):
         probability = self.session.newest_probability(case.name)
         volume = study.lesions.volume(case.name, values, probability, keep=not self.watching)
         return measured_lesions(volume, case, study.label_schema, pair, values, probability, unseen)
+
+    def suggested_lesion(self, number: int) -> np.ndarray:
+        """The suggested voxels of a lesion of the list, bool (k, j, i); none on slices that were read or may not be
+        known of."""
+        study, opened = self.session.study, self._case()
+        case = study.cases.get(opened.case)
+        values = label_values(case, self.answers)
+        volume = study.lesions.volume(case.name, values, self.session.newest_probability(case.name), keep=False)
+        voxels: np.ndarray = (volume == number) & (values == UNREAD)
+        stack = np.moveaxis(voxels, case.axis, 0)
+        stack[sorted(self.answers.keys() | self._unseen())] = False
+        return voxels
 
     def go_to_lesion(self, number: int) -> None:
         """Show the slice on which a lesion's area is largest, the lesion in the middle; BadInput where it is gone.

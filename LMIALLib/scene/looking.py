@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.loop.lesions import DrawnLesion
 from LMIALLib.loop.session import Session
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.scene.answering import Doubt
 from LMIALLib.scene.case_scene import CaseScene, close_case, open_case
 from LMIALLib.scene.drawing import Drawing
@@ -50,6 +50,7 @@ class Tools:
     always: bool = False
     hidden: bool = False
     swapped: bool = False
+    own_map: bool = False
     contrast: int = 0
     brightness: float = 0.0
     width: float = 1.0
@@ -90,6 +91,7 @@ class Looking:
         self._measured: list[DrawnLesion] | None = None
         self._framed = False
         self._openings = 0
+        self._came = 0.0  # when the slice at hand was put there, by the clock
         self.sight = Sight()
 
     @property
@@ -110,7 +112,7 @@ class Looking:
 
     def _case(self) -> CaseScene:
         if self.open is None:
-            raise BadInput("No case is on the screen.", "Add one: lmial add STUDY ...")
+            raise BadInput("No case is on the screen.", "Add one.", Step(Do.ADD, str(self.session.study.folder)))
         return self.open
 
     def _open_case(self, case: str) -> None:
@@ -143,8 +145,9 @@ class Looking:
         """Show the maps that belong to the slice at hand; no maps of slices that may not be shown yet."""
         opened, here = self._case(), self.session.current
         hidden = self._unseen()
-        opinion = self.session.opinion() if here else None
-        key = (opinion.ranking if opinion else None, hidden)
+        own = self.tools.own_map
+        opinion = None if not here else self.session.network_opinion() if own else self.session.opinion()
+        key = (opinion.ranking if opinion else None, hidden, own)
         if key == self._overlaid:
             return
         self._overlaid = key

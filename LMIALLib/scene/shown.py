@@ -9,9 +9,10 @@ import numpy as np
 
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.pairs.registration_record import alarms
-from LMIALLib.queries.ranking import Query
 from LMIALLib.scene.desk import Desk
-from LMIALLib.study.lesion import Lesion
+from LMIALLib.scene.patient_shown import patient_of
+from LMIALLib.scene.query_shown import figure, query_of, queued
+from LMIALLib.study.lesion import READ, Lesion
 from LMIALLib.study.status import status_of
 
 QUEUE = 12
@@ -34,8 +35,8 @@ def shown(desk: Desk) -> dict[str, Any]:
     """Everything that changes, by the name under which the page knows it."""
     return {
         "banner": _banner(desk),
-        "query": _query(desk),
-        "queue": [_queued(desk, one) for one in desk.queue[:QUEUE]],
+        "query": query_of(desk),
+        "queue": [queued(desk, one) for one in desk.queue[:QUEUE]],
         "waiting": len(desk.queue),
         "strip": _strip(desk),
         "look": look_of(desk),
@@ -43,6 +44,7 @@ def shown(desk: Desk) -> dict[str, Any]:
         "lesions": _lesions(desk),
         "training": training_of(desk),
         "advice": desk.session.stop_advice().sentence,
+        "patient": patient_of(desk),
     }
 
 
@@ -81,8 +83,8 @@ def _banner(desk: Desk) -> dict[str, Any]:
         "study": study.folder.name,
         "reader": desk.session.reader,
         "cases": cases,
-        "watching": study.why_read_only if desk.watching else "",
-        "may_take_over": desk.watching and "annotated by" in study.why_read_only,
+        "watching": str(study.why_read_only or ""),
+        "may_take_over": study.why_read_only is not None and study.why_read_only.holder is not None,
     }
 
 
@@ -112,54 +114,6 @@ def _region(record: dict[str, Any]) -> str:
     )
 
 
-def _query(desk: Desk) -> dict[str, Any]:
-    here = desk.session.current
-    crossing = desk.crossing.case if desk.crossing else ""
-    if here is None:
-        return {"slice": 0, "of": 0, "crossing": crossing, "reason": "", "drawn": "", "answered": "", "details": []}
-    answer = desk.answers.get(here.slice)
-    query = here.query
-    said = {"mask": "read: change drawn", "nothing": "read: nothing here", "equivocal": "read: equivocal"}
-    return {
-        "slice": here.slice + 1,
-        "of": desk.session.study.cases.get(here.case).n_slices,
-        "rank": query.rank if query else 0,
-        "score": _figure(query.score) if query and query.drawn == "strategy" else "",
-        "drawn": query.drawn if query else "reader",
-        "reason": query.reason if query else "Your own choice.",
-        "details": _details(query),
-        "answered": said.get(answer.answer, "") if answer else "",
-        "draft": here.slice in desk.drafts,
-        "crossing": crossing,
-        "asking": desk.asking,
-    }
-
-
-def _details(query: Query | None) -> list[list[str]]:
-    """The ranker's own terms; a random query keeps them back, because its answer must not be led."""
-    if query is None or query.drawn == "random":
-        return []
-    return [[name.replace("_", " "), _figure(value)] for name, value in query.terms.items()]
-
-
-def _figure(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "-"
-
-
-def _queued(desk: Desk, query: Query) -> dict[str, Any]:
-    here = desk.session.current
-    return {
-        "rank": query.rank,
-        "case": query.case,
-        "slice": query.slice + 1,
-        "reason": query.reason,
-        "lot": query.drawn == "random",
-        "score": _figure(query.score) if query.drawn == "strategy" else "",
-        "here": here is not None and (here.case, here.slice) == (query.case, query.slice),
-        "other": desk.open is not None and query.case != desk.open.case,
-    }
-
-
 def _strip(desk: Desk) -> dict[str, Any]:
     if desk.open is None:
         return {"bars": [], "label": ""}
@@ -172,10 +126,10 @@ def _strip(desk: Desk) -> dict[str, Any]:
         heights = np.clip(finite / max(float(finite.max()), 1e-12), 0.0, 1.0)
     batch = desk.session.settings.batch
     asked = {query.slice for query in desk.queue[:batch] if query.case == case}
-    bars = []
+    bars, viewed = [], desk.session.study.sweeps.viewed(case)
     for number in range(count):
         answer = desk.answers.get(number)
-        said = answer.answer if answer else "draft" if number in desk.drafts else ""
+        said = answer.answer if answer else "draft" if number in desk.drafts else "viewed" if number in viewed else ""
         bars.append([round(float(heights[number]), 3), said, number in asked])
     return {"bars": bars, "label": f"Score of each slice of {case}; {len(desk.answers)} of {count} read"}
 
@@ -230,11 +184,12 @@ def _tools(desk: Desk) -> dict[str, Any]:
         "opacity": round(100 * tools.opacity),
         "visible": (tools.showing or tools.always) and not tools.hidden,
         "always": tools.always,
+        "own_map": tools.own_map,
         "hidden": tools.hidden,
         "undo": bool(drawing and desk.paintable and drawing.can_undo),
         "redo": bool(drawing and desk.paintable and drawing.can_redo),
-        "top": _figure(opened.overlays.top) if opened else "",
-        "reach": _figure(opened.images.reach) if opened else "",
+        "top": figure(opened.overlays.top) if opened else "",
+        "reach": figure(opened.images.reach) if opened else "",
         "contrasts": len(opened.images.contrasts) if opened else 1,
         "brightness": round(100 * tools.brightness),
         "width": round(100 * tools.width),
@@ -270,6 +225,7 @@ def _object(lesion: Lesion) -> dict[str, Any]:
         "slices": f"{first}" if first == last else f"{first}-{last}",
         "read": lesion.status,
         "tip": ", ".join(told),
+        "suggested": lesion.status != READ,
     }
 
 
@@ -282,8 +238,9 @@ def training_of(desk: Desk) -> dict[str, Any]:
         if job is None or job.over:
             continue
         event = job.progress
-        figures = [f"{name} {event[key]:.2f}" for key, name in (("loss", "loss"), ("dice", "Dice")) if event.get(key)]
-        left = event.get("seconds_left")
+        known = {} if event is None else event.figures
+        figures = [f"{'Dice' if name == 'dice' else name} {value:.2f}" for name, value in known.items() if value]
+        left = None if event is None else event.seconds_left
         return shown | {
             "on": True,
             "what": {
@@ -292,7 +249,7 @@ def training_of(desk: Desk) -> dict[str, Any]:
                 "finetune": "Learning",
                 "rank": "Ranking",
             }[job.do],
-            "share": round(min(event.get("done", 0) / max(event.get("total", 1), 1), 0.99), 3),
+            "share": round(0.0 if event is None else min(event.share, 0.99), 3),
             "left": "" if left is None else f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left",
             "figures": ", ".join(figures),
         }

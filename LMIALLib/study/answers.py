@@ -123,6 +123,11 @@ class Answers:
         row = self._database.row("SELECT total(seconds) AS spent FROM annotations")
         return float(row["spent"]) if row else 0.0
 
+    def readers(self) -> tuple[str, ...]:
+        """Who ever answered here, sorted."""
+        rows = self._database.rows("SELECT DISTINCT reader FROM annotations WHERE answer <> 'withdrawn'")
+        return tuple(sorted(row["reader"] for row in rows))
+
     def ids(self, case: str) -> list[int]:
         """Ids of every version of a case's answers, ascending, also of those that cannot be read."""
         rows = self._database.rows("SELECT id FROM annotations WHERE case_name = ? ORDER BY id", (case,))

@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from LMIALLib.errors import BadInput, disk_errors
@@ -69,7 +69,7 @@ def _write_zip(study: Study, temporary: Path, copy: Path, paths: list[str]) -> N
     check_no_links(study.folder)  # also of what came since the study was opened
     loose = [p for p in (study.folder / "removed").rglob("*") if p.is_file()]
     loose += study.folder.glob(f"cases/*/{NUMBERS}")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:  # the volumes are compressed already
+    with _new_zip(temporary) as archive:
         archive.write(copy, DATABASE, zipfile.ZIP_DEFLATED)
         for folder in ("cases/", "models/"):
             archive.mkdir(folder)
@@ -87,6 +87,20 @@ def _write_zip(study: Study, temporary: Path, copy: Path, paths: list[str]) -> N
         broken = archive.testzip()
     if broken:
         raise BadInput(f"the backup could not be read back ({broken}); no backup was made.", "Check the disk.")
+
+
+@contextmanager
+def _new_zip(file: Path) -> Iterator[zipfile.ZipFile]:
+    """A ZIP that is being written. Where writing is broken off, nothing is added to a file that is thrown away: zipfile
+    cannot close what Ctrl-C left open, and would hide that it came."""
+    with file.open("wb") as stream:
+        archive = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED)  # the volumes are compressed already
+        try:
+            yield archive
+        except BaseException:
+            archive.fp = None
+            raise
+        archive.close()
 
 
 def _opinions(study: Study) -> Iterator[Path]:

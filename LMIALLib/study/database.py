@@ -14,7 +14,7 @@ from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.interrupts import held
 from LMIALLib.study.connection import DATABASE, RESTORE, connect_to_write, readable_errors
 from LMIALLib.study.labels import LabelSchema
-from LMIALLib.study.lease import Lease, confirm_lease, held_lease, release_lease
+from LMIALLib.study.lease import Lease, WhyReadOnly, confirm_lease, held_lease, release_lease
 
 
 class SaveNotConfirmed(BadInput):
@@ -46,9 +46,11 @@ class StudyDatabase:
     Used from the thread that opened it. A closed one raises WrongUse.
     """
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, *, lease: Lease | None, reason: str) -> None:
+    def __init__(
+        self, folder: Path, connection: sqlite3.Connection, *, lease: Lease | None, why_read_only: WhyReadOnly | None
+    ) -> None:
         self.folder = folder
-        self.why_read_only = reason
+        self.why_read_only = why_read_only
         self._connection = connection
         self._lease = lease
         self._closed = False
@@ -159,7 +161,7 @@ class StudyDatabase:
         try:
             self._connection = connect_to_write(self.folder / DATABASE)
             now_held = held_lease(self._connection)
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError, BadInput):  # BadInput: beside the database lies a file that cannot be read
             return Outcome.UNKNOWN
         if now_held is None or now_held.token != token:
             return Outcome.UNKNOWN

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.cases import Case
+from LMIALLib.study.delivered import ORIGINS, delivered_label
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.lesions import THRESHOLD, CaseLesions
 from LMIALLib.study.provenance import header_fields, provenance
@@ -25,9 +26,10 @@ from LMIALLib.study.store import Study
 from LMIALLib.study.tables import LESION_COLUMNS, SLICE_COLUMNS, lesion_rows, slice_rows, write_table
 from LMIALLib.study.targets import label_volume
 
-WHAT = ("labels", "lesions", "suggestion", "uncertainty", "table", "report")
+WHAT = ("labels", "delivered", "lesions", "suggestion", "uncertainty", "table", "report")
 SUFFIXES = {"seg.nrrd": ".seg.nrrd", "nrrd": ".nrrd", "nifti": ".nii.gz"}
 GRID_TOLERANCE_MM = 1e-4
+_NAMED = {"delivered": "delivered label"}
 
 _REVIEWED = (0.60, 0.60, 0.60)
 _SUGGESTION = (1.00, 0.95, 0.20)
@@ -38,17 +40,18 @@ class ExportRequest:
     """What to export.
 
     Args:
-        what: "labels", "lesions" (each by its number, a table beside them), "suggestion", "uncertainty", "table" or
-            "report".
+        what: "labels", "delivered" (what was read as it was read, all else as suggested, and which is which),
+            "lesions" (each by its number, a table beside them), "suggestion", "uncertainty", "table" or "report".
         format: "seg.nrrd", "nrrd" or "nifti" for volumes; None: seg.nrrd, or nrrd for uncertainty; tables are CSV,
             reports HTML.
         case: one case; None means all.
         reader: only answers by this reader; None means the newest by any.
         unread: value in plain label volumes of voxels that nobody read: 255, or 0 when it is explicitly asked for. In
             volumes of lesions 65535 stands for 255, and the highest value of 32 bits where a number needs them.
-        maps: case -> float (k, j, i) on the pair's grid: probability in [0, 1] for "suggestion" and, if given,
-            for "lesions", "table" and "report"; uncertainty (nats) for "uncertainty".
+        maps: case -> float (k, j, i) on the pair's grid: probability in [0, 1] for "suggestion", "delivered" and, if
+            given, for "lesions", "table" and "report"; uncertainty (nats) for "uncertainty".
         model: id of the model that made the maps.
+        estimates: case -> how good its delivered label is expected to be, JSON-ready; written into its header.
         keep_numbers: store the numbers of lesions, which the session that annotates alone may ask for.
     """
 
@@ -59,6 +62,7 @@ class ExportRequest:
     unread: int = UNREAD
     maps: Mapping[str, np.ndarray] | None = None
     model: str | None = None
+    estimates: Mapping[str, Mapping[str, Any]] | None = None
     keep_numbers: bool = False
 
 
@@ -74,7 +78,8 @@ def export(study: Study, out: Path, request: ExportRequest) -> tuple[Path, ...]:
     _check_request(request, out)
     cases = (study.cases.get(request.case),) if request.case is not None else study.cases.all()
     if not cases:
-        raise BadInput(f"the study {study.folder} has no case to export.", "Add one with: lmial add")
+        step = Step(Do.ADD, str(study.folder))
+        raise BadInput(f"the study {study.folder} has no case to export.", "Add one.", step)
     with disk_errors(f"exporting to {out}"):
         out.mkdir(parents=True, exist_ok=True)
         place = out / f".export-{uuid.uuid4().hex[:8]}"
@@ -110,8 +115,8 @@ def _check_request(request: ExportRequest, out: Path) -> None:
         raise WrongUse("an uncertainty map is no segmentation.", "Choose the format nrrd or nifti.")
     if request.unread not in (0, UNREAD):
         raise WrongUse(f"unread voxels can be written as {UNREAD} or 0, not as {request.unread}.")
-    if request.what in ("suggestion", "uncertainty") and not request.maps:
-        raise BadInput(f"there is no {request.what} yet.", "Rank first: lmial rank")
+    if request.what in ("suggestion", "uncertainty", "delivered") and not request.maps:
+        raise BadInput(f"there is no {_NAMED.get(request.what, request.what)} yet.", "Rank first.", Step(Do.RANK))
     if out.is_file() or out.name.endswith((*SUFFIXES.values(), ".nii", ".csv", ".json")):
         raise WrongUse(f"{out} names a file; an export goes into a folder.", "Name a folder.")
 
@@ -119,7 +124,10 @@ def _check_request(request: ExportRequest, out: Path) -> None:
 def _write_volume(study: Study, case: Case, request: ExportRequest, place: Path) -> None:
     chosen = request.format or ("nrrd" if request.what == "uncertainty" else "seg.nrrd")
     path = place / f"{case.name}-{request.what}{SUFFIXES[chosen]}"
-    if request.what == "lesions":
+    if request.what == "delivered":
+        about = _write_delivered(study, case, replace(request, format=chosen), path)
+        path = path.with_name(f"{about['file']}{SUFFIXES[chosen]}")
+    elif request.what == "lesions":
         about = _write_lesions(study, case, replace(request, format=chosen), path)
     else:
         about = _about(study, case, replace(request, format=chosen))
@@ -162,6 +170,34 @@ def _write_lesions(study: Study, case: Case, request: ExportRequest, path: Path)
     array = found.volume.astype(kind)
     array[(found.volume == 0) & ~found.reviewed] = unread
     _write_image(array, case, path, about)
+    return about
+
+
+def _write_delivered(study: Study, case: Case, request: ExportRequest, path: Path) -> dict[str, Any]:
+    """The delivered label, where each voxel of it comes from, and its lesions as a table; returns the provenance.
+
+    The name says so where nobody has read anything of the patient.
+    """
+    found = delivered_label(study, case.name, _map_of(request, case), reader=request.reader)
+    name = f"{case.name}-delivered" + ("" if found.slices_read else "-unread")
+    about = _about(study, case, request) | {"file": name, "origins": {str(k): word for k, word in ORIGINS.items()}}
+    about["estimate"] = dict((request.estimates or {}).get(case.name, {})) or None
+    lesions = _lesions(study, case, request).lesions
+    write_table(path.parent / f"{name}.csv", LESION_COLUMNS, lesion_rows(case, lesions))
+    if request.format == "seg.nrrd":
+        present = set(np.unique(found.values).tolist())
+        classes = [c for c in study.label_schema.classes if c.value in present] or [study.label_schema.classes[0]]
+        segments = [Segment(c.name, c.name, c.colour, 0, c.value) for c in classes]
+        segments += [
+            Segment(word.replace(" ", "-"), word, _shade(_REVIEWED, value), 1, value)
+            for value, word in ORIGINS.items() if value
+        ]  # fmt: skip
+        write_segmentation(path.with_name(f"{name}.seg.nrrd"), [found.values, found.origin], case.grid, segments,
+                           header_fields(about))  # fmt: skip
+        return about
+    _write_image(found.values, case, path.with_name(f"{name}{path.name.removeprefix(f'{case.name}-delivered')}"), about)
+    _write_image(found.origin, case, path.with_name(f"{name}-origin{path.name.removeprefix(f'{case.name}-delivered')}"),
+                 about)  # fmt: skip
     return about
 
 
@@ -229,7 +265,7 @@ def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:
 
 def _map_of(request: ExportRequest, case: Case) -> np.ndarray:
     if request.maps is None or case.name not in request.maps:
-        raise BadInput(f"there is no {request.what} of {case.name} yet.", "Rank first: lmial rank")
+        raise BadInput(f"there is no {request.what} of {case.name} yet.", "Rank first.", Step(Do.RANK))
     array = np.asarray(request.maps[case.name])
     if array.shape != case.grid.shape:
         raise BadInput(f"the map of {case.name} has shape {array.shape}; its pair has shape {case.grid.shape}.")

@@ -10,10 +10,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput
 from LMIALLib.json_data import Limits, parse_json
-
-UNREAD = 255
-"""Value of a voxel that nobody read (label volumes) or that training and metrics leave out (targets)."""
-
+from LMIALLib.pairs.unread import UNREAD
 
 _Share = Annotated[float, Limits(least=0, most=1)]
 

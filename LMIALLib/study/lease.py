@@ -8,6 +8,7 @@ import sqlite3
 import time
 import uuid
 from dataclasses import dataclass
+from enum import Enum, StrEnum
 
 from LMIALLib.errors import BadInput
 from LMIALLib.study.clock import now
@@ -16,8 +17,12 @@ from LMIALLib.study.processes import process_started
 HEARTBEAT_SECONDS = 120.0
 """A session of another machine whose last heartbeat is older than this is taken for dead."""
 
-HELD = "it is being annotated by"
-"""How a session that may only look begins to say that another one holds the study."""
+
+class HolderKind(StrEnum):
+    """What holds a study: a session in which a person annotates, for hours, or a command, for a minute at most."""
+
+    SESSION = "session"
+    COMMAND = "command"
 
 
 class SessionTakenOver(BadInput):
@@ -29,7 +34,8 @@ class Lease:
     """Who holds a study for writing.
 
     Args:
-        token: random, tells one session from every other.
+        token: random, separates one session from every other; begins with "command-" where a command holds the study,
+            so that the table stays as studies of past versions have it.
         host, process, process_started: the process that holds it (see ``processes.process_started``).
         reader: who works there, or an empty string.
         started: UTC time.
@@ -45,12 +51,16 @@ class Lease:
     heartbeat: float
 
     @classmethod
-    def of_this_process(cls, reader: str) -> Lease:
+    def of_this_process(cls, reader: str, kind: HolderKind = HolderKind.SESSION) -> Lease:
         """A fresh lease for this process."""
         number = os.getpid()
-        return cls(
-            uuid.uuid4().hex, socket.gethostname(), number, process_started(number) or "", reader, now(), time.time()
-        )
+        token = f"{kind}-{uuid.uuid4().hex}" if kind is not HolderKind.SESSION else uuid.uuid4().hex
+        return cls(token, socket.gethostname(), number, process_started(number) or "", reader, now(), time.time())
+
+    @property
+    def kind(self) -> HolderKind:
+        """What holds the study."""
+        return HolderKind.COMMAND if self.token.startswith(f"{HolderKind.COMMAND}-") else HolderKind.SESSION
 
     @property
     def alive(self) -> bool:
@@ -68,6 +78,26 @@ class Lease:
         """Holder as a phrase: reader, machine, process and since when, to the minute."""
         who, since = self.reader or "a reader without a name", self.started[:16].replace("T", " ")
         return f"{who} on {self.host} (process {self.process}) since {since} UTC"
+
+
+class Obstacle(Enum):
+    """What keeps a session from writing."""
+
+    ASKED = "it was opened for looking only."
+    NOT_WRITABLE = "its folder may not be written to."
+    DISK_FULL = "the disk is full. Make room, then open it."
+    HELD = "it is being annotated by {}. Close that session first."
+
+
+@dataclass(frozen=True)
+class WhyReadOnly:
+    """Why a session can only look, and who holds the study where that is the reason; as text a sentence."""
+
+    obstacle: Obstacle
+    holder: Lease | None = None
+
+    def __str__(self) -> str:
+        return self.obstacle.value.format(self.holder.described if self.holder else "another session")
 
 
 def held_lease(connection: sqlite3.Connection) -> Lease | None:

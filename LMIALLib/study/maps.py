@@ -17,10 +17,14 @@ from LMIALLib.study.cases import Cases
 from LMIALLib.study.database import StudyDatabase
 from LMIALLib.study.kept import MAPS
 from LMIALLib.study.names import checked_file_name
-from LMIALLib.study.rankings import Rankings
+from LMIALLib.study.rankings import Rankings, StoredRanking
 
 RECORD = "made_by.json"
 """Beside the maps: the conditions under which they were made, and a digest of each."""
+ADAPTED = 4
+"""Maps of per-patient heads that are kept of a case: the newest, and those that a reader may still look at."""
+FROZEN = ("mean", "expected_entropy", "variance")
+"""The network's own maps that a per-patient head is fitted to."""
 STORED_MAPS = ("mean", "expected_entropy", "variance", "vote_entropy")
 """What must lie there of a model that goes by stored maps."""
 
@@ -50,9 +54,37 @@ class Maps:
         return values
 
     def suggested(self, case: str) -> np.ndarray | None:
-        """Mean probability of change that the newest ranking saw, float32 (k, j, i), or None where there is none."""
+        """Probability of change that the newest ranking saw, float32 (k, j, i), or None where there is none."""
         stored = self._rankings.latest()
-        return self.read(stored.suggested_by, case, "mean") if stored is not None else None
+        return self.probability(stored, case) if stored is not None else None
+
+    def probability(self, ranking: StoredRanking, case: str) -> np.ndarray | None:
+        """Probability of change that a ranking saw, float32 (k, j, i): of the per-patient head where it had one."""
+        return self.read(ranking.suggested_by, case, ranking.map_of(case))
+
+    def doubt(self, ranking: StoredRanking, case: str) -> np.ndarray | None:
+        """The map that a ranking added up, float32 (k, j, i) on the pair's grid, or None where there is none.
+
+        A ranking that finishes a patient adds up min(p, 1 - p) of the probability, which is not stored again.
+        """
+        if not ranking.finishes:
+            return self.read(ranking.suggested_by, case, ranking.strategy)
+        probability = self.probability(ranking, case)
+        return None if probability is None else np.minimum(probability, np.float32(1.0) - probability)
+
+    def put_adapted(self, model: str, case: str, name: str, volume: np.ndarray) -> None:
+        """Write the map of a per-patient head, float32 (k, j, i), beside the model's; the oldest of `ADAPTED` go."""
+        from LMIALLib.pairs.storage import write_nrrd
+
+        folder, values = self.folder(model, case), np.ascontiguousarray(volume, dtype=np.float32)
+        file = folder / f"{checked_file_name(name, 'map')}.nrrd"
+        with disk_errors(f"writing the maps of {case}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with written_whole(file) as temporary:
+                write_nrrd(temporary, values, self._cases.get(case).grid)
+            made = sorted(folder.glob("adapted-*.nrrd"), key=lambda one: (one.stat().st_mtime_ns, one.name))
+            for old in made[:-ADAPTED]:
+                old.unlink(missing_ok=True)
 
     def has(self, model: str, case: str, measures: Collection[str]) -> bool:
         """Whether these maps of a model lie there for the newest pair of a case, with their record."""

@@ -13,6 +13,7 @@ from LMIALLib.study.store import Study
 _MADE_BY = {
     "suggestion": "the model; not read by a person",
     "uncertainty": "the model; not read by a person",
+    "delivered": "readers; the model where nobody read",
     "lesions": "readers; the model where nobody read",
 }
 
@@ -41,7 +42,7 @@ def provenance(
         "read_by_a_person": f"{len(current)} of {case.n_slices} slices read by a person",
         "equivocal_slices": sorted(number for number, a in current.items() if a.answer == "equivocal"),
         "slice_axis": case.axis,
-        "values": _meanings(study, what, unread) if what in ("labels", "lesions") else {},
+        "values": _meanings(study, what, unread) if what in ("labels", "lesions", "delivered") else {},
         "reader": reader or "newest answer by any reader",
         "covered_classes": [study.label_schema.name_of(value) for value in case.covered],
         "pair": {"number": case.pair_number, "digest": case.digest, "grid": case.grid.to_dict()},
@@ -60,11 +61,17 @@ def provenance(
 def header_fields(about: dict[str, Any]) -> dict[str, str]:
     """The part of a provenance that goes into a file's header, so that a file without its JSON is not mute."""
     told = {key: about[key] for key in ("what", "made_by", "read_by_a_person", "study", "model", "lmial")}
+    if about.get("origins"):
+        told["origins"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["origins"].items())
+    if about.get("estimate"):
+        told["estimate"] = about["estimate"].get("sentence", "")
     told["values"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["values"].items())
     return {f"LMIAL_{key}": str(value) for key, value in told.items() if value}
 
 
 def _meanings(study: Study, what: str, unread: int | None) -> dict[str, str]:
+    if what == "delivered":
+        return {"0": "no change", **{str(c.value): c.name for c in study.label_schema.classes}}
     not_read = "not read by a person, or marked equivocal"
     classes = {str(c.value): c.name for c in study.label_schema.classes}
     if what == "lesions":

@@ -7,12 +7,12 @@ import json
 import sqlite3
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from LMIALLib.errors import BadInput
-from LMIALLib.json_data import Natural, parse_json, shaped
+from LMIALLib.json_data import Limits, Natural, parse_json, shaped
 from LMIALLib.study.clock import now
 from LMIALLib.study.connection import RESTORE
 from LMIALLib.study.database import StudyDatabase
@@ -20,10 +20,15 @@ from LMIALLib.study.log import Log
 from LMIALLib.study.packing import pack_scores, unpack_scores
 
 if TYPE_CHECKING:
-    from LMIALLib.queries.ranking import Ranking
+    from LMIALLib.queries.query import Ranking
 
 KEPT = 4
 """Rankings that a study keeps in memory: one of 6,000 queries takes some megabytes."""
+
+
+def adapted_map(digest: str) -> str:
+    """Name of the map that a head made, by the head's digest (64 hexadecimal digits)."""
+    return f"adapted-{digest[:16]}"
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,24 @@ class StoredRanking:
         the conditions names one."""
         return str(self.conditions.get("suggestions") or self.model)
 
+    @property
+    def finishes(self) -> bool:
+        """Whether its purpose is to finish one patient after the other; rankings of before say nothing of it."""
+        return bool(self.ranking.get("settings", {}).get("purpose") == "finish")
+
+    def map_of(self, case: str) -> str:
+        """Name of the map of probability that a case was ranked with: the per-patient head's, or the model's mean."""
+        head = self.conditions.get("heads", {}).get(case)
+        return "mean" if head is None else adapted_map(head["digest"])
+
+    def learnt_from(self, case: str) -> tuple[int, ...]:
+        """Slices, 0-based, whose answers the head of a case had learnt; none where the network's own map stands."""
+        return tuple(self.conditions.get("heads", {}).get(case, {}).get("slices", ()))
+
     @cached_property
     def whole(self) -> Ranking:
         """The ranking as it was made. Raises BadInput, naming the field, where it is none."""
-        from LMIALLib.queries.ranking import Ranking
+        from LMIALLib.queries.query import Ranking
 
         return Ranking.from_dict(self.ranking, f"ranking {self.number}")
 
@@ -103,6 +122,15 @@ class _Pair:
     number: Natural
 
 
+_Digest = Annotated[str, Limits(pattern="[0-9a-f]{64}")]
+
+
+@dataclass(frozen=True)
+class _Head:
+    digest: _Digest
+    slices: tuple[Natural, ...] = ()
+
+
 @dataclass(frozen=True)
 class _Conditions:
     """What is decided by of a ranking's conditions, where they are there."""
@@ -114,6 +142,7 @@ class _Conditions:
     pairs: dict[str, _Pair] | None = None
     no_suggestion: dict[str, tuple[int, ...]] | None = None
     committee: tuple[str, ...] | None = None
+    heads: dict[str, _Head] | None = None
 
 
 class Rankings:
@@ -164,6 +193,17 @@ class Rankings:
         """The newest ranking, or None."""
         numbers = self.numbers()
         return self.get(numbers[-1]) if numbers else None
+
+    def estimates(self, case: str) -> list[tuple[int, Any]]:
+        """What each ranking expected of the delivered label of a case, by the ranking's number, oldest first."""
+        path = f'$.estimates."{case}"'
+        rows = self._database.rows(
+            "SELECT number, json_extract(conditions, ?1) AS told FROM rankings"
+            " WHERE json_extract(conditions, ?1) IS NOT NULL ORDER BY number",
+            (path,),
+        )
+        where = f"{self._database.folder}: estimates"
+        return [(row["number"], parse_json(str(row["told"]), dict[str, Any], where)) for row in rows]
 
     def numbers(self) -> list[int]:
         """The numbers of all rankings, ascending."""

@@ -37,7 +37,10 @@ def said_of(database: StudyDatabase, case: str) -> dict[str, list[dict[str, Any]
         "annotations": "SELECT * FROM annotations WHERE case_name = ? ORDER BY id",
         "slice_tests": f"SELECT x.* FROM slice_tests x {of_its_answers}",
         "viewed": f"SELECT x.* FROM viewed x {of_its_answers}",
-        "drafts": "SELECT * FROM drafts WHERE case_name = ?",
+        **{
+            table: f"SELECT * FROM {table} WHERE case_name = ?"
+            for table in ("drafts", "sweeps", "patients", "lesion_answers")
+        },
     }
     return {name: [_plain(row) for row in database.rows(query, (case,))] for name, query in queries.items()}
 

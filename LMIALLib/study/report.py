@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import html
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import LMIALLib
+from LMIALLib.json_data import Natural, shaped
 from LMIALLib.pairs.orientation import orientation
 from LMIALLib.pairs.registration_record import alarms
+from LMIALLib.study.answer import Answer
 from LMIALLib.study.cases import Case
 from LMIALLib.study.clock import now
 from LMIALLib.study.lesion import Lesion
@@ -96,10 +99,14 @@ def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion
             ("network", told.get("family", LIKE if "family" in record else NOT_LOOKED_AT)),
             ("read", f"{len(said)} of {case.n_slices} slices: change drawn on {counts['mask']}, nothing on "
                      f"{counts['nothing']}, equivocal {counts['equivocal']}"),
+            ("patient", _finished(study, case, said)),
             ("readers", f"{readers}; {minutes:.1f} minutes"),
+            ("agreement with the suggestion", agreement(said.values())),
         ],
         warn=tuple(row for row, about in ((2, "registration"), (3, "region"), (4, "family")) if about in told),
     )  # fmt: skip
+    where = f"{study.folder}: estimates"
+    yield curve([shaped(one, Expected, where) for _, one in study.rankings.estimates(case.name)])
     rows = lesion_rows(case, lesions)
     if rows:
         for row in rows:  # as readers count
@@ -110,6 +117,63 @@ def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion
     else:
         yield "<p>No change is marked.</p>"
     yield from _pictures(pair, said)
+
+
+def _finished(study: Study, case: Case, said: Mapping[int, Any]) -> str:
+    """How far a patient is, by the reader's word."""
+    viewed = len(study.sweeps.viewed(case.name) - said.keys())
+    finished = study.patients.finished(case.name)
+    word = (
+        f"finished, says {finished.reader}, {finished.said_at[:10]}" if finished is not None else "not called finished"
+    )
+    return f"{word}; {viewed} more slices looked at"
+
+
+def agreement(answers: Collection[Answer]) -> str:
+    """How far readers agree with what was suggested, where they saw it first and where they answered blind.
+
+    A large distance between both says that the suggestion leads its readers. Dice is pooled over voxels.
+    """
+    told = []
+    for seen, words in ((False, "answered blind"), (True, "suggestion shown first")):
+        tests = [one.test for one in answers if one.test is not None and one.suggestion_seen is seen]
+        voxels = sum(test.predicted + test.marked for test in tests)
+        dice = f"Dice {2 * sum(test.overlap for test in tests) / voxels:.2f}" if voxels else "no change in either"
+        told.append(f"{words}: {dice} on {len(tests)} slices" if tests else f"{words}: no slice")
+    return "; ".join(told)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a ranking expected of a delivered label: its Dice after some answers, with the ends of its interval."""
+
+    answers: Natural
+    dice: float | None = None
+    dice_low: float = 0.0
+    dice_high: float = 1.0
+
+
+def curve(estimates: Sequence[Expected]) -> str:
+    """The expected Dice of the delivered label over the answers, with its interval, as inline SVG; nothing for fewer
+    than two."""
+    known = {one.answers: (one.dice, one.dice_low, one.dice_high) for one in estimates if one.dice is not None}
+    if len(known) < 2:
+        return ""
+    most = max(known)
+
+    def point(answers: int, dice: float) -> str:
+        return f"{600 * answers / most:.1f},{120 * (1 - dice):.1f}"
+
+    line = " ".join(point(n, one[0]) for n, one in sorted(known.items()))
+    band = [point(n, one[2]) for n, one in sorted(known.items())]
+    band += [point(n, one[1]) for n, one in sorted(known.items(), reverse=True)]
+    dice, low, high = known[most]
+    return (
+        '<figure><svg viewBox="0 0 600 120" width="600" height="120" role="img">'
+        f'<polygon points="{" ".join(band)}" fill="#cfe3ee"/><polyline points="{line}" fill="none" stroke="#b87300" '
+        'stroke-width="2"/></svg><figcaption>Expected Dice of the delivered label (0 to 1) after 0 to '
+        f"{most} answers, with its 90 % interval; now {dice:.2f} ({low:.2f} to {high:.2f}).</figcaption></figure>"
+    )
 
 
 def _region(record: Mapping[str, Any]) -> str:

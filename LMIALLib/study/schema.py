@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from functools import lru_cache
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Stored in ``user_version``. Raise it together with an entry in ``MIGRATIONS`` and one in ``PAST``."""
 
 APPLICATION_ID = 0x4C4D4941
@@ -24,6 +24,10 @@ RANGES = {
     " AND (mask IS NULL OR (rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000 AND mask_digest IS NOT NULL))",
     "slice_tests": "overlap >= 0 AND predicted >= 0 AND marked >= 0",
     "viewed": "share BETWEEN 0 AND 1 AND rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000",
+    "sweeps": "id > 0 AND slice BETWEEN 0 AND 1000000 AND label_shown IN (0, 1) AND seconds >= 0",
+    "patients": "id > 0 AND state IN ('finished', 'reopened')",
+    "lesion_answers": "id > 0 AND pair BETWEEN 1 AND 99999 AND verdict IN ('accepted', 'rejected', 'withdrawn')"
+    " AND (of IS NULL OR of > 0)",
     "drafts": "slice BETWEEN 0 AND 1000000 AND rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000",
 }
 """What LMIAL's own rows always fulfil, beside the types of their columns: SQLite itself checks it only on writing."""
@@ -156,12 +160,47 @@ CREATE TABLE viewed (                          -- what part of the slice was on 
     mask BLOB NOT NULL, rows INTEGER NOT NULL, columns INTEGER NOT NULL, mask_digest TEXT NOT NULL
 );
 """
-TABLES = _TABLES_1 + _VIEWED
+_FINISH = """
+CREATE TABLE sweeps (                          -- a slice that was looked at in a sweep and not answered
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    case_name TEXT NOT NULL REFERENCES cases (name) ON DELETE CASCADE,
+    slice INTEGER NOT NULL,
+    reader TEXT NOT NULL,
+    ranking INTEGER REFERENCES rankings (number),
+    label_shown INTEGER NOT NULL,              -- whether the delivered label was on the screen too
+    seconds REAL NOT NULL,
+    seen_at TEXT NOT NULL
+);
+CREATE TABLE patients (                        -- the reader's word that a patient is finished, or is not after all
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    case_name TEXT NOT NULL REFERENCES cases (name) ON DELETE CASCADE,
+    state TEXT NOT NULL,
+    reader TEXT NOT NULL,
+    ranking INTEGER REFERENCES rankings (number),
+    said_at TEXT NOT NULL
+);
+CREATE TABLE lesion_answers (                  -- a suggested lesion that was accepted or rejected as a whole
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    case_name TEXT NOT NULL REFERENCES cases (name) ON DELETE CASCADE,
+    pair INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    of INTEGER REFERENCES lesion_answers (id), -- what is withdrawn
+    voxels BLOB NOT NULL,                      -- int32, little-endian, compressed: places in the pair, ascending
+    digest TEXT NOT NULL,
+    shown TEXT NOT NULL,                       -- JSON: slices that were on the screen
+    reader TEXT NOT NULL,
+    ranking INTEGER REFERENCES rankings (number),
+    saved_at TEXT NOT NULL
+);
+CREATE TRIGGER lesion_answers_are_never_overwritten BEFORE UPDATE ON lesion_answers
+BEGIN SELECT RAISE(ABORT, 'an answer is never overwritten'); END;
+"""
+TABLES = _TABLES_1 + _VIEWED + _FINISH
 
-MIGRATIONS: dict[int, str] = {1: _VIEWED}
+MIGRATIONS: dict[int, str] = {1: _VIEWED, 2: _FINISH}
 """Version -> the SQL that makes a database of that version one of the next."""
 
-PAST: dict[int, str] = {1: _TABLES_1}
+PAST: dict[int, str] = {1: _TABLES_1, 2: _TABLES_1 + _VIEWED}
 """Version -> what ``TABLES`` was then. Kept for ever, so that a study of that version can be told from a forged one."""
 
 

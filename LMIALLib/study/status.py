@@ -12,7 +12,8 @@ from LMIALLib.study.store import Study
 
 @dataclass(frozen=True)
 class CaseStatus:
-    """Progress of one case: its slices, how many have an answer, and how many of each answer."""
+    """Progress of one case: its slices, how many have an answer, and how many of each answer; how many others were
+    looked at in a sweep; and whether a reader called its patient finished."""
 
     name: str
     subject: str
@@ -21,6 +22,8 @@ class CaseStatus:
     read: int
     answers: dict[str, int]
     skipped: int
+    viewed: int = 0
+    finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,13 @@ def status_of(study: Study) -> StudyStatus:
         readers.update(a.reader for a in current.values())
         answers = dict(Counter(a.answer for a in current.values()))
         skipped = len(study.answers.skipped(case.name))
-        cases.append(CaseStatus(case.name, case.subject, case.split, case.n_slices, len(current), answers, skipped))
+        viewed = len(study.sweeps.viewed(case.name) - current.keys())
+        cases.append(
+            CaseStatus(
+                case.name, case.subject, case.split, case.n_slices, len(current), answers, skipped, viewed,
+                study.patients.finished(case.name) is not None,
+            )
+        )  # fmt: skip
     in_use = study.models.in_use()
     lease = study.lease()
     return StudyStatus(
@@ -76,6 +85,6 @@ def status_of(study: Study) -> StudyStatus:
         model_in_use=in_use.id if in_use else None,
         rankings=len(study.rankings.numbers()),
         held_by=lease.described if lease and lease.alive else "",
-        why_read_only=study.why_read_only if study.read_only else "",
+        why_read_only=str(study.why_read_only or ""),
         warning=place_warning(study.folder),
     )

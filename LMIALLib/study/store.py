@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -15,28 +13,32 @@ from types import TracebackType
 from typing import Self
 
 from LMIALLib import __version__
-from LMIALLib.errors import BadInput, NeedsConfirmation, disk_errors, written_in_utf8
+from LMIALLib.errors import BadInput, Do, NeedsConfirmation, Step, disk_errors, written_in_utf8
 from LMIALLib.files import flush_folder, rename
 from LMIALLib.study.answers import Answers
 from LMIALLib.study.cases import Cases
 from LMIALLib.study.clock import now
-from LMIALLib.study.connection import DATABASE, connect_to_read, connect_to_write, readable_errors
+from LMIALLib.study.connection import DATABASE, connect_to_write, readable_errors
 from LMIALLib.study.database import StudyDatabase
 from LMIALLib.study.drafts import Drafts
 from LMIALLib.study.inside import check_no_links
 from LMIALLib.study.labels import LabelSchema
-from LMIALLib.study.lease import HELD, Lease, held_lease, release_lease, write_lease
+from LMIALLib.study.lease import HolderKind, Lease, Obstacle, WhyReadOnly, held_lease, release_lease, write_lease
+from LMIALLib.study.leftovers import put_aside
+from LMIALLib.study.lesion_answers import LesionAnswers
 from LMIALLib.study.lesions import Lesions
 from LMIALLib.study.log import Log
 from LMIALLib.study.maps import Maps
 from LMIALLib.study.models import Models
 from LMIALLib.study.names import checked_person
+from LMIALLib.study.patients import Patients
 from LMIALLib.study.places import place_warning
 from LMIALLib.study.rankings import Rankings
+from LMIALLib.study.recovery import connect_to_look
 from LMIALLib.study.schema import make_tables
-from LMIALLib.study.sweep import sweep
+from LMIALLib.study.sweeps import Sweeps
 from LMIALLib.study.truths import Truths
-from LMIALLib.study.versions import check_values, checked_version, of_this_version, upgrade
+from LMIALLib.study.versions import check_values, checked_version, upgrade
 
 LONGEST_FOLDER = 110
 
@@ -46,7 +48,8 @@ class Study:
     opened it.
 
     Attributes:
-        cases, answers, drafts, models, rankings, maps, truths, lesions, log: the shelves.
+        cases, answers, drafts, models, rankings, maps, truths, lesions, lesion_answers, sweeps, patients, log: the
+            shelves.
         database: what they stand on; for whoever adds a shelf.
 
     What needs several shelves is a function of a study: ``checks.check_study``, ``backup.write_backup``,
@@ -71,6 +74,9 @@ class Study:
         self.maps = Maps(database, self.cases, self.rankings)
         self.truths = Truths(database, self.log, self.cases)
         self.lesions = Lesions(database, self.cases, self.answers)
+        self.lesion_answers = LesionAnswers(database, self.log, self.cases)
+        self.sweeps = Sweeps(database, self.cases)
+        self.patients = Patients(database, self.log, self.cases)
 
     @classmethod
     def create(cls, folder: Path, *, schema: LabelSchema | None = None, reader: str = "", force: bool = False) -> Study:
@@ -98,13 +104,23 @@ class Study:
         return cls.open(folder, reader=reader)
 
     @classmethod
-    def open(cls, folder: Path, *, read_only: bool = False, reader: str = "", take_over: bool = False) -> Study:
+    def open(
+        cls,
+        folder: Path,
+        *,
+        read_only: bool = False,
+        reader: str = "",
+        take_over: bool = False,
+        kind: HolderKind = HolderKind.SESSION,
+    ) -> Study:
         """Open a study; for writing if it can be, else for reading, and ``why_read_only`` says why.
 
         Args:
             read_only: only look, whoever annotates.
             reader: who works here; shown to a second session.
             take_over: take the study from a living session; its next save fails with SessionTakenOver.
+
+            kind: what opens it: a session that stays, or a command that others wait for.
 
         Raises BadInput when there is no study, it was made by a newer version, or it is damaged.
         """
@@ -113,24 +129,24 @@ class Study:
         database = folder / DATABASE
         _check_name(folder)
         if not database.is_file():
-            raise BadInput(f"{folder} is not a LMIAL study: it has no {DATABASE}.", "Make one with: lmial new")
+            step = Step(Do.NEW, str(folder))
+            raise BadInput(f"{folder} is not a LMIAL study: it has no {DATABASE}.", "Make one.", step)
         check_no_links(folder)
         with _of_no_format(folder), readable_errors(folder):
             if read_only:
-                return cls._to_look(folder, "it was opened for looking only.")
+                return cls._to_look(folder, WhyReadOnly(Obstacle.ASKED))
             if not (os.access(folder, os.W_OK) and os.access(database, os.W_OK)):
-                return cls._to_look(folder, "its folder may not be written to.")
+                return cls._to_look(folder, WhyReadOnly(Obstacle.NOT_WRITABLE))
             try:
-                return cls._open_to_write(folder, reader, take_over)
+                return cls._open_to_write(folder, Lease.of_this_process(reader, kind), take_over)
             except sqlite3.OperationalError as error:
                 if (error.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_FULL:
                     raise
-                return cls._to_look(folder, "the disk is full. Make room, then open it.")
+                return cls._to_look(folder, WhyReadOnly(Obstacle.DISK_FULL))
 
     @classmethod
-    def _open_to_write(cls, folder: Path, reader: str, take_over: bool) -> Study:
+    def _open_to_write(cls, folder: Path, mine: Lease, take_over: bool) -> Study:
         connection = connect_to_write(folder / DATABASE)
-        mine = Lease.of_this_process(reader)
         try:
             version = checked_version(connection, folder)
             connection.execute("BEGIN IMMEDIATE")
@@ -138,15 +154,15 @@ class Study:
             if held and held.alive and not take_over:
                 connection.execute("ROLLBACK")
                 connection.close()
-                return cls._to_look(folder, f"{HELD} {held.described}. Close that session first.")
+                return cls._to_look(folder, WhyReadOnly(Obstacle.HELD, held))
             write_lease(connection, mine)
             connection.execute("COMMIT")
             upgrade(connection, folder, version)
             check_values(connection, folder)
-            study = cls(StudyDatabase(folder, connection, lease=mine, reason=""))
+            study = cls(StudyDatabase(folder, connection, lease=mine, why_read_only=None))
             if held and held.alive:
                 study.log.record("taken over", earlier_reader=held.reader, earlier_started=held.started)
-            sweep(study.database, study.cases, study.log)
+            put_aside(study.database, study.cases, study.log)
             return study
         except BaseException:
             with suppress(sqlite3.Error):  # the lease may stand there although its commit was called a failure
@@ -155,8 +171,8 @@ class Study:
             raise
 
     @classmethod
-    def _to_look(cls, folder: Path, reason: str) -> Study:
-        return cls(StudyDatabase(folder, _reading(folder / DATABASE), lease=None, reason=reason))
+    def _to_look(cls, folder: Path, why: WhyReadOnly) -> Study:
+        return cls(StudyDatabase(folder, connect_to_look(folder / DATABASE), lease=None, why_read_only=why))
 
     @property
     def folder(self) -> Path:
@@ -184,8 +200,8 @@ class Study:
         return self.database.read_only
 
     @property
-    def why_read_only(self) -> str:
-        """Why this session can only look, as a sentence; empty where it can save."""
+    def why_read_only(self) -> WhyReadOnly | None:
+        """Why this session can only look, and who holds the study, as text a sentence; None where it can save."""
         return self.database.why_read_only
 
     def heartbeat(self) -> None:
@@ -227,7 +243,7 @@ def check_new_place(folder: Path, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise BadInput(f"{folder} is a file; a study is a folder.", "Choose another name.")
     if (folder / DATABASE).exists():
-        raise BadInput(f"{folder} is already a study.", "Add to it with: lmial add")
+        raise BadInput(f"{folder} is already a study.", "Add to it.", Step(Do.ADD, str(folder)))
     if folder.is_dir() and any(folder.iterdir()):
         raise BadInput(f"the folder {folder} is not empty.", "Choose a new or an empty folder for the study.")
     _check_name(folder)
@@ -239,7 +255,7 @@ def check_new_place(folder: Path, force: bool) -> None:
         )
     warning = place_warning(folder)
     if warning and not force:
-        raise NeedsConfirmation(warning, "Choose a folder on a local disk, or confirm with --force.")
+        raise NeedsConfirmation(warning, "Choose a folder on a local disk, or confirm it.")
 
 
 def _check_name(folder: Path) -> None:
@@ -268,34 +284,3 @@ def _make_database(file: Path, schema: LabelSchema) -> None:
             (now(), json.dumps({"lmial": __version__})),
         )
         connection.execute("COMMIT")
-
-
-def _reading(database: Path) -> sqlite3.Connection:
-    """A connection for reading, also right after a crash, when SQLite first has to roll an unfinished save back."""
-    connection = connect_to_read(database)
-    try:
-        return of_this_version(connection, database.parent)
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if (error.sqlite_errorcode & 0xFF) not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-            raise
-    return _rolled_back(database)
-
-
-def _rolled_back(database: Path) -> sqlite3.Connection:
-    """Roll an unfinished save back: in place where that is allowed, else in a copy that lives in memory."""
-    journal = Path(f"{database}-journal")
-    if os.access(database.parent, os.W_OK) and os.access(database, os.W_OK):
-        with closing(connect_to_write(database)) as writer:
-            writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        return of_this_version(connect_to_read(database), database.parent)
-    memory = sqlite3.connect(":memory:", isolation_level=None)
-    memory.row_factory = sqlite3.Row
-    with tempfile.TemporaryDirectory(prefix="lmial-") as place:
-        copy = Path(place) / DATABASE
-        shutil.copyfile(database, copy)
-        if journal.exists():
-            shutil.copyfile(journal, Path(place) / journal.name)
-        with closing(sqlite3.connect(copy)) as source:
-            source.backup(memory)
-    return of_this_version(memory, database.parent)

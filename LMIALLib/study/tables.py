@@ -20,7 +20,7 @@ LESION_COLUMNS = (
 )  # fmt: skip
 SLICE_COLUMNS = (
     "case", "subject", "slice", "answer", "reader", "seconds", "version", "drawn", "suggestion_seen",
-    "accepted_unchanged", "model", "ranking", "query_rank", "saved_at", "voxels", "volume_ml", "viewed_share",
+    "accepted_unchanged", "model", "ranking", "query_rank", "saved_at", "voxels", "volume_ml", "viewed_share", "viewed",
 )  # fmt: skip
 SUGGESTED = "suggested"
 """Class of a lesion of which no voxel was read: the model's opinion, not a label."""
@@ -49,11 +49,17 @@ def lesion_rows(case: Case, lesions: Iterable[Lesion]) -> list[dict[str, Any]]:
 
 
 def slice_rows(study: Study, case: Case, reader: str | None = None) -> list[dict[str, Any]]:
-    """One row for every slice of a case, in order; a slice without an answer says "not read"."""
+    """One row for every slice of a case, in order; a slice without an answer says "not read", or "viewed" where it was
+    looked at in a sweep. The column "viewed" says how many seconds all sweeps showed it."""
+    looks: dict[int, float] = {}
+    for one in study.sweeps.all(case.name):
+        looks[one.slice] = looks.get(one.slice, 0.0) + one.seconds
     current = study.answers.current(case.name, reader=reader)
     rows = []
     for number in range(case.n_slices):
-        row: dict[str, Any] = {"case": case.name, "subject": case.subject, "slice": number, "answer": "not read"}
+        row: dict[str, Any] = {"case": case.name, "subject": case.subject, "slice": number}
+        row["answer"] = "viewed" if number in looks else "not read"
+        row |= {"viewed": round(looks[number], 2)} if number in looks else {}
         answer = current.get(number)
         if answer:
             row |= {name: getattr(answer, name) for name in SLICE_COLUMNS[3:14]}

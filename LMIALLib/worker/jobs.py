@@ -1,222 +1,209 @@
-"""What the worker can be asked to do. Each job is a function of the study folder and a request, and returns plain JSON.
+"""The handlers of all requests but training; see `requests` for what each is asked and gives.
 
-A job never writes to ``study.sqlite``: it leaves files in the study folder and returns what the session that asked for
-it will record. Torch is imported only by the jobs that need it, so that ``prepare`` starts at once.
+Torch is imported only by those that need it, so that ``Prepare`` starts at once.
 """
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.errors import BadInput
-from LMIALLib.queries.strategy import FORMULAS
-from LMIALLib.worker.progress import Progress
-from LMIALLib.worker.training_job import finetune_job
+from LMIALLib.progress import Progress
+from LMIALLib.worker.handling import handles
+from LMIALLib.worker.predicting import PASSES, conditions_of, model_of, options_of, predict_case, queue_options
+from LMIALLib.worker.requests import (
+    ChangeRegion,
+    Export,
+    Exported,
+    Predict,
+    Predicted,
+    Prepare,
+    Prepared,
+    Rank,
+    Ranked,
+    Register,
+    Registered,
+)
 
 if TYPE_CHECKING:
-    from LMIALLib.network.prediction import Prediction
-    from LMIALLib.pairs.pair import Pair
+    from LMIALLib.network.predicted import Prediction
     from LMIALLib.queries.pool import CaseMaps
     from LMIALLib.queries.strategies import Strategy
     from LMIALLib.study.store import Study
     from LMIALLib.worker.study_cases import StudyCases
 
-PASSES = 10
-"""Stochastic passes of strategies that need them (T of the published comparisons)."""
+
+@handles(Prepare)
+def prepare_job(study_folder: Path, request: Prepare, progress: Progress) -> Prepared:
+    """Read, register and scale a pair."""
+    from LMIALLib.pairs.prepare import prepare
+
+    pair = prepare(request.pair, _inside(study_folder, request.staged), progress=progress)
+    return Prepared(pair.registration, pair.n_slices, pair.axis, pair.digest())
 
 
-def run_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Run the job that ``request["do"]`` names; see the functions below for the fields of each."""
-    jobs: dict[str, Callable[[Path, dict[str, Any], Progress], dict[str, Any]]] = {
-        "prepare": prepare_job,
-        "register": register_job,
-        "region": region_job,
-        "predict": predict_job,
-        "rank": rank_job,
-        "finetune": finetune_job,
-        "export": export_job,
-    }
-    return jobs[request["do"]](study_folder, request, progress)
-
-
-def prepare_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Read, register and scale a pair into ``staged`` (a folder of the study). Fields: pair (PairRequest), staged."""
-    from LMIALLib.pairs.prepare import PairRequest, prepare
-
-    staged = _inside(study_folder, request["staged"])
-    pair = prepare(PairRequest.from_dict(request["pair"]), staged, progress=progress)
-    return {"registration": pair.registration, "slices": pair.n_slices, "axis": pair.axis, "digest": pair.digest()}
-
-
-def register_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Register a case again into ``staged`` (a folder of the study). Fields: case, kind (rigid, affine), staged."""
+@handles(Register)
+def register_job(study_folder: Path, request: Register, progress: Progress) -> Registered:
+    """Register a case again."""
     from LMIALLib.pairs.again import register_again
-    from LMIALLib.study.store import Study
 
-    staged = _inside(study_folder, request["staged"])
-    with Study.open(study_folder, read_only=True) as study:
-        case = study.cases.get(request["case"])
-    folder = study_folder / "cases" / case.name
-    pair = register_again(folder, case.pair_number, staged, kind=str(request["kind"]), progress=progress)
-    return {"case": case.name, "staged": str(staged), "registration": pair.registration}
+    staged = _inside(study_folder, request.staged)
+    folder, number = _pair_in_use(study_folder, request.case)
+    pair = register_again(folder, number, staged, kind=request.kind, progress=progress)
+    return Registered(folder.name, str(staged), pair.registration)
 
 
-def region_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Give a case another region in ``staged`` (a folder of the study). Fields: case, choice, staged, perhaps mask."""
+@handles(ChangeRegion)
+def region_job(study_folder: Path, request: ChangeRegion, progress: Progress) -> Registered:
+    """Give a case another region."""
     from LMIALLib.pairs.again import region_again
-    from LMIALLib.study.store import Study
 
-    staged = _inside(study_folder, request["staged"])
-    with Study.open(study_folder, read_only=True) as study:
-        case = study.cases.get(request["case"])
-    mask = Path(request["mask"]) if request.get("mask") else None
-    choice, folder = str(request["choice"]), study_folder / "cases" / case.name
-    pair = region_again(folder, case.pair_number, staged, choice=choice, mask=mask, progress=progress)
-    return {"case": case.name, "staged": str(staged), "registration": pair.registration}
+    staged = _inside(study_folder, request.staged)
+    folder, number = _pair_in_use(study_folder, request.case)
+    mask = Path(request.mask) if request.mask else None
+    pair = region_again(folder, number, staged, choice=request.choice, mask=mask, progress=progress)
+    return Registered(folder.name, str(staged), pair.registration)
 
 
-def predict_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Write the probability maps of some cases. Fields: cases, model, and optionally passes, seed, device, threads."""
+@handles(Predict)
+def predict_job(study_folder: Path, request: Predict, progress: Progress) -> Predicted:
+    """Write the probability maps of some cases."""
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
-        network, _ = _network(study, request["model"])
-        for number, case in enumerate(request["cases"]):
-            progress("predict", number, len(request["cases"]))
+        model = model_of(study, request.model)
+        for number, case in enumerate(request.cases):
+            progress("predict", number, len(request.cases))
             pair = study.cases.load_pair(case)
-            prediction = _predict(network, pair, request, progress)
+            prediction = predict_case(model, pair, request, progress, passes=request.passes or 1)
             maps = {"mean": pair.unstack(prediction.mean)}
-            study.maps.write(request["model"], case, maps, prediction.conditions)
-    return {"cases": list(request["cases"])}
+            study.maps.write(request.model, case, maps, prediction.conditions)
+    return Predicted(request.cases)
 
 
-def rank_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Rank the slices nobody answered.
-
-    Fields: cases (objects with name, pair, answered, skipped, validation), model (id), strategy, seed; optionally
-    passes, threads, device, count, random_share, spacing_mm, batch, write_maps; for strategies that need them committee
-    (ids of models, the one in use first), annotations_upto (answers that a score may be learned from), reading_time
-    (base, per_mm). Returns the ranking, the scores of every slice, and the conditions under which they were computed.
-    A model that goes by stored maps is not computed: its maps are read.
-    """
+@handles(Rank)
+def rank_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
+    """Rank the slices that nobody answered."""
     from LMIALLib.queries.ranking import rank, score_case, uncertainty_map
     from LMIALLib.queries.strategies import strategy as strategy_named
     from LMIALLib.study.kept import goes_by_stored_maps
     from LMIALLib.study.store import Study
     from LMIALLib.worker.study_cases import StudyCases
 
-    chosen = strategy_named(request["strategy"])
-    stored = goes_by_stored_maps(request["model"])
+    chosen = strategy_named(request.strategy)
+    if chosen.purpose == "finish":
+        from LMIALLib.worker.finishing import finish_job
+
+        return finish_job(study_folder, request, progress)
+    stored = goes_by_stored_maps(request.model)
     scored, pairs, conditions = [], {}, {}
     with Study.open(study_folder, read_only=True) as study:
         cases = StudyCases(study, request, with_targets="loss-prediction" in chosen.needs)
-        told, evidence = _evidence(study, request, chosen, cases, progress)
-        for position, wanted in enumerate(request["cases"]):
-            progress("rank", position, len(request["cases"]), case=wanted["name"])
+        about, evidence = _evidence(study, request, chosen, cases, progress)
+        for position, wanted in enumerate(request.cases):
+            progress("rank", position, len(request.cases), case=wanted.name)
             maps, prediction = next(evidence)
             scored.append(score_case(maps, chosen))
-            conditions = _conditions(prediction)
+            conditions = conditions_of(prediction)
             pair = cases[position].pair
-            pairs[wanted["name"]] = {"number": wanted["pair"], "digest": pair.digest()}
-            if not request.get("write_maps", True):
+            pairs[wanted.name] = {"number": wanted.pair, "digest": pair.digest()}
+            if not request.write_maps:
                 continue
             shown = pair.unstack(uncertainty_map(maps, chosen))
             if stored:
-                study.maps.add(request["model"], wanted["name"], chosen.name, shown)
+                study.maps.add(request.model, wanted.name, chosen.name, shown)
             else:
                 on_grid = {"mean": pair.unstack(prediction.mean), chosen.name: shown}
-                study.maps.write(request["model"], wanted["name"], on_grid, conditions)
-    options: dict[str, Any] = {
-        key: request[key] for key in ("count", "random_share", "spacing_mm", "batch") if key in request
-    }
-    options["by_lot_only"] = [case["name"] for case in request["cases"] if case.get("validation")]
-    ranking = rank(scored, chosen, seed=int(request["seed"]), **options)
-    conditions |= {"pairs": pairs, "model": request["model"], "strategy": chosen.name, "seed": int(request["seed"])}
-    return {
-        "ranking": ranking.to_dict(),
-        "conditions": conditions | told,
-        "annotations_upto": int(request.get("annotations_upto", 0)),
-    }
+                study.maps.write(request.model, wanted.name, on_grid, conditions)
+    options = queue_options(request, "count", "random_share", "spacing_mm", "batch")
+    options["by_lot_only"] = [case.name for case in request.cases if case.validation]
+    ranking = rank(scored, chosen, seed=request.seed, **options)
+    conditions |= {"pairs": pairs, "model": request.model, "strategy": chosen.name, "seed": request.seed}
+    return Ranked(ranking.to_dict(), conditions | about, request.annotations_upto or 0)
 
 
 def _evidence(
-    study: Study, request: dict[str, Any], chosen: Strategy, cases: StudyCases, progress: Progress
+    study: Study, request: Rank, chosen: Strategy, cases: StudyCases, progress: Progress
 ) -> tuple[dict[str, Any], Iterator[tuple[CaseMaps, Prediction]]]:
-    """What the ranking goes by, case by case, and what its conditions tell of models and reading time."""
+    """What the ranking goes by, case by case, and what its conditions say of models and reading time."""
     from LMIALLib.network.evidence import case_evidence
     from LMIALLib.queries.reading_time import ReadingTime
     from LMIALLib.study.kept import goes_by_stored_maps
     from LMIALLib.worker.stored_evidence import stored_evidence
 
-    told: dict[str, Any] = {}
+    about: dict[str, Any] = {}
+    reading_time = None
     if "seconds" in chosen.needs:
-        told["reading_time"] = request.get("reading_time") or asdict(ReadingTime())
-    reading_time = ReadingTime(**told["reading_time"]) if "reading_time" in told else None
-    if goes_by_stored_maps(request["model"]):
-        told["model_digest"] = study.models.get(request["model"]).digest
-        return told, stored_evidence(study, request["model"], cases, chosen.needs, reading_time=reading_time)
+        reading_time = request.reading_time or ReadingTime()
+        about["reading_time"] = asdict(reading_time)
+    if goes_by_stored_maps(request.model):
+        about["model_digest"] = study.models.get(request.model).digest
+        return about, stored_evidence(study, request.model, cases, chosen.needs, reading_time=reading_time)
     if "members" in chosen.needs:
-        told["committee"] = list(dict.fromkeys([request["model"], *request.get("committee", ())]))
-    loaded = [_network(study, model) for model in told.get("committee", [request["model"]])]
-    digests = [info.digest for _, info in loaded]
-    if "committee" in told:
-        told["committee_digests"] = digests
+        about["committee"] = list(dict.fromkeys([request.model, *request.committee]))
+    loaded = [model_of(study, model) for model in about.get("committee", [request.model])]
+    digests = [model.digest for model in loaded]
+    if "committee" in about:
+        about["committee_digests"] = digests
     evidence = case_evidence(
-        [network for network, _ in loaded],
+        loaded,
         cases,
         chosen.needs,
-        passes=int(request.get("passes") or PASSES),
+        passes=request.passes or PASSES,
         reading_time=reading_time,
-        **_options(request, progress),
+        **options_of(request, progress),
     )
-    return told | {"model_digest": digests[0]}, evidence
+    return about | {"model_digest": digests[0]}, evidence
 
 
-def export_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Write files into ``out``. Fields: out, what, format, case (None for all), reader, unread, keep_numbers; see
-    ``study.exports``.
-
-    The suggestion and the uncertainty are the maps that the last ranking left. The numbers of lesions are stored only
-    when the session asks for it: it then annotates alone.
-    """
+@handles(Export)
+def export_job(study_folder: Path, request: Export, progress: Progress) -> Exported:
+    """Write files for others; the suggestion and the uncertainty are the maps that the last ranking left."""
     from LMIALLib.study.exports import ExportRequest, export
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
         progress("export", 0, 1)
         maps, model = _exported_maps(study, request)
+        stored = study.rankings.latest()
         wanted = ExportRequest(
-            what=request["what"],
-            format=request["format"],
-            case=request["case"],
-            reader=request["reader"],
-            unread=int(request["unread"]),
+            what=request.what,
+            format=request.format,
+            case=request.case,
+            reader=request.reader,
+            unread=request.unread,
             maps=maps,
             model=model,
-            keep_numbers=bool(request.get("keep_numbers")),
+            estimates=stored.conditions.get("estimates") if stored is not None else None,
+            keep_numbers=request.keep_numbers,
         )
-        files = export(study, Path(request["out"]), wanted)
-    return {"files": [str(file) for file in files], "what": request["what"]}
+        files = export(study, Path(request.out), wanted)
+    return Exported(tuple(str(file) for file in files), request.what)
 
 
-def _exported_maps(study: Study, request: dict[str, Any]) -> tuple[dict[str, np.ndarray], str | None]:
+def _exported_maps(study: Study, request: Export) -> tuple[dict[str, np.ndarray], str | None]:
     """The maps that an export needs, by case, and the model that made them."""
-
     stored = study.rankings.latest()
-    if stored is None or request["what"] == "labels":
+    if stored is None or request.what == "labels":
         return {}, None
-    model = stored.model
-    measure = stored.strategy if request["what"] == "uncertainty" else "mean"
-    names = [request["case"]] if request["case"] else [case.name for case in study.cases.all()]
-    found = {name: study.maps.read(model, name, measure) for name in names}
-    return {name: volume for name, volume in found.items() if volume is not None}, model
+    made = study.maps.doubt if request.what == "uncertainty" else study.maps.probability
+    names = [request.case] if request.case else [case.name for case in study.cases.all()]
+    found = {name: made(stored, name) for name in names}
+    return {name: volume for name, volume in found.items() if volume is not None}, stored.model
+
+
+def _pair_in_use(study_folder: Path, case: str) -> tuple[Path, int]:
+    """The folder of a case, and the number of its pair in use. Raises BadInput for an unknown case."""
+    from LMIALLib.study.store import Study
+
+    with Study.open(study_folder, read_only=True) as study:
+        found = study.cases.get(case)
+    return study_folder / "cases" / found.name, found.pair_number
 
 
 def _inside(study_folder: Path, place: str) -> Path:
@@ -225,41 +212,3 @@ def _inside(study_folder: Path, place: str) -> Path:
     if not folder.is_relative_to(Path(study_folder).resolve()):
         raise BadInput(f"{place} is not inside the study {study_folder}.")
     return folder
-
-
-def _network(study: Study, model: str) -> Any:
-    from LMIALLib.network.weights import load_weights
-
-    try:
-        return load_weights(study.models.path(model))
-    except BadInput as error:
-        raise BadInput(error.sentence, "Restore the study from a backup.") from error
-
-
-def _predict(network: Any, pair: Pair, request: dict[str, Any], progress: Progress) -> Prediction:
-    from LMIALLib.network.prediction import predict
-
-    return predict(network, pair, passes=int(request.get("passes") or 1), **_options(request, progress))
-
-
-def _options(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """How a request wants to be computed, as the network room takes it."""
-    return {
-        "seed": int(request.get("seed") or 0),
-        "device": request.get("device") or "auto",
-        "threads": request.get("threads"),
-        "progress": progress,
-        **{key: request[name] for key, name in (("dtype", "dtype"), ("batch", "slices_at_once")) if name in request},
-    }
-
-
-def _conditions(prediction: Prediction) -> dict[str, Any]:
-    """Everything besides inputs, model and strategy that can change a score in its last bit."""
-    versions = {
-        "lmial": LMIALLib.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "formulas": FORMULAS,
-        **prediction.conditions["versions"],
-    }
-    return {**prediction.conditions, "versions": versions}

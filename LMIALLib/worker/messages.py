@@ -1,35 +1,37 @@
-"""What the worker and its client say to each other: one JSON object a line, UTF-8, with a protocol version.
+"""How messages between the worker and its client are written: one JSON object a line, UTF-8, with a protocol version.
 
-Requests carry ``id`` and ``do``; events carry ``event`` and, where they belong to a job, its ``id``. A job ends with
-exactly one of the events in ``FINAL``; only that event says that it is complete. Arrays travel as files in the study.
+Requests carry ``id`` and ``do`` (see `requests`); events carry ``event`` and, where they belong to a request, its
+``id`` (see `events`). Arrays travel as files in the study.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import BadInput, readable
+from LMIALLib.errors import BadInput, Step, readable
+from LMIALLib.files import sendable
 from LMIALLib.json_data import parse_json
 
 PROTOCOL = 1
 LONGEST = 1 << 28
 """Bytes of a line; a ranking of 100,000 slices takes 60 MB."""
 
-JOBS = ("prepare", "register", "region", "predict", "rank", "finetune", "export")
-"""Requests that run one after another; ``cancel``, ``status`` and ``stop`` are answered at once."""
 
-FINAL = {
-    "prepare": "prepared",
-    "register": "registered",
-    "region": "registered",
-    "predict": "predicted",
-    "rank": "ranked",
-    "finetune": "model",
-    "export": "exported",
-}
-"""The event that ends each job well; the others are ``failed`` and ``cancelled``."""
+def plain(value: Any) -> Any:
+    """A value as JSON has it: objects for dataclasses, lists for tuples, `sendable` text for paths."""
+    if dataclasses.is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Path):
+        return sendable(value)
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    return value
 
 
 def finite(value: Any) -> Any:
@@ -60,6 +62,16 @@ def encode(message: dict[str, Any]) -> bytes:
         begin = text.rfind('"', 0, error.start) + 1
         name = text[begin : text.find('"', error.end)][:300]
         raise BadInput(f"{name}: this name is not written in UTF-8.", "Rename the file or folder.") from error
+
+
+def steps_of(message: Mapping[str, Any]) -> tuple[Step, ...]:
+    """What a person can do about a failure, as ``failed`` carries it in ``steps``; one of another version is left
+    out."""
+    found = []
+    for sent in message.get("steps") or ():
+        with suppress(ValueError, AttributeError):
+            found.append(Step.from_dict(sent))
+    return tuple(found)
 
 
 def decode(line: bytes) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """The background process: reads requests, runs one job at a time, writes events.
 
+A request that a reader waits for is done between two steps of a running fine-tuning, which then goes on and ends with
+the same bits as if nobody had asked.
+
 Standard output carries events and nothing else: whatever a library prints is sent to standard error, whose last lines
 come back with a failure. When the other side closes standard input (or is killed) the process ends by itself: a job
 that runs is given up, and where it does not hear of that the process ends all the same.
@@ -9,26 +12,31 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import sys
 import threading
 import time
 import traceback
 from collections import deque
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, WrongUse, disk_problem
-from LMIALLib.worker.jobs import run_job
-from LMIALLib.worker.messages import FINAL, JOBS, PROTOCOL, decode, encode, finite
-from LMIALLib.worker.progress import Cancelled
+from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, Step, WrongUse, disk_problem
+from LMIALLib.json_data import Natural, shaped
+from LMIALLib.progress import Cancelled
+from LMIALLib.worker import (
+    events,
+    jobs,  # noqa: F401 - its handlers register themselves
+    training_job,  # noqa: F401
+)
+from LMIALLib.worker.events import Event, event_message
+from LMIALLib.worker.handling import run_job
+from LMIALLib.worker.messages import decode, encode, finite
+from LMIALLib.worker.requests import Cancel, Request, Status, Stop, read_request
+from LMIALLib.worker.waiting import Waiting
 
 PROGRESS_EVERY = 0.2
 """Seconds between two progress events of one job, so that a pipe is never flooded."""
-
-FIRST = ("export",)
-"""Jobs that a person waits for: they pause a running fine-tuning at its next step, which takes minutes."""
 
 LAST_MOMENT, POLITE = 1.0, 10.0
 """Seconds that a running job has to clean up after its session was killed, when the next one may be open already, and
@@ -46,31 +54,39 @@ class _LastLines(logging.Handler):
         self.lines.append(self.format(record))
 
 
+@dataclass(frozen=True)
+class Job:
+    """A request with the number by which its events name it."""
+
+    number: int
+    request: Request[Any]
+
+
 class Worker:
-    """Runs jobs for one study and tells about them on ``output``."""
+    """Does requests for one study and reports on ``output``."""
 
     def __init__(self, study_folder: Path, output: IO[bytes]) -> None:
         self.study_folder = study_folder
         self._output = output
         self._lock = threading.Lock()
-        self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._waiting = Waiting[Job](
+            for_reader=lambda job: job.request.for_reader,
+            in_background=lambda job: job.request.in_background,
+        )
         self._cancelled: set[int] = set()
-        self._running: int | None = None
-        self._doing = ""
-        self._first: deque[dict[str, Any]] = deque()
-        self._paused: set[int] = set()
-        self._passed: set[int] = set()
-        self._told_to_stop = False
+        self._running: Job | None = None
+        self._asked_to_stop = False
+        self._ending = threading.Event()
         self._over = threading.Event()
         self._started = 0.0
         self._last_progress = 0.0
         self._log = _LastLines()
         logging.getLogger().addHandler(self._log)
 
-    def say(self, event: str, **fields: Any) -> None:
-        """Write one event; safe from either thread."""
+    def say(self, event: Event, number: int | None = None, seconds: float | None = None) -> None:
+        """Write one event, of the request with this number; safe from either thread."""
         with self._lock:
-            self._output.write(encode({"event": event, **finite(fields)}))
+            self._output.write(encode(finite(event_message(event, number, seconds))))
             self._output.flush()
 
     def listen(self, requests: IO[bytes]) -> None:
@@ -87,91 +103,96 @@ class Worker:
             pass  # the other side is gone and cannot even be told so
         finally:
             self._end_now()
-            if not self._over.wait(POLITE if self._told_to_stop else LAST_MOMENT):
+            if not self._over.wait(POLITE if self._asked_to_stop else LAST_MOMENT):
                 os._exit(1)
 
     def _receive(self, line: bytes) -> None:
         try:
-            request = decode(line)
-            number = int(request.get("id", 0))
-        except (TypeError, ValueError) as error:
-            self.say("log", level="error", line=f"A request was not understood: {error}")
+            message = decode(line)
+            number = shaped(message.get("id", 0), Natural, "a request: id")
+        except (BadInput, ValueError) as error:
+            self.say(events.Logged("error", f"A request was not understood: {error}"))
             return
-        what = request.get("do")
-        if what in JOBS:
-            self.say("accepted", id=number, do=what)
-            if what in FIRST:
-                self._first.append(request)
-            self._waiting.put(request)
-        elif what == "cancel":
-            self._cancelled.add(int(request.get("job", -1)))
-        elif what == "status":
-            self.say("status", id=number, running=self._running, waiting=self._waiting.qsize())
-        elif what == "stop":
-            self._told_to_stop = True
+        try:
+            request = read_request(message)
+        except BadInput as error:
+            self.say(events.Failed(error.sentence, error.hint, _kind_of(error)), number)
+            return
+        if isinstance(request, Request):
+            self.say(events.Accepted(request.do), number)
+            self._waiting.put(Job(number, request))
+        elif isinstance(request, Cancel):
+            self._cancelled.add(request.job)
+        elif isinstance(request, Status):
+            running = self._running
+            self.say(events.Stand(None if running is None else running.number, len(self._waiting)), number)
+        elif isinstance(request, Stop):
+            self._asked_to_stop = True
             self._end_now()
-        else:
-            self.say("failed", id=number, sentence=f"The worker knows no request {what!r}.", hint="", lines=[])
 
     def _end_now(self) -> None:
-        if self._running is not None:
-            self._cancelled |= {self._running, *self._paused}
-        self._first.clear()
-        with suppress(queue.Empty):
-            while True:
-                self._waiting.get_nowait()
-        self._waiting.put(None)
+        self._ending.set()
+        self._waiting.close()
 
     def work(self) -> None:
-        """Run queued jobs, one at a time, until asked to stop."""
+        """Do what waits, one request at a time, until asked to stop."""
         try:
-            while (request := self._waiting.get()) is not None:
-                self._run(request)
+            while (job := self._waiting.next()) is not None:
+                self._run(job)
         finally:
             self._over.set()
 
     def progress(self, stage: str, done: int, total: int, **figures: Any) -> None:
-        """Tell how far the running job is; raises Cancelled when it was cancelled. 100 % is left to the final event."""
-        if self._running in self._cancelled:
-            raise Cancelled
-        if self._doing == "finetune":
-            self._let_pass()
+        """Report how far the running request is; raises Cancelled when it was cancelled. 100 % is left to its result.
+
+        Here, between two steps, one that is done in the background lets pass what a reader waits for.
+        """
+        running = self._check_not_cancelled()
+        if running.request.in_background:
+            self._let_pass(running)
+            self._check_not_cancelled()
         now = time.monotonic()
         if now - self._last_progress < PROGRESS_EVERY:
             return
         self._last_progress = now
         share = min(done / max(total, 1), 0.99)
         left = (now - self._started) * (1 - share) / share if share > 0.02 else None
-        self.say("progress", id=self._running, stage=stage, done=done, total=total, seconds_left=left, **figures)
+        self.say(events.Progressed(stage, done, total, left, **figures), running.number)
 
-    def _let_pass(self) -> None:
-        """Run what goes first, in the middle of the job that runs; its own turn in the queue is then over."""
-        before = self._running, self._doing, self._started, self._last_progress
-        while self._first and before[0] is not None:
-            request = self._first.popleft()
-            self._paused.add(before[0])
-            self._run(request)
-            self._passed.add(int(request["id"]))
-            self._paused.discard(before[0])
-            self._running, self._doing, self._started, self._last_progress = before
+    def _check_not_cancelled(self) -> Job:
+        """The request that runs. Raises Cancelled where it shall not go on."""
+        running = self._running
+        if running is None or self._ending.is_set() or running.number in self._cancelled:
+            raise Cancelled
+        return running
 
-    def _run(self, request: dict[str, Any]) -> None:
-        number = int(request["id"])
-        if number in self._passed:
+    def _let_pass(self, paused: Job) -> None:
+        """Do what a reader waits for in the middle of a request, which does not notice."""
+        job = self._waiting.next_for_reader()
+        if job is None:
             return
-        with suppress(ValueError):
-            self._first.remove(request)
-        self._running, self._doing, self._started, self._last_progress = number, request["do"], time.monotonic(), 0.0
+        from LMIALLib.network.device import apart
+
+        since = time.monotonic()
+        worked = since - self._started
+        with apart():
+            while job is not None:
+                self._run(job)
+                job = self._waiting.next_for_reader()
+        self._running, self._started, self._last_progress = paused, time.monotonic() - worked, since
+
+    def _run(self, job: Job) -> None:
+        number = job.number
+        self._running, self._started, self._last_progress = job, time.monotonic(), 0.0
         try:
-            if number in self._cancelled:
-                raise Cancelled
-            self.say("started", id=number)
-            result = run_job(self.study_folder, request, self.progress)
-            self.say(FINAL[request["do"]], id=number, result=result, seconds=time.monotonic() - self._started)
+            self._check_not_cancelled()
+            self.say(events.Started(), number)
+            result = run_job(self.study_folder, job.request, self.progress)
+            self.say(result, number, time.monotonic() - self._started)
         except Cancelled:
-            self.say("cancelled", id=number)
+            self.say(events.Cancelled(), number)
         except LMIALError as error:
-            self._fail(number, error.sentence, error.hint, _kind_of(error))
+            self._fail(number, error.sentence, error.hint, _kind_of(error), error.steps)
         except OSError as error:
             problem = disk_problem(error)
             self._fail(number, problem.sentence, problem.hint, _kind_of(problem))
@@ -183,9 +204,11 @@ class Worker:
         finally:
             self._running = None
 
-    def _fail(self, number: int, sentence: str, hint: str = "", kind: str = "LMIALError") -> None:
-        lines = list(self._log.lines)
-        self.say("failed", id=number, sentence=sentence, hint=hint, kind=kind, lines=lines)
+    def _fail(
+        self, number: int, sentence: str, hint: str = "", kind: str = "LMIALError", steps: tuple[Step, ...] = ()
+    ) -> None:
+        sent = tuple(step.to_dict() for step in steps)
+        self.say(events.Failed(sentence, hint, kind, sent, tuple(self._log.lines)), number)
 
 
 def _kind_of(error: LMIALError) -> str:
@@ -214,9 +237,7 @@ def main(arguments: list[str]) -> int:
     if hasattr(os, "nice"):  # the face must answer while we compute on the same cores
         os.nice(5)
     worker = Worker(Path(arguments[0]), _private_output())
-    worker.say(
-        "ready", version=LMIALLib.__version__, protocol_version=PROTOCOL, python=sys.version.split()[0], pid=os.getpid()
-    )
+    worker.say(events.Ready(LMIALLib.__version__, python=sys.version.split()[0], pid=os.getpid()))
     threading.Thread(target=worker.listen, args=(sys.stdin.buffer,), daemon=True).start()
     try:
         worker.work()

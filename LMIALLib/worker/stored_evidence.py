@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
+from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
 from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
-
-if TYPE_CHECKING:
-    from LMIALLib.network.evidence import CaseInput
-    from LMIALLib.network.prediction import Prediction
 
 NEEDS = frozenset({"passes", "members", "seconds"})
 """What stored maps of an ensemble can answer: its members stand for passes as well."""
@@ -41,13 +37,11 @@ def stored_evidence(
 
     Raises WrongUse for another need, BadInput where a map is missing.
     """
-    from LMIALLib.network.evidence import case_maps
-    from LMIALLib.network.prediction import Prediction
-
     if unmet := sorted(set(needs) - NEEDS):
         raise WrongUse(
             f"The model {model} is known by its maps alone, and this strategy needs {unmet[0]}.",
-            "Take another, as entropy, difference-entropy or bald: lmial strategies",
+            "Take another, as entropy, difference-entropy or bald.",
+            Step(Do.STRATEGIES),
         )
     for case in cases:
         made_by = study.maps.made_by(model, case.name)
@@ -55,7 +49,8 @@ def stored_evidence(
         if made_by is None or any(volume is None for volume in volumes.values()):
             raise BadInput(
                 f"the maps of {case.name} by {model} are missing.",
-                "Make them again: lmial pipeline STUDY --stage fine-tuning",
+                "Make them again.",
+                Step(Do.PIPELINE_STAGE, str(study.folder), "fine-tuning"),
             )
         stacks = {name: case.pair.stack(volume) for name, volume in volumes.items() if volume is not None}
         prediction = Prediction(

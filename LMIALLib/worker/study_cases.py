@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import overload
 
 import numpy as np
 
+from LMIALLib.network.predicted import CaseInput
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import training_examples
-
-if TYPE_CHECKING:
-    from LMIALLib.network.evidence import CaseInput
+from LMIALLib.worker.requests import Rank, RankCase
 
 
-class StudyCases(Sequence["CaseInput"]):
-    """Cases of a ``rank`` request; only the one asked for last is in memory.
+class StudyCases(Sequence[CaseInput]):
+    """Cases of a ranking; only the one asked for last is in memory.
 
     Args:
         study: an open study.
-        request: its ``cases`` (name, pair, answered, skipped) and ``annotations_upto``.
+        request: what is to be ranked.
         with_targets: whether to bring what was answered. Cases set aside for validation never bring it, since nothing
             may be learned from them; without, answered slices are ignored all over.
     """
 
-    def __init__(self, study: Study, request: dict[str, Any], *, with_targets: bool) -> None:
-        self.study, self.wanted = study, request["cases"]
-        read = training_examples(study, upto=request.get("annotations_upto")) if with_targets else ()
+    def __init__(self, study: Study, request: Rank, *, with_targets: bool) -> None:
+        self.study, self.wanted = study, request.cases
+        read = training_examples(study, upto=request.annotations_upto) if with_targets else ()
         self._targets = {(one.case, one.slice): one.target for one in read}
         self._last: tuple[int, CaseInput] | None = None
 
@@ -48,11 +47,9 @@ class StudyCases(Sequence["CaseInput"]):
             self._last = (position, self._loaded(self.wanted[position]))
         return self._last[1]
 
-    def _loaded(self, wanted: dict[str, Any]) -> CaseInput:
-        from LMIALLib.network.evidence import CaseInput
-
-        name = wanted["name"]
-        pair = self.study.cases.load_pair(name, wanted["pair"])
+    def _loaded(self, wanted: RankCase) -> CaseInput:
+        name = wanted.name
+        pair = self.study.cases.load_pair(name, wanted.pair)
         unknown = np.broadcast_to(np.uint8(UNREAD), pair.slice_shape)
-        answers = {number: self._targets.get((name, number), unknown) for number in wanted["answered"]}
-        return CaseInput(name, pair, answers, frozenset(wanted["skipped"]))
+        answers = {number: self._targets.get((name, number), unknown) for number in wanted.answered}
+        return CaseInput(name, pair, answers, frozenset(wanted.skipped))

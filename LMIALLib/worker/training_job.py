@@ -1,19 +1,22 @@
-"""The job that trains: annotated slices in, a new model and the advice to adopt it or not out."""
+"""The handler that trains: annotated slices in, a new model and the advice to adopt it or not out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
+from LMIALLib.progress import Progress
 from LMIALLib.study.targets import training_examples, validation_examples
-from LMIALLib.worker.progress import Progress
+from LMIALLib.worker.handling import handles
+from LMIALLib.worker.requests import Finetune, Trained
 
 if TYPE_CHECKING:
+    from LMIALLib.network.change_model import ChangeModel
     from LMIALLib.network.training import Example
     from LMIALLib.study.store import Study
     from LMIALLib.study.targets import ReadSlice
@@ -25,60 +28,62 @@ UNREAD_SLICES = 48
 """Unread slices, drawn with the seed, on which fine-tuning keeps the model's opinion."""
 
 
-def finetune_job(study_folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Train on what was annotated and say whether the result should be adopted.
-
-    Fields: model (id it starts from), new_model (id), upto (highest id of answers that count), seed; optionally steps,
-    minutes, device, threads. The weights are written to ``models/<new_model>.safetensors`` either way.
-    """
+@handles(Finetune)
+def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> Trained:
+    """Train on what was annotated and say whether the result should be adopted."""
     from LMIALLib.network.adoption import judge
-    from LMIALLib.network.training import FinetuneSettings, finetune
+    from LMIALLib.network.families import load_model
+    from LMIALLib.network.training import FinetuneSettings
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
-        read = training_examples(study, upto=request.get("upto"))
+        read = training_examples(study, upto=request.upto)
         if not read:
             raise BadInput(
                 "No slice that may be learned from has been annotated yet (cases set aside for validation never are).",
-                "Annotate one first: lmial label.",
+                "Annotate one first.",
+                Step(Do.LABEL, str(study.folder)),
             )
-        examples, unread, cases = _training_slices(study, read, int(request["seed"]))
+        examples, unread, cases = _training_slices(study, read, request.seed, request.upto)
         settings = FinetuneSettings(
-            seed=int(request["seed"]),
-            device=request.get("device") or "auto",
-            **{key: request[key] for key in ("steps", "minutes", "threads") if request.get(key) is not None},
+            seed=request.seed,
+            device=request.device,
+            minutes=request.minutes,
+            threads=request.threads,
+            **({} if request.steps is None else {"steps": request.steps}),
         )
-        out = study.models.path(request["new_model"])
+        out = study.models.path(request.new_model)
         checkpoint = out.with_name(f".{out.stem}.checkpoint.safetensors")
-        report = finetune(
-            study.models.path(request["model"]),
+        old = load_model(study.models.path(request.model))
+        report = old.finetune(
             examples,
             unread,
             out,
             settings=settings,
             checkpoint=checkpoint,
-            progress=lambda done, total, **figures: progress("finetune", done, total, **figures),
+            progress=progress,
         )
         checkpoint.unlink(missing_ok=True)
         volumes, validation = {}, None
         if report.finite:
+            new = load_model(out)
             for case in cases[:VOLUME_CASES]:
-                progress("check", 1, 2, case=case)
-                volumes[case] = _volumes(study, case, request, out)
-            validation = _validation(study, request, out)
+                volumes[case] = _volumes(study, case, request, old, new, progress)
+            progress("check", 1, 2)
+            validation = _validation(study, request, old, new)
     adoption = judge(report, volumes, validation=validation)
-    return {
-        "model": request["new_model"],
-        "parent": request["model"],
-        "report": asdict(report)
-        | {"volumes_ml": volumes, "validation": validation, "settings": asdict(settings), "read": len(read)},
-        "adopted": adoption.adopted,
-        "reasons": list(adoption.reasons),
-    }
+    about = {"volumes_ml": volumes, "validation": validation, "settings": asdict(settings), "read": len(read)}
+    return Trained(
+        model=request.new_model,
+        parent=request.model,
+        report=asdict(report) | about,
+        adopted=adoption.adopted,
+        reasons=tuple(adoption.reasons),
+    )
 
 
 def _training_slices(
-    study: Study, read: Sequence[ReadSlice], seed: int
+    study: Study, read: Sequence[ReadSlice], seed: int, upto: int | None
 ) -> tuple[list[Example], list[Example], list[str]]:
     """Examples of the annotated slices, a seeded draw of unread slices, and the cases that have annotations."""
     from LMIALLib.network.training import Example
@@ -89,7 +94,7 @@ def _training_slices(
     share = max(UNREAD_SLICES // len(cases), 1)
     for case in cases:
         pair = study.cases.load_pair(case)
-        brain, answered = pair.stack(pair.mask), set(study.answers.current(case))
+        brain, answered = pair.stack(pair.mask), set(study.answers.current(case, upto=upto))
         free = [k for k in range(pair.n_slices) if k not in answered and brain[k].any()]
         unread += [Example.of_pair(pair, number) for number in sorted(random.permutation(free)[:share].tolist())]
     return _examples(study, read), unread, cases
@@ -107,31 +112,30 @@ def _examples(study: Study, read: Sequence[ReadSlice]) -> list[Example]:
     return examples
 
 
-def _validation(study: Study, request: dict[str, Any], new_weights: Path) -> tuple[float, float] | None:
+def _validation(study: Study, request: Finetune, old: ChangeModel, new: ChangeModel) -> tuple[float, float] | None:
     """Dice before and after on read slices of subjects set aside for good; None while there are none with change."""
-    from LMIALLib.network.fit import read_figures
-    from LMIALLib.network.weights import load_weights
+    from LMIALLib.network.fit import figures_of
 
-    held = validation_examples(study, upto=request.get("upto"))
+    held = validation_examples(study, upto=request.upto)
     if not held:
         return None
     examples = _examples(study, held)
-    before, after = (
-        read_figures(load_weights(path)[0], examples)[0] for path in (study.models.path(request["model"]), new_weights)
-    )
+    before, after = (figures_of(model.probability, examples)[0] for model in (old, new))
     return None if before is None or after is None else (before, after)
 
 
-def _volumes(study: Study, case: str, request: dict[str, Any], new_weights: Path) -> dict[str, float]:
-    """Predicted change in millilitres before and after, for the adoption rule."""
-    from LMIALLib.network.prediction import predict
-    from LMIALLib.network.weights import load_weights
-
+def _volumes(
+    study: Study, case: str, request: Finetune, old: ChangeModel, new: ChangeModel, progress: Progress
+) -> dict[str, float]:
+    """Predicted change in millilitres before and after, for the adoption rule; ``progress`` is called often."""
     pair = study.cases.load_pair(case)
     volumes = {}
-    for name, path in (("before", study.models.path(request["model"])), ("after", new_weights)):
-        prediction = predict(
-            load_weights(path)[0], pair, device=request.get("device") or "auto", threads=request.get("threads")
+    for name, model in (("before", old), ("after", new)):
+        prediction = model.predict(
+            pair,
+            device=request.device,
+            threads=request.threads,
+            progress=lambda *_, **__: progress("check", 1, 2, case=case),
         )
         volumes[name] = float((prediction.mean >= 0.5).sum()) * pair.grid.voxel_ml
     return volumes

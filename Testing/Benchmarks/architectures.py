@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 from LMIALLib.network.calibration import figures
 from LMIALLib.network.losses import change_loss
 from LMIALLib.network.origin import samples_record
 from LMIALLib.network.pretrain_config import PretrainConfig
-from LMIALLib.network.pretraining import average_into
 from LMIALLib.network.samples import SamplePool, SampleSource, make_pool
+from LMIALLib.network.schedule import interpolate, newest_share
 
 EXCLUDED = ("patient01", "patient12")
 
@@ -140,7 +140,7 @@ def trained(variant: Variant, seed: int, steps: int, pool: SamplePool, bfloat16:
         value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        average_into(averaged, network, min(0.99, (1 + step) / (10 + step)))
+        interpolate(averaged, network, newest_share(0.99, step))
     return averaged.eval()
 
 

@@ -52,12 +52,12 @@ def study_of(folder: Path) -> Path:
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.studies import new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.store import Study
 
     raw_pair(folder)
     request = PairRequest(baseline=folder / "baseline.nii.gz", follow_up=folder / "follow_up.nii.gz")
-    new_study(folder / "study", "bench", request.to_dict())
+    new_study(folder / "study", "bench", request)
     with Study.open(folder / "study", reader="bench") as study:
         session = Session(study, settings=LoopSettings(train=False))
         session.learning.wait(session.learning.request_ranking())

@@ -33,7 +33,7 @@ from finish_simulation import LEVELS, ORDERS, Reading, Step, Subject, crossing, 
 
 from LMIALLib.adaptation.answers import nothing_here
 from LMIALLib.adaptation.head import HeadSettings, adapted, fit
-from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 from LMIALLib.errors import BadInput, LMIALError
 
 SEEDS = {"none": 20, "head": 5}

@@ -22,7 +22,7 @@ from finish_simulation import Subject, next_of, run
 
 from LMIALLib.adaptation.estimate import SLACK_MM3, SPREAD, VOLUME_SLACK_MM3, VOLUME_SPREAD
 from LMIALLib.adaptation.head import HeadSettings
-from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 
 AFTER = range(3, 16)
 

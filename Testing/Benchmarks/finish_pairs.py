@@ -19,21 +19,22 @@ import numpy as np
 
 from LMIALLib.adaptation.inputs import HeadInputs
 from LMIALLib.cohorts.backgrounds import background_of, with_lesions
-from LMIALLib.cohorts.cohort import CohortSettings
-from LMIALLib.cohorts.effects import Strengths
-from LMIALLib.cohorts.heads import RealHead, read_real_head
-from LMIALLib.cohorts.histories import real_history
 from LMIALLib.cohorts.lesions import LesionCounts
-from LMIALLib.cohorts.open_ms import open_ms_pair
-from LMIALLib.cohorts.scanning import History, ScannedPair, scan
 from LMIALLib.cohorts.shapes import LesionShape, softened
+from LMIALLib.datasets.open_ms_patient import open_ms_pair
 from LMIALLib.errors import BadInput
-from LMIALLib.evaluation.unseen import LONGITUDINAL, unseen_weights
 from LMIALLib.files import written_whole
+from LMIALLib.laboratory.synthetic_data.cohort import CohortSettings
+from LMIALLib.laboratory.synthetic_data.effects import Strengths
+from LMIALLib.laboratory.synthetic_data.heads import RealHead, read_real_head
+from LMIALLib.laboratory.synthetic_data.histories import real_history
+from LMIALLib.laboratory.synthetic_data.scanning import History, ScannedPair, scan
+from LMIALLib.laboratory.unseen import LONGITUDINAL, unseen_weights
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.reading import read_volume
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.resources import resource
 
 PASSES = 10

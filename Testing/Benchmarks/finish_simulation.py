@@ -18,8 +18,8 @@ from LMIALLib.adaptation.features import Features, features_of
 from LMIALLib.adaptation.found import Found, judged
 from LMIALLib.adaptation.head import AdaptedMaps, HeadSettings, adapted, fit
 from LMIALLib.adaptation.order import FINISH_STRATEGIES, finish_scores
-from LMIALLib.evaluation.laboratory import readers, subjects
-from LMIALLib.evaluation.laboratory.subjects import stacked_pair
+from LMIALLib.laboratory import readers, subjects
+from LMIALLib.laboratory.subjects import stacked_pair
 from LMIALLib.queries.pool import CaseMaps, eligible_slices
 from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm

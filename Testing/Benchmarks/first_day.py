@@ -27,20 +27,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from case_figures import case_figures
+from evidence_pictures import failures, reliability_and_risk, save_small_png
+from false_change import PROTOCOLS, rescanned
 
-from LMIALLib.cohorts.open_ms import open_ms_pair, open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_pair, open_ms_root
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
-from LMIALLib.evaluation.case_figures import case_figures
-from LMIALLib.evaluation.evidence_pictures import failures, reliability_and_risk, save_small_png
-from LMIALLib.evaluation.false_change import PROTOCOLS, rescanned
-from LMIALLib.evaluation.unseen import LONGITUDINAL, named_weights, unseen_weights
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.laboratory.unseen import LONGITUDINAL, named_weights, unseen_weights
+from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.reading import read_volume
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES
 
 if TYPE_CHECKING:
     from LMIALLib.network.architecture import ChangeNetwork
-    from LMIALLib.network.prediction import Prediction
+    from LMIALLib.network.predicted import Prediction
     from LMIALLib.pairs.pair import Pair
 
 
@@ -96,7 +97,7 @@ def predicted(network: ChangeNetwork, pair: Pair) -> Prediction:
 
 def judge(case: Case, *, with_false_change: bool, pictures: Path | None) -> dict[str, Any]:
     """All figures of one case; its worst slices become a picture."""
-    from LMIALLib.network.evidence import case_maps
+    from LMIALLib.network.predicted import case_maps
     from LMIALLib.network.weights import load_weights
 
     network, info = load_weights(case.weights)

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from LMIALLib.cohorts.phantom import DEMO, DEMO_SEED, TRAINING, TRAINING_SEEDS, make_phantom, write_phantom
-from LMIALLib.network.evidence import case_maps
-from LMIALLib.network.prediction import Prediction, predict
+from LMIALLib.network.predicted import Prediction, case_maps
+from LMIALLib.network.prediction import predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import prepare
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
 from LMIALLib.resources import resource

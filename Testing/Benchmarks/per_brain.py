@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 from LMIALLib.cohorts.backgrounds import CROSS_SECTIONAL, LONGITUDINAL
-from LMIALLib.cohorts.heads import real_heads
-from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_root
+from LMIALLib.laboratory.synthetic_data.heads import real_heads
 from LMIALLib.network.pretrain_config import VALIDATION_SHAPES, PretrainConfig
 from LMIALLib.network.pretraining import pretrain
 

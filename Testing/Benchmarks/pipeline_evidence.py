@@ -34,12 +34,12 @@ from unittest import mock
 import numpy as np
 import torch
 
-from LMIALLib.cohorts.open_ms import open_ms_root
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 from LMIALLib.errors import BadInput
-from LMIALLib.evaluation.lesions import lesion_counts
-from LMIALLib.evaluation.metrics import dice
 from LMIALLib.files import written_whole
 from LMIALLib.loop.studies import add_first_model
+from LMIALLib.metrics.lesions import lesion_counts
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.prediction import predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
@@ -48,7 +48,7 @@ from LMIALLib.pipeline.core_set import core_set
 from LMIALLib.pipeline.nnunet.dataset import write_dataset
 from LMIALLib.pipeline.nnunet.ensemble import Predictor, best_kept, mixed, trained_folds
 from LMIALLib.pipeline.nnunet.labels import IGNORE, CaseLabels
-from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrain, pretrained_weights
 from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
@@ -186,7 +186,7 @@ class Judge:
 def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrained: bool) -> tuple[Judge, Judge]:
     """Stage 5 without the maps of the pool: one training a fold. Returns the folds as they are used, and before they
     went part of the way back to the pretrained weights."""
-    work = Work.finetuning(study.folder)
+    work = WorkFolder.finetuning(study.folder)
     dataset = write_dataset(
         study,
         work,
@@ -217,7 +217,7 @@ def finetuned(study: Study, chosen: Slices, settings: NnunetSettings, *, pretrai
     return used, plain
 
 
-def said(done: int, total: int, sentence: str) -> None:
+def said(sentence: str, done: int, total: int) -> None:
     """One line on standard error, written over."""
     print(f"\r{sentence[:110]:110}", end="", file=sys.stderr, flush=True)
 
@@ -253,7 +253,7 @@ def one_arm(study: Study, judged: Study, arm: str, seed: int, settings: NnunetSe
         return {"slices": 0, "cases": judge(judged, None, weights)}
     done = pretrain(study, "phantoms", settings=settings, progress=said)  # of this seed; done before, it is found again
     if arm == "pseudo":
-        pretrained, _ = trained_folds(Work.pretraining(study.folder), settings.config, 1)
+        pretrained, _ = trained_folds(WorkFolder.pretraining(study.folder), settings.config, 1)
         alone = Judge(Predictor(mixed(pretrained, {}, 0.0), torch.device(settings.device)), {}, done.losses[-1])
         return {"slices": 0, "loss": alone.loss, "cases": judge(judged, alone, weights)}
     chosen = slices_of(study, arm, seed)
@@ -347,7 +347,7 @@ def main() -> None:
     file = given.out / ("pipeline.json" if given.pool == "cohort" else "real.json")
     rows = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     pool, judging = ("pool", "judged") if given.pool == "cohort" else ("real", "real")
-    os.environ.update(Work.pretraining(given.out / pool).environment())
+    os.environ.update(WorkFolder.pretraining(given.out / pool).environment())
     with (
         Study.open(given.out / pool, reader="benchmark") as study,
         Study.open(given.out / judging, read_only=True) as judged,

@@ -86,7 +86,8 @@ def measure(folder: Path) -> None:
     import scipy.spatial.transform  # noqa: F401
     import SimpleITK as sitk  # noqa: F401
 
-    from LMIALLib.pairs.prepare import PairRequest, prepare
+    from LMIALLib.pairs.prepare import prepare
+    from LMIALLib.pairs.request import PairRequest
 
     before, begun = most_held(), sum(os.times()[:2])
     pair = prepare(PairRequest(folder / "baseline.nii.gz", folder / "follow_up.nii.gz"), folder / "case")

@@ -25,20 +25,21 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.cohorts.open_ms import OpenMSPair, open_ms_pair, open_ms_root
+from LMIALLib.datasets.open_ms_patient import OpenMSPair, open_ms_pair, open_ms_root
 from LMIALLib.errors import LMIALError
-from LMIALLib.evaluation.metrics import dice
 from LMIALLib.evaluation.simulated_reader import ExactReader
-from LMIALLib.evaluation.unseen import LONGITUDINAL, named_weights, unseen_weights
+from LMIALLib.laboratory.unseen import LONGITUDINAL, named_weights, unseen_weights
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.studies import new_study
-from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.registration import transform_from_report
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries import choices
 from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
 from LMIALLib.study.store import Study
+from LMIALLib.worker.requests import Predict
 
 CASE = "pair"
 REPORTED = ("dice_before", "dice_after", "held_out_before", "held_out_after", "guard_before", "guard_after", "kept")
@@ -82,14 +83,14 @@ def one_run(prepared: Path, folder: Path, truth: np.ndarray, run: Run) -> dict[s
             session.learning.request_training()
             result = session.learning.wait(session.learning.training)
             seconds = time.perf_counter() - began
-            job = session.learning.worker.submit("predict", cases=[CASE], model=result["model"])
+            job = session.learning.worker.submit(Predict((CASE,), result.model))
             session.learning.worker.wait(job)
         finally:
             session.close()
-        probability = {m: np.moveaxis(study.maps.read(m, CASE, "mean"), axis, 0) for m in (start.id, result["model"])}
+        probability = {m: np.moveaxis(study.maps.read(m, CASE, "mean"), axis, 0) for m in (start.id, result.model)}
     unread = np.ones(stack.shape, dtype=bool)
     unread[read] = False
-    marked = [probability[m] >= 0.5 for m in (start.id, result["model"])]
+    marked = [probability[m] >= 0.5 for m in (start.id, result.model)]
     before, after = (dice(one, stack > 0, unread & brain) for one in marked)
     return {
         **asdict(run),
@@ -97,13 +98,13 @@ def one_run(prepared: Path, folder: Path, truth: np.ndarray, run: Run) -> dict[s
         "with_change": int(sum(stack[k].any() for k in read)),
         "dice_before": before,
         "dice_after": after,
-        "dice_in_use": after if result["adopted"] else before,
-        "adopted": result["adopted"],
-        "reasons": result["reasons"],
+        "dice_in_use": after if result.adopted else before,
+        "adopted": result.adopted,
+        "reasons": list(result.reasons),
         "dice_all_voxels": [dice(one, stack > 0, unread) for one in marked],
         "all_before": dice(marked[0], stack > 0, brain),
         "finetune_seconds": seconds,
-        "report": {key: result["report"][key] for key in REPORTED},
+        "report": {key: result.report[key] for key in REPORTED},
     }
 
 
@@ -111,7 +112,7 @@ def judge_patient(pair: OpenMSPair, weights: Path, work: Path, runs: list[Run]) 
     """All runs on one patient, each beginning with the given weights."""
     began = time.perf_counter()
     request = PairRequest(baseline=pair.baseline, follow_up=pair.follow_up)
-    new_study(work / pair.name, CASE, request.to_dict(), subject=pair.name, weights=weights)
+    new_study(work / pair.name, CASE, request, subject=pair.name, weights=weights)
     prepared = time.perf_counter() - began
     with Study.open(work / pair.name, read_only=True) as study:
         registration = registration_error(pair, study)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 from LMIALLib.cli import main
 from LMIALLib.loop.learning import Learning
 from LMIALLib.scene import looking
+from LMIALLib.worker.requests import Trained
 
 STEPS = int(os.environ.get("LMIAL_TEST_STEPS", "6"))
 SLOWLY = float(os.environ.get("LMIAL_TEST_SLOW", "0"))
@@ -25,10 +27,9 @@ def request_training(self: Learning, **options: Any) -> None:
         _request(self, **{"steps": STEPS, **options})
 
 
-def record_model(self: Learning, result: dict[str, Any]) -> None:
+def record_model(self: Learning, new: Trained) -> None:
     """As the product does, but every model is adopted."""
-    result["adopted"] = True
-    _record(self, result)
+    _record(self, replace(new, adopted=True))
 
 
 def open_case(*values: Any, **options: Any) -> Any:

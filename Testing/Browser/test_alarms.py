@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from LMIALLib.loop.learning import BY_DIFFERENCE, LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.studies import new_study
-from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.study.store import Study
 from Testing.Python.pairs.test_pair_family import WIDE, chest
 
@@ -26,7 +26,7 @@ def chest_study(tmp_path: Path) -> Path:
         image.SetSpacing(WIDE)
         sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
     folder = tmp_path / "study"
-    new_study(folder, "chest", PairRequest(tmp_path / "baseline.nii.gz", tmp_path / "follow_up.nii.gz").to_dict())
+    new_study(folder, "chest", PairRequest(tmp_path / "baseline.nii.gz", tmp_path / "follow_up.nii.gz"))
     with Study.open(folder, reader="setup") as study:
         session = Session(study, settings=LoopSettings(train=False))
         session.learning.wait(session.learning.request_ranking())

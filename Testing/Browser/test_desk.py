@@ -307,11 +307,11 @@ def test_a_reader_who_has_chosen_nothing_is_taken_to_the_first_query_of_any_case
     phantom_folder: Path, tmp_path: Path, desk_at: Callable[..., BrushDesk]
 ) -> None:
     from LMIALLib.loop.studies import new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
 
     folder = tmp_path / "never ranked"
     scans = (phantom_folder / f"{name}.nii.gz" for name in ("baseline", "follow_up", "brain"))
-    new_study(folder, "zebra", PairRequest(*scans).to_dict())
+    new_study(folder, "zebra", PairRequest(*scans))
     add_copy(folder, "zebra", "ape")
     desk = desk_at(folder)
     first_shown = desk.open.case

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from LMIALLib.browser import machine
 from LMIALLib.cli.making import _go_on
+from LMIALLib.study.store import Study
+
+INTERRUPTED_BY_VTK = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+import vtk
+from LMIALLib.browser.page import Page
+begin = Page.__init__
+
+def interrupted(page, *values, **named):
+    begin(page, *values, **named)
+    watched = vtk.vtkObject()
+    watched.AddObserver("ModifiedEvent", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    watched.Modified()
+
+Page.__init__ = interrupted
+sys.argv = ["lmial", "annotate", sys.argv[1], "--no-open", "--reader", "anna"]
+from LMIALLib.cli import main
+main()
+"""
+"""Ctrl-C that comes within one of VTK's callbacks while the page is made."""
 
 
 def test_a_demo_without_a_display_says_what_to_add_and_goes_on(
@@ -31,3 +55,15 @@ def test_a_machine_that_has_everything_lacks_nothing(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(machine, "PACKAGES", ("json",))
     monkeypatch.setattr("webbrowser.get", lambda: object())
     assert machine.obstacles() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no process of Windows can be sent a Ctrl-C by another")
+def test_ctrl_c_within_a_callback_of_vtk_ends_like_any_other(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    Study.create(folder).close()
+    command = [sys.executable, "-c", INTERRUPTED_BY_VTK, str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 130, ended.stdout + ended.stderr
+    assert "Ctrl-C" not in ended.stderr and "Traceback" not in ended.stderr
+    with Study.open(folder, reader="berta") as study:
+        assert not study.read_only, "the study was given back"

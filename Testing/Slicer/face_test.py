@@ -290,7 +290,7 @@ class FaceTest(unittest.TestCase):
         job = self.desk.session.learning.training
         self.assertTrue(wait_for(lambda: job.over, 1800))
         self.assertEqual(job.state, "done", job.error)
-        if job.result["adopted"]:
+        if job.result.adopted:
             self.assertTrue(wait_for(lambda: self.desk.session.study.rankings.latest().number > ranking, 600))
         self.assertEqual(self.desk.session.current.slice, here)  # never moves the slice under the hand
         self.photograph("trained")

@@ -6,7 +6,7 @@ window.lmial = (function () {
   const drawings = new Map(); // number -> what has come of it
   let chain = Promise.resolve();
   let look = { place: 0, pair: "", before: 0, since: 0 };
-  let answered = -Infinity, timer = 0;
+  let answered = -Infinity, timer = 0, told = 0;
 
   // ---- what is seen, and for how long -----------------------------------------------------------------------
   const attended = () => document.visibilityState === "visible" && !document.querySelector(".veil");
@@ -21,6 +21,7 @@ window.lmial = (function () {
     const left = LONG_ENOUGH - seconds();
     const ready = look.painted && left <= 0 && (trame.state.get("look") || {}).place === look.place;
     document.documentElement.dataset.settled = ready ? String(look.place) : "";
+    if (ready && told !== look.place && (trame.state.get("patient") || {}).sweeping) { told = look.place; tell(); } // a sweep goes on by it
     if (look.since && left > 0) timer = setTimeout(settle, left + 1);
   }
   function tell() { if (look.place && mine() && seconds() >= 1) return act("looked", look.place, seconds()); }
@@ -85,7 +86,8 @@ window.lmial = (function () {
     session.subscribe("trame.rca.topic.stream", take);
     trame.state.addListener(({ keys }) => {
       if (!keys) return;
-      if (keys.includes("look")) { blank(); settle(); }
+      if (keys.includes("look")) blank();
+      if (keys.includes("look") || keys.includes("patient")) settle();
       if (keys.includes("active_tab")) sizes();
     });
     // not part of the page's state: drawing it anew would put a slider back that is being dragged

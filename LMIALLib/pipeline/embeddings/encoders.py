@@ -1,4 +1,4 @@
-"""Encoders of slice pairs by the words of ``--embedding``, and the vectors that they give to a case."""
+"""Encoders of slice pairs by their names, and the vectors that they give to a case."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.embeddings.dinov2 import MODEL_TYPE, WHAT, Dinov2Encoder
 from LMIALLib.pipeline.embeddings.local_weights import weights_files
-from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedEncoder, MaskedTraining, Progress
+from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedEncoder, MaskedTraining
 from LMIALLib.pipeline.embeddings.slice_images import slice_images
 from LMIALLib.pipeline.embeddings.stored import read_embedding, write_embedding
 from LMIALLib.pipeline.embeddings.trained_here import NAME, trained_on_study
 from LMIALLib.pipeline.weight_files import files_digest
+from LMIALLib.progress import Progress
 from LMIALLib.study.store import Study
 
 BUNDLED = "bundled"
@@ -42,7 +43,7 @@ class SliceEncoder:
 
 
 def checked_embedding(embedding: str) -> str:
-    """The words of ``--embedding``, before any work is done. Raises WrongUse for unknown ones, BadInput for a folder
+    """The words that name an encoder, before any work is done. Raises WrongUse for unknown ones, BadInput for a folder
     that holds no such model."""
     if embedding.startswith("dinov2:"):
         weights_files(_folder(embedding), MODEL_TYPE, WHAT)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, WrongUse, first_line
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
 from LMIALLib.pipeline.pretrained import configuration, loaded, weights_in
@@ -68,8 +68,7 @@ def load_local(model_class: Any, folder: Path, model_type: str, what: str, **con
         made = configuration(model_class.config_class, said, folder / "config.json")
         model, told = loaded(model_class, made, files)
     except Exception as error:  # each library below has its own; all mean that these files are not the model
-        told_first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise BadInput(f"the weights in {folder} cannot be loaded as {what}: {told_first}.") from error
+        raise BadInput(f"the weights in {folder} cannot be loaded as {what} ({first_line(error)}).") from error
     wrong = [*told["missing_keys"], *told.get("mismatched_keys", ())]
     if wrong:
         first = sorted(str(key) for key in wrong)[0]

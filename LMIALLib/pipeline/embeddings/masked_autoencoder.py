@@ -8,7 +8,6 @@ not been.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,14 +20,14 @@ from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, reproducible
-from LMIALLib.network.training import Stopped
+from LMIALLib.network.schedule import set_rate, warmed_cosine
 from LMIALLib.pipeline.embeddings.local_weights import load_local, quiet_transformers
 from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
+from LMIALLib.progress import Cancelled, Progress, ignore
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Progress = Callable[[int, int, str], None]
 WHAT = "a masked autoencoder"
 MODEL_TYPE = "vit_mae"
 CHECKPOINT = "checkpoint.safetensors"
@@ -94,7 +93,7 @@ def train_masked(
     folder: Path,
     *,
     about: dict[str, Any],
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[float]:
     """Train and write ``config.json`` and ``model.safetensors`` into a folder, as ``from_pretrained`` takes them.
@@ -104,8 +103,8 @@ def train_masked(
         settings: see there.
         folder: also holds the checkpoint, from which a stopped run goes on; it goes when the weights are there.
         about: what else the run depends on (JSON-ready); a checkpoint of another run is not gone on from.
-        progress: called with (steps done, steps in all, a sentence).
-        cancelled: asked before each step; True writes a checkpoint and raises Stopped.
+        progress: called with (a sentence, steps done, steps in all).
+        cancelled: asked before each step; True writes a checkpoint and raises Cancelled.
 
     Returns the loss of each step of this call. Raises BadInput for a full disk.
     """
@@ -128,13 +127,13 @@ def train_masked(
             for step in range(first, settings.steps):
                 if cancelled():
                     save_checkpoint(checkpoint, step, {"model": model}, optimiser, told)
-                    raise Stopped(
+                    raise Cancelled(
                         f"Training the masked autoencoder was cancelled after {step} of {settings.steps} steps.",
                         "Run it again to go on from there.",
                     )
                 losses.append(_step(model, optimiser, images, settings, step, device))
                 done = step + 1
-                progress(done, settings.steps, f"masked autoencoder: loss {losses[-1]:.3f}")
+                progress(f"masked autoencoder: loss {losses[-1]:.3f}", done, settings.steps)
                 if done % settings.checkpoint_every == 0 and done < settings.steps:
                     save_checkpoint(checkpoint, done, {"model": model}, optimiser, told)
             _write(model, folder)
@@ -165,22 +164,14 @@ def _step(
     mirrored = draw.random(len(batch)) < 0.5
     batch[mirrored] = batch[mirrored, :, :, ::-1]
     noise = draw.random((len(batch), (settings.size // settings.patch) ** 2), dtype=np.float32)
-    for group in optimiser.param_groups:
-        group["lr"] = settings.rate * _schedule(step, settings.steps)
+    share = warmed_cosine(step, settings.steps, rising=max(1, settings.steps // 10), lowest=0.0)
+    set_rate(optimiser, settings.rate * share)
     loss: Tensor = model(torch.from_numpy(batch).to(device), noise=torch.from_numpy(noise).to(device)).loss
     optimiser.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
     return float(loss.detach())
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Share of the highest learning rate: up over a tenth of the steps, then down along a cosine."""
-    rise = max(1, steps // 10)
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 def _write(model: Any, folder: Path) -> None:

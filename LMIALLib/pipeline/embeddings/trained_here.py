@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.errors import BadInput, Do, Step, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import read_json
-from LMIALLib.pipeline.embeddings.masked_autoencoder import CHECKPOINT, MaskedTraining, Progress, train_masked
+from LMIALLib.pipeline.embeddings.masked_autoencoder import CHECKPOINT, MaskedTraining, train_masked
 from LMIALLib.pipeline.embeddings.slice_images import CHANNELS, slice_images
 from LMIALLib.pipeline.embeddings.stored import encoder_folder
+from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.queries.pool import eligible_slices
 from LMIALLib.study.cases import Case
 from LMIALLib.study.store import Study
@@ -29,14 +30,14 @@ def trained_on_study(
     study: Study,
     settings: MaskedTraining,
     *,
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Path:
     """The folder of the study's masked autoencoder, trained now unless the same run was finished before.
 
     It learns from all slices that hold brain, of all cases but those set aside for validation, from which nothing may
     be learned. A run with other settings or other pairs is begun anew; one that was stopped goes on. Raises BadInput
-    without any such slice or with a full disk, Stopped when cancelled.
+    without any such slice or with a full disk, Cancelled when cancelled.
     """
     folder = encoder_folder(study, NAME)
     cases = [case for case in study.cases.all() if case.split != "validation"]
@@ -67,25 +68,25 @@ def _images(
     study: Study, cases: list[Case], size: int, file: Path, progress: Progress, cancelled: Callable[[], bool]
 ) -> np.ndarray:
     """All slices to learn from, float16 (n, 3, size, size), mapped from a file, so that memory stays small."""
-    from LMIALLib.network.training import Stopped
 
     if not _are_images(file, size):
         chosen = []
         for number, case in enumerate(cases):
-            progress(number, 2 * len(cases), f"looking for brain in {case.name}")
+            progress(f"looking for brain in {case.name}", number, 2 * len(cases))
             pair = study.cases.load_pair(case.name)
             chosen.append(np.flatnonzero(eligible_slices(pair.stack(pair.mask))))
         total = sum(map(len, chosen))
         if not total:
-            raise BadInput(f"no slice of {study.folder} to learn from holds brain.", "See: lmial status STUDY.")
+            step = Step(Do.STATUS, str(study.folder))
+            raise BadInput(f"no slice of {study.folder} to learn from holds brain.", "See what it holds.", step)
         with disk_errors("gathering the slices for the masked autoencoder"), written_whole(file) as temporary:
             shape = (total, len(CHANNELS), size, size)
             images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
             start = 0
             for number, (case, slices) in enumerate(zip(cases, chosen, strict=True)):
                 if cancelled():
-                    raise Stopped("Gathering slices for the masked autoencoder was cancelled.", "Run it again.")
-                progress(len(cases) + number, 2 * len(cases), f"gathering slices of {case.name}")
+                    raise Cancelled("Gathering slices for the masked autoencoder was cancelled.", "Run it again.")
+                progress(f"gathering slices of {case.name}", len(cases) + number, 2 * len(cases))
                 images[start : start + len(slices)] = slice_images(study.cases.load_pair(case.name), size, slices)
                 start += len(slices)
             images.flush()

@@ -13,26 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, disk_errors
+from LMIALLib.errors import BadInput, Do, Step, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.pipeline.nnunet.digests import is_whole, note_folder
 from LMIALLib.pipeline.nnunet.labels import CHANGE, IGNORE, CaseLabels, LabelSource
-from LMIALLib.pipeline.nnunet.places import RECORD, SPLITS, Work, read_record, write_record
+from LMIALLib.pipeline.nnunet.places import RECORD, SPLITS, WorkFolder, read_record, write_record
 from LMIALLib.pipeline.nnunet.splits import Member, Split
+from LMIALLib.progress import Cancelled, Progress
 from LMIALLib.study.cases import Case
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 CHANNELS = ("baseline", "follow_up", "difference")
 MOST_NAMED = 3
 """Cases that cannot be used are named one by one up to here."""
 VERSION = 1
 """Of what is written; a higher one makes a data set anew."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def stacked_grid(grid: Grid, axis: int) -> Grid:
 
 def write_dataset(
     study: Study,
-    work: Work,
+    work: WorkFolder,
     source: LabelSource,
     split: Callable[[Sequence[Member]], list[Split]],
     *,
@@ -116,7 +114,7 @@ def write_dataset(
     return Dataset(key, members, tuple(splits), record["left_out"])
 
 
-def _put_in_place(work: Work, place: Path) -> None:
+def _put_in_place(work: WorkFolder, place: Path) -> None:
     """Let a data set that can be used take the place of the one before, whose plan and trainings go."""
     for folder in (work.preprocessed, work.results, work.raw):
         (folder / RECORD).unlink(missing_ok=True)  # without it a folder counts as not made
@@ -140,7 +138,7 @@ def _written(
     for number, case in enumerate(chosen):
         if cancelled():
             raise Cancelled
-        progress(number, len(chosen), f"data set: {case.name}")
+        progress(f"data set: {case.name}", number, len(chosen))
         pair = study.cases.load_pair(case.name)
         if not pair.mask.any():
             left_out[case.name] = "no brain was found in it"
@@ -198,6 +196,7 @@ def _nothing(left_out: dict[str, str]) -> BadInput:
         told = "; ".join([*named[:MOST_NAMED], *more])
         return BadInput(
             f"no case can be used: {told}.",
-            "Say where the brain is: lmial add STUDY ... --mask FILE.",
+            "Say where the brain is.",
+            Step(Do.ADD_WITH_MASK),
         )
     return BadInput("no case has labels to learn from.", "Let a teacher label the study, or read slices of it.")

@@ -18,15 +18,17 @@ from LMIALLib.pipeline.nnunet.dataset import channels
 from LMIALLib.pipeline.nnunet.digests import check
 from LMIALLib.pipeline.nnunet.ensemble_file import Ensemble, read_ensemble, told_from
 from LMIALLib.pipeline.nnunet.labels import IGNORE
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, SPLITS, Work, read_record
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, SPLITS, WorkFolder, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
 from LMIALLib.pipeline.pseudo import read_pseudo
+from LMIALLib.progress import Progress
 from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Progress
 
 
-def trained_folds(work: Work, config: str, folds: int, start: Path | None = None) -> tuple[Ensemble, dict[str, Any]]:
+def trained_folds(
+    work: WorkFolder, config: str, folds: int, start: Path | None = None
+) -> tuple[Ensemble, dict[str, Any]]:
     """The final weights of all folds, and those that they started from (empty without ``start``)."""
     states, same, mirrored = [], {}, None
     for fold in range(folds):
@@ -44,7 +46,7 @@ def trained_folds(work: Work, config: str, folds: int, start: Path | None = None
     return Ensemble(tuple(states), told), _checkpoint(work, start)["network_weights"] if start else {}
 
 
-def _checkpoint(work: Work, file: Path) -> dict[str, Any]:
+def _checkpoint(work: WorkFolder, file: Path) -> dict[str, Any]:
     check(work.root, [file])
     return dict(torch.load(file, map_location="cpu", weights_only=True))
 
@@ -101,7 +103,7 @@ class Predictor:
 
 def best_kept(
     study: Study,
-    work: Work,
+    work: WorkFolder,
     trained: Ensemble,
     start: dict[str, torch.Tensor],
     *,
@@ -145,7 +147,7 @@ KEPT = (0.0, 0.25, 0.5, 0.75)
 
 def predict(
     study_folder: Path,
-    work: Work,
+    work: WorkFolder,
     model: str,
     *,
     teacher: str | None,
@@ -199,7 +201,7 @@ def predict(
 
 def _judged(
     study: Study,
-    work: Work,
+    work: WorkFolder,
     told: dict[str, Any] | None,
     splits: Sequence[dict[str, list[str]]],
     probabilities: Sequence[np.ndarray],

@@ -13,7 +13,7 @@ from LMIALLib.errors import BadInput
 from LMIALLib.files import sha256_of, written_whole
 from LMIALLib.json_data import Limits, parse_json, shaped
 from LMIALLib.pipeline.nnunet.digests import note
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, Work
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, WorkFolder
 from LMIALLib.pipeline.nnunet.plan_table import dataset_from, plan_from, splits_from
 
 FORMAT = "nnunet-ensemble-1"
@@ -33,7 +33,7 @@ class Ensemble:
     told: dict[str, Any]
 
 
-def store(work: Work, ensemble: Ensemble) -> str:
+def store(work: WorkFolder, ensemble: Ensemble) -> str:
     """Write an ensemble into ``ensemble.safetensors``. Returns its SHA-256."""
     from safetensors.torch import save_file
 

@@ -9,18 +9,20 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.files import sha256_of, written_whole
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.nnunet.dataset import Dataset, write_dataset
 from LMIALLib.pipeline.nnunet.digests import note, unchanged
 from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels, ReadLabels
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, TRAINED, Work
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, TRAINED, WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
-from LMIALLib.pipeline.nnunet.running import Progress, run
+from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, PredictAll, Train
+from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.kept import STORED
 from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
@@ -61,20 +63,20 @@ class Finetuned:
     settings: dict[str, Any]
 
 
-def finetune(
+def finetune(  # half of it says what the arguments mean
     study: Study,
     *,
     writing: Callable[[], AbstractContextManager[Study]] | None = None,
     teacher: str | None = None,
     opinions_above: float | None = None,
     settings: NnunetSettings | None = None,
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Finetuned:
     """Fine-tune the pretrained nnU-Net on read slices, one training a fold, and store the ensemble as a model.
 
     Its maps (mean, and over the folds expected entropy, variance and vote entropy) are written for every case, so that
-    ``lmial rank`` and every face go by them. It is taken into use unless the teacher's pseudo-labels were better on the
+    rankings and every face go by them. It is taken into use unless the teacher's pseudo-labels were better on the
     read slices of held-out subjects. A run that was stopped goes on from the last checkpoint; one that was stopped
     after the training only stores, also where more was read since, and then learns from that.
 
@@ -104,15 +106,17 @@ def finetune(
     if not weights.is_file():
         raise BadInput(
             f"nnU-Net has not learned from pseudo-labels in the configuration {settings.config} yet.",
-            "Do that first: lmial pipeline STUDY --stage pretraining",
+            "Do that first.",
+            Step(Do.PIPELINE_STAGE, str(study.folder), "pretraining"),
         )
     upto = study.answers.highest_id()
     if not training_examples(study, upto=upto):
-        raise BadInput("no slice that may be learned from has been read yet.", "Read some first: lmial annotate STUDY")
+        step = Step(Do.ANNOTATE, str(study.folder))
+        raise BadInput("no slice that may be learned from has been read yet.", "Read some first.", step)
     opinions = PseudoLabels(study, teacher, opinions_above) if teacher and opinions_above is not None else None
     dataset = write_dataset(
         study,
-        Work.finetuning(study.folder),
+        WorkFolder.finetuning(study.folder),
         ReadLabels(study, upto, opinions),
         lambda members: fold_splits(members, settings.folds),
         progress=progress,
@@ -127,9 +131,9 @@ def finetune(
         results = run(study.folder, request, progress=progress, cancelled=cancelled)
         done = _finetuned(dataset, results, settings, upto, read)
         told = json.dumps({"key": key, "trained": asdict(done)}, indent=1)
-        with written_whole(Work.finetuning(study.folder).root / TRAINED) as temporary:
+        with written_whole(WorkFolder.finetuning(study.folder).root / TRAINED) as temporary:
             temporary.write_text(told, encoding="utf-8")
-        note(Work.finetuning(study.folder).root, [Work.finetuning(study.folder).root / TRAINED])
+        note(WorkFolder.finetuning(study.folder).root, [WorkFolder.finetuning(study.folder).root / TRAINED])
     if _is_model(study, done):
         return _as_it_stands(study, done)
     with writing() as written:
@@ -140,10 +144,10 @@ def _finetuned(
     dataset: Dataset, results: list[dict[str, Any]], settings: NnunetSettings, upto: int, read: int
 ) -> Finetuned:
     trained, judged = results[1:-1], results[-1]
-    reason = _judgement(judged)
+    adopted, reason = _judgement(judged)
     return Finetuned(
         model=judged["model"],
-        adopted=reason.startswith(ADOPTED),
+        adopted=adopted,
         reason=reason,
         upto=upto,
         read=read,
@@ -166,7 +170,7 @@ def _key(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str 
 
 def _trained(study: Study) -> tuple[str, Finetuned] | None:
     """Key and result of the last training whose weights lie there, or None."""
-    root = Work.finetuning(study.folder).root
+    root = WorkFolder.finetuning(study.folder).root
     if not unchanged(root, [root / TRAINED, root / ENSEMBLE]):
         return None
     told = read_json(root / TRAINED, _Trained)
@@ -188,32 +192,31 @@ def _is_model(study: Study, done: Finetuned) -> bool:
     return any(model.id == done.model for model in study.models.all())
 
 
-def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str | None) -> dict[str, Any]:
-    common = {"data": "fine", "config": settings.config}
-    folds = len(dataset.splits)
-    plan = {**common, "do": "plan", "size": settings.size, "plans_of": "pre"}
-    training = {**common, "do": "train", "of_training": settings.of_training, "weights": weights}
-    prefix = f"{STORED}{settings.config[:2]}-"
-    predict = {**common, "do": "predict", "folds": folds, "weights": weights, "teacher": teacher, "prefix": prefix}
-    steps = [plan, *({**training, "fold": fold} for fold in range(folds)), predict]
-    return {"device": settings.device, "workers": settings.workers, "steps": steps}
+def _request(dataset: Dataset, settings: NnunetSettings, weights: str, teacher: str | None) -> NnunetRequest:
+    config, folds = settings.config, len(dataset.splits)
+    planning = Plan(data="fine", config=config, size=settings.size, plans_of="pre")
+    trainings = (
+        Train(data="fine", config=config, fold=fold, of_training=settings.of_training, weights=weights)
+        for fold in range(folds)
+    )
+    prefix = f"{STORED}{config[:2]}-"
+    maps = PredictAll(data="fine", config=config, folds=folds, weights=weights, teacher=teacher, prefix=prefix)
+    return NnunetRequest(settings.device, settings.workers, (planning, *trainings, maps))
 
 
-ADOPTED = "Taken into use"
-
-
-def _judgement(judged: dict[str, Any]) -> str:
-    """Whether the ensemble is taken into use, told as a sentence."""
+def _judgement(judged: dict[str, Any]) -> tuple[bool, str]:
+    """Whether the ensemble is taken into use, and why in a sentence."""
     ours, theirs = judged["dice_held_out"], judged["dice_teacher"]
     if theirs is not None:
         ours = judged["dice_beside"]  # on the very slices of which the teacher said something
     if ours is None:
-        return "Not taken into use: no change was read in a subject that a fold had not seen, so there is no evidence."
+        why = "no change was read in a subject that a fold had not seen, so there is no evidence"
+        return False, f"Not taken into use: {why}."
     where = "on read slices of subjects held out"
     if theirs is None:
-        return f"{ADOPTED}: Dice {ours:.3f} {where}."
-    said = "Not taken into use" if ours < theirs else ADOPTED
-    return f"{said}: Dice {ours:.3f} {where}, that of the pseudo-labels {theirs:.3f}."
+        return True, f"Taken into use: Dice {ours:.3f} {where}."
+    said = "Not taken into use" if ours < theirs else "Taken into use"
+    return ours >= theirs, f"{said}: Dice {ours:.3f} {where}, that of the pseudo-labels {theirs:.3f}."
 
 
 def _as_it_stands(study: Study, done: Finetuned) -> Finetuned:
@@ -231,7 +234,7 @@ def _store(study: Study, done: Finetuned) -> Finetuned:
     """Make an ensemble a model of the study, in use where it was found worth it."""
     parent = study.models.in_use()
     study.models.add(
-        Work.finetuning(study.folder).root / ENSEMBLE,
+        WorkFolder.finetuning(study.folder).root / ENSEMBLE,
         id=done.model,
         parent=parent.id if parent else None,
         round=parent.round + 1 if parent else 0,

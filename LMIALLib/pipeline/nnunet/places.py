@@ -30,7 +30,7 @@ RECORD = "made_from.json"
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkFolder:
     """The work folder of a study and one data set in it.
 
     Args:
@@ -44,12 +44,12 @@ class Work:
     name: str
 
     @classmethod
-    def pretraining(cls, study_folder: Path) -> Work:
+    def pretraining(cls, study_folder: Path) -> WorkFolder:
         """The data set of pseudo-labels."""
         return cls(Path(study_folder) / "nnunet", 701, "Dataset701_pre")
 
     @classmethod
-    def finetuning(cls, study_folder: Path) -> Work:
+    def finetuning(cls, study_folder: Path) -> WorkFolder:
         """The data set of what was read."""
         return cls(Path(study_folder) / "nnunet", 702, "Dataset702_fine")
 

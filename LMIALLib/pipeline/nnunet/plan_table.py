@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from LMIALLib.errors import BadInput
 from LMIALLib.json_data import Limits, read_json, shaped
 from LMIALLib.pipeline.nnunet.dataset import CHANNELS, dataset_json
-from LMIALLib.pipeline.nnunet.places import PLANS, Work
+from LMIALLib.pipeline.nnunet.places import PLANS, WorkFolder
 
 MOST_CELLS = 400_000_000
 """Voxels of a batch times the channels of the first stage; nnU-Net's own plans for a GPU of 8 GB stay below 220
@@ -176,7 +176,7 @@ def checked_case(name: str, where: str) -> str:
     return name
 
 
-def check_plans(works: Iterable[Work]) -> None:
+def check_plans(works: Iterable[WorkFolder]) -> None:
     """Raise BadInput where the plan of a data set holds anything that is not in the table."""
     for work in works:
         file = work.preprocessed / f"{PLANS}.json"

@@ -16,10 +16,10 @@ from typing import Any
 from LMIALLib.errors import BadInput
 from LMIALLib.files import written_whole
 from LMIALLib.pipeline.nnunet.digests import is_whole, note_folder
-from LMIALLib.pipeline.nnunet.places import PLANS, RECORD, SPLITS, Work, read_record, write_record
+from LMIALLib.pipeline.nnunet.places import PLANS, RECORD, SPLITS, WorkFolder, read_record, write_record
 from LMIALLib.pipeline.nnunet.plan_table import plan_from, read_plan
 from LMIALLib.pipeline.nnunet.settings import CONFIGURATIONS
-from LMIALLib.worker.progress import Progress
+from LMIALLib.progress import Progress
 
 INTENSITIES = 1_000_000
 FLAT_BATCH = 4
@@ -53,7 +53,7 @@ SHRUNK = {
 
 
 def plan(
-    work: Work, config: str, *, size: str, plans_of: Work | None, workers: int, progress: Progress
+    work: WorkFolder, config: str, *, size: str, plans_of: WorkFolder | None, workers: int, progress: Progress
 ) -> dict[str, Any]:
     """Plan and preprocess a data set, unless it was done: fingerprint, ``lmial.json`` (the plan), preprocessed cases.
 
@@ -80,7 +80,8 @@ def plan(
         plans = _taken_over(plans_of, work) if plans_of else _planned(work, config, size)
         if config not in plans["configurations"]:
             raise BadInput(
-                f"nnU-Net plans no configuration {config} for this study.", "Its slices are single images: --config 2d"
+                f"nnU-Net plans no configuration {config} for this study.",
+                "Its slices are single images: take the configuration 2d.",
             )
         with written_whole(_plans(work)) as temporary:
             temporary.write_text(json.dumps(plans, indent=1), encoding="utf-8")
@@ -95,7 +96,7 @@ def plan(
     return dict(record["plan"])
 
 
-def _look(work: Work, processes: int) -> None:
+def _look(work: WorkFolder, processes: int) -> None:
     """nnU-Net's own check of a data set, and its fingerprint, with fewer intensities: 100 million samples take a
     minute, and the plan does not use them."""
     from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
@@ -108,7 +109,7 @@ def _look(work: Work, processes: int) -> None:
     extractor.run(overwrite_existing=True)
 
 
-def _preprocess(work: Work, config: str, processes: int) -> None:
+def _preprocess(work: WorkFolder, config: str, processes: int) -> None:
     """nnU-Net's own preprocessing, of the class that LMIAL names."""
     from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 
@@ -131,11 +132,11 @@ def _pools(workers: int) -> Iterator[None]:
         multiprocessing.get_context = before
 
 
-def _plans(work: Work) -> Path:
+def _plans(work: WorkFolder) -> Path:
     return work.preprocessed / f"{PLANS}.json"
 
 
-def _planned(work: Work, config: str, size: str) -> dict[str, Any]:
+def _planned(work: WorkFolder, config: str, size: str) -> dict[str, Any]:
     """nnU-Net's own plan with two changes: slices stay first, and intensities stay as LMIAL scaled and matched them.
 
     A z-score of each channel by itself would undo the matching of the visits and take the size away from a change.
@@ -173,7 +174,7 @@ def _shrink(configuration: dict[str, Any], shrunk: Shrunk, config: str) -> None:
     }
 
 
-def _taken_over(source: Work, work: Work) -> dict[str, Any]:
+def _taken_over(source: WorkFolder, work: WorkFolder) -> dict[str, Any]:
     return read_plan(_plans(source)) | {"dataset_name": work.name}
 
 

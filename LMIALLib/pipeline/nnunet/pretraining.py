@@ -10,10 +10,12 @@ from typing import Any
 from LMIALLib.pipeline.nnunet.dataset import write_dataset
 from LMIALLib.pipeline.nnunet.entering import check_work
 from LMIALLib.pipeline.nnunet.labels import PseudoLabels
-from LMIALLib.pipeline.nnunet.places import FINAL, Work
-from LMIALLib.pipeline.nnunet.running import Progress, run
+from LMIALLib.pipeline.nnunet.places import FINAL, WorkFolder
+from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import one_split
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, Train
+from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.store import Study
 
 
@@ -45,7 +47,7 @@ def pretrain(
     *,
     settings: NnunetSettings | None = None,
     above: float = 0.0,
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Pretrained:
     """Train nnU-Net on the pseudo-labels of a teacher; a training that was stopped goes on from its last checkpoint.
@@ -62,22 +64,13 @@ def pretrain(
     """
     settings = settings or NnunetSettings()
     check_work(study.folder)
-    work = Work.pretraining(study.folder)
+    work = WorkFolder.pretraining(study.folder)
     dataset = write_dataset(
         study, work, PseudoLabels(study, teacher, above), one_split, progress=progress, cancelled=cancelled
     )
-    steps = [
-        {"do": "plan", "data": "pre", "config": settings.config, "size": settings.size, "plans_of": None},
-        {
-            "do": "train",
-            "data": "pre",
-            "config": settings.config,
-            "fold": 0,
-            "of_training": settings.of_training,
-            "weights": None,
-        },
-    ]
-    request = {"device": settings.device, "workers": settings.workers, "steps": steps}
+    planning = Plan(data="pre", config=settings.config, size=settings.size)
+    training = Train(data="pre", config=settings.config, fold=0, of_training=settings.of_training)
+    request = NnunetRequest(settings.device, settings.workers, (planning, training))
     plan, trained = run(study.folder, request, progress=progress, cancelled=cancelled)
     split = dataset.splits[0]
     return Pretrained(
@@ -93,4 +86,4 @@ def pretrain(
 
 def pretrained_weights(study: Study, config: str) -> Path:
     """Where the checkpoint of a pretraining lies, or will lie."""
-    return Work.pretraining(study.folder).fold(config, 0) / FINAL
+    return WorkFolder.pretraining(study.folder).fold(config, 0) / FINAL

@@ -19,14 +19,15 @@ from typing import IO, Any
 
 from LMIALLib.errors import BadInput, LMIALError, disk_problem
 from LMIALLib.pipeline.nnunet.entering import check_work
-from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.running import NOT_INSTALLED
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, Train, read_steps
 from LMIALLib.worker.messages import decode, encode, finite
 from LMIALLib.worker.process_group import end_group
 
 
-def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..., None]) -> list[dict[str, Any]]:
-    """Do the steps of a request one after another; each is an object with ``do`` and the fields of its function.
+def run_steps(study_folder: Path, request: NnunetRequest, progress: Callable[..., None]) -> list[dict[str, Any]]:
+    """Do the steps of a request one after another; gives what each found.
 
     Raises BadInput before nnU-Net is imported where the work folder is a stranger's, see `entering`.
     """
@@ -44,42 +45,40 @@ def run_steps(study_folder: Path, request: dict[str, Any], progress: Callable[..
     from LMIALLib.pipeline.nnunet.training import train
     from LMIALLib.study.store import Study
 
-    device, results = torch.device(chosen_device(request["device"])), []
-    at_once = min(int(request["workers"]), os.cpu_count() or 1)
+    device, results = torch.device(chosen_device(request.device)), []
+    at_once = min(request.workers, os.cpu_count() or 1)
     feeding = at_once if device.type != "cpu" else 0  # on a CPU they would take the cores that train
-    for step in request["steps"]:
-        work = _work(study_folder, step["data"])
-        what = step["do"]
-        if what == "plan":
-            plans_of = _work(study_folder, step["plans_of"]) if step["plans_of"] else None
-            options = {"size": step["size"], "workers": at_once}
-            results.append(plan(work, step["config"], plans_of=plans_of, progress=progress, **options))
-        elif what == "train":
-            weights = Path(step["weights"]) if step["weights"] else None
+    for step in request.steps:
+        work = _work(study_folder, step.data)
+        if isinstance(step, Plan):
+            plans_of = _work(study_folder, step.plans_of) if step.plans_of else None
+            planned = plan(work, step.config, size=step.size, plans_of=plans_of, workers=at_once, progress=progress)
+            results.append(planned)
+        elif isinstance(step, Train):
             done = train(
                 work,
-                step["config"],
-                step["fold"],
-                step["of_training"],
-                weights=weights,
+                step.config,
+                step.fold,
+                step.of_training,
+                weights=Path(step.weights) if step.weights else None,
                 device=device,
                 workers=feeding,
                 progress=progress,
             )
             results.append(done)
-        elif what == "predict":
-            trained, start = trained_folds(work, step["config"], step["folds"], Path(step["weights"]))
+        else:
+            trained, start = trained_folds(work, step.config, step.folds, Path(step.weights))
             with Study.open(study_folder, read_only=True) as study:
                 kept = best_kept(study, work, trained, start, device=device, progress=progress)
             digest = store(work, mixed(trained, start, kept))
-            model = f"{step['prefix']}{digest[:8]}"
-            judged = predict(study_folder, work, model, teacher=step["teacher"], device=device, progress=progress)
+            model = f"{step.prefix}{digest[:8]}"
+            judged = predict(study_folder, work, model, teacher=step.teacher, device=device, progress=progress)
             results.append({"model": model, "kept": kept, **judged})
     return results
 
 
-def _work(study_folder: Path, data: str) -> Work:
-    return {"pre": Work.pretraining, "fine": Work.finetuning}[data](study_folder)
+def _work(study_folder: Path, data: str) -> WorkFolder:
+    return {"pre": WorkFolder.pretraining, "fine": WorkFolder.finetuning}[data](study_folder)
 
 
 def main(arguments: list[str]) -> int:
@@ -87,7 +86,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.flush()
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no event
-    request = decode(sys.stdin.buffer.readline())
+    message = decode(sys.stdin.buffer.readline())
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in the worker; read when torch is imported
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
     if hasattr(os, "nice"):
@@ -100,7 +99,7 @@ def main(arguments: list[str]) -> int:
     try:
         results = run_steps(
             Path(arguments[0]),
-            request,
+            read_steps(message),
             lambda stage, done, total, **figures: say("progress", stage=stage, done=done, total=total, **figures),
         )
         say("done", results=results)
@@ -109,7 +108,8 @@ def main(arguments: list[str]) -> int:
         return 0
     except LMIALError as error:
         kind = "BadInput" if isinstance(error, BadInput) else "LMIALError"
-        say("failed", sentence=error.sentence, hint=error.hint, kind=kind)
+        steps = [step.to_dict() for step in error.steps]
+        say("failed", sentence=error.sentence, hint=error.hint, kind=kind, steps=steps)
     except OSError as error:
         problem = disk_problem(error)
         say("failed", sentence=problem.sentence, hint=problem.hint, kind="BadInput")
@@ -130,7 +130,7 @@ def _told(error: Exception) -> tuple[str, str]:
 
 NO_MEMORY = (
     "nnU-Net had not enough memory.",
-    "Close other programs, or take --config 2d; repeated with --resume it goes on from its last checkpoint.",
+    "Close other programs, or take the configuration 2d; started again it goes on from its last checkpoint.",
 )
 
 

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.errors import BadInput, LMIALError
-from LMIALLib.pipeline.nnunet.places import Work
-from LMIALLib.worker.messages import decode, encode
-from LMIALLib.worker.progress import Cancelled
+from LMIALLib.pipeline.nnunet.places import WorkFolder
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, steps_message
+from LMIALLib.progress import Cancelled, Progress
+from LMIALLib.worker.messages import decode, encode, steps_of
 from LMIALLib.worker.transport import SubprocessTransport, worker_python
-
-Progress = Callable[[int, int, str], None]
 
 NOT_INSTALLED = "nnU-Net is not installed here.", "Install it: pip install 'lmial[nnunet]'"
 KILLED = (
     "nnU-Net was ended from outside, most likely because memory ran out.",
-    "Repeated with --resume it goes on from its last checkpoint; --config 2d needs less memory.",
+    "Started again it goes on from its last checkpoint; the configuration 2d needs less memory.",
 )
 
 
@@ -32,7 +31,7 @@ def check_installed() -> None:
 
 def run(
     study_folder: Path,
-    request: Mapping[str, Any],
+    request: NnunetRequest,
     *,
     progress: Progress,
     cancelled: Callable[[], bool],
@@ -41,20 +40,20 @@ def run(
 
     Args:
         study_folder: of the study.
-        request: ``device``, ``workers`` (processes that prepare cases and batches there) and ``steps``.
-        progress: hears (done, total, sentence).
+        request: what is to be done, and where.
+        progress: hears (sentence, done, total).
         cancelled: asked about ten times a second; the process then ends within a second.
 
     Returns what each step found. Raises Cancelled, what the process failed with, or LMIALError when it was killed;
     nothing that nnU-Net had written is lost.
     """
-    work = Work.pretraining(study_folder)
+    work = WorkFolder.pretraining(study_folder)
     for folder in ("raw", "pre", "res"):
         (work.root / folder).mkdir(parents=True, exist_ok=True)
     transport = SubprocessTransport("LMIALLib.pipeline.nnunet.process", work.environment(), alone=True)
     transport.start(Path(study_folder))
     try:
-        transport.send(encode(dict(request)))
+        transport.send(encode(steps_message(request)))
         while transport.alive():
             if cancelled():
                 raise Cancelled
@@ -63,10 +62,10 @@ def run(
             if message is None:
                 continue
             if message["event"] == "progress":
-                progress(int(message["done"]), int(message["total"]), sentence(message))
+                progress(sentence(message), int(message["done"]), int(message["total"]))
             elif message["event"] == "failed":
                 kind = BadInput if message["kind"] == "BadInput" else LMIALError
-                raise kind(message["sentence"], message["hint"])
+                raise kind(message["sentence"], message["hint"], *steps_of(message))
             elif message["event"] == "done":
                 return list(message["results"])
     except BrokenPipeError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def fold_splits(members: Sequence[Member], folds: int) -> list[Split]:
     if len(changed & set(training)) < 2:
         raise BadInput(
             "change was marked in fewer than two subjects that may be learned from, so folds cannot be made.",
-            "Read slices of more subjects on which something changed: lmial annotate STUDY",
+            "Read slices of more subjects on which something changed.",
+            Step(Do.ANNOTATE),
         )
     count = min(folds, len(training))
     return [

@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.errors import BadInput, Do, LMIALError, Step
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.nnunet.digests import check, check_folder
-from LMIALLib.pipeline.nnunet.places import FINAL, LATEST, PLANS, RECORD, SPLITS, Work, read_record, write_record
+from LMIALLib.pipeline.nnunet.places import FINAL, LATEST, PLANS, RECORD, SPLITS, WorkFolder, read_record, write_record
 from LMIALLib.pipeline.nnunet.plan_table import dataset_from, read_plan, splits_from
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
-from LMIALLib.worker.progress import Progress
+from LMIALLib.progress import Progress
 
 
 def train(
-    work: Work,
+    work: WorkFolder,
     config: str,
     fold: int,
     of_training: dict[str, Any],
@@ -79,11 +79,12 @@ def _begin_with(trainer: LMIALTrainer, weights: Path) -> None:
     except (KeyError, TypeError, RuntimeError) as error:
         raise BadInput(
             f"{weights} are not weights of the plan that the pretraining left.",
-            "Pretrain anew: lmial pipeline STUDY --stage pretraining",
+            "Pretrain anew.",
+            Step(Do.PIPELINE_STAGE, stage="pretraining"),
         ) from error
 
 
-def _made_from(work: Work, fold: int, of_training: dict[str, Any], weights: Path | None) -> dict[str, Any]:
+def _made_from(work: WorkFolder, fold: int, of_training: dict[str, Any], weights: Path | None) -> dict[str, Any]:
     """Everything that a training depends on."""
     from LMIALLib.files import sha256_of
 
@@ -94,7 +95,9 @@ def _made_from(work: Work, fold: int, of_training: dict[str, Any], weights: Path
     return {**of_training, **record["made_from"], "split": splits[fold], "weights": start}
 
 
-def _trainer(work: Work, config: str, fold: int, of_training: dict[str, Any], device: torch.device) -> LMIALTrainer:
+def _trainer(
+    work: WorkFolder, config: str, fold: int, of_training: dict[str, Any], device: torch.device
+) -> LMIALTrainer:
     plans = read_plan(work.preprocessed / f"{PLANS}.json") | {"dataset_name": work.name}
     file = work.preprocessed / "dataset.json"
     told = dataset_from(read_json(file, dict[str, Any]), str(file))

@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, WrongUse, first_line
 from LMIALLib.json_data import read_json
 from LMIALLib.pipeline.teachers.network_plan import check_capabilities, check_network
-from LMIALLib.pipeline.teachers.teacher import told
 from LMIALLib.pipeline.weight_files import existing_folder, files_digest, json_in
 
 WHAT = "nnInteractive"
@@ -73,7 +72,7 @@ def load_nninteractive(folder: Path, device: str, threads: int) -> LoadedSession
     except Exception as error:  # nnU-Net asserts, and torch raises whatever a file that was cut makes of itself
         raise BadInput(
             f"The model in {folder} cannot be loaded: its plans and its weights do not fit, or it is damaged "
-            f"({told(error)})."
+            f"({first_line(error)})."
         ) from error
     digest = files_digest([checkpoint, folder / "plans.json", folder / "dataset.json", capabilities])
     return LoadedSession(session, digest, str(getattr(session, "license", "") or ""))
@@ -92,7 +91,7 @@ def _session_class() -> Any:
             from nnInteractive.inference.inference_session import nnInteractiveInferenceSession
     except ImportError as error:
         raise WrongUse(
-            f"nnInteractive as teacher needs the package nnInteractive 2, which cannot be imported ({told(error)}).",
+            f"nnInteractive as teacher needs the package nnInteractive 2; it cannot be imported ({first_line(error)}).",
             "pip install 'lmial[nninteractive]' torch==<the version you have>, or pip may bring another torch.",
         ) from error
     return nnInteractiveInferenceSession

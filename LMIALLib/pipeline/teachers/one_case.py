@@ -12,9 +12,9 @@ import LMIALLib
 from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.pseudo import RECORD, Pseudo, pseudo_folder, write_pseudo
 from LMIALLib.pipeline.teachers.teacher import Opinion, Teacher, objection
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.cases import Case
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 WRITTEN_EVERY = 60.0
 """Seconds between two writings of a case that is not complete."""

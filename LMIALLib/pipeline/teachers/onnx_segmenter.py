@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, WrongUse, first_line
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.teachers.onnx_files import files_of
 from LMIALLib.pipeline.teachers.onnx_input import OnnxInput
-from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, margin, told
+from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, margin
 from LMIALLib.pipeline.weight_files import files_digest, is_pickle, teacher_id
 
 BLANK = (64, 64)
@@ -109,7 +109,7 @@ def onnx_teacher(file: Path, statement: Path | None = None, threads: int | None 
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises a class of its own for each kind of damage
-        raise BadInput(f"{file} cannot be loaded as an ONNX model ({told(error)}).") from error
+        raise BadInput(f"{file} cannot be loaded as an ONNX model ({first_line(error)}).") from error
     _check(session, stated, file)
     settings = asdict(stated)
     digest = files_digest(files)
@@ -149,7 +149,7 @@ def _check(session: Any, stated: OnnxInput, file: Path) -> None:
     try:
         answer = answered(session, np.zeros(wanted, np.float32))
     except Exception as error:
-        raise BadInput(f"{file} does not take what is stated, {wanted} ({told(error)}).") from error
+        raise BadInput(f"{file} does not take what is stated, {wanted} ({first_line(error)}).") from error
     if answer.ndim != 4 or answer.shape[0] != 1 or answer.shape[2:] != wanted[2:]:
         raise BadInput(
             f"{file} answers with the shape {answer.shape}; expected (1, classes, {wanted[2]}, {wanted[3]})."

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, WrongUse, first_line
 from LMIALLib.pipeline.broken_torchvision import hide_broken_torchvision
 from LMIALLib.pipeline.pretrained import LARGEST_IMAGE, configuration, loaded, weights_in
-from LMIALLib.pipeline.teachers.teacher import told
 from LMIALLib.pipeline.weight_files import existing_folder, files_digest, json_in, pickles_in
 
 WHAT = "a SAM"
@@ -115,7 +114,7 @@ def _loaded(folder: Path, architecture: str, files: list[Path]) -> Any:
         raise BadInput(f"The model in {folder} cannot be loaded: {problem.sentence}") from problem
     except Exception as error:  # the library has no error of its own for a folder that does not fit together
         raise BadInput(
-            f"The model in {folder} cannot be loaded: its config.json and its weights do not fit ({told(error)})."
+            f"The model in {folder} cannot be loaded: its config.json and its weights do not fit ({first_line(error)})."
         ) from error
     finally:
         logging.set_verbosity(level)
@@ -152,5 +151,5 @@ def _picture_settings(folder: Path) -> PictureSettings:
         if len(mean) != 3 or len(spread) != 3 or min(spread) <= 0 or not 1 <= side <= LARGEST_IMAGE:
             raise ValueError("expected three means, three positive spreads and a positive size")
     except (KeyError, TypeError, ValueError, OverflowError) as problem:
-        raise BadInput(f"{file} does not say how pictures are prepared: {told(problem)}.") from problem
+        raise BadInput(f"{file} does not say how pictures are prepared: {first_line(problem)}.") from problem
     return PictureSettings(side, keeps_shape, mean, spread)  # type: ignore[arg-type]  # three each, as checked

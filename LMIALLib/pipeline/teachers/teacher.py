@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,14 +10,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from LMIALLib.errors import LMIALError
+from LMIALLib.errors import LMIALError, first_line
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.worker.progress import Cancelled
 
 Check = Callable[[], None]
 """Called between steps of the work; raises `Cancelled` when it was asked to stop."""
-
-LARGEST_SENTENCE = 300
 
 
 @dataclass(frozen=True)
@@ -60,20 +58,20 @@ def attempted(judge: Callable[[], Opinion | str]) -> Opinion | str:
     does must not end the teaching of a thousand pairs; what LMIAL itself raises goes on."""
     try:
         return judge()
-    except (Cancelled, LMIALError):
+    except LMIALError:
         raise
     except MemoryError:
         return "There is not enough memory for this slice."
     except Exception as error:
-        if "out of memory" in str(error).lower():
+        if _without_memory(error):
             return "There is not enough memory for this slice on this device."
-        return f"The teacher failed: {told(error)}"
+        return f"The teacher failed: {first_line(error)}"
 
 
-def told(error: BaseException) -> str:
-    """Kind and first line of another library's error, as part of a sentence."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}"[:LARGEST_SENTENCE] if lines else type(error).__name__
+def _without_memory(error: Exception) -> bool:
+    """Whether torch had no memory left; where torch was never imported the error is none of its."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 @contextmanager

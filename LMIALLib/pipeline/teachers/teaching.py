@@ -12,16 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse, disk_errors
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.pipeline.pseudo import Pseudo, PseudoRecord, read_pseudo, read_pseudo_record
 from LMIALLib.pipeline.teachers.one_case import CaseLesson, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
+from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.study.cases import Case
 from LMIALLib.study.kept import OPINIONS
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
-Progress = Callable[[int, int, str], None]
 EXISTING = ("refuse", "keep", "replace")
 
 
@@ -67,13 +66,13 @@ class Taught:
     cancelled: bool
 
 
-def teach(
+def teach(  # half of it says what the arguments mean
     study: Study,
     teacher: Teacher,
     *,
     cases: Iterable[str] | None = None,
     existing: str = "refuse",
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Taught:
     """Ask a teacher about every slice of some cases, and keep what it says in ``pseudo/`` of the study.
@@ -95,7 +94,9 @@ def teach(
         raise WrongUse(f"existing={existing!r} is unknown; use one of {', '.join(EXISTING)}.")
     wanted = [study.cases.get(name) for name in cases] if cases is not None else list(study.cases.all())
     if not wanted:
-        raise BadInput(f"the study {study.folder} has no case to teach about.", "Add one with: lmial add")
+        raise BadInput(
+            f"the study {study.folder} has no case to teach about.", "Add one.", Step(Do.ADD, str(study.folder))
+        )
     records = {} if existing == "replace" else _records(study, teacher, wanted, keep=existing == "keep")
     with disk_errors("making the folder of pseudo-labels"):
         (study.folder / OPINIONS / teacher.id).mkdir(parents=True, exist_ok=True)
@@ -105,7 +106,7 @@ def teach(
     for place, case in enumerate(wanted, start=1):
 
         def tell(slices: int, base: int = done, where: str = f"{case.name}, case {place} of {len(wanted)}") -> None:
-            progress(base + slices, total, where)
+            progress(where, base + slices, total)
 
         record = records.get(case.name)
         before = read_pseudo(study, teacher.id, case.name) if record else None
@@ -122,9 +123,10 @@ def teach(
             except UnreadablePair as problem:
                 left_out[case.name] = problem.sentence
         done += case.n_slices
-        progress(done, total, f"{case.name} is done")
+        progress(f"{case.name} is done", done, total)
     if not finished:
-        raise BadInput(f"No pair can be read. {next(iter(left_out.values()))}", "See: lmial check")
+        why, step = next(iter(left_out.values())), Step(Do.CHECK, str(study.folder))
+        raise BadInput(f"No pair can be read. {why}", "Check the study.", step)
     return Taught(teacher.id, tuple(finished), left_out, False)
 
 
@@ -171,13 +173,16 @@ def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: boo
         if not keep:
             raise BadInput(
                 f"{case.name} has pseudo-labels of the teacher {teacher.id} already.",
-                "Go on with what is missing: --resume. Make all anew: --again.",
+                "Go on with what is missing, or make all anew.",
+                Step(Do.GO_ON),
+                Step(Do.MAKE_ANEW),
             )
         settings = json.loads(json.dumps(dict(teacher.made_by)))
         if any(record.made_by.get(key) != settings[key] for key in ("kind", "weights", "settings")):
             raise BadInput(
                 f"The pseudo-labels of {case.name} were made by {teacher.id} with other weights or settings.",
-                "Make all anew: --again.",
+                "Make all anew.",
+                Step(Do.MAKE_ANEW),
             )
         found[case.name] = record
     return found

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.teachers.prompts import PromptSettings, excess_of_slices, standardised_difference
 from LMIALLib.pipeline.teachers.teacher import Opinion, Teacher, objection
-from LMIALLib.pipeline.teachers.teaching import Progress
+from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def try_teacher(
     limit: int,
     *,
     cases: Sequence[str] | None = None,
-    progress: Progress = lambda done, total, sentence: None,
+    progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[TriedSlice, ...]:
     """Ask a teacher about the ``limit`` most different slices of one case, or of each case that is named.
@@ -59,7 +58,8 @@ def try_teacher(
         raise WrongUse(f"A limit of {limit} slices was given; the least is 1.")
     names = list(cases) if cases else [case.name for case in study.cases.all()][:1]
     if not names:
-        raise BadInput(f"the study {study.folder} has no case to try a teacher on.", "Add one with: lmial add")
+        step = Step(Do.ADD, str(study.folder))
+        raise BadInput(f"the study {study.folder} has no case to try a teacher on.", "Add one.", step)
     known = [study.cases.get(name) for name in names]
 
     def check() -> None:
@@ -77,7 +77,7 @@ def try_teacher(
                 now = time.monotonic()
                 tried.append(_tried(case.name, number, float(differences[number]), said, pair, now - started))
                 started = now
-                progress(len(tried), total, f"{case.name}, slice {number}")
+                progress(f"{case.name}, slice {number}", len(tried), total)
         except Cancelled:
             break
     return tuple(tried)

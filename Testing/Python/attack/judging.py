@@ -17,7 +17,7 @@ FIRST_CHECKS = {
     **dict.fromkeys(("NRRD", "NIfTI", "MetaImage"), ("LMIALLib.pairs.headers", "check_header")),
     "DICOM": ("LMIALLib.pairs.dicom", "_check_kind"),
     "safetensors": ("LMIALLib.network.weights", "header_info"),
-    "CSV": ("LMIALLib.cohorts.layouts.paths", "_rows"),
+    "CSV": ("LMIALLib.datasets.csv_table", "_rows"),
 }
 """What must be passed first: a function that returns. A study, the rest, is past its own once it is open."""
 OPENED = "Study.open"

@@ -136,6 +136,7 @@ def test_case_names_cannot_leave_the_study(name: str, tmp_path: Path, phantom_fo
         ["new", "{study}2", "--baseline", "a", "--follow-up", "b", "--grid", "sideways"],
         ["new", "{study}2", "--baseline", "a", "--follow-up", "b", "--axis", "3"],
         ["new", "{study}2", "--baseline", "a", "--follow-up", "b", "--also", "T2=only"],
+        ["new", "{study}2", "--baseline", "a", "--follow-up", "b", "--mask", "m", "--everything"],
         ["export", "{study}", "out", "--format", "jpeg"],
         ["export", "{study}", "out", "--what", "everything"],
     ],
@@ -247,7 +248,7 @@ def test_an_export_read_back_never_turns_unread_slices_into_change(study_folder:
     words = ["label", study_folder, "--case", "head", "--slice", 12, "--reader", "A", "--mask"]
     refused(lmial(*words, tmp_path / "out" / "head-labels.nrrd"), 3, "not read")
     assert lmial("export", study_folder, tmp_path / "out").returncode == 0
-    refused(lmial(*words, tmp_path / "out" / "head-labels.seg.nrrd"), 3, "nothing is marked")
+    refused(lmial(*words, tmp_path / "out" / "head-labels.seg.nrrd"), 3, "as not read")
 
 
 def test_a_slice_that_the_reader_picked_is_not_credited_to_the_lot_or_the_strategy(study_folder: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_position_that_was_lost_is_asked_about_and_then_aligned(tiny_pair: Pat
     assert [one["case"] for one in document["imported"]] == ["told"]
     assert "its centre onto the follow-up's" in document["imported"][0]["remarks"][0]
     left = {one["case"]: one["sentence"] for one in document["left_out"]}
-    assert left.keys() == {"asked", "wrong"} and "--align centres" in left["asked"]
+    assert left.keys() == {"asked", "wrong"} and "centres can be laid on each other" in left["asked"]
     assert "headers or centres" in left["wrong"]
     scans = ("--baseline", tmp_path / "lost.nii.gz", "--follow-up", tiny_pair / "follow_up.nii.gz")
     asked = lmial("add", tmp_path / "study", *scans)

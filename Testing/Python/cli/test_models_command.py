@@ -73,7 +73,7 @@ def test_going_back_is_followed_by_rankings_and_by_training(learned_folder: Path
         session.learning.request_training(steps=2)
         assert session.learning.training is not None
         result = session.learning.wait(session.learning.training)
-        assert result["parent"] == first and study.models.get(result["model"]).round == 1
+        assert result.parent == first and study.models.get(result.model).round == 1
         session.close()
 
 

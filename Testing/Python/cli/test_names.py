@@ -14,8 +14,9 @@ import pytest
 from LMIALLib.cli.console import document, plain
 from LMIALLib.errors import BadInput, readable
 from LMIALLib.files import sendable, sent
-from LMIALLib.pairs.prepare import PairRequest
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.worker.messages import decode, encode
+from LMIALLib.worker.requests import Prepare, read_request, request_message
 
 MULLER = os.fsdecode(b"sub-M\xfcller")
 """As Latin-1 writes it: Python holds the byte as half a character."""
@@ -47,8 +48,8 @@ def test_paths_reach_another_process(name) -> None:
     path = Path("/data") / name / "scan.nii.gz"
     assert sent(sendable(path)) == path
     request = PairRequest(path, path, path, (("T1", path, path),))
-    told = decode(encode({"id": 1, "do": "prepare", "pair": request.to_dict()}))
-    assert PairRequest.from_dict(told["pair"]) == request
+    asked = Prepare(request, "staged")
+    assert read_request(decode(encode(request_message(asked, 1)))) == asked
 
 
 def test_a_data_set_is_imported_and_a_study_is_refused(tiny_pair: Path, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from LMIALLib.cohorts import visits
 from LMIALLib.cohorts.backgrounds import background_of, is_excluded, scaled, turned, with_lesions
-from LMIALLib.cohorts.open_ms import open_ms_root
 from LMIALLib.cohorts.painting import _paint_lesion, _take_lesions, slab_of
 from LMIALLib.cohorts.shapes import LesionShape, ShapeLibrary, noise_shapes, shapes_of_mask
 from LMIALLib.cohorts.synthesis import Synthesis, _moved, synthesise
+from LMIALLib.datasets.open_ms_patient import open_ms_root
 
 CALM = Synthesis(
     size=64,
@@ -281,7 +281,7 @@ def test_matching_undoes_gain_and_offset(background):
     open_ms_root() is None, reason="needs the real scans: set LMIAL_DATA to the folder that holds open_ms"
 )
 def test_excluded_patients_lend_no_shape():
-    from LMIALLib.cohorts.backgrounds import real_shapes
+    from LMIALLib.cohorts.real_backgrounds import real_shapes
 
     root = open_ms_root()
     sources = {shape.source for shape in real_shapes(root, ("patient01", "patient12"))}

@@ -17,7 +17,7 @@ from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.plane import ijk_to_ras
 from LMIALLib.scene.volumes import OURS, add_volume
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Sitting, names_below, nodes_in
 
 UIDS = "1.2.3.1 1.2.3.2"

@@ -18,7 +18,7 @@ from LMIALLib.scene.layout import LAYOUT
 from LMIALLib.study.store import Study
 from LMIALLib.worker.transport import SubprocessTransport
 from Testing.Python.desktop.qt_stand_in import Ui, install
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Editor as RealEditor
 
 
@@ -372,11 +372,6 @@ def test_a_worker_that_died_is_told_and_can_be_started_again(at: At, study_folde
     assert not at.ui.deadBar.visible and not at.desk.session.learning.ranking.over
 
 
-def test_advice_about_the_command_line_is_left_out(at: At) -> None:
-    at.face.panel.notice("error", "This is no study: it has no study.sqlite. Make one with: lmial new")
-    assert at.face.panel.sentences == ["This is no study: it has no study.sqlite."]
-
-
 def test_what_could_not_be_kept_is_not_put_away(at: At, study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from LMIALLib.errors import BadInput
 
@@ -394,3 +389,29 @@ def test_what_could_not_be_kept_is_not_put_away(at: At, study_folder: Path, monk
         assert at.desk.session.current.slice == here and "The disk is full." in at.face.panel.sentences
     at.face.act("choose", here + 1)
     assert at.desk.session.current.slice == here + 1
+
+
+def test_a_patient_is_finished_at_the_face(at: At, study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at.face.open(study_folder, "anna")
+    at.face.act("next")
+    assert "Delivered label" in at.ui.patientText.text or "No change so far" in at.ui.patientText.text
+    at.face.act("sweep")
+    first = at.desk.shown_slice
+    assert at.desk.finishing.sweeping
+    look(at)
+    at.face.tick()
+    now = at.desk.clock()
+    monkeypatch.setattr(at.desk, "clock", lambda: now + 5.0)
+    at.face.tick()
+    assert at.desk.shown_slice == first + 1
+    at.face.act("nothing_here")
+    with Study.open(study_folder, read_only=True) as study:
+        assert study.sweeps.viewed("head") == {first} and not study.answers.all("head")
+    at.face.act("finish")
+    monkeypatch.setattr(at.desk, "clock", lambda: now + 6.0)
+    at.face.act("finish")
+    with Study.open(study_folder, read_only=True) as study:
+        assert study.patients.finished("head") is not None
+    assert at.ui.patientText.text == "This patient is finished." and at.ui.reopenButton.visible
+    at.face.act("reopen")
+    assert not at.ui.reopenButton.visible

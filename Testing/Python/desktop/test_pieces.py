@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 import LMIALLib
 from LMIALLib.desktop import timing
 from LMIALLib.desktop.actions import told
+from LMIALLib.desktop.curve import BAND, LINE
+from LMIALLib.desktop.curve import bars_of as curve_bars
 from LMIALLib.desktop.editor import EFFECTS, OWN_KEYS
 from LMIALLib.desktop.panel import BUTTONS
 from LMIALLib.desktop.shortcuts import Keys, ours, sequences, tips, writing
@@ -83,10 +85,18 @@ def test_the_line_of_the_query_says_rank_score_and_draft() -> None:
     banner = {"case": "head", "subject": "P1", "prior": "2020-01-02", "current": "", "registration": None, "alarms": []}
     query = {"slice": 5, "of": 30, "rank": 2, "score": "0.31", "answered": "", "draft": True, "reason": "r",
              "details": [["entropy", "0.3"]]}  # fmt: skip
-    lines = told({"banner": banner, "query": query, "look": {"away": True}})
+    patient = {"sentence": "Delivered label: Dice 0.86 (0.79 to 0.91)."}
+    lines = told({"banner": banner, "query": query, "look": {"away": True}, "patient": patient})
     assert lines["query"] == "Slice 5 of 30, query 2, score 0.31; draft; away from the query"
     assert lines["banner"].startswith("head, P1   PRIOR 2020-01-02   CURRENT date unknown")
-    assert lines["details"] == "entropy: 0.3"
+    assert lines["details"] == "entropy: 0.3" and lines["patient"] == patient["sentence"]
+
+
+def test_the_curve_shows_each_estimate_with_its_interval() -> None:
+    made = curve_bars([(0, 0.5, 0.25, 0.75), (1, 1.0, 0.9, 1.0)], 100, 40)
+    assert made[0] == (0, 10, 49, 20, BAND) and made[1] == (0, 20, 49, 2, LINE)
+    assert made[2] == (50, 0, 49, 4, BAND) and made[3] == (50, 0, 49, 2, LINE)
+    assert curve_bars([], 100, 40) == []
 
 
 def test_no_offered_effect_can_bypass_masking() -> None:

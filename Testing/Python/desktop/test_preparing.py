@@ -12,16 +12,16 @@ import pytest
 from LMIALLib.desktop.inputs import Inputs, series_of, to_world
 from LMIALLib.errors import BadInput, NeedsConfirmation
 from LMIALLib.loop.preparing import Preparing
-from LMIALLib.pairs.prepare import PairRequest
 from LMIALLib.pairs.reading import read_volume
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.scene.volumes import add_volume
 from LMIALLib.study.store import Study
 from Testing.Python.scene.conftest import Place, oblique, place  # noqa: F401
 
 
-def request(pair: Path, **changes: Any) -> dict[str, Any]:
+def request(pair: Path, **changes: Any) -> PairRequest:
     values = {"baseline": pair / "baseline.nii.gz", "follow_up": pair / "follow_up.nii.gz"}
-    return PairRequest(**(values | {"mask": pair / "brain.nii.gz"} | changes)).to_dict()
+    return PairRequest(**(values | {"mask": pair / "brain.nii.gz"} | changes))
 
 
 def finish(preparing: Preparing) -> None:
@@ -38,7 +38,7 @@ def test_a_new_study_stands_when_it_is_whole_and_a_case_is_added(tiny_pair: Path
     first.poll()
     assert not folder.exists()
     finish(first)
-    assert first.error is None and first.result is not None and first.result["slices"] > 0
+    assert first.error is None and first.result is not None and first.result.slices > 0
     with Study.open(folder, reader="anna") as study:
         second = Preparing(folder, study, "second", request(tiny_pair))
         finish(second)

@@ -13,8 +13,13 @@ import pytest
 
 from LMIALLib.desktop import transport
 from LMIALLib.desktop.transport import Lines, QProcessTransport, environment_of
-from LMIALLib.worker.client import WorkerClient
+from LMIALLib.worker.client import WorkerClient, WorkerDied
+from LMIALLib.worker.events import Failed, Started, event_message
 from LMIALLib.worker.messages import decode, encode
+from LMIALLib.worker.requests import Rank, Ranked
+
+RANK = Rank(cases=(), model="m", strategy="entropy", seed=0)
+RANKED = Ranked(ranking={}, conditions={}, annotations_upto=0)
 
 
 class Bytes:
@@ -119,31 +124,32 @@ def test_another_python_gets_the_environment_from_before_slicer(monkeypatch: pyt
 
 def test_a_client_hears_the_worker_through_it(later: list[Any], tmp_path: Path) -> None:
     client = WorkerClient(tmp_path, transport=QProcessTransport)
-    job = client.submit("rank", model="m")
+    job = client.submit(RANK)
     process = Process.made[0]
     assert process.arguments == ["-m", "LMIALLib.worker", str(tmp_path)]
     assert decode(process.written)["do"] == "rank"
     process.said = encode({"event": "ready", "pid": 77}) + encode({"event": "started", "id": 1})[:10]
     assert client.poll() == [] and client.ready is not None
-    process.said = encode({"event": "started", "id": 1})[10:] + encode({"event": "ranked", "id": 1, "result": {}})
-    assert [event for _, event in client.poll()] == ["started", "ranked"]
-    assert job.state == "done"
+    process.said = encode({"event": "started", "id": 1})[10:] + encode(event_message(RANKED, 1, 0.5))
+    assert client.poll() == [(job, Started()), (job, RANKED)]
+    assert job.state == "done" and job.result == RANKED
 
 
 def test_a_killed_worker_is_noticed_with_its_last_lines(later: list[Any], tmp_path: Path) -> None:
     client = WorkerClient(tmp_path, transport=QProcessTransport)
-    job = client.submit("rank")
+    job = client.submit(RANK)
     Process.made[0].errors = b"out of luck\n"
     Process.made[0].running = False
-    assert client.poll() == [(job, "failed")]
-    assert job.lines == ["out of luck"]
-    client.submit("rank")
+    ((failed, event),) = client.poll()
+    assert failed is job and isinstance(event, Failed) and isinstance(job.error, WorkerDied)
+    assert job.lines == ("out of luck",)
+    client.submit(RANK)
     assert len(Process.made) == 2
 
 
 def test_ending_does_not_wait_and_force_comes_later(later: list[Any], tmp_path: Path) -> None:
     client = WorkerClient(tmp_path, transport=QProcessTransport)
-    client.submit("rank")
+    client.submit(RANK)
     process = Process.made[0]
     client.close(5.0)
     assert process.closed and not process.killed
@@ -153,7 +159,7 @@ def test_ending_does_not_wait_and_force_comes_later(later: list[Any], tmp_path: 
 
 def test_no_worker_outlives_the_application(later: list[Any], tmp_path: Path) -> None:
     client = WorkerClient(tmp_path, transport=QProcessTransport)
-    client.submit("rank")
+    client.submit(RANK)
     client.close(5.0)
     transport.end_all(0.0)
     assert Process.made[0].killed and not transport._ending

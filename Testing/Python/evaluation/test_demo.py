@@ -8,6 +8,7 @@ import pytest
 
 from LMIALLib.errors import BadInput
 from LMIALLib.evaluation.demo import find_inputs, run_demo
+from LMIALLib.study.store import Study
 
 
 def test_a_pair_without_truth_is_ranked_and_reported(tmp_path: Path, phantom_folder: Path) -> None:
@@ -21,6 +22,21 @@ def test_a_pair_without_truth_is_ranked_and_reported(tmp_path: Path, phantom_fol
     assert "0 of" in page and "No truth was given" in page and "data:image/png;base64," in page
     assert "http://" not in page and "https://" not in page and "<script" not in page
     assert all(file.is_file() for file in outcome.files)
+
+
+def test_a_pair_with_its_truth_ends_with_a_finished_patient(tmp_path: Path, phantom_folder: Path) -> None:
+    said: list[str] = []
+    outcome = run_demo(phantom_folder, tmp_path / "out", say=said.append)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    first, last = outcome.curve[0], outcome.curve[-1]
+    assert last.dice > first.dice and last.expected is not None and last.answers == len(outcome.answered) >= 6
+    assert page.index("The delivered label") < page.index("data:image/png;base64,"), "the first picture is the curve"
+    assert any("the patient is finished" in line for line in said)
+    with Study.open(outcome.study, read_only=True) as study:
+        assert study.patients.finished("demo") is not None
+        done = study.answers.current("demo").keys() | study.sweeps.viewed("demo")
+        assert len(done) == study.cases.get("demo").n_slices
+    assert any(file.name == "demo-delivered.seg.nrrd" for file in outcome.files)
 
 
 def test_names_tell_the_roles_and_two_lone_volumes_are_taken_in_order(tmp_path: Path, phantom_folder: Path) -> None:
@@ -54,8 +70,8 @@ def test_the_truth_of_open_ms_comes_to_the_follow_ups_grid(open_ms: Path) -> Non
 
 def test_a_random_query_hides_its_maps_until_it_was_answered(study_folder: Path) -> None:
     from LMIALLib.evaluation.case_views import case_views
-    from LMIALLib.queries.ranking import Ranking
-    from LMIALLib.study import NewAnswer, Study
+    from LMIALLib.queries.query import Ranking
+    from LMIALLib.study import NewAnswer
 
     with Study.open(study_folder, reader="anna") as study:
         stored = study.rankings.latest()

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from LMIALLib.evaluation.metrics import dice
 from LMIALLib.evaluation.pictures import SliceView, montage, png_bytes, score_strip
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.orientation import orientation
 

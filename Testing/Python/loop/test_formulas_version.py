@@ -11,11 +11,12 @@ from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
 from LMIALLib.queries.strategy import FORMULAS
-from LMIALLib.worker.jobs import _conditions
+from LMIALLib.worker.predicting import conditions_of
+from LMIALLib.worker.requests import Ranked
 
 
 def test_conditions_hold_the_version_of_the_formulas_and_a_replay_names_the_difference() -> None:
-    now = _conditions(SimpleNamespace(conditions={"versions": {"torch": "2"}}))  # type: ignore[arg-type]
+    now = conditions_of(SimpleNamespace(conditions={"versions": {"torch": "2"}}))  # type: ignore[arg-type]
     assert now["versions"]["formulas"] == FORMULAS
     before = {**now, "versions": {name: value for name, value in now["versions"].items() if name != "formulas"}}
     p = np.array([[[0.5]], [[0.2]]], dtype=np.float32)
@@ -23,6 +24,6 @@ def test_conditions_hold_the_version_of_the_formulas_and_a_replay_names_the_diff
     strategy = STRATEGIES["entropy"]
     ranking = rank([score_case(maps, strategy)], strategy, seed=0).to_dict()
     older = {**ranking, "scores": {"a": [0.7, 0.4]}}
-    found = compare(1, older, before, {"ranking": ranking, "conditions": now})
+    found = compare(1, older, before, Ranked(ranking, now, 0))
     assert not found.identical and found.differing == ("versions",)
     assert "conditions differ (versions)" in found.sentence

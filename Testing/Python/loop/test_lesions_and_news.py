@@ -6,7 +6,7 @@ import numpy as np
 
 from LMIALLib.loop.lesions import DrawnLesion, drawn_lesions, next_class, proposed_class
 from LMIALLib.loop.news import what_changed
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.study.labels import LabelSchema
 
 

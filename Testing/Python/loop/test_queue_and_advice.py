@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from LMIALLib.loop.advice import pooled_dice, stop_advice
 from LMIALLib.loop.queue import waiting
-from LMIALLib.queries.ranking import Query
+from LMIALLib.queries.query import Query
 from LMIALLib.study.answer import SliceTest
 
 

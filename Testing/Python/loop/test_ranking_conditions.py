@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from LMIALLib.queries.strategies import STRATEGIES, Strategy
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.jobs import rank_job
+from LMIALLib.worker.requests import Rank, Ranked
 
 
 class Here:
@@ -34,10 +34,10 @@ class Here:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def submit(self, do: str, **request: Any) -> dict[str, Any]:
-        return rank_job(self.folder, {"do": do, **request}, lambda *words, **more: None)
+    def submit(self, request: Rank) -> Ranked:
+        return rank_job(self.folder, request, lambda *words, **more: None)
 
-    def wait(self, job: dict[str, Any], *, watch: object = None) -> dict[str, Any]:
+    def wait(self, job: Ranked, *, watch: object = None) -> Ranked:
         return job
 
     def close(self) -> None:
@@ -79,9 +79,9 @@ def session(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 def ranked(session: Session) -> StoredRanking:
     """Rank and store, as a session does when its worker reports."""
     request = session.learning._ranking_request()
-    result = session.learning.worker.submit("rank", **request)
-    scores = {case: np.array(values) for case, values in result["ranking"]["scores"].items()}
-    stored = StoredRanking(result["ranking"], result["conditions"], scores, result["annotations_upto"])
+    result = session.learning.worker.submit(request)
+    scores = {case: np.array(values) for case, values in result.ranking["scores"].items()}
+    stored = StoredRanking(result.ranking, result.conditions, scores, result.annotations_upto)
     return session.study.rankings.get(session.study.rankings.store(stored))
 
 

@@ -155,8 +155,8 @@ def test_saves_train_in_the_background_once_and_an_adopted_model_ranks_again(
     session.learning.request_training(steps=4)
     result = session.learning.wait(session.learning.training)
     assert len(session.study.models.all()) == 2
-    assert session.study.models.in_use().id == (result["model"] if result["adopted"] else result["parent"])
-    assert result["report"]["read"] == 4
+    assert session.study.models.in_use().id == (result.model if result.adopted else result.parent)
+    assert result.report["read"] == 4
 
 
 def test_every_stored_ranking_replays_bit_for_bit_also_after_answers(

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from LMIALLib.errors import BadInput
+from LMIALLib.metrics.voxels import dice
 from LMIALLib.network import training
 from LMIALLib.network.lessons import Example, Lessons, _stacked, prepared
-from LMIALLib.network.losses import change_loss, pooled_dice
+from LMIALLib.network.losses import change_loss
 from LMIALLib.network.slices import network_input, with_neighbours
-from LMIALLib.network.training import FinetuneSettings, Stopped, finetune
+from LMIALLib.network.training import FinetuneSettings, finetune
 from LMIALLib.network.weights import load_weights
+from LMIALLib.progress import Cancelled
 
 SETTINGS = FinetuneSettings(
     steps=6, annotated=3, unread=2, painted=1, size=32, checkpoint_every=2, rate=2e-3, threads=1
@@ -65,7 +67,7 @@ def test_stopped_run_goes_on_as_if_uninterrupted(weights, examples, unread, tmp_
         return len(asked) > 4
 
     checkpoint, out = tmp_path / "run.checkpoint.safetensors", tmp_path / "resumed.safetensors"
-    with pytest.raises(Stopped, match="4 of 6"):
+    with pytest.raises(Cancelled, match="4 of 6"):
         finetune(weights, examples, unread, out, settings=SETTINGS, checkpoint=checkpoint, cancelled=after_four)
     assert not out.exists()
     assert checkpoint.exists()
@@ -77,7 +79,7 @@ def test_stopped_run_goes_on_as_if_uninterrupted(weights, examples, unread, tmp_
 def test_checkpoint_of_another_run_is_refused(weights, examples, unread, tmp_path):
     checkpoint = tmp_path / "run.checkpoint.safetensors"
     calls = iter([False] * 2 + [True])
-    with pytest.raises(Stopped):
+    with pytest.raises(Cancelled):
         finetune(
             weights,
             examples,
@@ -273,7 +275,7 @@ def test_progress_tells_steps_and_loss(weights, examples, unread, tmp_path):
         unread,
         tmp_path / "a.safetensors",
         settings=SETTINGS,
-        progress=lambda done, total, **figures: heard.append((done, total, figures)),
+        progress=lambda stage, done, total, **figures: heard.append((done, total, figures)),
     )
     assert [h[0] for h in heard] == list(range(6))
     assert {"loss", "dice"} == set(heard[-1][2])
@@ -287,7 +289,7 @@ def test_progress_counts_the_judging(weights, examples, unread, example_of, tmp_
         unread,
         tmp_path / "a.safetensors",
         settings=replace(SETTINGS, steps=2),
-        progress=lambda done, total, **figures: heard.append((done, total)),
+        progress=lambda stage, done, total, **figures: heard.append((done, total)),
     )
     assert heard == [(step, 6) for step in range(6)]
 
@@ -310,5 +312,5 @@ def test_gpu_that_is_full_is_given_up_for_the_cpu(weights, examples, unread, tmp
 
 def test_dice_of_two_empty_sets_is_one():
     empty = np.zeros(4, bool)
-    assert pooled_dice(empty, empty) == 1.0
-    assert pooled_dice(np.array([1, 1, 0, 0], bool), np.array([0, 1, 1, 0], bool)) == 0.5
+    assert dice(empty, empty, empty=1.0) == 1.0
+    assert dice(np.array([1, 1, 0, 0], bool), np.array([0, 1, 1, 0], bool)) == 0.5

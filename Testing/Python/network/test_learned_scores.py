@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from LMIALLib.network.evidence import CaseInput, case_evidence
+from LMIALLib.network.evidence import case_evidence
 from LMIALLib.network.learned_scores import predicted_loss, slice_losses, unlike_read
+from LMIALLib.network.predicted import CaseInput
 from LMIALLib.queries.measures import binary_entropy
 
 

@@ -221,7 +221,7 @@ def test_each_volume_of_a_series_is_offered_and_can_be_chosen(tmp_path, voxels, 
     with pytest.raises(BadInput, match=f"holds {len(STACKS[kind])} volumes") as caught:
         read_volume(tmp_path)
     text = str(caught.value)
-    assert f"{UID}:1 (series 4, MR, {kind} " in text and f"{UID}:2 (" in text and "--series :1" in text
+    assert f"{UID}:1 (series 4, MR, {kind} " in text and f"{UID}:2 (" in text and "as :1 for the first" in text
     assert "SECRET" not in text and text.isprintable()
     choices = volumes_in(tmp_path)
     assert [one.key for one in choices] == [f"{UID}:{n + 1}" for n in range(len(STACKS[kind]))]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from LMIALLib.cohorts.truths import read_mask_of_change
+from LMIALLib.datasets.truths import read_mask_of_change
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.labels import read_label_slice

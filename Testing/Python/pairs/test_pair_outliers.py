@@ -11,8 +11,9 @@ from LMIALLib.pairs.brain import find_brain
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.intensity import scale_and_match
 from LMIALLib.pairs.outliers import usual_range
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.registration_record import alarms
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.pairs.resampling import on_grid
 
 

@@ -12,8 +12,9 @@ import pytest
 from LMIALLib.errors import BadInput, NeedsAlignment, NeedsConfirmation, WrongUse
 from LMIALLib.pairs.again import register_again
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.reading import read_volume
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.pairs.storage import load_pair, save_pair, write_nrrd
 from LMIALLib.pairs.transforms import transform_of
 
@@ -151,7 +152,7 @@ def test_headers_that_lost_the_position_are_aligned_by_centres(tmp_path, visits,
         sitk.WriteImage(image, str(lost[name]))
     contrasts = (("T1", lost["t1"], visits["t1"]), ("T1again", visits["t1"], visits["t1"]))
     asked = PairRequest(lost["baseline"], visits["follow_up"])
-    with pytest.raises(NeedsAlignment, match="--align centres"):
+    with pytest.raises(NeedsAlignment, match="centres can be laid on each other"):
         prepare(asked, tmp_path / "none")
     with pytest.raises(WrongUse, match="headers, centres"):
         prepare(replace(asked, align="center"), tmp_path / "none")
@@ -209,15 +210,18 @@ def test_one_folder_with_both_visits_as_series(tmp_path, write_series):
 
 
 def test_a_request_survives_json(visits):
+    from LMIALLib.worker.requests import Prepare, read_request, request_message
+
     asked = request(
         visits, mask=visits["mask"], contrasts=(("T1", visits["t1"], visits["t1"]),), grid="midway", axis="1",
         align="centres", dates=("2019-03-01", None),
     )  # fmt: skip
-    assert PairRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
-    with pytest.raises(WrongUse):
-        PairRequest.from_dict({**asked.to_dict(), "colour": 3})
-    with pytest.raises(WrongUse):
-        PairRequest.from_dict({"mask": None})
+    message = json.loads(json.dumps(request_message(Prepare(asked, "staged"), 1)))
+    assert read_request(message) == Prepare(asked, "staged")
+    with pytest.raises(BadInput, match=r"pair\.colour is unknown"):
+        read_request({**message, "pair": {**message["pair"], "colour": 3}})
+    with pytest.raises(BadInput, match=r"pair\.baseline is missing"):
+        read_request({**message, "pair": {"mask": None}})
 
 
 def test_dates_that_were_told_elsewhere_are_those_of_scans_without(tmp_path, visits):

@@ -328,7 +328,9 @@ def test_two_visits_that_are_no_pair(small_image, as_image):
     check_two_visits(first, second)
     # Centres at (3 + 5.5, -4 + 4.5 * 1.5, 5 + 3.5 * 3) = (8.5, 2.75, 15.5) and at (305.5, 4.5, 3.5): 297.2 mm apart.
     far = _visit(as_image(np.zeros((8, 10, 12)), spacing=(1.0, 1.0, 1.0), origin=(300, 0, 0)))
-    with pytest.raises(NeedsAlignment, match=r"do not overlap.* 297 mm apart.*--align centres") as caught:
+    with pytest.raises(
+        NeedsAlignment, match=r"do not overlap.* 297 mm apart.*centres can be laid on each other"
+    ) as caught:
         check_two_visits(first, far)
     assert not isinstance(caught.value, NeedsConfirmation) and isinstance(caught.value, BadInput)
     with pytest.raises(NeedsConfirmation, match="same image"):

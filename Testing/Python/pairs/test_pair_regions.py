@@ -12,9 +12,10 @@ from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs import memory
 from LMIALLib.pairs.again import region_again, register_again
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.pairs.prepare import PairRequest, prepare
+from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.regions import region_report
 from LMIALLib.pairs.registration_record import alarms
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.pairs.storage import load_pair
 
 

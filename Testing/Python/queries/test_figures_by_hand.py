@@ -9,7 +9,8 @@ import pytest
 
 from LMIALLib.errors import LMIALError
 from LMIALLib.queries.noise import beta_at
-from LMIALLib.queries.ranking import Ranking, rank, score_case
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank, score_case
 from LMIALLib.queries.strategies import STRATEGIES
 
 LN2 = float(np.log(2))
@@ -54,7 +55,7 @@ def test_clasp_ends_at_a_beta_of_100(make_scores) -> None:
 
 
 def test_the_laboratory_ends_clasp_at_a_beta_of_100() -> None:
-    from LMIALLib.evaluation.laboratory.rounds import place_in_budget
+    from LMIALLib.laboratory.rounds import place_in_budget
 
     # Budgets 0, 7, 13, 20 %: three rounds are chosen, 100^(0/2), 100^(1/2), 100^(2/2); by the used share of the budget
     # the last was 100^(13/20), about 21.5 (2/3 of the budget used).

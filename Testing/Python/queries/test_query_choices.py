@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.queries import diversity
+from LMIALLib.queries.candidates import Candidates, gather
 from LMIALLib.queries.choosers import ByLot, Chooser, HighestFirst
 from LMIALLib.queries.distances import nearest_squared
 from LMIALLib.queries.diversity import KCenterGreedy
-from LMIALLib.queries.pool import Candidates, CaseScores, gather
+from LMIALLib.queries.pool import CaseScores
 
 
 def hand_out(chooser: Chooser, n: int, batch: int = 1000) -> list[int]:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from LMIALLib.queries import clusters, covers, diversity
+from LMIALLib.queries.candidates import Candidates, gather
 from LMIALLib.queries.choices import CHOICES
 from LMIALLib.queries.choosers import Chooser
 from LMIALLib.queries.distances import NearestCentre, directions
-from LMIALLib.queries.pool import Candidates, gather
 
 
 def hand_out(chooser: Chooser, n: int, batch: int = 1000) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,23 +19,6 @@ GOOD = (
     "from dataclasses import replace\nfrom LMIALLib.queries.strategies import STRATEGIES\n"
     "def make():\n    return replace(STRATEGIES['entropy'], name={name!r})\n"
 )
-
-
-@pytest.fixture
-def install(tmp_path: Path, monkeypatch) -> Callable[..., None]:
-    """A function that lays a package down as pip would: a module, and a dist-info with its entry points."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def lay(package: str, modules: dict[str, str], entry_points: dict[str, str]) -> None:
-        for module, text in modules.items():
-            (tmp_path / module).write_text(text, encoding="utf-8")
-        info = tmp_path / f"{package.replace('-', '_')}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n", encoding="utf-8")
-        lines = ["[lmial.strategies]", *(f"{name} = {value}" for name, value in entry_points.items())]
-        (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-    return lay
 
 
 def test_the_package_of_the_readme_works(install, make_random_maps) -> None:

@@ -13,9 +13,11 @@ import pytest
 from LMIALLib.errors import LMIALError, WrongUse
 from LMIALLib.queries.aggregations import difference_weight
 from LMIALLib.queries.measures import binary_entropy
-from LMIALLib.queries.ranking import Ranking, rank, score_case, uncertainty_map
+from LMIALLib.queries.query import Ranking
+from LMIALLib.queries.ranking import rank, score_case, uncertainty_map
+from LMIALLib.queries.registry_finish import EXPECTED_ERROR
 from LMIALLib.queries.spots import box_smoothed, spots
-from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES, strategy
+from LMIALLib.queries.strategies import DEFAULT_TO_TRAIN, STRATEGIES, strategy
 
 ENTROPY = STRATEGIES["entropy"]
 
@@ -170,12 +172,19 @@ def test_the_reason_is_told_from_the_terms(make_maps) -> None:
     features[3] = 40.0
     features[4:] += np.linspace(0.1, 0.2, 8)[:, None]
     maps = make_maps(mean, difference=difference, features=features, answered=frozenset({0}))
-    ranking = rank([score_case(maps, strategy(DEFAULT_STRATEGY))], strategy(DEFAULT_STRATEGY), seed=0, random_share=0)
+    chosen = strategy(DEFAULT_TO_TRAIN)
+    ranking = rank([score_case(maps, chosen)], chosen, seed=0, random_share=0)
     first = ranking.queries[0]
     assert first.slice == 3 and first.centre in {(10, 10), (32, 32)}
     assert first.reason == "Uncertainty 0.69 in 2 spots, difference +2.4, unlike anything labelled so far."
     assert first.terms["uncertainty"] == pytest.approx(np.log(2), rel=1e-5)
     assert first.terms["predicted_pixels"] == 50 and first.score == ranking.scores["a"][3]
+    to_finish = rank([score_case(maps, EXPECTED_ERROR)], EXPECTED_ERROR, seed=0, random_share=0).queries[0]
+    assert to_finish.slice == 3 and to_finish.score == pytest.approx(50 * 0.5 + 1550 * 1e-4, rel=1e-5)
+    assert to_finish.reason == (
+        "About 25 voxels of the delivered label expected to be wrong, uncertainty 0.5 in 2 spots, difference +2.4,"
+        " unlike anything labelled so far."
+    )
 
 
 def test_a_random_query_does_not_tell_what_the_network_thinks(make_random_maps) -> None:

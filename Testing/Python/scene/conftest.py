@@ -1,68 +1,20 @@
-"""A MRML scene as desktop Slicer and the browser face have one, on slicer-core alone."""
+"""What every test of a scene begins with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.store import Study
+from Testing.Python.scene.mrml_scene import Place, new_place
 
 if TYPE_CHECKING:
     from Testing.Python.scene.sitting import Sitting
-
-
-@dataclass
-class Place:
-    """A scene with what makes nodes of ours work, and three slice nodes of one group."""
-
-    scene: Any
-    views: list[Any]
-    kept: list[Any]
-
-    @property
-    def tree(self) -> Any:
-        """The subject hierarchy."""
-        import slicer
-
-        return slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
-
-
-def new_place() -> Place:
-    """A scene of its own, with what Slicer registers for it."""
-    slicer = pytest.importorskip("slicer", reason="slicer-core is missing: pip install 'lmial[browser]'")
-    import vtk
-
-    scene = slicer.vtkMRMLScene()
-    application = slicer.vtkSlicerApplicationLogic()
-    application.SetMRMLScene(scene)
-    application.SetSliceLogics(vtk.vtkCollection())
-    application.SetViewLogics(vtk.vtkCollection())
-    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
-    kept = [application]
-    for name, make in (
-        ("Colors", slicer.vtkMRMLColorLogic),
-        ("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic),
-        ("SubjectHierarchy", slicer.vtkSlicerSubjectHierarchyModuleLogic),
-    ):
-        logic = make()
-        logic.SetMRMLApplicationLogic(application)
-        logic.SetMRMLScene(scene)
-        application.SetModuleLogic(name, logic)
-        kept.append(logic)
-    kept[1].AddDefaultColorNodes()
-    views = []
-    for name in ("baseline", "follow_up", "difference"):
-        node = scene.AddNewNodeByClass("vtkMRMLSliceNode", name)
-        node.SetOrientationToAxial()
-        node.SetDimensions(400, 500, 1)
-        views.append(node)
-    return Place(scene, views, kept)
 
 
 @pytest.fixture

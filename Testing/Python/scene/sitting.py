@@ -16,7 +16,7 @@ from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.study.store import Study
 
 if TYPE_CHECKING:
-    from Testing.Python.scene.conftest import Place
+    from Testing.Python.scene.mrml_scene import Place
 
 
 class Editor:

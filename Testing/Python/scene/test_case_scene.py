@@ -79,8 +79,7 @@ def test_the_overlay_is_the_ranked_map_voxel_for_voxel_but_for_slices_that_may_n
 ) -> None:
     opened = open_case(place.scene, opened_study, "head", [place.views[1]])
     stored = opened_study.rankings.latest()
-    mean = opened_study.maps.read(stored.conditions["model"], "head", "mean")
-    ranked = opened_study.maps.read(stored.conditions["model"], "head", stored.conditions["strategy"])
+    mean, ranked = opened_study.maps.probability(stored, "head"), opened_study.maps.doubt(stored, "head")
     opened.overlays.show(mean, ranked, ())
     assert voxels_of(opened.overlays.uncertainty).tobytes() == ranked.tobytes()
     opened.overlays.show(mean, ranked, {7})

@@ -9,7 +9,7 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.edited import MASK_SEGMENT, EditedDrawing
 from LMIALLib.study.labels import LabelSchema
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Editor
 
 AXES = pytest.mark.parametrize("axis", [0, 1, 2])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Sitting
 
 
@@ -200,8 +200,8 @@ def test_a_case_registered_again_is_shown_anew_with_what_was_drawn(
     assert job is not None
     desk.session.learning.worker.wait(job)
     assert job.result is not None
-    desk.session.study.cases.add_pair(here.case, Path(job.result["staged"]))
-    desk._registered(here.case, job.result["registration"])
+    desk.session.study.cases.add_pair(here.case, Path(job.result.staged))
+    desk._registered(here.case, job.result.registration)
     assert desk.open is not None and desk.open is not opened
     assert desk.session.current is here and desk.open.navigation.slice == here.slice
     assert np.array_equal(desk.open.drawing.mask, mask) and mask.any()

@@ -19,7 +19,7 @@ from LMIALLib.scene.edited import MASK_SEGMENT, EditedDrawing
 from LMIALLib.scene.segments import LABELMAP
 from LMIALLib.scene.volumes import add_volume
 from LMIALLib.study.labels import LabelSchema
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Editor
 
 CLASSES = [one.name for one in LabelSchema.default().classes]

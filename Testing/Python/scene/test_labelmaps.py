@@ -14,7 +14,7 @@ from LMIALLib.scene.plane import ijk_to_ras
 from LMIALLib.scene.segments import LABELMAP, add_segmentation, blank
 from LMIALLib.scene.volumes import add_volume, matrix_of
 from LMIALLib.study.labels import LabelSchema
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Editor
 
 VALUES = {"one": 1, "two": 2, "three": 3}

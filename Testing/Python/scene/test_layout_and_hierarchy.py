@@ -12,7 +12,7 @@ from LMIALLib.scene.hierarchy import arrange, forget
 from LMIALLib.scene.layout import GROUP, LAYOUT, TAGS, add_layout, layout_xml, unlink
 from LMIALLib.scene.volumes import OURS, add_volume
 from LMIALLib.study.store import Study
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import names_below
 
 

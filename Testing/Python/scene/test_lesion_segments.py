@@ -8,7 +8,7 @@ import numpy as np
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.segmentation_file import Segment, write_segmentation
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 
 
 def test_slicer_reads_three_hundred_segments_each_with_its_own_voxels(

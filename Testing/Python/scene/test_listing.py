@@ -16,7 +16,7 @@ from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.shown import listed, quick
 from LMIALLib.study.lesions import Lesions
 from LMIALLib.study.store import Study
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import LooksFirst, PlainView
 
 

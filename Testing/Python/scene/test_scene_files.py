@@ -24,7 +24,7 @@ from LMIALLib.scene.segments import LABELMAP, add_segmentation
 from LMIALLib.scene.volumes import OURS, add_volume, voxels_of
 from LMIALLib.study.labels import LabelSchema
 from LMIALLib.study.store import Study
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Editor, Sitting, names_below, nodes_in
 
 CLASSES = [one.name for one in LabelSchema.default().classes]

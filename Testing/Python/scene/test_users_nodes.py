@@ -17,7 +17,7 @@ from LMIALLib.scene.labelmaps import read_labels
 from LMIALLib.scene.segments import add_segmentation
 from LMIALLib.scene.volumes import OURS, add_volume, voxels_of
 from LMIALLib.study.store import Study
-from Testing.Python.scene.conftest import Place
+from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Editor, Sitting, nodes_in
 
 

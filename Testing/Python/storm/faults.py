@@ -26,8 +26,8 @@ DECISIVE = "rename", "fsync", "fdatasync", "ftruncate", "mkdir", "rmdir", "unlin
 """How the names of calls begin around which it is decided what is kept; half of the moments are among these few."""
 TRACED = "LMIALLib", "contextlib", "tempfile", "shutil", "zipfile", "sqlite3", "pathlib"
 """Parts of the paths of files whose lines are moments: ours, and the library's that save for us."""
-UNTRACED = "json_data.py"
-"""Has by far the most lines, and none that keeps anything."""
+UNTRACED = "json_data.py", "json_shapes.py"
+"""They have by far the most lines, and none that keeps anything."""
 
 
 @dataclass(frozen=True)

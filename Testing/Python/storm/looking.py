@@ -19,6 +19,7 @@ from Testing.Python.storm.operations import CASE, Operation, said_so_far
 COLUMNS = "lost", "missing", "strays", "claims"
 """Acknowledged answers that are lost, rows without files, files without rows, and claims that are not true."""
 TEMPORARY = ".tmp-", ".staging-", ".lmial-", ".new-", ".study-"
+SAVED_NOW, SHOWS_LATER = "what was saved is there now", "whether this was saved shows"
 NOT_SAVED = "nothing was saved", "not saved", "no backup was made", "nothing was written", "nothing was changed"
 TABLES = {
     "cases": "name, subject, covered, created",
@@ -30,6 +31,9 @@ TABLES = {
     "slice_tests": "*",
     "viewed": "*",
     "drafts": "*",
+    "sweeps": "*",
+    "patients": "*",
+    "lesion_answers": "*",
     "rankings": "number",
 }
 
@@ -84,7 +88,7 @@ def look(
         removed = _removed(study, after, before, found)
         _files(study, removed, found)
         if operation.done is None:
-            _answers_of_session(after, before, said_so_far(log), found)
+            answers_of_session(after, before, said_so_far(log), found)
         else:
             done = operation.done(study)
             if operation.name == "backup":
@@ -160,14 +164,16 @@ def _claims(operation: Operation, place: Path, ended: Ended, done: bool, as_befo
         found.claims.append("half of it is done")
 
 
-def _answers_of_session(
+def answers_of_session(
     after: dict[str, list[Any]], before: dict[str, list[Any]], log: list[dict[str, Any]], found: Found
 ) -> None:
-    """Each answer that was acknowledged is there, in order; none that was said not to be saved is there."""
+    """Each answer that was acknowledged is there, in order; none that was said not to be saved is there. One of which
+    the disk failed too late is there as its sentence says (``SAVED_NOW``), or may be (``SHOWS_LATER``)."""
     old = {row[0] for row in before["annotations"]}
     new = [row for row in after["annotations"] if row[0] not in old]
     stored = [(row[1], row[2], row[4]) for row in new]
     acknowledged: list[tuple[Any, ...]] = []
+    perhaps: list[tuple[Any, ...]] = []
     open_: tuple[Any, ...] | None = None
     words = {"save": "mask", "nothing_here": "nothing", "equivocal": "equivocal", "skip": "skip"}
     for line in log:
@@ -177,7 +183,13 @@ def _answers_of_session(
             acknowledged.append(open_)
             open_ = None
         elif line["told"] == "error":
-            if any(word in line["sentence"] for word in NOT_SAVED):
+            if open_ is not None and SAVED_NOW in line["sentence"]:
+                acknowledged.append(open_)
+                open_ = None
+            elif open_ is not None and SHOWS_LATER in line["sentence"]:
+                perhaps.append(open_)
+                open_ = None
+            elif any(word in line["sentence"] for word in NOT_SAVED):
                 open_ = None
             if "should not have happened" in line["sentence"]:
                 found.claims.append(line["sentence"])
@@ -189,8 +201,9 @@ def _answers_of_session(
             rest.remove(one)
         else:
             found.lost.append(f"the answer {one} of the session")
-    if open_ in rest:
-        rest.remove(open_)
+    for maybe in (open_, *perhaps):
+        if maybe in rest:
+            rest.remove(maybe)
     found.claims += [f"the answer {one} is saved, and the reader was told that it is not" for one in rest]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from LMIALLib.study.store import Study
+from Testing.Python.storm.masks import drawn
 
 CASE = "a"
 """The case that every operation works on; ``b`` stands beside it."""
@@ -118,13 +119,13 @@ def make_place(place: Path) -> None:
     from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.studies import new_case, new_study
-    from LMIALLib.pairs.prepare import PairRequest
+    from LMIALLib.pairs.request import PairRequest
 
     (place / SCANS).mkdir(parents=True)
     (place / "kept").mkdir()
     write_scans(place / SCANS)
     files = {name: place / SCANS / f"{name}.nii.gz" for name in ("baseline", "follow_up")}
-    request = PairRequest(**files, mask=place / SCANS / "brain.nii.gz", register=False, force=True).to_dict()
+    request = PairRequest(**files, mask=place / SCANS / "brain.nii.gz", register=False, force=True)
     new_study(place / "study", CASE, request)
     with Study.open(place / "study", reader="anna") as study:
         session = Session(study, reader="anna", settings=LoopSettings(train=False))
@@ -148,13 +149,6 @@ def make_place(place: Path) -> None:
     image.SetOrigin(grid.origin)
     image.SetDirection(grid.direction)
     sitk.WriteImage(image, str(place / "drawn.nrrd"))
-
-
-def drawn(shape: tuple[int, ...], voxels: int) -> np.ndarray:
-    """A mask (rows, columns) uint8 of so many voxels of the first class."""
-    mask = np.zeros(shape, np.uint8)
-    mask.ravel()[np.arange(voxels) + shape[-1] * (shape[0] // 2)] = 1
-    return mask
 
 
 def write_scans(folder: Path) -> None:

@@ -23,7 +23,7 @@ from LMIALLib.loop.session import Session
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 from LMIALLib.worker.messages import decode, encode
-from Testing.Python.storm.operations import drawn
+from Testing.Python.storm.masks import drawn
 
 counted: Any = None
 """The moments that are counted in this process (``faults.Counted``); what a worker does is none of them."""
@@ -132,7 +132,7 @@ def sit_at_desktop(study: Path, file: Path) -> None:
 
     from Testing.Python.desktop.qt_stand_in import Ui, install, speak_english
     from Testing.Python.desktop.test_face import names_of_ui
-    from Testing.Python.scene.conftest import new_place
+    from Testing.Python.scene.mrml_scene import new_place
     from Testing.Python.scene.sitting import Editor as RealEditor
 
     patch, place, log = pytest.MonkeyPatch(), new_place(), Log(file)

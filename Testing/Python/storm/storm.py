@@ -67,14 +67,21 @@ def run_here(operation: Operation, place: Path, fault: Fault) -> None:
         operation.run(place, told / "log")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        code = 1
+    except BaseException as error:
+        ours = isinstance(error, KeyboardInterrupt) and not _within_lmial(error)
+        if not ours:
+            traceback.print_exc()
+        code = 130 if ours else 1  # Ctrl-C that came before or after the operation, in lines of the storm itself
     sys.settrace(None)
     (told / "lines").write_text(str(counted.lines))
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code)
+
+
+def _within_lmial(error: BaseException) -> bool:
+    frames = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any("LMIALLib" in Path(file).parts for file in frames)
 
 
 def run(operation: Operation, place: Path, fault: Fault) -> Ended:

@@ -17,7 +17,7 @@ import pytest
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 from Testing.Python.storm.faults import Fault
-from Testing.Python.storm.looking import Ended, Found, look, state_of
+from Testing.Python.storm.looking import COLUMNS, Ended, Found, answers_of_session, look, state_of
 from Testing.Python.storm.operations import OPERATIONS as ALL
 from Testing.Python.study.kill_while_saving import make_study
 
@@ -94,3 +94,31 @@ def test_a_run_that_changed_nothing_is_well(looked: Callable[..., Found]) -> Non
 )
 def test_what_is_wrong_is_found(looked: Callable[..., Found], column: str, what: dict[str, Any]) -> None:
     assert getattr(looked(**what), column)
+
+
+ASKED = {"asked": "skip", "case": "a", "slice": 1}
+STORED = (7, "a", 1, 1, "skip")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "there", "column"),
+    [
+        ("The disk is full: nothing was saved.", True, "claims"),
+        ("The disk is full: nothing was saved.", False, ""),
+        ("The disk reported a fault: what was saved is there now, but a power cut could undo it.", True, ""),
+        ("The disk reported a fault: what was saved is there now, but a power cut could undo it.", False, "lost"),
+        ("The disk failed; whether this was saved shows when the study is next opened.", True, ""),
+        ("The disk failed; whether this was saved shows when the study is next opened.", False, ""),
+    ],
+)
+def test_each_sentence_about_a_save_is_held_to(sentence: str, there: bool, column: str) -> None:
+    found, again = Found(), (8, "a", 1, 2, "nothing")
+    stored = [STORED, again] if there else [again]
+    log = [
+        ASKED,
+        {"told": "error", "sentence": sentence},
+        ASKED | {"asked": "nothing_here"},
+        {"told": "good", "sentence": "Slice 2: nothing here."},
+    ]
+    answers_of_session({"annotations": stored}, {"annotations": []}, log, found)
+    assert [name for name in COLUMNS if getattr(found, name)] == ([column] if column else [])

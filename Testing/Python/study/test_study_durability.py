@@ -117,7 +117,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tiny_disk: Path, tmp_path
     fill(tiny_disk / "filler")
     with Study.open(study.folder) as look:
         assert look.read_only
-        assert "disk is full" in look.why_read_only
+        assert "disk is full" in str(look.why_read_only)
         assert [a.id for a in look.answers.all()] == saved
     subprocess.run(["mount", "-o", "remount,size=2m", str(tiny_disk)], check=True)
     with Study.open(study.folder) as again:

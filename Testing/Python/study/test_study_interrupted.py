@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from LMIALLib import files
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.storage import save_pair
-from LMIALLib.study import NewAnswer, Study, cases, removal, sweep
+from LMIALLib.study import NewAnswer, Study, cases, database, leftovers, removal
 from LMIALLib.study.backup import write_backup
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.database import SaveNotConfirmed, StudyDatabase
@@ -107,8 +108,8 @@ def check_whole(folder: Path) -> None:
     """Rows have their files, files have their rows, and nothing temporary is left, once the study was opened again."""
     with Study.open(folder) as again:
         assert not again.read_only and not check_study(again)
-        assert sweep.strays(again.database, "cases") == []
-        assert sweep.strays(again.database, "models") == []
+        assert leftovers.strays(again.database, "cases") == []
+        assert leftovers.strays(again.database, "models") == []
         assert not [one for one in folder.rglob("*") if one.name.startswith((".tmp-", ".staging-"))]
         for kept in (folder / "removed").glob("a-*"):
             assert (kept / "case").is_dir() and (kept / "annotations.json").is_file()
@@ -249,6 +250,35 @@ def test_a_database_that_is_gone_is_told_as_unknown_and_no_file_is_removed(small
         assert again.cases.get("a").pair_number == 2 and again.cases.load_pair("a")
 
 
+def test_a_journal_that_cannot_be_read_after_a_failed_save_hides_nothing(
+    small: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise BadInput(f"{small.folder}/study.sqlite-journal: it cannot be read (Input/output error).")
+
+    before = len(small.answers.all())
+
+    def fault() -> None:
+        monkeypatch.setattr(database, "connect_to_write", broken)
+        disk_fault()
+
+    small.database._connection = Connection(small.database._connection, "COMMIT", nothing, fault)  # type: ignore[assignment]
+    with pytest.raises(SaveNotConfirmed, match="shows when the study is next opened"):
+        small.answers.save(NewAnswer("a", 1, "nothing", reader="anna"))
+    monkeypatch.undo()
+    assert len(small.answers.all()) == before + 1, "it was saved, and nobody was told that it was not"
+
+
+def test_ctrl_c_that_zipfile_cannot_close_after_is_still_ctrl_c(small: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zipfile._ZipWriteFile, "__init__", interrupted)  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        write_backup(small, small.folder.parent / "backup.zip")
+    assert not (small.folder.parent / "backup.zip").exists()
+
+
 @pytest.mark.parametrize("step", ["before the rename", "before the case"])
 def test_a_removal_that_was_killed_is_finished_at_the_next_opening(
     small: Study, monkeypatch: pytest.MonkeyPatch, step: str
@@ -379,8 +409,9 @@ def test_no_rename_of_a_study_touches_an_open_file(tmp_path: Path, small: Study,
 def test_no_rename_of_a_new_study_touches_an_open_file(tmp_path: Path, phantom_folder: Path) -> None:
     """With a real worker: it may hold nothing of the study any more when the study gets its name."""
     from LMIALLib.loop.studies import new_study
+    from LMIALLib.pairs.request import PairRequest
 
-    pair = {"baseline": str(phantom_folder / "baseline.nii.gz"), "follow_up": str(phantom_folder / "follow_up.nii.gz")}
+    pair = PairRequest(phantom_folder / "baseline.nii.gz", phantom_folder / "follow_up.nii.gz")
     new_study(tmp_path / "made", "head", pair)
     check_whole(tmp_path / "made")
     assert cases is not None

@@ -8,14 +8,17 @@ import pytest
 
 from LMIALLib.study import Study
 
-SHELVES = ["answers", "cases", "drafts", "lesions", "log", "maps", "models", "rankings", "truths"]
+SHELVES = [
+    "answers", "cases", "drafts", "lesion_answers", "lesions", "log", "maps", "models", "patients", "rankings",
+    "sweeps", "truths",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SHELVES)
 def test_a_shelf_is_a_class_of_its_own_in_the_file_of_its_name(study: Study, name: str) -> None:
     shelf = type(getattr(study, name))
     assert shelf.__bases__ == (object,)
-    assert (shelf.__module__, shelf.__name__.lower()) == (f"LMIALLib.study.{name}", name)
+    assert (shelf.__module__, shelf.__name__.lower()) == (f"LMIALLib.study.{name}", name.replace("_", ""))
     assert f"``study.{name}``" in (shelf.__doc__ or "")
     assert all(inspect.getdoc(one) for _, one in public(shelf))
 

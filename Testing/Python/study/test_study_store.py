@@ -18,6 +18,8 @@ from LMIALLib.study.backup import write_backup
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.status import status_of
 
+NEWEST = schema.SCHEMA_VERSION
+
 
 def test_a_new_study_opens_again_with_what_it_was_given(tmp_path: Path) -> None:
     folder = tmp_path / "a stüdy, 'quoted' #1?"
@@ -106,10 +108,12 @@ def test_an_older_study_is_upgraded_and_a_copy_kept(study: Study, monkeypatch: p
     study.answers.save(NewAnswer("a", 1, "nothing", reader="r"))
     study.close()
     with monkeypatch.context() as later:
-        later.setattr(schema, "SCHEMA_VERSION", 3)
-        later.setattr(schema, "PAST", {**schema.PAST, 2: schema.TABLES})
+        later.setattr(schema, "SCHEMA_VERSION", NEWEST + 1)
+        later.setattr(schema, "PAST", {**schema.PAST, NEWEST: schema.TABLES})
         later.setattr(
-            schema, "MIGRATIONS", {**schema.MIGRATIONS, 2: "CREATE TABLE extra (x); INSERT INTO extra VALUES (';');"}
+            schema,
+            "MIGRATIONS",
+            {**schema.MIGRATIONS, NEWEST: "CREATE TABLE extra (x); INSERT INTO extra VALUES (';');"},
         )
         before = (study.folder / "study.sqlite").read_bytes()
         with Study.open(study.folder, read_only=True) as look:  # upgraded in memory only
@@ -118,9 +122,9 @@ def test_an_older_study_is_upgraded_and_a_copy_kept(study: Study, monkeypatch: p
         with Study.open(study.folder) as upgraded:
             assert upgraded.database.rows("SELECT x FROM extra")[0]["x"] == ";"
             assert upgraded.answers.current("a").keys() == {1}
-        assert (study.folder / "study-before-v3.sqlite").is_file()
+        assert (study.folder / f"study-before-v{NEWEST + 1}.sqlite").is_file()
         Study.open(study.folder, read_only=True).close()
-    shutil.copyfile(study.folder / "study-before-v3.sqlite", study.folder / "study.sqlite")
+    shutil.copyfile(study.folder / f"study-before-v{NEWEST + 1}.sqlite", study.folder / "study.sqlite")
     with Study.open(study.folder) as old:
         assert old.answers.current("a").keys() == {1}
 
@@ -130,7 +134,8 @@ def test_a_study_of_the_first_version_opens_for_looking_and_for_answers(study: S
     study.close()
     database = study.folder / "study.sqlite"
     with closing(sqlite3.connect(database)) as connection:  # what LMIAL made before it stored what was on the screen
-        connection.executescript("DROP TABLE viewed; PRAGMA user_version = 1;")
+        gone = "".join(f"DROP TABLE {one};" for one in ("viewed", "sweeps", "patients", "lesion_answers"))
+        connection.executescript(f"{gone} PRAGMA user_version = 1;")
     before = database.read_bytes()
     with Study.open(study.folder, read_only=True) as look:
         assert (
@@ -147,16 +152,18 @@ def test_a_study_of_the_first_version_opens_for_looking_and_for_answers(study: S
         with pytest.raises(BadInput, match="what was on the screen"):
             again.answers.save(NewAnswer("a", 3, "nothing", reader="r", viewed=Viewed(seen[1:], 0.25)))
         assert not check_study(again)
-    assert (study.folder / "study-before-v2.sqlite").is_file()
+    assert (study.folder / f"study-before-v{NEWEST}.sqlite").is_file()
 
 
 def test_an_upgrade_that_fails_leaves_the_study_as_it_was(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     study.close()
     with monkeypatch.context() as later:
-        later.setattr(schema, "SCHEMA_VERSION", 3)
-        later.setattr(schema, "PAST", {**schema.PAST, 2: schema.TABLES})
+        later.setattr(schema, "SCHEMA_VERSION", NEWEST + 1)
+        later.setattr(schema, "PAST", {**schema.PAST, NEWEST: schema.TABLES})
         later.setattr(
-            schema, "MIGRATIONS", {**schema.MIGRATIONS, 2: "CREATE TABLE extra (x); INSERT INTO missing VALUES (1);"}
+            schema,
+            "MIGRATIONS",
+            {**schema.MIGRATIONS, NEWEST: "CREATE TABLE extra (x); INSERT INTO missing VALUES (1);"},
         )
         with pytest.raises(BadInput, match="could not be upgraded"):
             Study.open(study.folder)
@@ -190,7 +197,7 @@ def test_a_folder_without_write_permission_opens_read_only(study: Study, monkeyp
     monkeypatch.setattr(store.os, "access", lambda path, mode: mode != os.W_OK and may(path, mode))
     with Study.open(study.folder) as look:
         assert look.read_only
-        assert "may not be written to" in look.why_read_only
+        assert "may not be written to" in str(look.why_read_only)
         assert not check_study(look)
 
 

@@ -21,11 +21,11 @@ BUSY = {
     "worker": (
         "import sys, time\nimport LMIALLib.worker.process as process\n"
         "process.run_job = lambda *_: time.sleep(120)\nsys.exit(process.main(sys.argv[1:]))\n",
-        "from LMIALLib.worker.client import WorkerClient\n"
+        "from LMIALLib.worker.client import WorkerClient\nfrom LMIALLib.worker.requests import Export\n"
         "client = WorkerClient(Path('.'), transport=lambda: SubprocessTransport('busy'))\n"
-        "job = client.submit('rank')\n"
+        "job = client.submit(Export('out'))\n"
         "while job.state != 'running': client.poll(timeout=0.1)\n"
-        "print(client.ready['pid'], flush=True)\n",
+        "print(client.ready.pid, flush=True)\n",
     ),
     # nnU-Net, with a process that it started
     "nnunet": (
@@ -35,13 +35,14 @@ BUSY = {
         "    progress('train', child.pid, 1)\n    time.sleep(120)\n"
         "process.run_steps = run_steps\nsys.exit(process.main(sys.argv[1:]))\n",
         "from LMIALLib.worker.messages import decode, encode\n"
-        "transport = SubprocessTransport('busy', alone=True)\ntransport.start(Path('.'))\ntransport.send(encode({}))\n"
+        "transport = SubprocessTransport('busy', alone=True)\ntransport.start(Path('.'))\n"
+        "transport.send(encode({'device': 'cpu', 'workers': 0, 'steps': []}))\n"
         "line = None\nwhile line is None: line = transport.receive(timeout=0.1)\n"
         "print(transport.pid(), decode(line)['done'], flush=True)\n",
     ),
 }
 DASK = (
-    "import os, time\nfrom LMIALLib.evaluation.laboratory.cluster import connected\n"
+    "import os, time\nfrom LMIALLib.laboratory.cluster import connected\n"
     "if __name__ == '__main__':\n"
     "    with connected(None, 2, 1) as client:\n"
     "        futures = [client.submit(time.sleep, 120, key=str(n)) for n in range(2)]\n"

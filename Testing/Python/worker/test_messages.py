@@ -8,6 +8,7 @@ import pytest
 from LMIALLib.errors import BadInput
 from LMIALLib.worker.client import WorkerClient
 from LMIALLib.worker.messages import PROTOCOL, decode, encode, finite
+from LMIALLib.worker.requests import Export
 from LMIALLib.worker.transport import Transport
 
 
@@ -34,7 +35,7 @@ def test_a_name_that_is_no_utf_8_is_refused_before_a_worker_starts(tmp_path) -> 
 
     name = os.fsdecode(b"/data/sub-\xff/scan.nii.gz")
     with pytest.raises(BadInput, match="not written in UTF-8"):
-        WorkerClient(tmp_path, transport=never).submit("prepare", pair={"baseline": name})
+        WorkerClient(tmp_path, transport=never).submit(Export(out=name))
 
 
 def test_what_a_worker_says_of_such_a_name_can_be_sent() -> None:

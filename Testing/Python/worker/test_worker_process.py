@@ -10,12 +10,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment
+from LMIALLib.errors import BadInput, Do, LMIALError, NeedsAlignment, Step
+from LMIALLib.pairs.request import PairRequest
 from LMIALLib.worker.client import WorkerClient
 from LMIALLib.worker.messages import encode
+from LMIALLib.worker.requests import Prepare, Rank, RankCase
 
 
 @pytest.fixture
@@ -25,21 +28,20 @@ def client(study_folder: Path) -> Iterator[WorkerClient]:
     client.close()
 
 
-def rank_request(**more: object) -> dict[str, object]:
+def rank_request(**more: Any) -> Rank:
     from LMIALLib.files import sha256_of
     from LMIALLib.resources import resource
 
     model = f"start-{sha256_of(resource('Weights', 'change.safetensors'))[:8]}"
-    cases = [{"name": "head", "pair": 1, "answered": [], "skipped": []}]
-    return {"cases": cases, "model": model, "strategy": "entropy", "seed": 3, **more}
+    return Rank(cases=(RankCase("head", 1),), model=model, strategy="entropy", seed=3, **more)
 
 
 def test_bad_input_comes_back_as_the_same_error(client: WorkerClient, study_folder: Path, tmp_path: Path) -> None:
-    pair = {"baseline": str(tmp_path / "no.nii.gz"), "follow_up": str(tmp_path / "none.nii.gz")}
+    pair = PairRequest(tmp_path / "no.nii.gz", tmp_path / "none.nii.gz")
     staged = study_folder / "cases" / "staged"
     staged.mkdir()
     with pytest.raises(BadInput, match=r"no\.nii\.gz"):
-        client.wait(client.submit("prepare", pair=pair, staged=str(staged)))
+        client.wait(client.submit(Prepare(pair, str(staged))))
 
 
 def test_scans_that_lie_apart_come_back_as_a_question_of_its_own_kind(
@@ -50,27 +52,28 @@ def test_scans_that_lie_apart_come_back_as_a_question_of_its_own_kind(
     image = sitk.ReadImage(str(phantom_folder / "baseline.nii.gz"))
     image.SetOrigin((900.0, -400.0, 250.0))
     sitk.WriteImage(image, str(tmp_path / "lost.nii.gz"))
-    pair = {"baseline": str(tmp_path / "lost.nii.gz"), "follow_up": str(phantom_folder / "follow_up.nii.gz")}
+    pair = PairRequest(tmp_path / "lost.nii.gz", phantom_folder / "follow_up.nii.gz")
     staged = study_folder / "cases" / "staged"
     staged.mkdir()
-    with pytest.raises(NeedsAlignment, match="--align centres"):
-        client.wait(client.submit("prepare", pair=pair, staged=str(staged)))
+    with pytest.raises(NeedsAlignment, match="centres can be laid on each other") as asked:
+        client.wait(client.submit(Prepare(pair, str(staged))))
+    assert asked.value.steps == (Step(Do.ALIGN_CENTRES),), "what can be done crosses the pipe"
 
 
 def test_a_place_outside_the_study_is_refused(client: WorkerClient, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not inside the study"):
-        client.wait(client.submit("prepare", pair={"baseline": "a", "follow_up": "b"}, staged=str(tmp_path)))
+        client.wait(client.submit(Prepare(PairRequest(Path("a"), Path("b")), str(tmp_path))))
 
 
 def test_ranking_twice_gives_the_same_bits(client: WorkerClient) -> None:
-    first, second = (client.wait(client.submit("rank", **rank_request())) for _ in range(2))
-    assert first["ranking"] == second["ranking"]
-    assert first["conditions"]["model_digest"] and first["conditions"]["threads"] >= 1
+    first, second = (client.wait(client.submit(rank_request())) for _ in range(2))
+    assert first.ranking == second.ranking
+    assert first.conditions["model_digest"] and first.conditions["threads"] >= 1
 
 
 def test_a_queued_job_can_be_cancelled(client: WorkerClient) -> None:
-    running = client.submit("rank", **rank_request())
-    waiting = client.submit("rank", **rank_request())
+    running = client.submit(rank_request())
+    waiting = client.submit(rank_request())
     client.cancel(waiting)
     client.wait(running)
     with pytest.raises(LMIALError, match="cancelled"):
@@ -98,8 +101,8 @@ def test_an_export_does_not_wait_until_a_training_has_ended(study_folder: Path, 
         learning.wait(again)
         assert exported.state == again.state == "done" and any((tmp_path / "out").iterdir())
         assert not learning.training.over, "and the training goes on"
-        began = learning.training.progress["done"]
-        while learning.training.progress["done"] <= began:
+        began = learning.training.progress.done
+        while learning.training.progress.done <= began:
             learning.poll(timeout=0.1)
         learning.cancel_training()
         while not learning.training.over:
@@ -109,13 +112,13 @@ def test_an_export_does_not_wait_until_a_training_has_ended(study_folder: Path, 
 
 
 def test_a_killed_worker_fails_its_jobs_and_the_next_job_starts_another(client: WorkerClient) -> None:
-    job = client.submit("rank", **rank_request())
+    job = client.submit(rank_request())
     while client.ready is None:
         client.poll(timeout=0.1)
-    os.kill(client.ready["pid"], signal.SIGKILL)
+    os.kill(client.ready.pid, signal.SIGKILL)
     with pytest.raises(LMIALError, match="ended unexpectedly"):
         client.wait(job)
-    assert client.wait(client.submit("rank", **rank_request()))["ranking"]["queries"]
+    assert client.wait(client.submit(rank_request())).ranking["queries"]
 
 
 def test_events_are_all_that_stands_on_stdout_and_the_process_ends_with_its_input(study_folder: Path) -> None:
@@ -131,9 +134,10 @@ def test_events_are_all_that_stands_on_stdout_and_the_process_ends_with_its_inpu
 def test_the_worker_dies_with_a_client_that_was_killed(study_folder: Path) -> None:
     script = (
         "import sys, time\nfrom LMIALLib.worker.client import WorkerClient\n"
-        f"client = WorkerClient({str(study_folder)!r})\nclient.submit('export')\n"
+        "from LMIALLib.worker.requests import Export\n"
+        f"client = WorkerClient({str(study_folder)!r})\nclient.submit(Export('out'))\n"
         "while client.ready is None: client.poll(timeout=0.1)\n"
-        "print(client.ready['pid'], flush=True)\ntime.sleep(60)\n"
+        "print(client.ready.pid, flush=True)\ntime.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert parent.stdout is not None
@@ -149,11 +153,12 @@ def test_the_worker_dies_with_a_client_that_was_killed(study_folder: Path) -> No
 def test_prepare_does_not_import_torch(study_folder: Path, phantom_folder: Path) -> None:
     staged = study_folder / "cases" / "staged"
     staged.mkdir()
-    pair = {name: str(phantom_folder / f"{name}.nii.gz") for name in ("baseline", "follow_up")}
-    request = {"do": "prepare", "pair": pair, "staged": str(staged)}
+    files = [str(phantom_folder / f"{name}.nii.gz") for name in ("baseline", "follow_up")]
     script = (
-        "import sys\nfrom pathlib import Path\nfrom LMIALLib.worker.jobs import run_job\n"
-        f"run_job(Path({str(study_folder)!r}), {request!r}, lambda *a, **k: None)\n"
+        "import sys\nfrom pathlib import Path\nimport LMIALLib.worker.process as process\n"
+        "from LMIALLib.pairs.request import PairRequest\nfrom LMIALLib.worker.requests import Prepare\n"
+        f"request = Prepare(PairRequest(*map(Path, {files!r})), {str(staged)!r})\n"
+        f"process.run_job(Path({str(study_folder)!r}), request, lambda *a, **k: None)\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

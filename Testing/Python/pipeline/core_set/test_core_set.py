@@ -20,10 +20,11 @@ from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
-from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline import seen
-from LMIALLib.pipeline.core_set import CoreSet, core_set
+from LMIALLib.pipeline.core_set import core_set
+from LMIALLib.pipeline.core_set_choice import CoreSet
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 
@@ -105,7 +106,7 @@ def test_a_cancelled_run_stores_no_ranking_and_the_next_goes_on(make_study: Call
         asked.append(1)
         return len(asked) > 1
 
-    with pytest.raises(Stopped, match="after 1 of 2 cases"):
+    with pytest.raises(Cancelled, match="after 1 of 2 cases"):
         choose(study, cancelled=second_time)
     assert study.rankings.latest() is None and not (study.folder / "core-set.html").exists()
     assert choose(study).ranking == 1

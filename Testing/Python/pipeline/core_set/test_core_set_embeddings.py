@@ -18,12 +18,12 @@ from safetensors.torch import load_file, save_file
 from small_studies import TINY, head
 
 from LMIALLib.errors import BadInput, WrongUse
-from LMIALLib.network.training import Stopped
 from LMIALLib.pipeline.embeddings.dinov2 import Dinov2Encoder
 from LMIALLib.pipeline.embeddings.encoders import case_embedding, checked_embedding, encoder_for
 from LMIALLib.pipeline.embeddings.masked_autoencoder import CHECKPOINT, MaskedEncoder, train_masked
 from LMIALLib.pipeline.embeddings.pooling import mean_over_brain
 from LMIALLib.pipeline.embeddings.slice_images import slice_images
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.store import Study
 
 IMAGES = np.random.default_rng(0).normal(size=(10, 3, 32, 32)).astype(np.float16)
@@ -90,11 +90,11 @@ def test_a_stopped_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(train
         asked.append(1)
         return len(asked) > 3
 
-    with pytest.raises(Stopped, match="after 3 of 6"):
+    with pytest.raises(Cancelled, match="after 3 of 6"):
         train_masked(IMAGES, TINY, tmp_path, about={}, cancelled=after_three)
     assert (tmp_path / CHECKPOINT).is_file() and not (tmp_path / "model.safetensors").exists()
     seen: list[tuple[int, int]] = []
-    train_masked(IMAGES, TINY, tmp_path, about={}, progress=lambda done, total, sentence: seen.append((done, total)))
+    train_masked(IMAGES, TINY, tmp_path, about={}, progress=lambda sentence, done, total: seen.append((done, total)))
     assert seen == [(4, 6), (5, 6), (6, 6)]
     whole, resumed = (load_file(folder / "model.safetensors") for folder in (trained, tmp_path))
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -104,7 +104,7 @@ def test_a_stopped_run_goes_on_to_the_very_weights_of_an_uninterrupted_one(train
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_to_the_same_weights(
     trained: Path, tmp_path: Path
 ) -> None:
-    def killed(done: int, total: int, sentence: str) -> None:
+    def killed(sentence: str, done: int, total: int) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
@@ -116,7 +116,7 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint_to_the_same_weig
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Stopped):
+    with pytest.raises(Cancelled):
         train_masked(IMAGES, TINY, tmp_path, about={"pairs": "these"}, cancelled=lambda: True)
     with pytest.raises(BadInput, match="other settings"):
         train_masked(IMAGES, TINY, tmp_path, about={"pairs": "those"})
@@ -136,7 +136,7 @@ def test_a_study_trains_once_and_again_only_when_its_pairs_change(make_study: Ca
     steps: list[str] = []
     options: dict[str, Any] = {
         "masked": TINY,
-        "progress": lambda done, total, sentence: steps.append(sentence),
+        "progress": lambda sentence, done, total: steps.append(sentence),
         "cancelled": lambda: False,
     }
     first = encoder_for(study, "mae", **options)

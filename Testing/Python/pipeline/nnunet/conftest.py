@@ -15,7 +15,7 @@ from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import save_pair
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.nnunet.finetuning import Finetuned, finetune
-from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import Pretrained, pretrain
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
@@ -182,11 +182,11 @@ def transports(monkeypatch: pytest.MonkeyPatch) -> list[SubprocessTransport]:
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Work]:
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], WorkFolder]:
     """A function that gives this process nnU-Net's environment for a study, for what needs no process of its own."""
 
-    def of(study_folder: Path) -> Work:
-        work = Work.pretraining(study_folder)
+    def of(study_folder: Path) -> WorkFolder:
+        work = WorkFolder.pretraining(study_folder)
         for name, value in work.environment().items():
             monkeypatch.setenv(name, value)
         for folder in ("raw", "pre", "res"):

@@ -15,23 +15,22 @@ from pathlib import Path
 
 import pytest
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, Do, Step
 from LMIALLib.pipeline import writing
 from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.nnunet.finetuning import finetune
-from LMIALLib.pipeline.nnunet.places import TRAINED, Work
+from LMIALLib.pipeline.nnunet.places import TRAINED, WorkFolder
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.settings import PipelineSettings
-from LMIALLib.pipeline.stage import Done, Stage
-from LMIALLib.pipeline.stage import Work as StageWork
+from LMIALLib.pipeline.stage import Done, Stage, Work
 from LMIALLib.pipeline.stages import run_pipeline
 from LMIALLib.pipeline.writing import Writing
+from LMIALLib.progress import Cancelled
 from LMIALLib.study import lease
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport
 
 SHORT = ("--config", "2d", "--size", "tiny", "--epochs", "2", "--iterations", "2", "--folds", "2")
@@ -59,7 +58,7 @@ def read_folder(pretrained_folder: Path, reader: Callable) -> Path:
 def test_a_person_annotates_while_it_trains_and_a_kill_while_it_waits_for_them_costs_nothing(
     read_folder: Path, reader: Callable
 ) -> None:
-    work = Work.finetuning(read_folder)
+    work = WorkFolder.finetuning(read_folder)
     first = training(read_folder)
     while not work.fold("2d", 0).exists() and first.poll() is None:
         time.sleep(0.01)
@@ -115,7 +114,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_given_during_a_stage_makes_it_unfinished_again(study_folder: Path, installed: None) -> None:
     ran: list[int] = []
 
-    def run(work: StageWork) -> Done:
+    def run(work: Work) -> Done:
         if not ran:
             with Study.open(study_folder, reader="anna") as study:
                 study.answers.save(NewAnswer("c1", 4, "nothing", reader="anna"))
@@ -173,9 +172,12 @@ def test_storing_waits_until_the_reader_leaves_and_can_be_cancelled(
     study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "LOOK_EVERY", 0.1)
-    told: list[str] = []
+    told: list[tuple[str, Step]] = []
     asked: list[int] = []
     reading = Study.open(study_folder, reader="anna")
+
+    def hears(sentence: str, step: Step) -> None:
+        told.append((sentence, step))
 
     def leaves_at_the_third_time() -> bool:
         asked.append(0)
@@ -183,12 +185,14 @@ def test_storing_waits_until_the_reader_leaves_and_can_be_cancelled(
             reading.close()
         return False
 
-    hold = Writing(study_folder, reader="pipeline", waiting=told.append, cancelled=leaves_at_the_third_time)
+    hold = Writing(
+        study_folder, reader="pipeline", waiting=lambda *said: told.append(said), cancelled=leaves_at_the_third_time
+    )
     with hold.study() as study:
         assert not study.read_only
         with pytest.raises(Cancelled), Writing(study_folder, cancelled=lambda: True).study():
             pass
-    assert len(told) == 1 and "annotated by anna" in told[0] and "--resume" in told[0]
+    assert len(told) == 1 and "annotated by anna" in told[0][0] and told[0][1].do is Do.PIPELINE_RESUME
     with Study.open(study_folder, reader="anna") as study:
         assert not study.read_only, "the study was given back"
 

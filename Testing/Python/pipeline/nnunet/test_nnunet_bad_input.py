@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.pipeline.nnunet.finetuning import finetune
-from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrain, pretrained_weights
 from LMIALLib.pipeline.nnunet.process import NO_MEMORY, _told, run_steps
 from LMIALLib.pipeline.nnunet.running import check_installed, sentence
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, PredictAll, Train, read_steps, steps_message
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
@@ -28,7 +30,7 @@ def test_a_missing_nnunet_is_told_with_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "nnunetv2", None)
     with pytest.raises(BadInput, match=r"not installed here. Install it: pip install 'lmial\[nnunet\]'"):
-        run_steps(study_folder, {"device": "cpu", "workers": 0, "steps": []}, lambda *words, **figures: None)
+        run_steps(study_folder, NnunetRequest("cpu", 0, ()), lambda *words, **figures: None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BadInput, match="not installed here"):
         check_installed()
@@ -38,7 +40,7 @@ def test_running_out_of_memory_is_told_with_what_to_do() -> None:
     import torch
 
     assert _told(MemoryError()) == _told(torch.OutOfMemoryError()) == NO_MEMORY
-    assert "--resume" in NO_MEMORY[1]
+    assert "goes on from its last checkpoint" in NO_MEMORY[1]
 
 
 def test_nothing_pretrained_and_nothing_read_are_told_apart(study_folder: Path, tiny: NnunetSettings) -> None:
@@ -76,7 +78,7 @@ def test_a_study_without_pseudo_labels_is_refused_before_anything_runs(
 ) -> None:
     with Study.open(study_folder, reader="tests") as study, pytest.raises(BadInput, match="no case has labels"):
         pretrain(study, "nobody", settings=tiny)
-    assert not Work.pretraining(study_folder).preprocessed.exists()
+    assert not WorkFolder.pretraining(study_folder).preprocessed.exists()
 
 
 def test_a_study_without_any_brain_is_refused_and_few_of_its_cases_are_named(
@@ -93,7 +95,7 @@ def test_a_study_without_any_brain_is_refused_and_few_of_its_cases_are_named(
         with pytest.raises(BadInput) as refused:
             pretrain(study, "tests", settings=tiny)
     told = "no case can be used: " + "".join(f"h{k}: no brain was found in it; " for k in range(3)) + "and 2 more."
-    assert refused.value.sentence == told and "--mask" in refused.value.hint
+    assert refused.value.sentence == told and refused.value.steps == (Step(Do.ADD_WITH_MASK),)
 
 
 def test_a_data_set_that_cannot_be_used_takes_nothing_away(
@@ -109,7 +111,7 @@ def test_a_data_set_that_cannot_be_used_takes_nothing_away(
         raise Ran
 
     monkeypatch.setattr(pretraining, "run", ran)
-    work = Work.pretraining(study_folder)
+    work = WorkFolder.pretraining(study_folder)
     with Study.open(study_folder, reader="tests") as study:
         with pytest.raises(Ran):
             pretrain(study, "tests", settings=tiny)
@@ -138,3 +140,20 @@ def test_progress_says_epoch_loss_pseudo_dice_and_time_left() -> None:
     told = {"stage": "train", "fold": 1, "epoch": 3, "epochs": 50, "loss": -0.41234, "dice": 0.6, "seconds_left": 600}
     assert sentence(told) == "nnU-Net, fold 2, epoch 3 of 50, loss -0.412, pseudo Dice 0.600, 10 min left"
     assert sentence({"stage": "predict", "case": "c1"}) == "nnU-Net, maps: c1"
+
+
+def test_a_request_arrives_as_it_was_sent_and_a_wrong_field_is_named() -> None:
+    planning = Plan(data="fine", config="2d", size="tiny", plans_of="pre")
+    training = Train(data="fine", config="2d", fold=1, of_training={"seed": 3}, weights="start.pth")
+    maps = PredictAll(data="fine", config="2d", folds=2, weights="start.pth", teacher=None, prefix="nnunet-2d-")
+    asked = NnunetRequest("cpu", 2, (planning, training, maps))
+    message = json.loads(json.dumps(steps_message(asked)))
+    assert read_steps({"protocol": 1, **message}) == asked
+    for wrong, said in (
+        ({"fold": "one"}, r"steps\[1\]: fold is 'one'"),
+        ({"do": "dance"}, r"steps\[1\] is unknown"),
+        ({"colour": 3}, r"steps\[1\]: colour is unknown"),
+    ):
+        steps = [message["steps"][0], {**message["steps"][1], **wrong}]
+        with pytest.raises(BadInput, match=f"a request to nnU-Net: {said}"):
+            read_steps({**message, "steps": steps})

@@ -14,23 +14,23 @@ from LMIALLib.errors import BadInput
 from LMIALLib.pairs.storage import read_nrrd
 from LMIALLib.pipeline.nnunet.dataset import Dataset, channels, stacked_grid, write_dataset
 from LMIALLib.pipeline.nnunet.labels import IGNORE, LabelSource, PseudoLabels, ReadLabels
-from LMIALLib.pipeline.nnunet.places import Work, read_record
+from LMIALLib.pipeline.nnunet.places import WorkFolder, read_record
 from LMIALLib.pipeline.nnunet.splits import Member, fold_splits, one_split
 from LMIALLib.pipeline.pseudo import read_pseudo
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 
 
 def written(study: Study, source: LabelSource, **options: object) -> Dataset:
-    work = Work.pretraining(study.folder)
-    told = {"progress": lambda done, total, sentence: None, "cancelled": lambda: False, **options}
+    work = WorkFolder.pretraining(study.folder)
+    told = {"progress": lambda sentence, done, total: None, "cancelled": lambda: False, **options}
     return write_dataset(study, work, source, one_split, **told)  # type: ignore[arg-type]
 
 
 def labels_of(study: Study, dataset: Dataset, case: str) -> np.ndarray:
     name = next(member.id for member in dataset.members if member.case == case)
-    return read_nrrd(Work.pretraining(study.folder).raw / "labelsTr" / f"{name}.nrrd")[0]
+    return read_nrrd(WorkFolder.pretraining(study.folder).raw / "labelsTr" / f"{name}.nrrd")[0]
 
 
 def test_slices_come_first_and_every_voxel_stays_where_it_is_in_space(pair_maker: Callable) -> None:
@@ -52,7 +52,7 @@ def test_slices_that_a_teacher_failed_on_are_ignored_and_the_rest_is_marked_as_p
         dataset = written(study, PseudoLabels(study, "tests"))
         values = labels_of(study, dataset, "a1")
         pseudo = read_pseudo(study, "tests", "a1")
-        record = read_record(Work.pretraining(study.folder).raw)
+        record = read_record(WorkFolder.pretraining(study.folder).raw)
     assert pseudo is not None and record is not None
     assert (values[0] == IGNORE).all()
     assert np.array_equal(values[1:], pseudo.probability[1:] >= 0.5)
@@ -106,7 +106,7 @@ def test_opinions_fill_unread_slices_only_and_never_those_of_subjects_set_aside(
 
 
 def test_the_same_labels_are_written_once_and_others_anew(study_folder: Path) -> None:
-    def never(done: int, total: int, sentence: str) -> None:
+    def never(sentence: str, done: int, total: int) -> None:
         raise AssertionError("it was written again")
 
     with Study.open(study_folder, reader="tests") as study:
@@ -119,13 +119,13 @@ def test_a_data_set_that_was_cancelled_counts_as_not_made(study_folder: Path) ->
     with Study.open(study_folder, reader="tests") as study:
         with pytest.raises(Cancelled):
             written(study, PseudoLabels(study, "tests"), cancelled=lambda: True)
-        assert read_record(Work.pretraining(study.folder).raw) is None
+        assert read_record(WorkFolder.pretraining(study.folder).raw) is None
 
 
 def test_splits_hold_out_whole_subjects_and_never_learn_from_those_set_aside(study_folder: Path) -> None:
     with Study.open(study_folder, reader="tests") as study:
         dataset = written(study, PseudoLabels(study, "tests"))
-        folder = Work.pretraining(study.folder).raw
+        folder = WorkFolder.pretraining(study.folder).raw
     by_id = {member.id: member for member in dataset.members}
     assert json.loads((folder / "splits_final.json").read_text()) == list(dataset.splits)
     for split in (*dataset.splits, *fold_splits(dataset.members, 3)):
@@ -190,7 +190,7 @@ def test_a_study_without_labels_is_refused_with_a_sentence(study_folder: Path) -
 
 
 def test_paths_stay_under_200_characters_in_the_longest_study() -> None:
-    work = Work.finetuning(Path("/" + "x" * 109))
+    work = WorkFolder.finetuning(Path("/" + "x" * 109))
     longest = work.fold("3d_fullres", 4) / ".checkpoint_latest.pth"
     assert len(str(longest)) < 200
     assert len(str(work.preprocessed / "lmial_3d_fullres" / "c9999_seg.b2nd")) < 200

@@ -19,7 +19,7 @@ from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.nnunet.digests import LEDGER, is_whole, note, note_folder
 from LMIALLib.pipeline.nnunet.ensemble_file import FORMAT, read_ensemble
-from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, RECORD, Work
+from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, RECORD, WorkFolder
 from LMIALLib.pipeline.nnunet.plan_table import dataset_from, plan_from, splits_from
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.training import train
@@ -68,7 +68,7 @@ def put(whole: Any, way: Way, value: object) -> Any:
 
 
 def plan_of(folder: Path) -> tuple[Path, dict[str, Any]]:
-    file = Work.pretraining(folder).preprocessed / "lmial.json"
+    file = WorkFolder.pretraining(folder).preprocessed / "lmial.json"
     return file, json.loads(file.read_text())
 
 
@@ -127,7 +127,7 @@ def test_a_plan_that_holds_anything_else_is_refused_by_name(what: str, pretraine
 
 
 def test_data_sets_and_splits_are_made_anew_as_well(pretrained_study: tuple[Path, object]) -> None:
-    work = Work.pretraining(pretrained_study[0])
+    work = WorkFolder.pretraining(pretrained_study[0])
     told = json.loads((work.preprocessed / "dataset.json").read_text())
     splits = json.loads((work.preprocessed / "splits_final.json").read_text())
     assert dataset_from(told, "x") == told and splits_from(splits, "x") == splits
@@ -154,7 +154,7 @@ def test_a_plan_that_names_a_shell_runs_nothing_where_a_fine_tuning_takes_it_ove
     file, plan = plan_of(pretrained_folder)
     evil = put(put(plan, (*NETWORK, "nonlin"), "os.system"), (*NETWORK, "nonlin_kwargs"), {"command": f"touch {mark}"})
     file.write_text(json.dumps(evil))
-    note(Work.pretraining(pretrained_folder).root, [file])  # even with the seal of this user
+    note(WorkFolder.pretraining(pretrained_folder).root, [file])  # even with the seal of this user
     refused(lmial("nnunet", "finetune", pretrained_folder, "--teacher", "tests", *HERE), "nonlin", "os.system")
     refused(lmial("nnunet", "pretrain", pretrained_folder, "--teacher", "tests", *HERE[:-4], *HERE[-2:]), "nonlin")
     assert not mark.exists()
@@ -176,7 +176,7 @@ def test_a_work_folder_that_travelled_is_not_read_and_is_made_anew_once_removed(
 ) -> None:
     elsewhere = {"LMIAL_USER_DATA": str(tmp_path / "another user")}
     read_some(pretrained_folder, reader)
-    root = Work.pretraining(pretrained_folder).root
+    root = WorkFolder.pretraining(pretrained_folder).root
     for ledger in (None, {}, {"files": {}, "seal": ""}, {"files": {}, "seal": "é"}, {"files": 3}, []):
         if ledger is not None:
             (root / LEDGER).write_text(json.dumps(ledger))
@@ -228,7 +228,7 @@ def test_pickles_are_read_nowhere_else_and_not_under_another_name(
 
 
 def test_a_member_with_a_path_for_a_name_makes_the_data_set_anew(pretrained_folder: Path, tmp_path: Path) -> None:
-    work = Work.pretraining(pretrained_folder)
+    work = WorkFolder.pretraining(pretrained_folder)
     record = json.loads((work.raw / RECORD).read_text())
     record["cases"][0]["id"] = str(tmp_path / "evil")
     (work.raw / RECORD).write_text(json.dumps(record))
@@ -240,7 +240,7 @@ def test_a_member_with_a_path_for_a_name_makes_the_data_set_anew(pretrained_fold
 def test_a_checkpoint_of_a_stranger_is_never_read(pretrained_folder: Path, reader: Callable, tmp_path: Path) -> None:
     mark = tmp_path / "it-was-read"
     read_some(pretrained_folder, reader)
-    (Work.pretraining(pretrained_folder).fold("2d", 0) / FINAL).write_bytes(pickle.dumps(Bomb(mark)))
+    (WorkFolder.pretraining(pretrained_folder).fold("2d", 0) / FINAL).write_bytes(pickle.dumps(Bomb(mark)))
     done = lmial("nnunet", "finetune", pretrained_folder, "--teacher", "tests", *HERE)
     refused(done, "is not the file that nnU-Net wrote")
     assert not mark.exists()
@@ -284,7 +284,7 @@ def test_an_ensemble_that_says_more_than_it_should_is_refused(
     from safetensors import safe_open
     from safetensors.torch import load_file, save_file
 
-    file = Work.finetuning(finetuned_study[0]).root / ENSEMBLE
+    file = WorkFolder.finetuning(finetuned_study[0]).root / ENSEMBLE
     assert len(read_ensemble(file).folds) == 2
     with safe_open(file, framework="pt") as opened:
         told = json.loads(opened.metadata()[FORMAT])

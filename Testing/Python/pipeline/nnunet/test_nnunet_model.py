@@ -15,12 +15,12 @@ from LMIALLib.loop.choosing_model import take_into_use
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import LoopSettings, Session
 from LMIALLib.pipeline.nnunet.finetuning import Finetuned, finetune
-from LMIALLib.pipeline.nnunet.places import Work
+from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.queries.measures import binary_entropy
-from LMIALLib.queries.ranking import Ranking
+from LMIALLib.queries.query import Ranking
 from LMIALLib.study.backup import write_backup
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study
@@ -138,7 +138,7 @@ def test_folds_that_forgot_go_back_and_a_start_that_knew_nothing_is_left(
 
     from LMIALLib.pipeline.nnunet.ensemble import Ensemble, best_kept, mixed, trained_folds
 
-    work = Work.finetuning(finetuned_folder)
+    work = WorkFolder.finetuning(finetuned_folder)
     with Study.open(finetuned_folder, read_only=True) as study:
         trained, start = trained_folds(work, "2d", 2, pretrained_weights(study, "2d"))
         noise = torch.Generator().manual_seed(0)
@@ -166,7 +166,7 @@ def test_read_slices_without_brain_say_nothing_of_what_to_keep(finetuned_folder:
     from LMIALLib.pipeline.nnunet import ensemble
     from LMIALLib.pipeline.nnunet.places import read_record, write_record
 
-    work = Work.finetuning(finetuned_folder)
+    work = WorkFolder.finetuning(finetuned_folder)
     with Study.open(finetuned_folder, read_only=True) as study:
         told = read_record(work.raw)
         assert told is not None

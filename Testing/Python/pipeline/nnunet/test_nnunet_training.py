@@ -23,8 +23,9 @@ from LMIALLib.pipeline.nnunet.pretraining import Pretrained, pretrain
 from LMIALLib.pipeline.nnunet.process import run_steps
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import one_split
+from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, Train
+from LMIALLib.progress import Cancelled
 from LMIALLib.study.store import Study
-from LMIALLib.worker.progress import Cancelled
 from LMIALLib.worker.transport import SubprocessTransport
 
 
@@ -73,12 +74,10 @@ def test_three_dimensions_are_planned_and_trained_in_every_size(
     with Study.open(study_folder, reader="tests") as study:
         source = PseudoLabels(study, "tests")
         write_dataset(study, work, source, one_split, progress=lambda *told: None, cancelled=lambda: False)
-    common = {"data": "pre", "config": settings.config}
-    training = {"do": "train", "fold": 0, "of_training": settings.of_training, "weights": None}
-    steps = [{**common, "do": "plan", "size": size, "plans_of": None}, {**common, **training}]
-    plan, trained = run_steps(
-        study_folder, {"device": "cpu", "workers": 0, "steps": steps}, lambda *told, **figures: None
-    )
+    planning = Plan(data="pre", config=settings.config, size=size)
+    training = Train(data="pre", config=settings.config, fold=0, of_training=settings.of_training)
+    request = NnunetRequest("cpu", 0, (planning, training))
+    plan, trained = run_steps(study_folder, request, lambda *told, **figures: None)
     assert plan["patch_size"] == patch and min(plan["spacing"][1:]) >= finest and len(trained["losses"]) == 1
 
 
@@ -92,11 +91,11 @@ def test_a_training_that_was_cancelled_and_killed_goes_on_and_ends_as_one_that_w
 
     stopped: list[float] = []
 
-    def stop_in_epoch(number: int) -> Callable[[int, int, str], None]:
-        return lambda done, total, said: stopped.append(time.monotonic()) if f"epoch {number} " in said else None
+    def stop_in_epoch(number: int) -> Callable[[str, int, int], None]:
+        return lambda said, done, total: stopped.append(time.monotonic()) if f"epoch {number} " in said else None
 
-    def kill_in_epoch(number: int) -> Callable[[int, int, str], None]:
-        def kill(done: int, total: int, said: str) -> None:
+    def kill_in_epoch(number: int) -> Callable[[str, int, int], None]:
+        def kill(said: str, done: int, total: int) -> None:
             if f"epoch {number} " in said and (process := transports[-1].pid()):
                 os.kill(process, signal.SIGKILL)
 

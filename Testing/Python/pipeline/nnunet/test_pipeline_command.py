@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from LMIALLib.loop.studies import add_first_model
-from LMIALLib.pipeline.nnunet.places import LATEST, Work
+from LMIALLib.pipeline.nnunet.places import LATEST, WorkFolder
 from LMIALLib.resources import resource
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.checks import check_study
@@ -35,7 +35,7 @@ def said(process: subprocess.Popen[str]) -> dict[str, str]:
 def test_from_scans_to_lesions_with_a_kill_and_a_reader_in_between(study_folder: Path, nnunet: None) -> None:
     with Study.open(study_folder, reader="tests") as study:
         add_first_model(study, resource("Weights", "change.safetensors"))
-    checkpoint = Work.pretraining(study_folder).fold("2d", 0) / LATEST
+    checkpoint = WorkFolder.pretraining(study_folder).fold("2d", 0) / LATEST
     killed = lmial(*TINY, *HERE, study=study_folder)
     while not checkpoint.exists() and killed.poll() is None:
         time.sleep(0.01)

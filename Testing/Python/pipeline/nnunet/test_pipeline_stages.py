@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from LMIALLib.errors import BadInput, LMIALError, WrongUse
+from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse
 from LMIALLib.loop.studies import add_first_model
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
 from LMIALLib.pipeline.stage_table import STAGES
-from LMIALLib.pipeline.stages import run_pipeline
+from LMIALLib.pipeline.stages import all_stages, run_pipeline
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.resources import resource
 from LMIALLib.study.answer import NewAnswer
@@ -130,18 +130,19 @@ def test_a_kill_in_a_stage_costs_that_stage_alone(study_folder: Path) -> None:
 def test_the_pipeline_waits_for_a_reader_and_goes_on_when_all_chosen_slices_are_read(
     study_folder: Path, reader: Callable
 ) -> None:
-    heard: list[tuple[str, str]] = []
+    heard: list[tuple[str, str, tuple[Step, ...]]] = []
     ran: list[str] = []
     chosen = Stage("core-set", lambda work: {}, lambda work: Done("chosen", {"chosen": [["c1", 4], ["d1", 5]]}))
     reading = next(stage for stage in STAGES if stage.name == "reading")
     stages = [chosen, reading, counted("after", ran)]
 
     def go_on(answer: Answer | None = None) -> bool:
-        say = lambda stage, sentence: heard.append((stage, sentence))  # noqa: E731 - shorter so
+        say = lambda stage, sentence, *steps: heard.append((stage, sentence, steps))  # noqa: E731 - shorter so
         return run_pipeline(study_folder, PipelineSettings(), stages=stages, say=say, answer=answer)
 
     assert not go_on() and not ran
-    assert heard[-1][1].startswith("2 of 2 chosen slices wait for a reader: lmial annotate STUDY")
+    assert heard[-1][1].startswith("2 of 2 chosen slices wait for a reader.")
+    assert [step.do for step in heard[-1][2]] == [Do.ANNOTATE, Do.PIPELINE_RESUME]
     with Study.open(study_folder, reader="tests") as study:
         reader(study, "c1", 4)
     assert not go_on() and heard[-1][1].startswith("1 of 2")
@@ -308,3 +309,34 @@ def test_settings_survive_the_file_and_only_what_is_given_changes() -> None:
     assert PipelineSettings.from_dict(json.loads(json.dumps(settings.to_dict())), "here") == settings
     assert settings.budget == "12" and settings.pretraining.epochs == 7 and settings.finetuning.seed == 4
     assert settings.finetuning.learning_rate < settings.pretraining.learning_rate
+
+
+COUNTING = """
+from LMIALLib.pipeline.stage import Done, Stage
+
+STAGE = Stage(
+    "counting",
+    depends=lambda work: {"cases": [case.name for case in work.study.cases.all()]},
+    run=lambda work: Done(f"{len(work.study.cases.all())} cases.", {"cases": len(work.study.cases.all())}),
+    after="core-set",
+)
+"""
+
+
+def test_a_stage_is_added_in_one_file(install, study_folder: Path) -> None:
+    install("lmial-counting", {"counting_cases.py": COUNTING}, {"counting": "counting_cases:STAGE"},
+            "lmial.pipeline_stages")  # fmt: skip
+    names = [stage.name for stage in all_stages()]
+    assert names == ["teacher", "pretraining", "core-set", "counting", "reading", "fine-tuning", "lesions"]
+    heard: list[tuple[str, ...]] = []
+    run_pipeline(study_folder, PipelineSettings(), only="counting", say=lambda *said: heard.append(said))
+    assert heard[0][0] == "counting"
+    state = PipelineState.read(study_folder)
+    assert state is not None and state.result("counting")["cases"] >= 2
+
+
+def test_a_stage_that_follows_nothing_or_has_the_name_of_ours_is_refused(install) -> None:
+    lost = COUNTING.replace('after="core-set"', 'after="martians"')
+    install("lmial-lost", {"lost_stage.py": lost}, {"counting": "lost_stage:STAGE"}, "lmial.pipeline_stages")
+    with pytest.raises(WrongUse, match="'counting' follows 'martians'"):
+        all_stages()

@@ -103,7 +103,7 @@ def test_masks_that_are_not_finite_and_errors_of_the_model_are_told_slice_by_sli
     assert said == "The teacher failed: ValueError: masks or scores are not finite numbers"
 
     def breaks(*given: object) -> None:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes. out of memory")
+        raise torch.OutOfMemoryError("tried to allocate 9 bytes")
 
     teacher.loaded.model.register_forward_pre_hook(breaks)
     (said,) = (said for _, said in teacher.judged(small_pair(), [NEW[0]], lambda: None))

@@ -167,7 +167,7 @@ def test_a_stopped_case_keeps_what_was_judged_and_goes_on_from_there(study: Stud
         taught = teach(
             study,
             Speaker(say),
-            progress=lambda done, total, sentence: told.append((done, total)),
+            progress=lambda sentence, done, total: told.append((done, total)),
             cancelled=lambda: stop == "cancelled" and bool(told) and told[-1][0] == 4,
         )
         assert taught.cancelled and not taught.cases
@@ -208,10 +208,10 @@ def test_a_teacher_that_fails_everywhere_stops_at_the_first_case_and_leaves_noth
 
 
 def test_progress_counts_all_slices_of_all_cases_and_names_the_case(study: Study) -> None:
-    told: list[tuple[int, int, str]] = []
+    told: list[tuple[str, int, int]] = []
     teach(study, Speaker(), progress=lambda *told_now: told.append(told_now))
-    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
-    assert told[0] == (2, 12, "a, case 1 of 2") and told[-1][:2] == (12, 12)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[0] == ("a, case 1 of 2", 2, 12) and told[-1][1:] == (12, 12)
 
 
 def test_a_trial_asks_the_most_different_slices_first_and_stores_nothing(study: Study) -> None:
@@ -253,3 +253,45 @@ def test_a_process_that_dies_leaves_whole_cases_and_a_partial_one_that_goes_on(s
     going_on = Speaker()
     teach(study, going_on, existing="keep")
     assert going_on.asked == [3, 4] and stored(study, "b").done.all()
+
+
+SPECKLED = """
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from LMIALLib.pipeline.teachers.choosing import Source, Wanted
+from LMIALLib.pipeline.teachers.teacher import Opinion
+
+
+@dataclass(frozen=True)
+class Difference:
+    threshold: float
+    made_by: dict = field(default_factory=lambda: {"kind": "difference"})
+    id: str = "difference"
+
+    def judged(self, pair, slices, check):
+        for number in slices:
+            check()
+            marked = (np.abs(pair.stack(pair.difference)[number]) > self.threshold).astype(np.float32)
+            yield number, Opinion(marked, np.full_like(marked, 0.5))
+
+
+def load(wanted: Wanted) -> Difference:
+    return Difference(float(wanted.place))
+
+
+SOURCE = Source("difference", load, "SPREADS")
+"""
+
+
+def test_a_source_of_pseudo_labels_is_added_in_one_file(install, study: Study) -> None:
+    install("lmial-difference", {"made_of_difference.py": SPECKLED}, {"difference": "made_of_difference:SOURCE"},
+            "lmial.pseudo_labels")  # fmt: skip
+    taught = teach(study, teacher_named("difference:2.5"))
+    assert taught.teacher == "difference" and sum(one.judged for one in taught.cases) > 0
+    with pytest.raises(WrongUse, match="'difference' is unknown"):
+        teacher_named("difference")
+    with pytest.raises(WrongUse) as unknown:
+        teacher_named("martians")
+    assert "onnx:FILE or difference" in unknown.value.hint

@@ -1,0 +1,165 @@
+"""What readers said of a suggested lesion as a whole: accepted or rejected. It makes no slice read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from LMIALLib.errors import BadInput, WrongUse
+from LMIALLib.json_data import Natural, parse_json
+from LMIALLib.study.cases import Case, Cases
+from LMIALLib.study.clock import now
+from LMIALLib.study.connection import RESTORE
+from LMIALLib.study.database import StudyDatabase
+from LMIALLib.study.log import Log
+from LMIALLib.study.names import checked_person
+
+VERDICTS = ("accepted", "rejected")
+
+
+@dataclass(frozen=True)
+class LesionAnswer:
+    """One lesion that was accepted or rejected.
+
+    Args:
+        id: counts up over the study.
+        case, pair: on which pair of the case it was suggested.
+        verdict: "accepted" or "rejected".
+        voxels: bool (k, j, i), the lesion as it was suggested.
+        shown: slices of it that were on the screen; only there does the answer speak for its voxels.
+        reader, ranking, saved_at: who, by which ranking's map, when (UTC).
+    """
+
+    id: int
+    case: str
+    pair: int
+    verdict: str
+    voxels: np.ndarray
+    shown: frozenset[int]
+    reader: str
+    ranking: int | None
+    saved_at: str
+
+    def of_slice(self, number: int, axis: int) -> np.ndarray:
+        """The lesion's voxels on a slice, bool (rows, columns), none where that slice was not on the screen."""
+        plane = np.moveaxis(self.voxels, axis, 0)[number]
+        return plane if number in self.shown else np.zeros_like(plane)
+
+
+class LesionAnswers:
+    """``study.lesion_answers``: saving and finding them. Table ``lesion_answers``; a change of mind is a new row."""
+
+    def __init__(self, database: StudyDatabase, log: Log, cases: Cases) -> None:
+        self._database, self._log, self._cases = database, log, cases
+
+    def save(
+        self, case: str, verdict: str, voxels: np.ndarray, shown: Iterable[int], reader: str, ranking: int | None = None
+    ) -> LesionAnswer:
+        """Save what a reader said of a lesion, flushed when this returns.
+
+        Args:
+            verdict: "accepted" or "rejected".
+            voxels: bool (k, j, i) on the case's grid, at least one.
+            shown: slices of it that were on the screen, at least one that holds it.
+
+        Raises BadInput, with nothing written, for another shape, no voxel, no slice, or an unknown case or reader.
+        """
+        known, reader = self._cases.get(case), checked_person(reader, "reader")
+        slices = sorted(set(shown))
+        for number in slices:
+            known.check_slice(number)
+        if verdict not in VERDICTS:
+            raise BadInput(f"the verdict {verdict!r} is unknown; expected {' or '.join(VERDICTS)}.")
+        if voxels.shape != known.grid.shape or voxels.dtype != bool:
+            raise BadInput(f"the lesion has shape {voxels.shape}; the pair of {known.name} has {known.grid.shape}.")
+        if not np.moveaxis(voxels, known.axis, 0)[slices].any():
+            raise BadInput(f"no slice of this lesion of {known.name} was on the screen.")
+        raw = np.flatnonzero(voxels).astype("<i4").tobytes()
+        row = {
+            "case_name": known.name, "pair": known.pair_number, "verdict": verdict, "of": None,
+            "voxels": zlib.compress(raw, 1), "digest": hashlib.sha256(raw).hexdigest(), "shown": json.dumps(slices),
+            "reader": reader, "ranking": ranking, "saved_at": now(),
+        }  # fmt: skip
+        number = self._insert(row)
+        return next(one for one in self.all(known.name) if one.id == number)
+
+    def withdraw(self, case: str, number: int, reader: str) -> None:
+        """Take an answer back. Raises WrongUse where there is none of this id that counts."""
+        known = self._cases.get(case)
+        if number not in {one.id for one in self.current(known.name)}:
+            raise WrongUse(f"{known.name} has no answer {number} about a lesion.")
+        empty = b""
+        self._insert(
+            {
+                "case_name": known.name, "pair": known.pair_number, "verdict": "withdrawn", "of": number,
+                "voxels": zlib.compress(empty, 1), "digest": hashlib.sha256(empty).hexdigest(), "shown": "[]",
+                "reader": checked_person(reader, "reader"), "ranking": None, "saved_at": now(),
+            }
+        )  # fmt: skip
+
+    def all(self, case: str) -> tuple[LesionAnswer, ...]:
+        """Every answer about a lesion of a case, oldest first, also those that were withdrawn."""
+        known = self._cases.get(case)
+        rows = self._database.rows(
+            "SELECT * FROM lesion_answers WHERE case_name = ? AND verdict <> 'withdrawn' ORDER BY id", (known.name,)
+        )
+        return tuple(self._read(row, known) for row in rows)
+
+    def current(self, case: str, *, upto: int | None = None) -> tuple[LesionAnswer, ...]:
+        """The answers that count, oldest first: not withdrawn, of the newest pair; ``upto``: ids up to this one."""
+        known = self._cases.get(case)
+        rows = self._database.rows(
+            "SELECT of FROM lesion_answers WHERE case_name = ?1 AND verdict = 'withdrawn' AND (?2 IS NULL OR id <= ?2)",
+            (known.name, upto),
+        )
+        gone = {row["of"] for row in rows}
+        found = (one for one in self.all(known.name) if one.pair == known.pair_number and one.id not in gone)
+        return tuple(one for one in found if upto is None or one.id <= upto)
+
+    def ids(self, case: str) -> list[int]:
+        """Ids of everything that was ever said of a case's lesions, ascending, also of what was withdrawn."""
+        rows = self._database.rows("SELECT id FROM lesion_answers WHERE case_name = ? ORDER BY id", (case,))
+        return [row["id"] for row in rows]
+
+    def highest_id(self) -> int:
+        """Id of the newest row, 0 where there is none."""
+        row = self._database.row("SELECT max(id) AS newest FROM lesion_answers")
+        return int(row["newest"] or 0) if row else 0
+
+    def _insert(self, row: dict[str, object]) -> int:
+        names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+        with self._database.transaction() as connection:
+            number = connection.execute(f"INSERT INTO lesion_answers ({names}) VALUES ({places})", row).lastrowid
+            assert number is not None  # sqlite gives one for every insert
+            details = {"id": number, "case": row["case_name"], "verdict": row["verdict"]}
+            self._log.note(connection, "lesion answer", reader=row["reader"], **details)
+        return number
+
+    def _read(self, row: sqlite3.Row, case: Case) -> LesionAnswer:
+        """An answer of a database that may come from elsewhere. Raises BadInput where it is damaged."""
+        where, most = f"answer {row['id']} about a lesion of {case.name}", 4 * int(np.prod(case.grid.shape))
+        try:
+            inflate = zlib.decompressobj()
+            raw = inflate.decompress(row["voxels"], most + 1)
+        except zlib.error as error:
+            raise BadInput(f"{where} is damaged ({error}).", RESTORE) from error
+        if len(raw) > most or len(raw) % 4 or hashlib.sha256(raw).hexdigest() != row["digest"]:
+            raise BadInput(f"{where} is not what was saved.", RESTORE)
+        places = np.frombuffer(raw, "<i4")
+        voxels = np.zeros(case.grid.shape, bool)
+        if places.size and not (places.min() >= 0 and places.max() < voxels.size):
+            if row["pair"] == case.pair_number:
+                raise BadInput(f"{where} lies outside of its pair.", RESTORE)
+            places = places[:0]  # of an earlier pair, whose grid may have been another one
+        voxels.ravel()[places] = True
+        shown = frozenset(parse_json(row["shown"], tuple[Natural, ...], where))
+        return LesionAnswer(
+            row["id"], case.name, row["pair"], row["verdict"], voxels, shown, row["reader"], row["ranking"],
+            row["saved_at"],
+        )  # fmt: skip

@@ -1,0 +1,214 @@
+"""Finishing a patient: each answer changes the rest at once; a real study, a real worker process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from LMIALLib.errors import WrongUse
+from LMIALLib.evaluation.simulated_reader import ExactReader
+from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop.replay import replay
+from LMIALLib.loop.session import Session
+from LMIALLib.study.rankings import StoredRanking
+from LMIALLib.study.store import Study
+
+Opened = Callable[..., Session]
+
+
+@pytest.fixture
+def opened(study_folder: Path) -> Iterator[Opened]:
+    sessions: list[Session] = []
+
+    def make(folder: Path = study_folder, **settings: object) -> Session:
+        study = Study.open(folder, reader="anna", take_over=folder != study_folder)
+        sessions.append(Session(study, reader="anna", settings=LoopSettings(**{"train": False, **settings})))
+        return sessions[-1]
+
+    yield make
+    for session in sessions:
+        session.close()
+        session.study.close()
+
+
+def adapt(session: Session) -> StoredRanking:
+    """Take what was answered into the rest of its patient, and wait for it."""
+    session.learning.adapt_when_possible()
+    assert session.learning.ranking is not None and not session.learning.trouble
+    session.learning.wait(session.learning.ranking)
+    stored = session.study.rankings.latest()
+    assert stored is not None
+    return stored
+
+
+def delivered_dice(session: Session, truth: np.ndarray) -> float:
+    from LMIALLib.study.delivered import delivered_label
+
+    study = session.study
+    found = delivered_label(study, "head", study.maps.suggested("head")).values > 0
+    return float(2 * (found & (truth > 0)).sum() / (found.sum() + (truth > 0).sum()))
+
+
+def test_each_answer_makes_the_rest_of_the_patient_better_at_once(opened: Opened, phantom_truth: np.ndarray) -> None:
+    session = opened()
+    study, reader = session.study, ExactReader({"head": phantom_truth})
+    first = study.rankings.latest()
+    assert first is not None and first.finishes and first.map_of("head") == "mean"
+    start = delivered_dice(session, phantom_truth)
+    for count in range(1, 5):
+        reader.answer_next(session, 1)
+        stored = adapt(session)
+        assert stored.annotations_upto == study.answers.highest_id() == count
+    head = stored.conditions["heads"]["head"]
+    assert head["slices"] == sorted(study.answers.current("head")) and head["scikit_learn"]
+    assert stored.map_of("head") != "mean"
+    assert not np.array_equal(study.maps.suggested("head"), study.maps.read(stored.model, "head", "mean"))
+    assert delivered_dice(session, phantom_truth) > start
+    assert [one.answers for one in session.patient.curve("head")] == [0, 1, 2, 3, 4]
+
+
+def test_what_is_shown_is_what_was_ranked(opened: Opened, phantom_truth: np.ndarray) -> None:
+    session = opened()
+    ExactReader({"head": phantom_truth}).answer_next(session, 2)
+    stored = adapt(session)
+    query = session.next()
+    assert query is not None
+    opinion = session.opinion()
+    assert opinion is not None and opinion.ranking == stored.number
+    axis = session.study.cases.get("head").axis
+    error = np.moveaxis(opinion.uncertainty, axis, 0)[query.slice].sum(dtype=np.float64)
+    np.testing.assert_allclose(query.terms["sum"], error, rtol=1e-6)
+    assert "expected to be wrong" in query.reason or query.drawn == "random"
+
+
+def test_a_session_with_answers_replays_bit_for_bit(opened: Opened, phantom_truth: np.ndarray) -> None:
+    session = opened(seed=3)
+    reader = ExactReader({"head": phantom_truth})
+    session.learning.wait(session.learning.request_ranking())
+    for _ in range(2):
+        reader.answer_next(session, 1)
+        adapt(session)
+    session.next()
+    session.skip()
+    reader.answer_next(session, 1)
+    session.choose("head", min(session.study.answers.current("head")))
+    session.take_back()
+    adapt(session)
+    session.close()
+    session.study.close()
+    again = opened()
+    results = [replay(again, stored) for stored in again.study.rankings.all()]
+    assert len(results) == 5
+    assert all(one.identical and not one.differing for one in results), [one.sentence for one in results]
+
+
+def test_a_withdrawn_answer_is_learnt_no_more(opened: Opened, phantom_truth: np.ndarray) -> None:
+    session = opened()
+    reader = ExactReader({"head": phantom_truth})
+    reader.answer_next(session, 1)
+    before = adapt(session)
+    reader.answer_next(session, 1)
+    adapt(session)
+    last = max(session.study.answers.current("head").values(), key=lambda one: one.id)
+    session.choose("head", last.slice)
+    session.take_back()
+    after = adapt(session)
+    assert after.conditions["heads"].get("head", {}).get("digest") == before.conditions["heads"].get("head", {}).get(
+        "digest"
+    )
+    assert np.array_equal(after.scores["head"], before.scores["head"])
+
+
+def test_an_answer_without_its_head_is_learnt_at_the_next_ranking(
+    opened: Opened, study_folder: Path, phantom_truth: np.ndarray
+) -> None:
+    """As after a kill between an answer and its head: nothing is lost, and the next ranking is what it would be."""
+    session = opened()
+    ExactReader({"head": phantom_truth}).answer_next(session, 1)
+    copied = Path(shutil.copytree(study_folder, study_folder.with_name("killed")))
+    whole = adapt(session)
+    again = opened(copied)
+    again.learning.wait(again.learning.request_ranking())
+    later = again.study.rankings.latest()
+    assert later is not None
+    assert later.conditions["heads"] == whole.conditions["heads"]
+    assert np.array_equal(later.scores["head"], whole.scores["head"])
+
+
+def test_only_the_newest_maps_of_heads_are_kept(opened: Opened, phantom_truth: np.ndarray) -> None:
+    session = opened()
+    reader = ExactReader({"head": phantom_truth})
+    for _ in range(6):
+        reader.answer_next(session, 1)
+        stored = adapt(session)
+    folder = session.study.maps.folder(stored.model, "head")
+    assert 1 <= len(list(folder.glob("adapted-*.nrrd"))) <= 4
+    assert session.study.maps.suggested("head") is not None
+
+
+def test_a_lesion_that_is_accepted_as_a_whole_changes_the_rest_and_reads_no_slice(opened: Opened) -> None:
+    session = opened()
+    study = session.study
+    region = study.cases.load_pair("head").mask.sum(axis=(1, 2))
+    stack = study.maps.suggested("head") >= 0.5
+    empty = int(np.argmax(np.where(stack.any(axis=(1, 2)), 0, region)))
+    session.choose("head", empty)
+    session.nothing_here()
+    before = adapt(session)
+    probability = study.maps.suggested("head")
+    assert probability is not None
+    axis = study.cases.get("head").axis
+    stack = np.moveaxis(probability >= 0.5, axis, 0)
+    shown = [int(k) for k in np.flatnonzero(stack.any(axis=(1, 2)))]
+    session.patient.say_of_lesion("head", "accepted", probability >= 0.5, shown)
+    session.learning.wait(session.learning.ranking)
+    after = study.rankings.latest()
+    assert after is not None and after.conditions["lesions_upto"] == 1
+    assert after.conditions["heads"]["head"]["marked"] > 0 and study.answers.current("head").keys() == {empty}
+    session.patient.take_back_lesion("head")
+    session.learning.wait(session.learning.ranking)
+    latest = study.rankings.latest()
+    assert latest is not None and np.array_equal(latest.scores["head"], before.scores["head"])
+    with pytest.raises(WrongUse):
+        session.patient.take_back_lesion("head")
+    assert all(replay(session, one).identical for one in study.rankings.all())
+
+
+def test_a_finished_patient_is_asked_nothing_until_it_is_reopened(opened: Opened) -> None:
+    session = opened()
+    left = session.patient.left_to_sweep("head")
+    assert left == list(range(session.study.cases.get("head").n_slices))
+    session.patient.swept("head", [(number, 0.5) for number in left[:3]], label_shown=False)
+    assert session.patient.left_to_sweep("head") == left[3:]
+    standing = session.patient.standing("head")
+    assert (standing.viewed, standing.read, standing.finished) == (3, 0, False)
+    assert standing.estimate is not None and standing.estimate.sentence
+    session.patient.finish("head")
+    assert session.patient.standing("head").finished and not session.queue()
+    session.patient.reopen("head")
+    assert session.queue()
+
+
+def test_a_study_that_was_ranked_by_the_network_gets_its_heads_on_the_next_ranking(
+    opened: Opened, phantom_truth: np.ndarray
+) -> None:
+    session = opened(strategy="difference-entropy-normalised")
+    session.learning.wait(session.learning.request_ranking())
+    ExactReader({"head": phantom_truth}).answer_next(session, 2)
+    session.close()
+    session.study.close()
+    later = opened()
+    stored = adapt(later)
+    assert stored.finishes and len(stored.conditions["heads"]["head"]["slices"]) == 2
+
+
+def test_the_reason_card_names_the_slices_that_were_learnt(opened: Opened, phantom_truth: np.ndarray) -> None:
+    session = opened(random_share=0.0)
+    session.learning.wait(session.learning.request_ranking())
+    ExactReader({"head": phantom_truth}).answer_next(session, 2)
+    stored = adapt(session)
+    assert stored.learnt_from("head") == tuple(sorted(session.study.answers.current("head")))
