@@ -34,7 +34,7 @@ class Desk(Painting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.finishing = Finishing(self, lambda: self.next(crossed=True))
+        self.finishing = Finishing(self, lambda case: self.next(crossed=not case, of=case))
 
     def flip_own_map(self) -> None:
         """Show the network's own suggestion, without what was learnt of this patient, or that of the head again."""
@@ -126,14 +126,17 @@ class Desk(Painting):
 
     # Slices under the reader's hand ------------------------------------------------------------------------------
 
-    def next(self, *, crossed: bool = False) -> None:
-        """Present the next query; into another case only when the reader says so (``crossed``)."""
+    def next(self, *, crossed: bool = False, of: str = "") -> None:
+        """Present the next query, that of a case first where one is named (``of``).
+
+        Into another case only when the reader says so (``crossed``).
+        """
         self.refresh()
         self.crossing = None
         if not self.queue:
             self._nothing_left()
             return
-        first = self.queue[0]
+        first = next((one for one in self.queue if one.case == of), self.queue[0])
         if self.open is not None and first.case != self.open.case and not crossed:
             self.crossing = first
             self.session.current = None
@@ -153,7 +156,7 @@ class Desk(Painting):
         if stored.is_core_set and not self.watching:
             self.say("good", "The core-set is read. You may stop here; the other slices are being ranked.")
             self.rank()
-        else:
+        elif self.open is None or self.session.study.patients.finished(self.open.case) is None:
             self.say("good", "Every slice is answered.")
 
     def choose(self, number: int, case: str | None = None) -> None:
