@@ -56,6 +56,8 @@ class Desk(Painting):
         due = not self.queue if core_set else of_another_model(self.session.study)
         if due and not self.watching and self.session.study.cases.all():
             self.rank()
+        elif self.session.learning.answered_since() and not self.watching:
+            self.session.learning.adapt_when_possible()  # the last sitting ended before it could
         if self.queue and not self.watching:
             self.next()
         elif self.session.study.cases.all():

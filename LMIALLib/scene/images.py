@@ -49,7 +49,7 @@ class Images:
     @cached_property
     def inside(self) -> np.ndarray:
         """Whether a slice has any of the region in which change is looked for, bool (slices,)."""
-        return self.pair.stack(self.pair.mask).any(axis=(1, 2))
+        return np.asarray(self.pair.stack(self.pair.mask).any(axis=(1, 2)))
 
 
 def add_images(scene: Any, study: Study, case: str) -> Images:

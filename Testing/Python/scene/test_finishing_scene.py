@@ -14,6 +14,7 @@ from LMIALLib.loop.patient import Estimate
 from LMIALLib.loop.session import Session
 from LMIALLib.scene.desk import SETTLING, Desk
 from LMIALLib.scene.patient_shown import curve_points, patient_of
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import LooksFirst, PlainView
@@ -189,3 +190,14 @@ def test_a_patient_without_a_mark_has_no_dice_and_no_curve() -> None:
     unmarked = Estimate(0.01, 0.0, 0.1, 0.2, 0.0, 0.0, 1.0, answers=3)
     assert unmarked.sentence.startswith("No change so far;")
     assert curve_points([unmarked, unmarked]) == ("", "")
+
+
+def test_an_answer_without_its_head_is_learnt_at_the_next_opening(
+    study_folder: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    desk = desk_at(study_folder)
+    here = desk.session.current
+    assert here is not None and desk.session.learning.ranking is None, "there is nothing to learn yet"
+    desk.session.study.answers.save(NewAnswer(here.case, here.slice, "nothing", reader="anna"))
+    desk.close()
+    assert desk_at(study_folder).session.learning.ranking is not None
