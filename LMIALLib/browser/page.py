@@ -276,6 +276,7 @@ class Page:
             values |= {"strip": whole["strip"], "query": whole["query"]}
         now = time.monotonic()
         for kind, text in self.desk.notices:
+            self._notices = [one for one in self._notices if one[2] != text]  # said again, it stands once
             self._notices.append((next(self._numbers), kind, text, now + SECONDS[kind]))
         well = [one[0] for one in self._notices if one[1] == "good"]  # one thing that went well is enough to know of
         self._notices = [one for one in self._notices if one[1] != "good" or one[0] == well[-1]]

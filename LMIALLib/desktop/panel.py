@@ -162,7 +162,7 @@ class Panel:
         self._queue.tell(
             [
                 (str(one["rank"]), f"{one['case']} {one['slice']}" if one["other"] else str(one["slice"]),
-                 "lot" if one["lot"] else one["score"], one["reason"])
+                 "random" if one["lot"] else one["score"], one["reason"])
                 for one in values["queue"]
             ],
             next((row for row, one in enumerate(values["queue"]) if one["here"]), -1),

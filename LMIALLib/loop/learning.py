@@ -370,7 +370,7 @@ class Learning:
         keep_numbers = not self.study.read_only
         return self.worker.submit(Export(str(out), what, file_format, case, reader, unread, keep_numbers))
 
-    def _answered_since(self) -> bool:
+    def answered_since(self) -> bool:
         """Whether anything was said that the newest ranking's heads have not learnt."""
         stored, study = self.study.rankings.latest(), self.study
         if stored is None or not stored.finishes:
@@ -385,7 +385,7 @@ class Learning:
         uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
         """
         needs_maps = what in ("suggestion", "uncertainty", "delivered") and not self.study.read_only
-        stale = of_another_model(self.study) or (what == "delivered" and self._answered_since())
+        stale = of_another_model(self.study) or (what == "delivered" and self.answered_since())
         if needs_maps and stale and not core_set_waits(self.study):
             self.wait(self.request_ranking(keep=True))
         result = self.wait(self.request_export(out, what=what, **options))

@@ -12,7 +12,7 @@ def what_changed(before: Sequence[Query], after: Sequence[Query], first: int) ->
     old = [(query.case, query.slice) for query in before[:first]]
     new = [(query.case, query.slice) for query in after[:first]]
     if not new:
-        return "Every slice is answered."
+        return "Nothing is waiting."
     if old == new:
         return "The next queries stay the same."
     several = len({case for case, _ in new}) > 1

@@ -48,15 +48,20 @@ class Estimate:
     answers: Natural = 0
 
     @property
+    def has_dice(self) -> bool:
+        """Whether a Dice says something: it is 0, whatever is left to find, where nothing is drawn or suggested."""
+        return bool(self.dice) and self.dice_low is not None and self.dice_high is not None
+
+    @property
     def sentence(self) -> str:
         """What a reader wants to know, in one line.
 
         >>> Estimate(1.2, 1.0, 1.5, 0.4, 0.86, 0.79, 0.91, lesions=3, slices_to_90=4).sentence
         'Delivered label: Dice 0.86 (0.79 to 0.91); 3 suggested lesions unread; about 4 more slices to 0.90.'
-        >>> Estimate(0.0, 0.0, 0.1, 0.12).sentence
+        >>> Estimate(0.0, 0.0, 0.1, 0.12, 0.0, 0.0, 1.0).sentence
         'No change so far; the chance that a changed lesion of 3 mm or longer is left is 12 %.'
         """
-        if self.dice is None or self.dice_low is None or self.dice_high is None:
+        if not self.has_dice:
             chance = f"{100 * self.chance_left:.0f} %"
             return f"No change so far; the chance that a changed lesion of 3 mm or longer is left is {chance}."
         parts = [f"Delivered label: Dice {self.dice:.2f} ({self.dice_low:.2f} to {self.dice_high:.2f})"]

@@ -29,6 +29,7 @@ class Choice:
         by_score: whether the scores of slices decide, alone or among other things.
         also: further scores, in `Candidates.others`: each a measure and its aggregation, None for the strategy's own.
         told: from a query's terms to words for a reader, of what the choice went by beside the score.
+        told_whole: whether these words say all of why a slice is asked for; the map's figures stay in the details.
         distances: candidates to a function from features (n, d) to the distances (n,) at the start, where it goes by
             distance.
     """
@@ -40,11 +41,12 @@ class Choice:
     by_score: bool = True
     also: tuple[tuple[Measure, Aggregation | None], ...] = ()
     told: Callable[[Mapping[str, float]], str] | None = None
+    told_whole: bool = False
     distances: Callable[[Candidates], Callable[[np.ndarray], np.ndarray]] | None = None
 
 
 highest_first = Choice("highest-first", HighestFirst)
-most_wrong_first = Choice("most-wrong-first", HighestFirst, told=telling.expected_error)
+most_wrong_first = Choice("most-wrong-first", HighestFirst, told=telling.expected_error, told_whole=True)
 random = Choice("random", ByLot, uniform=True, by_score=False, told=telling.lot)
 foreground_by_lot = Choice("foreground-by-lot", ForegroundByLot, by_score=False, told=telling.by_lot)
 class_stratified = Choice(

@@ -26,11 +26,13 @@ def reason(terms: Mapping[str, float], strategy: Strategy, drawn: str, *, alike:
     choice = strategy.choice
     told = choice.told(terms) if choice.told is not None and drawn != "random" else ""
     if drawn == "random":
-        parts = ["drawn by lot, to measure progress fairly"]
+        parts = ["chosen at random, to measure progress fairly"]
     elif told and not choice.by_score:
         parts = [told]
     elif alike:
         parts = ["all slices score alike, so chance decides the order"]
+    elif told and choice.told_whole:
+        parts = [told]
     else:
         parts = [told, *_score(terms, strategy), novelty(terms), "chance added" if strategy.noise else ""]
     sentence = ", ".join(part for part in parts if part)

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 UNLIKE, ALIKE = 1.5, 0.5
 """From so many times the typical distance to anything labelled a slice is called unlike it; up to the second, alike."""
 
+MORE, LESS = 1.25, 0.8
+"""From so many times the expected errors on a slice's neighbours they are called more; up to the second, less."""
+
 Terms = Mapping[str, float]
 
 
@@ -29,8 +32,14 @@ def seconds(terms: Terms) -> str:
 
 
 def expected_error(terms: Terms) -> str:
-    """How much of the delivered label is expected to be wrong on a slice."""
-    return f"about {terms.get('expected_error', terms['score']):.0f} voxels of the delivered label expected to be wrong"
+    """How much of the suggestion is expected to be wrong on a slice, where, and whether answers nearby changed that."""
+    wrong = max(round(terms.get("expected_error", terms["score"])), 1)
+    spots = int(terms.get("spots", 0))
+    where = f", in {spots} spot{'s' if spots > 1 else ''}" if spots else ""
+    nearby = terms.get("nearby", 1.0)
+    found = "more" if nearby >= MORE else "less" if nearby <= LESS else ""
+    after = f"; {found} than expected was wrong nearby" if found else ""
+    return f"about {wrong} voxel{'s' if wrong > 1 else ''} of the suggestion may be wrong{where}{after}"
 
 
 def expected_dice(terms: Terms) -> str:
@@ -55,14 +64,14 @@ def farthest(terms: Terms) -> str:
 
 def lot(terms: Terms) -> str:
     """Random, where it is no fair draw because the slice was skipped before."""
-    return "drawn by lot"
+    return "chosen at random"
 
 
 def by_lot(terms: Terms) -> str:
     """Foreground-aware random: from which slices this one was drawn."""
     if "among_foreground" not in terms:
         return ""
-    return "drawn by lot" + (" among slices that show signs of change" if terms["among_foreground"] else "")
+    return "chosen at random" + (" among slices that show signs of change" if terms["among_foreground"] else "")
 
 
 def turn(terms: Terms) -> str:
@@ -81,7 +90,7 @@ def selective_turn(terms: Terms) -> str:
 
 def drawn_batch(terms: Terms) -> str:
     """Stochastic batches."""
-    return "in the most uncertain of several batches drawn by lot" if "batch_score" in terms else ""
+    return "in the most uncertain of several random batches" if "batch_score" in terms else ""
 
 
 def group(terms: Terms) -> str:

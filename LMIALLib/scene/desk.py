@@ -23,7 +23,7 @@ from LMIALLib.study.answer import Viewed
 from LMIALLib.study.lease import SessionTakenOver
 from LMIALLib.worker.client import Job
 from LMIALLib.worker.events import Event, Failed
-from LMIALLib.worker.requests import Ranked, Registered, Trained
+from LMIALLib.worker.requests import Rank, Ranked, Registered, Trained
 
 SETTLING = 1.0
 """Seconds for which a query that has just come may give way to a better one: the last answer has been taken in then."""
@@ -34,7 +34,7 @@ class Desk(Painting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.finishing = Finishing(self, lambda: self.next(crossed=True))
+        self.finishing = Finishing(self, lambda case: self.next(crossed=not case, of=case))
 
     def flip_own_map(self) -> None:
         """Show the network's own suggestion, without what was learnt of this patient, or that of the head again."""
@@ -56,6 +56,8 @@ class Desk(Painting):
         due = not self.queue if core_set else of_another_model(self.session.study)
         if due and not self.watching and self.session.study.cases.all():
             self.rank()
+        elif self.session.learning.answered_since() and not self.watching:
+            self.session.learning.adapt_when_possible()  # the last sitting ended before it could
         if self.queue and not self.watching:
             self.next()
         elif self.session.study.cases.all():
@@ -126,14 +128,17 @@ class Desk(Painting):
 
     # Slices under the reader's hand ------------------------------------------------------------------------------
 
-    def next(self, *, crossed: bool = False) -> None:
-        """Present the next query; into another case only when the reader says so (``crossed``)."""
+    def next(self, *, crossed: bool = False, of: str = "") -> None:
+        """Present the next query, that of a case first where one is named (``of``).
+
+        Into another case only when the reader says so (``crossed``).
+        """
         self.refresh()
         self.crossing = None
         if not self.queue:
             self._nothing_left()
             return
-        first = self.queue[0]
+        first = next((one for one in self.queue if one.case == of), self.queue[0])
         if self.open is not None and first.case != self.open.case and not crossed:
             self.crossing = first
             self.session.current = None
@@ -153,7 +158,7 @@ class Desk(Painting):
         if stored.is_core_set and not self.watching:
             self.say("good", "The core-set is read. You may stop here; the other slices are being ranked.")
             self.rank()
-        else:
+        elif self.open is None or self.session.study.patients.finished(self.open.case) is None:
             self.say("good", "Every slice is answered.")
 
     def choose(self, number: int, case: str | None = None) -> None:
@@ -285,9 +290,10 @@ class Desk(Painting):
                 self.refresh()
                 if self.session.current is None and self.crossing is None and not self.watching:
                     self.next(crossed=self.arriving)
-                elif self.session.learning.finishes:
+                    continue
+                if self.session.learning.finishes:
                     self._take_ranking()
-                else:
+                if not (isinstance(job.request, Rank) and job.request.keep):  # what an answer brings needs no words
                     self.say("info", f"Ranked anew. {what_changed(before, self.queue, self.session.settings.batch)}")
             elif isinstance(event, Trained):
                 if event.adopted:

@@ -24,10 +24,10 @@ class Finishing:
 
     Args:
         desk: what is on the screen.
-        go_on: shows what comes next, also in another patient.
+        go_on: shows the next query: of the case that is named, else of any.
     """
 
-    def __init__(self, desk: Listing, go_on: Callable[[], None]) -> None:
+    def __init__(self, desk: Listing, go_on: Callable[[str], None]) -> None:
         self._desk, self._go_on = desk, go_on
         self.pace = PACES[1]
         self._left: list[int] = []
@@ -43,13 +43,23 @@ class Finishing:
         """Whether a sweep is going on."""
         return bool(self._left)
 
+    @property
+    def ahead(self) -> int:
+        """How many slices a running sweep still has to show, that on the screen included; 0 without one."""
+        return len(self._left)
+
+    @property
+    def left(self) -> list[int]:
+        """Slices of the case that were neither read nor looked at; those outside the region have nothing to see."""
+        opened = self._desk._case()
+        inside = opened.images.inside
+        return [number for number in self._desk.session.patient.left_to_sweep(opened.case) if inside[number]]
+
     def sweep(self) -> None:
         """Show every slice of the case that was neither read nor viewed, one after the other, until a key stops it."""
         desk = self._desk
         opened = desk._case()
-        region = opened.images.pair.stack(opened.images.pair.mask)
-        left = desk.session.patient.left_to_sweep(opened.case)
-        self._left = [number for number in left if region[number].any()]
+        self._left = self.left
         if not self._left:
             desk.say("info", "Every slice was read or looked at. Ctrl+U: this patient is finished.")
             return
@@ -113,8 +123,7 @@ class Finishing:
         """
         desk = self._desk
         case, now = desk._case().case, desk.clock()
-        standing = desk.session.patient.standing(case)
-        left = standing.slices - standing.read - standing.viewed
+        left = len(self.left)
         asked, at = self._asked
         if left and not (asked == case and LONG_ENOUGH <= now - at <= ASKED_FOR):
             self._asked = case, now
@@ -122,16 +131,19 @@ class Finishing:
             desk.say("warning", f"{slices} neither read nor looked at. U: look through them; Ctrl+U again: finished.")
             return
         self._asked = "", -ASKED_FOR
+        if desk.session.patient.standing(case).finished:
+            desk.say("info", f"{case} is finished already.")
+            return
         desk.session.patient.finish(case)
         desk.say("good", f"{case} is finished.")
-        self._go_on()
+        self._go_on("")
 
     def reopen(self) -> None:
         """Say that the patient on the screen is not finished after all."""
         case = self._desk._case().case
         self._desk.session.patient.reopen(case)
         self._desk.say("good", f"{case} is open again.")
-        self._desk.refresh()
+        self._go_on(case)
 
     # Lesions as a whole ------------------------------------------------------------------------------------------
 

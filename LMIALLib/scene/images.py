@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,11 @@ class Images:
     windows: dict[tuple[str, str], tuple[float, float]]
     difference: Any
     reach: float
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """Whether a slice has any of the region in which change is looked for, bool (slices,)."""
+        return np.asarray(self.pair.stack(self.pair.mask).any(axis=(1, 2)))
 
 
 def add_images(scene: Any, study: Study, case: str) -> Images:

@@ -270,7 +270,7 @@ class Looking:
         here = self.session.current
         by_lot = here is not None and here.slice in self.session.hidden(here.case)
         return (
-            "Drawn by lot: the suggestion stays hidden until you have answered."
+            "Chosen at random: the suggestion stays hidden until you have answered."
             if by_lot
             else "The network has made no suggestion yet."
         )

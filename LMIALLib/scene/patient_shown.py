@@ -14,8 +14,8 @@ CURVE = 100.0, 40.0
 
 def patient_of(desk: Desk) -> dict[str, Any]:
     """How finished the patient on the screen is, and the plot of it over the answers."""
-    empty = {"sentence": "", "finished": False, "left": 0, "viewed": 0, "sweeping": False, "line": "", "band": ""}
-    empty |= {"curve": [], "pace": desk.finishing.pace}
+    empty = {"sentence": "", "finished": False, "left": 0, "ahead": 0, "viewed": 0, "sweeping": False}
+    empty |= {"line": "", "band": "", "curve": [], "pace": desk.finishing.pace}
     if desk.open is None:
         return empty | {"plot": ""}
     work = desk.session.patient
@@ -23,14 +23,11 @@ def patient_of(desk: Desk) -> dict[str, Any]:
     told = standing.estimate.sentence if standing.estimate is not None else ""
     line, band = curve_points(curve)
     return empty | {
-        "curve": [
-            (one.answers, one.dice, one.dice_low, one.dice_high)
-            for one in curve
-            if one.dice is not None and one.dice_low is not None and one.dice_high is not None
-        ],
+        "curve": [(one.answers, one.dice, one.dice_low, one.dice_high) for one in curve if one.has_dice],
         "sentence": "This patient is finished." if standing.finished else told,
         "finished": standing.finished,
-        "left": standing.slices - standing.read - standing.viewed,
+        "left": len(desk.finishing.left),
+        "ahead": desk.finishing.ahead,
         "viewed": standing.viewed,
         "sweeping": desk.finishing.sweeping,
         "pace": desk.finishing.pace,
@@ -45,7 +42,7 @@ def curve_points(curve: Sequence[Estimate]) -> tuple[str, str]:
 
     Nothing for fewer than two estimates that have a Dice.
     """
-    known = [one for one in curve if one.dice is not None and one.dice_low is not None and one.dice_high is not None]
+    known = [one for one in curve if one.has_dice]
     if len(known) < 2:
         return "", ""
     width, height = CURVE

@@ -12,7 +12,7 @@ from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.patient_shown import patient_of
 from LMIALLib.scene.query_shown import figure, query_of, queued
-from LMIALLib.study.lesion import READ, Lesion
+from LMIALLib.study.lesion import MODELS_ALONE, READ, Lesion
 from LMIALLib.study.status import status_of
 
 QUEUE = 12
@@ -33,6 +33,7 @@ def fixed() -> dict[str, Any]:
 
 def shown(desk: Desk) -> dict[str, Any]:
     """Everything that changes, by the name under which the page knows it."""
+    advice = desk.session.stop_advice()
     return {
         "banner": _banner(desk),
         "query": query_of(desk),
@@ -43,7 +44,7 @@ def shown(desk: Desk) -> dict[str, Any]:
         "tools": _tools(desk),
         "lesions": _lesions(desk),
         "training": training_of(desk),
-        "advice": desk.session.stop_advice().sentence,
+        "advice": advice.sentence if advice.stop is not None else "",
         "patient": patient_of(desk),
     }
 
@@ -223,7 +224,7 @@ def _object(lesion: Lesion) -> dict[str, Any]:
         "class": f"{lesion.kind}?" if proposed else lesion.kind,
         "ml": f"{lesion.volume_ml:.2f}" if lesion.volume_ml >= 0.005 else f"{lesion.volume_ml:.3f}",
         "slices": f"{first}" if first == last else f"{first}-{last}",
-        "read": lesion.status,
+        "read": "suggested" if lesion.status == MODELS_ALONE else lesion.status,
         "tip": ", ".join(told),
         "suggested": lesion.status != READ,
     }

@@ -64,9 +64,16 @@ def header_fields(about: dict[str, Any]) -> dict[str, str]:
     if about.get("origins"):
         told["origins"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["origins"].items())
     if about.get("estimate"):
-        told["estimate"] = about["estimate"].get("sentence", "")
+        told["estimate"] = _expected(about["estimate"])
     told["values"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["values"].items())
     return {f"LMIAL_{key}": str(value) for key, value in told.items() if value}
+
+
+def _expected(estimate: dict[str, Any]) -> str:
+    """How right the delivered label is expected to be, in words; see ``loop.patient.Estimate``."""
+    volume = "changed volume {volume_ml:.2f} ml ({volume_low:.2f} to {volume_high:.2f})".format(**estimate)
+    dice = "expected Dice {dice:.2f} ({dice_low:.2f} to {dice_high:.2f}), " if estimate.get("dice") else ""
+    return dice.format(**estimate) + f"{volume}; in brackets 90 % intervals"
 
 
 def _meanings(study: Study, what: str, unread: int | None) -> dict[str, str]:

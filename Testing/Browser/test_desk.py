@@ -53,7 +53,7 @@ def desk_at() -> Iterator[Callable[..., BrushDesk]]:
 
     desks: list[tuple[BrushDesk, Any]] = []
 
-    def make(folder: Path, *, reader: str = "anna", train: bool = False) -> BrushDesk:
+    def make(folder: Path, *, reader: str = "anna", train: bool = False, order: tuple[str, ...] = ()) -> BrushDesk:
         app = SlicerApp()
         views = {
             name: PlainView(app.scene.AddNewNodeByClass("vtkMRMLSliceNode", name))
@@ -62,7 +62,7 @@ def desk_at() -> Iterator[Callable[..., BrushDesk]]:
 
         def opening(take_over: bool) -> Session:
             study = Study.open(folder, reader=reader, take_over=take_over)
-            return Session(study, reader=reader, settings=LoopSettings(train=train))
+            return Session(study, reader=reader, settings=LoopSettings(train=train, order=order))
 
         desk = Attentive(app.scene, views, opening)
         desks.append((desk, app))
@@ -313,7 +313,9 @@ def test_a_reader_who_has_chosen_nothing_is_taken_to_the_first_query_of_any_case
     scans = (phantom_folder / f"{name}.nii.gz" for name in ("baseline", "follow_up", "brain"))
     new_study(folder, "zebra", PairRequest(*scans))
     add_copy(folder, "zebra", "ape")
-    desk = desk_at(folder)
+    with Study.open(folder, read_only=True) as study:
+        later = study.cases.all()[1].name
+    desk = desk_at(folder, order=(later,))
     first_shown = desk.open.case
     while not desk.queue:
         desk.tick()
@@ -331,16 +333,17 @@ def test_another_case_is_entered_only_when_the_reader_says_so(
     while not job.over:
         desk.tick()
     began = desk.open.case
-    for _ in range(12):
-        desk.answer("nothing_here")
-        if desk.crossing:
-            break
+    desk.answer("nothing_here")
+    assert desk.open.case == began and desk.crossing is None, "a patient is read to the end"
+    desk.session.patient.finish(began)
+    desk.next()
     assert desk.crossing and desk.open.case == began and desk.session.current is None
     other = desk.crossing.case
     desk.next(crossed=True)
     assert desk.open.case == other and desk.session.current.case == other
     names = [desk.scene.GetNthNode(k).GetName() for k in range(desk.scene.GetNumberOfNodes())]
     assert names.count("label") == 1, "the case before must have left the scene"
+    desk.session.patient.reopen(began)
     desk.go_to_case(began)
     assert desk.open.case == began
 

@@ -118,7 +118,7 @@ def test_a_patient_is_finished_by_the_readers_word_and_the_next_one_opens(
     reader.until("s('patient').finished")
     reader.picture("finished")
     reader.page.click("text=Reopen")
-    reader.until("!s('patient').finished")
+    reader.until("!s('patient').finished && s('banner').case === 'head' && s('query').slice")
 
 
 def test_a_suggested_lesion_is_accepted_as_a_whole_where_it_was_seen(

@@ -50,7 +50,7 @@ def test_a_click_on_a_lesion_jumps_to_it_and_the_export_has_the_same_numbers(
     reader.until("!s('look').away")
     reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
     reader.press("Control+Enter")
-    reader.until("s('objects').some((one) => one.read !== \"model's alone\")")
+    reader.until("s('objects').some((one) => one.read !== 'suggested')")
     again = {one["number"]: one for one in reader.state("objects")}
     assert again[wanted["number"]]["slices"] == wanted["slices"] or again[wanted["number"]]["read"] != wanted["read"]
 

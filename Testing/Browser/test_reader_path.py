@@ -165,7 +165,7 @@ def test_a_query_by_lot_shows_no_suggestion_before_the_answer(
     reader.rest()
     clean = np.array(reader.seen("follow_up"))
     reader.page.keyboard.down("s")
-    reader.until("s('notices').some((one) => one.text.includes('Drawn by lot'))")
+    reader.until("s('notices').some((one) => one.text.includes('Chosen at random'))")
     reader.rest()
     again = np.array(reader.seen("follow_up"))
     assert np.abs(again - clean).mean() < 0.5, "nothing but the compression may differ"

@@ -193,7 +193,7 @@ def test_the_lesions_of_the_case_are_listed_and_a_click_jumps(at: At, study_fold
     assert known and [row[0] for row in table._shown] == [str(one.number) for one in known]
     first = known[0]
     slices = f"{first.first_slice + 1}-{first.last_slice + 1}"
-    assert table._shown[0][1:] == (f"{first.kind}?", f"{first.volume_ml:.2f}", slices, "model's alone")
+    assert table._shown[0][1:] == (f"{first.kind}?", f"{first.volume_ml:.2f}", slices, "suggested")
     at.ui.objectTable.send("cellClicked(int,int)", 1, 0)
     assert at.desk.open.navigation.slice == known[1].largest_slice
     at.face.close()

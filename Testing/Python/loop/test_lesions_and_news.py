@@ -56,4 +56,4 @@ def test_news_of_a_ranking_count_slices_as_readers_do() -> None:
     assert what_changed(before, queue(("a", 8), ("a", 4), ("a", 1)), 3) == "The same slices in another order: 9, 5, 2."
     assert what_changed(before, queue(("a", 4), ("a", 30)), 3) == "New among the next 2: 31."
     assert what_changed(before, queue(("a", 4), ("b", 30)), 3) == "New among the next 2: b 31."
-    assert what_changed(before, [], 3) == "Every slice is answered."
+    assert what_changed(before, [], 3) == "Nothing is waiting."

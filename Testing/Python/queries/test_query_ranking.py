@@ -181,16 +181,13 @@ def test_the_reason_is_told_from_the_terms(make_maps) -> None:
     assert first.terms["predicted_pixels"] == 50 and first.score == ranking.scores["a"][3]
     to_finish = rank([score_case(maps, EXPECTED_ERROR)], EXPECTED_ERROR, seed=0, random_share=0).queries[0]
     assert to_finish.slice == 3 and to_finish.score == pytest.approx(50 * 0.5 + 1550 * 1e-4, rel=1e-5)
-    assert to_finish.reason == (
-        "About 25 voxels of the delivered label expected to be wrong, uncertainty 0.5 in 2 spots, difference +2.4,"
-        " unlike anything labelled so far."
-    )
+    assert to_finish.reason == "About 25 voxels of the suggestion may be wrong, in 2 spots."
 
 
 def test_a_random_query_does_not_tell_what_the_network_thinks(make_random_maps) -> None:
     scores = [score_case(make_random_maps(1, (30, 16, 18)), ENTROPY)]
     reasons = {query.reason for query in rank(scores, ENTROPY, seed=0).queries if query.drawn == "random"}
-    assert reasons == {"Drawn by lot, to measure progress fairly."}
+    assert reasons == {"Chosen at random, to measure progress fairly."}
 
 
 def test_equal_scores_are_said_to_be_equal(make_maps) -> None:

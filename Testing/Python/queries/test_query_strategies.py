@@ -274,7 +274,7 @@ def test_a_reader_is_told_what_is_true(name: str, make_random_maps) -> None:
         assert reason[0].isupper() and reason.endswith(".") and ", ," not in reason and "  " not in reason
         assert reason.endswith("skipped before.") == (query.slice == 4)
         if query.drawn == "random":
-            assert reason.startswith("Drawn by lot, to measure progress fairly")
+            assert reason.startswith("Chosen at random, to measure progress fairly")
             continue
         assert ("chance added" in reason) == (one.noise is not None)
         if f"{terms['uncertainty']:.2g}" in reason and " spot" in reason:

@@ -14,6 +14,7 @@ from LMIALLib.loop.patient import Estimate
 from LMIALLib.loop.session import Session
 from LMIALLib.scene.desk import SETTLING, Desk
 from LMIALLib.scene.patient_shown import curve_points, patient_of
+from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
 from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import LooksFirst, PlainView
@@ -111,6 +112,7 @@ def test_finished_is_said_twice_where_slices_were_not_seen(
     assert shown["finished"] and shown["sentence"] == "This patient is finished." and not desk.queue
     desk.finishing.reopen()
     assert not patient_of(desk)["finished"] and desk.queue
+    assert desk.session.current is not None and desk.session.current.case == "head", "its next query is there at once"
 
 
 def test_a_lesion_is_accepted_or_rejected_only_where_it_was_seen(
@@ -163,3 +165,39 @@ def test_the_curve_is_drawn_from_its_estimates() -> None:
     none = Estimate(0.0, 0.0, 0.5, 0.1, answers=2)
     assert curve_points([one, none, two]) == ("0.0,20.0 100.0,0.0", "0.0,10.0 100.0,0.0 100.0,10.0 0.0,30.0")
     assert curve_points([one]) == ("", "") == curve_points([none, none])
+
+
+def test_slices_without_anything_to_see_are_never_left_over(
+    study_folder: Path, desk_at: Callable[[Path], Desk], clock: Clock
+) -> None:
+    desk = desk_at(study_folder)
+    region = desk._case().images.inside
+    outside = int(np.count_nonzero(~region))
+    assert len(desk.finishing.left) == region.size - outside
+    assert outside > 0, "a head has slices above its brain"
+    region[np.flatnonzero(region)[1:]] = False  # all but one
+    assert patient_of(desk)["left"] == 1
+    desk.finishing.sweep()
+    assert desk.finishing.ahead == patient_of(desk)["ahead"] == 1
+    stands(desk, clock, 1.1)
+    assert not desk.finishing.sweeping and patient_of(desk)["left"] == 0
+    desk.finishing.finish()
+    assert desk.session.patient.standing("head").finished, "once is enough where nothing is left"
+    assert [text for kind, text in desk.notices if kind == "good"][-1] == "head is finished."
+
+
+def test_a_patient_without_a_mark_has_no_dice_and_no_curve() -> None:
+    unmarked = Estimate(0.01, 0.0, 0.1, 0.2, 0.0, 0.0, 1.0, answers=3)
+    assert unmarked.sentence.startswith("No change so far;")
+    assert curve_points([unmarked, unmarked]) == ("", "")
+
+
+def test_an_answer_without_its_head_is_learnt_at_the_next_opening(
+    study_folder: Path, desk_at: Callable[[Path], Desk]
+) -> None:
+    desk = desk_at(study_folder)
+    here = desk.session.current
+    assert here is not None and desk.session.learning.ranking is None, "there is nothing to learn yet"
+    desk.session.study.answers.save(NewAnswer(here.case, here.slice, "nothing", reader="anna"))
+    desk.close()
+    assert desk_at(study_folder).session.learning.ranking is not None

@@ -81,7 +81,7 @@ def test_the_list_is_that_of_the_study_and_jumps_to_the_largest_slice(
         assert objects == study.lesions.of_case("head", study.maps.suggested("head"), keep=False).lesions
     assert [one.number for one in objects] == [1, 2]
     told = row(desk, 1)
-    assert told["slices"] == f"{start + 1}-{start + 3}" and told["read"] == "model's alone"
+    assert told["slices"] == f"{start + 1}-{start + 3}" and told["read"] == "suggested"
     assert float(told["ml"]) == pytest.approx(objects[0].volume_ml, abs=0.006)
     desk.step(-4)
     desk.turn_plane()
@@ -106,7 +106,7 @@ def test_a_lesion_keeps_its_number_and_is_read_once_its_slices_are(
     start = open_run(study_folder, 5)
     suggest(study_folder, np.s_[start : start + 2, 20:24, 30:34], np.s_[start + 4, 40:48, 10:18])
     desk = desk_at(study_folder)
-    assert [one["read"] for one in listed(desk)] == ["model's alone"] * 2
+    assert [one["read"] for one in listed(desk)] == ["suggested"] * 2
     number = next(one.number for one in desk.objects() if one.first_slice == start)
     for slice_number, size in ((start, 4), (start + 1, 8)):
         desk.choose(slice_number)

@@ -89,7 +89,14 @@ def test_the_export_says_where_each_voxel_comes_from(
     study: Study, suggested: np.ndarray, tmp_path: Path, file_format: str
 ) -> None:
     say(study, 0, "mask", square(study, 3))
-    estimate = {"dice": 0.86, "sentence": "delivered: 0.86 (0.79 to 0.91)"}
+    estimate = {
+        "dice": 0.86,
+        "dice_low": 0.79,
+        "dice_high": 0.91,
+        "volume_ml": 1.2,
+        "volume_low": 1.0,
+        "volume_high": 1.5,
+    }
     request = ExportRequest("delivered", file_format, "a", maps={"a": suggested}, estimates={"a": estimate})
     files = {path.name: path for path in export(study, tmp_path / "out", request)}
     expected = delivered_label(study, "a", suggested)
@@ -106,7 +113,8 @@ def test_the_export_says_where_each_voxel_comes_from(
     assert "a-delivered.csv" in files
     if file_format != "nifti":
         header = sitk.ReadImage(str(files[f"a-delivered{suffix}"]))
-        assert header.GetMetaData("LMIAL_estimate") == estimate["sentence"]
+        words = "expected Dice 0.86 (0.79 to 0.91), changed volume 1.20 ml (1.00 to 1.50); in brackets 90 % intervals"
+        assert header.GetMetaData("LMIAL_estimate") == words
 
 
 def test_a_label_of_which_nobody_read_anything_says_so_in_its_name(

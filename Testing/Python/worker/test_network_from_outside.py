@@ -59,7 +59,7 @@ class Threshold:
     def probability(self, example):
         return expit(2 * (np.abs(example.follow_up - example.baseline)[NEIGHBOURS] - self.value))
 
-    def finetune(self, examples, unread, out, *, settings, checkpoint=None, progress=lambda done, total, **more: None):
+    def finetune(self, examples, unread, out, *, settings, checkpoint=None, progress=lambda *_, **more: None):
         marked = np.concatenate([e.target[e.read] == 1 for e in examples])
 
         def fit(value):
@@ -69,7 +69,7 @@ class Threshold:
         values = [self.value, *np.linspace(0.5, 8, settings.steps)]
         found = []
         for number, value in enumerate(values):
-            progress(number, len(values))
+            progress("learn", number, len(values))
             found.append(fit(value))
         best = int(np.argmax([one[0] for one in found]))
         digest = Threshold(values[best]).save(out, {"parent": self.digest})

@@ -60,7 +60,7 @@ def test_the_queue_keeps_to_the_budget_spreads_over_subjects_and_leaves_empty_sl
 def test_one_in_six_is_drawn_by_lot_and_says_nothing_of_the_slice(make_study: Callable[..., Study]) -> None:
     found = choose(make_study(3))
     by_lot = [query for query in found.queries if query.drawn == "random"]
-    assert len(by_lot) == 2 and {query.reason for query in by_lot} == {"Drawn by lot, to measure progress fairly."}
+    assert len(by_lot) == 2 and {query.reason for query in by_lot} == {"Chosen at random, to measure progress fairly."}
     chosen = [query for query in found.queries if query.drawn == "strategy"]
     assert all(f"distance {query.score:.2g}" in query.reason for query in chosen)
 

@@ -37,7 +37,7 @@ def test_the_queue_is_made_and_status_and_rankings_know_it(folder: Path) -> None
     assert stored is not None and stored.is_core_set and stored.conditions["seed"] == 3
     status = lmial("status", folder)
     assert "The queue is a core-set: 5 of 5 slices wait." in status.stdout, status.stdout + status.stderr
-    assert "Differs most" in status.stdout and "Drawn by lot" in status.stdout
+    assert "Differs most" in status.stdout and "Chosen at random" in status.stdout
     ranked = lmial("rank", folder, "--top", 1)
     assert ranked.returncode == 0 and "core-set still wait" in ranked.stderr
     found = json.loads(lmial("core-set", folder, "--budget", "3", "--json").stdout)
