@@ -476,11 +476,20 @@ def test_a_walk_of_thirty_queries_stores_exactly_what_was_visible(
                 break
         expected.append((number, said, on_screen[number].copy()))
         assert len(answers(study_folder)) == len(expected)
+        wait_for(lambda: learnt(study_folder) == len(expected))  # a better query may come instead until then
+        reader.rest()
     for stored, (number, said, mask) in zip(answers(study_folder), expected, strict=True):
         assert (stored.slice, stored.answer) == (number, said)
         seen = viewed(study_folder, stored)
         assert not (seen & ~grown(mask)).any(), "nothing counts as seen that was not on the screen"
         assert not (mask & ~grown(seen)).any(), "and all that was there long enough does"
+
+
+def learnt(folder: Path) -> int:
+    """Up to which answer the rest of the patient has learnt."""
+    with Study.open(folder, read_only=True) as study:
+        stored = study.rankings.latest()
+    return stored.annotations_upto if stored is not None else 0
 
 
 def grown(mask: np.ndarray, voxels: int = 3) -> np.ndarray:
