@@ -209,6 +209,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/scene/painting.py
   LMIALLib/scene/patient_shown.py
   LMIALLib/scene/plane.py
+  LMIALLib/scene/query_shown.py
   LMIALLib/scene/segments.py
   LMIALLib/scene/shown.py
   LMIALLib/scene/sight.py

@@ -2,7 +2,8 @@
 
 Two members see the same features. The linear one is a logistic regression whose starting point is the network's own
 logit, with a Gaussian prior on every coefficient, so that few answers change little. The other is gradient boosting of
-shallow trees. Their mean logit is blended with the network's, the more the more was answered (`share_of`).
+shallow trees. Their mean logit is blended with the network's, the more the more was answered (`share_of`), and the less
+the more a voxel is unlike those that were read: a head that has seen one kind of change knows nothing of another.
 """
 
 from __future__ import annotations
@@ -30,16 +31,18 @@ class HeadSettings:
         lowering_to_half: its share is then n / (n + this) after n answers.
         slices_to_half: the head's share is at most n / (n + this) after n answers.
         marked_to_half: and that times m / (m + this) with m voxels answered as change.
+        unlike: a voxel's share is divided by 1 + this times the variance of the linear member's logit there, so that
+            voxels unlike all that were read are left to the network.
         ridge: precision of the linear member's prior, on standardised features.
         rounds, leaves, rate, fewest_in_leaf, leaf_ridge: of gradient boosting.
         most_rows: voxels without change that are learnt from at most; evenly thinned beyond, and weighted up.
-        threshold: of the delivered label.
     """
 
     fewest_marked: int = 5
     lowering_to_half: float = 3.0
     slices_to_half: float = 1.0
     marked_to_half: float = 50.0
+    unlike: float = 0.3
     ridge: float = 10.0
     rounds: int = 60
     leaves: int = 8
@@ -47,7 +50,6 @@ class HeadSettings:
     fewest_in_leaf: int = 40
     leaf_ridge: float = 5.0
     most_rows: int = 8_000
-    threshold: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,15 @@ class Head:
 
     Args:
         members: the fitted models.
-        share: of the head in the blended logit, in [0, 1].
+        share: of the head in the blended logit, in [0, 1], where voxels are like those that were read.
+        unlike: how much less it is elsewhere, see `HeadSettings`.
         digest: SHA-256 over features, answers in their order, settings, versions and threads.
         facts: what it was made from, JSON-ready: answers, marked voxels, share, settings, versions, threads.
     """
 
     members: Members
     share: float
+    unlike: float
     digest: str
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -159,7 +163,7 @@ def fit(features: Features, answers: Sequence[SliceAnswer], settings: HeadSettin
         **_versions(),
     }
     digest = hashlib.sha256(f"{features.digest} {answered.digest} {facts}".encode()).hexdigest()
-    return Head(members, share, digest, facts)
+    return Head(members, share, settings.unlike, digest, facts)
 
 
 def adapted(features: Features, head: Head | None, maps: HeadInputs | None = None) -> AdaptedMaps:
@@ -181,7 +185,8 @@ def blended_logit(features: Features, head: Head) -> np.ndarray:
     """The logit at every candidate under the head, float64 (candidates,)."""
     with _one_thread():
         own = head.members.logit(features, slice(None))
-    return (1.0 - head.share) * features.logit + head.share * own
+        share = head.share / (1.0 + head.unlike * head.members.linear.variance(features.values))
+    return np.asarray((1.0 - share) * features.logit + share * own)
 
 
 def learnt_rows(features: Features, answered: Answered, settings: HeadSettings) -> Rows:

@@ -23,11 +23,20 @@ class LinearMember:
     Args:
         middle, spread: float64 (columns,), of the voxels that were learnt from.
         coefficients: float64 (columns + 1,), the constant first.
+        covariance: float64 (columns + 1, columns + 1), of the coefficients (Laplace's approximation).
     """
 
     middle: np.ndarray
     spread: np.ndarray
     coefficients: np.ndarray
+    covariance: np.ndarray
+
+    def variance(self, values: np.ndarray) -> np.ndarray:
+        """Variance of the logit, float32 (voxels,): large where a voxel is unlike those that were learnt from."""
+        scaled = _standardised(values, self.middle, self.spread)
+        covariance = self.covariance.astype(np.float32)
+        found = covariance[0, 0] + 2.0 * (scaled @ covariance[1:, 0])
+        return np.asarray(np.maximum(found + np.einsum("ij,ij->i", scaled @ covariance[1:, 1:], scaled), 0.0))
 
     def logit(self, values: np.ndarray, network: np.ndarray) -> np.ndarray:
         """Logits, float64 (voxels,), of features (voxels, columns) beside the network's logits (voxels,)."""
@@ -82,7 +91,9 @@ def fit_linear(
         if length == 0.0 or loss - loss_moved < 1e-4 * max(1.0, loss):
             break
         found, eta, loss = moved, eta_moved, loss_moved
-    return LinearMember(middle, spread, found)
+    p = 1.0 / (1.0 + np.exp(-np.clip(eta, -30.0, 30.0)))
+    curvature = (matrix * (weight * np.maximum(p * (1.0 - p), 1e-6))[:, None]).T @ matrix + np.diag(precision)
+    return LinearMember(middle, spread, found, np.linalg.inv(curvature))
 
 
 def _loss(eta: np.ndarray, changed: np.ndarray, weight: np.ndarray, found: np.ndarray, precision: np.ndarray) -> float:

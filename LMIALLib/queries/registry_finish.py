@@ -34,19 +34,19 @@ _EXPECTED_GAIN = replace(
 _NEARBY = ", times what was wrong over what was expected on the slices read nearby"
 
 FINISH = (
+    _EXPECTED_GAIN,
+    EXPECTED_ERROR,
     replace(
         _EXPECTED_GAIN,
         name="expected-gain-nearby",
         summary=_EXPECTED_GAIN.summary.replace(", one patient", ", corrected by what was found nearby, one patient"),
         formula=_EXPECTED_GAIN.formula + _NEARBY,
     ),
-    _EXPECTED_GAIN,
     replace(
         EXPECTED_ERROR,
         name="expected-error-nearby",
         summary=EXPECTED_ERROR.summary.replace(", one patient", ", corrected by what was found nearby, one patient"),
         formula=EXPECTED_ERROR.formula + _NEARBY,
     ),
-    EXPECTED_ERROR,
 )
-"""The default first."""
+"""The default first, as in `adaptation.order`."""

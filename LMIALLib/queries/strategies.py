@@ -14,7 +14,7 @@ __all__ = [
     "DEFAULT_OF", "DEFAULT_STRATEGY", "DEFAULT_TO_TRAIN", "STRATEGIES", "Strategy", "known_strategies", "strategy"
 ]  # fmt: skip
 
-DEFAULT_STRATEGY = "expected-gain-nearby"
+DEFAULT_STRATEGY = "expected-gain"
 """What a reader gets who asks for nothing else: it finishes one patient after the other."""
 DEFAULT_TO_TRAIN = "difference-entropy-normalised"
 """What is ranked by where the purpose is to train the network."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.pairs.registration_record import alarms
-from LMIALLib.queries.query import Query
 from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.patient_shown import patient_of
+from LMIALLib.scene.query_shown import figure, query_of, queued
 from LMIALLib.study.lesion import MODELS_ALONE, READ, Lesion
 from LMIALLib.study.status import status_of
 
@@ -36,8 +36,8 @@ def shown(desk: Desk) -> dict[str, Any]:
     advice = desk.session.stop_advice()
     return {
         "banner": _banner(desk),
-        "query": _query(desk),
-        "queue": [_queued(desk, one) for one in desk.queue[:QUEUE]],
+        "query": query_of(desk),
+        "queue": [queued(desk, one) for one in desk.queue[:QUEUE]],
         "waiting": len(desk.queue),
         "strip": _strip(desk),
         "look": look_of(desk),
@@ -115,54 +115,6 @@ def _region(record: dict[str, Any]) -> str:
     )
 
 
-def _query(desk: Desk) -> dict[str, Any]:
-    here = desk.session.current
-    crossing = desk.crossing.case if desk.crossing else ""
-    if here is None:
-        return {"slice": 0, "of": 0, "crossing": crossing, "reason": "", "drawn": "", "answered": "", "details": []}
-    answer = desk.answers.get(here.slice)
-    query = here.query
-    said = {"mask": "read: change drawn", "nothing": "read: nothing here", "equivocal": "read: equivocal"}
-    return {
-        "slice": here.slice + 1,
-        "of": desk.session.study.cases.get(here.case).n_slices,
-        "rank": query.rank if query else 0,
-        "score": _figure(query.score) if query and query.drawn == "strategy" else "",
-        "drawn": query.drawn if query else "reader",
-        "reason": query.reason if query else "Your own choice.",
-        "details": _details(query),
-        "answered": said.get(answer.answer, "") if answer else "",
-        "draft": here.slice in desk.drafts,
-        "crossing": crossing,
-        "asking": desk.asking,
-    }
-
-
-def _details(query: Query | None) -> list[list[str]]:
-    """The ranker's own terms; a random query keeps them back, because its answer must not be led."""
-    if query is None or query.drawn == "random":
-        return []
-    return [[name.replace("_", " "), _figure(value)] for name, value in query.terms.items()]
-
-
-def _figure(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "-"
-
-
-def _queued(desk: Desk, query: Query) -> dict[str, Any]:
-    here = desk.session.current
-    return {
-        "rank": query.rank,
-        "case": query.case,
-        "slice": query.slice + 1,
-        "reason": query.reason,
-        "lot": query.drawn == "random",
-        "score": _figure(query.score) if query.drawn == "strategy" else "",
-        "here": here is not None and (here.case, here.slice) == (query.case, query.slice),
-        "other": desk.open is not None and query.case != desk.open.case,
-    }
-
-
 def _strip(desk: Desk) -> dict[str, Any]:
     if desk.open is None:
         return {"bars": [], "label": ""}
@@ -237,8 +189,8 @@ def _tools(desk: Desk) -> dict[str, Any]:
         "hidden": tools.hidden,
         "undo": bool(drawing and desk.paintable and drawing.can_undo),
         "redo": bool(drawing and desk.paintable and drawing.can_redo),
-        "top": _figure(opened.overlays.top) if opened else "",
-        "reach": _figure(opened.images.reach) if opened else "",
+        "top": figure(opened.overlays.top) if opened else "",
+        "reach": figure(opened.images.reach) if opened else "",
         "contrasts": len(opened.images.contrasts) if opened else 1,
         "brightness": round(100 * tools.brightness),
         "width": round(100 * tools.width),

@@ -66,6 +66,10 @@ class StoredRanking:
         head = self.conditions.get("heads", {}).get(case)
         return "mean" if head is None else adapted_map(head["digest"])
 
+    def learnt_from(self, case: str) -> tuple[int, ...]:
+        """Slices, 0-based, whose answers the head of a case had learnt; none where the network's own map stands."""
+        return tuple(self.conditions.get("heads", {}).get(case, {}).get("slices", ()))
+
     @cached_property
     def whole(self) -> Ranking:
         """The ranking as it was made. Raises BadInput, naming the field, where it is none."""
@@ -124,6 +128,7 @@ _Digest = Annotated[str, Limits(pattern="[0-9a-f]{64}")]
 @dataclass(frozen=True)
 class _Head:
     digest: _Digest
+    slices: tuple[Natural, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench/finish"))
     parser.add_argument("--pair", type=Path, help="a folder with one's own pair")
     parser.add_argument("--pairs", nargs="+", help="names, as patient01 or niivue-2; all others are left out")
+    parser.add_argument("--orders", nargs="+", default=ORDERS, choices=ORDERS)
     parser.add_argument("--estimates", type=int, default=42, help="synthetic pairs that the estimate is judged on")
     parser.add_argument("--quick", action="store_true", help="three orders, four answers, no estimates: a trial")
     arguments = parser.parse_args()
@@ -121,10 +122,10 @@ def named_pair(data: Path, name: str) -> FinishPair:
 def all_rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Every row, those of an earlier run of the same settings as they are."""
     settings = HeadSettings()
-    orders = QUICK_ORDERS if arguments.quick else ORDERS
-    recipe = json.dumps([asdict(settings), orders, bool(arguments.quick)])
+    orders = QUICK_ORDERS if arguments.quick else arguments.orders
     kept = arguments.out / "rows.jsonl"
-    done = {} if arguments.pair is not None else earlier(kept, recipe)
+    recipes = {learning: recipe_of(used, arguments.quick) for learning, used in (("none", None), ("head", settings))}
+    done = {} if arguments.pair is not None else earlier(kept, recipes)
     for pair in pairs_of(arguments):
         subject: Subject | None = None
         for order in orders:
@@ -134,20 +135,25 @@ def all_rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     subject = subject or Subject.of(pair)
                     done[key] = row_of(subject, order, learning, settings, arguments.quick)
                     with kept.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps([recipe, done[key]]) + "\n")
+                        file.write(json.dumps([recipes[learning], done[key]]) + "\n")
                     print(json.dumps({name: value for name, value in done[key].items() if name != "dice"}), flush=True)
                 yield done[key]
 
 
-def earlier(kept: Path, recipe: str) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """Rows of an earlier run with the same recipe; a line that was broken off is left out."""
+def recipe_of(settings: HeadSettings | None, quick: bool) -> str:
+    """What a row depends on beside pair, order and learning."""
+    return json.dumps([None if settings is None else asdict(settings), quick])
+
+
+def earlier(kept: Path, recipes: dict[str, str]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Rows of an earlier run with the same recipes; a line that was broken off is left out."""
     found = {}
     for line in kept.read_text(encoding="utf-8").splitlines() if kept.is_file() else ():
         try:
             made_with, row = json.loads(line)
         except ValueError:
             continue
-        if made_with == recipe:
+        if made_with == recipes[row["learning"]]:
             found[row["pair"], row["order"], row["learning"]] = row
     return found
 

@@ -84,17 +84,31 @@ def judge(data: Path, count: int, out: Path) -> None:
                 file.write(json.dumps([name, recipe, made]) + "\n")
     rows = [row for name in names for row in done[name]]
     (out / "estimates.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    groups = {
-        "synthetic, odd seeds (measured on)": [row for row in rows if row["pair"] not in REAL and odd(row["pair"])],
-        "synthetic, even seeds (kept apart)": [row for row in rows if row["pair"] not in REAL and not odd(row["pair"])],
+    groups = grouped(rows)
+    print(table(groups))
+    picture(groups, out / "estimates.png")
+
+
+def grouped(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows by what they were used for."""
+    synthetic = [row for row in rows if row["pair"] not in REAL]
+    return {
+        "synthetic, odd seeds (measured on)": [row for row in synthetic if odd(row["pair"])],
+        "synthetic, even seeds (kept apart)": [row for row in synthetic if not odd(row["pair"])],
         **{patient: [row for row in rows if row["pair"] == patient] for patient in REAL},
     }
-    print("| pairs | n | mean error of Dice | mean size of error | coverage of 90 % | width | coverage of the volume |")
-    print("|---|---|---|---|---|---|---|")
+
+
+def table(groups: dict[str, list[dict[str, Any]]]) -> str:
+    """The figures of every group as a Markdown table."""
+    lines = [
+        "| pairs | n | mean error of Dice | mean size of error | coverage of 90 % | width | coverage of the volume |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, group in groups.items():
         if group:
-            print(f"| {name} | {len({row['pair'] for row in group})} | {' | '.join(figures(group))} |")
-    picture(groups, out / "estimates.png")
+            lines.append(f"| {name} | {len({row['pair'] for row in group})} | {' | '.join(figures(group))} |")
+    return "\n".join(lines)
 
 
 def odd(name: str) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from LMIALLib.adaptation.answers import UNKNOWN, box_answer, equivocal_slice, mask_answer, nothing_here
-from LMIALLib.adaptation.head import HeadSettings, adapted, fit
+from LMIALLib.adaptation.head import HeadSettings, adapted, blended_logit, fit
 
 
 def answers_of(case, numbers):
@@ -94,6 +94,20 @@ def test_nothing_changes_outside_the_candidates(case):
     np.testing.assert_array_equal(maps.probability.ravel()[outside], case.features.inputs.mean.ravel()[outside])
     assert np.isfinite(maps.entropy).all()
     assert maps.entropy.max() <= np.log(2) + 1e-6
+
+
+def test_what_is_unlike_all_that_was_read_is_left_to_the_network(case):
+    head = fit(case.features, answers_of(case, (0, 3, 5)))
+    known = case.features.rows_of(3)
+    far = np.array(case.features.values[known])
+    far[:, case.features.names.index("difference")] += 50.0
+    near = head.members.linear.variance(case.features.values[known])
+    assert (near > 0).all()
+    assert np.median(head.members.linear.variance(far)) > np.median(near) + 0.5
+    plain = fit(case.features, answers_of(case, (0, 3, 5)), HeadSettings(unlike=0.0))
+    network = case.features.logit
+    moved, held = (np.abs(blended_logit(case.features, one) - network) for one in (plain, head))
+    assert (held <= moved + 1e-5).all()
 
 
 def test_voxels_without_change_are_thinned_evenly(case):

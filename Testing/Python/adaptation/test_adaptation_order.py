@@ -11,7 +11,7 @@ from LMIALLib.adaptation.features import features_of
 from LMIALLib.adaptation.found import Found, judged
 from LMIALLib.adaptation.head import AdaptedMaps, adapted
 from LMIALLib.adaptation.inputs import HeadInputs
-from LMIALLib.adaptation.order import NEARBY_DOUBT, FinishScores, finish_scores, nearby
+from LMIALLib.adaptation.order import FINISH_STRATEGIES, NEARBY_DOUBT, FinishScores, finish_scores, nearby
 
 
 def small(mean: np.ndarray):
@@ -87,3 +87,10 @@ def test_a_slice_without_candidates_scores_nothing(features):
     empty = replace(features, voxels=features.voxels[:0], starts=np.zeros(4, int), values=features.values[:0])
     scores = finish_scores(empty, AdaptedMaps(maps.probability, maps.entropy, ""))
     np.testing.assert_array_equal(scores.score, 0.0)
+
+
+def test_the_orders_are_the_registered_strategies_and_the_default_is_the_same() -> None:
+    from LMIALLib.queries.registry_finish import FINISH
+    from LMIALLib.queries.strategies import DEFAULT_STRATEGY
+
+    assert tuple(one.name for one in FINISH) == FINISH_STRATEGIES and FINISH_STRATEGIES[0] == DEFAULT_STRATEGY

@@ -77,7 +77,7 @@ def test_an_unknown_order_is_refused():
 
 def test_a_short_run_writes_the_rows_and_goes_on_where_it_was(pair, tmp_path, monkeypatch):
     monkeypatch.setattr(finish, "pairs_of", lambda arguments: iter([pair]))
-    arguments = Namespace(out=tmp_path, pair=None, pairs=None, quick=True)
+    arguments = Namespace(out=tmp_path, pair=None, pairs=None, orders=None, quick=True)
     rows = list(finish.all_rows(arguments))
     assert [(row["order"], row["learning"]) for row in rows][:2] == [("default", "none"), ("default", "head")]
     levels = [f"{kind}_to_{level}" for kind in ("slices", "minutes") for level in (80, 90, 95)]

@@ -204,3 +204,11 @@ def test_a_study_that_was_ranked_by_the_network_gets_its_heads_on_the_next_ranki
     later = opened()
     stored = adapt(later)
     assert stored.finishes and len(stored.conditions["heads"]["head"]["slices"]) == 2
+
+
+def test_the_reason_card_names_the_slices_that_were_learnt(opened: Opened, phantom_truth: np.ndarray) -> None:
+    session = opened(random_share=0.0)
+    session.learning.wait(session.learning.request_ranking())
+    ExactReader({"head": phantom_truth}).answer_next(session, 2)
+    stored = adapt(session)
+    assert stored.learnt_from("head") == tuple(sorted(session.study.answers.current("head")))

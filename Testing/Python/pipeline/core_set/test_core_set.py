@@ -27,6 +27,7 @@ from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
 from LMIALLib.progress import Cancelled
 from LMIALLib.study.answer import NewAnswer
 from LMIALLib.study.store import Study
+from LMIALLib.worker.requests import Trained
 
 
 def choose(study: Study, **options: object) -> CoreSet:
@@ -146,8 +147,7 @@ def test_an_adopted_model_leaves_a_waiting_core_set_in_place(make_study: Callabl
     choose(study, budget="3")
     session = Session(study, reader="anna", settings=LoopSettings(train=True))
     shutil.copyfile(study.models.path("first"), study.models.path("second"))
-    result = {"parent": "first", "model": "second", "adopted": True, "report": {}, "reasons": []}
-    session.learning._record_model(result)
+    session.learning._record_model(Trained("second", "first", {}, adopted=True, reasons=()))
     assert study.models.in_use().id == "second" and session.learning.ranking is None  # type: ignore[union-attr]
     files = session.learning.export(study.folder.parent / "out", what="suggestion", case="case0")
     assert files and len(study.rankings.all()) == 1, "also an export asks for no ranking now"

@@ -24,6 +24,7 @@ from LMIALLib.queries.query import Ranking
 from LMIALLib.study.backup import write_backup
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study
+from LMIALLib.worker.requests import Rank, RankCase
 from LMIALLib.worker.stored_evidence import stored_evidence
 from LMIALLib.worker.study_cases import StudyCases
 from LMIALLib.worker.transport import SubprocessTransport
@@ -89,7 +90,7 @@ def test_what_stored_maps_cannot_answer_is_refused_with_a_sentence(finetuned_fol
     with Study.open(finetuned_folder, read_only=True) as study:
         model = study.models.in_use()
         assert model is not None
-        request = {"cases": [{"name": "c1", "pair": 1, "answered": [], "skipped": []}]}
+        request = Rank((RankCase("c1", 1),), model.id, "core-set", 0)
         cases = StudyCases(study, request, with_targets=False)
         with pytest.raises(WrongUse, match="known by its maps alone, and this strategy needs features"):
             next(stored_evidence(study, model.id, cases, {"features"}))
