@@ -162,3 +162,19 @@ def test_the_networks_own_suggestion_is_one_key_away(
     reader.press("m")
     reader.until("!s('tools').own_map")
     assert not reader.complaints
+
+
+def test_every_answer_stays_on_a_low_screen(
+    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
+) -> None:
+    reader = sit_down(serve(study_folder).address, size=(1366, 768))
+    for x in (0.40, 0.47, 0.54, 0.61):
+        reader.stroke("follow_up", (x, 0.5), (x + 0.01, 0.5))
+    reader.until("s('lesions').length === 4")
+    reader.press("d")  # the figures of the query as well
+    buttons = reader.page.locator(".answers button")
+    boxes = [buttons.nth(k).bounding_box() for k in range(buttons.count())]
+    assert len(boxes) == 5 and all(box["y"] + box["height"] <= 768 for box in boxes)
+    first = reader.page.locator(".queue button").first.bounding_box()
+    assert first is not None and first["y"] + first["height"] <= min(box["y"] for box in boxes)
+    reader.picture("low_screen")
