@@ -15,7 +15,7 @@ from LMIALLib.metrics.voxels import average_precision, dice
 from LMIALLib.queries.measures import entropy
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.scoring import score_case
-from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES
+from LMIALLib.queries.strategies import DEFAULT_TO_TRAIN, STRATEGIES
 
 SMOOTHING_PIXELS = 1.0
 
@@ -87,7 +87,7 @@ def slice_table(maps: CaseMaps, truth: np.ndarray) -> dict[str, np.ndarray]:
     |difference|; ``askable`` (bool): whether the slice may be asked for.
     """
     brain = maps.mask
-    scores = score_case(maps, STRATEGIES[DEFAULT_STRATEGY])
+    scores = score_case(maps, STRATEGIES[DEFAULT_TO_TRAIN])
 
     def added(values: np.ndarray) -> np.ndarray:
         return np.asarray(np.where(brain, values, 0).sum(axis=(1, 2), dtype=np.float64))

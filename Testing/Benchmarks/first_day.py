@@ -37,7 +37,7 @@ from LMIALLib.laboratory.unseen import LONGITUDINAL, named_weights, unseen_weigh
 from LMIALLib.pairs.prepare import prepare
 from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.request import PairRequest
-from LMIALLib.queries.strategies import DEFAULT_STRATEGY, STRATEGIES
+from LMIALLib.queries.strategies import DEFAULT_TO_TRAIN, STRATEGIES
 
 if TYPE_CHECKING:
     from LMIALLib.network.architecture import ChangeNetwork
@@ -92,7 +92,7 @@ def predicted(network: ChangeNetwork, pair: Pair) -> Prediction:
     from LMIALLib.network.prediction import predict
     from LMIALLib.worker.jobs import PASSES
 
-    return predict(network, pair, passes=PASSES if "passes" in STRATEGIES[DEFAULT_STRATEGY].needs else 1)
+    return predict(network, pair, passes=PASSES if "passes" in STRATEGIES[DEFAULT_TO_TRAIN].needs else 1)
 
 
 def judge(case: Case, *, with_false_change: bool, pictures: Path | None) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def ranking_table(cases: dict[str, dict[str, Any]]) -> str:
     for name, case in cases.items():
         ranking = case["ranking"]
         for score in ("entropy", "default", "area", "soft_area", "difference"):
-            word = f"{DEFAULT_STRATEGY} (default)" if score == "default" else score.replace("_", " ")
+            word = f"{DEFAULT_TO_TRAIN} (default)" if score == "default" else score.replace("_", " ")
             partial = [ranking["partial"].get(f"{score} given {area}", math.nan) for area in ("area", "soft_area")]
             under = f"{ranking['risk_area'][score]:.1f}"
             rows.append((name, word, shown(ranking["spearman"][score]), *map(shown, partial), under))

@@ -37,7 +37,7 @@ from LMIALLib.pairs.reading import read_volume
 from LMIALLib.pairs.registration import transform_from_report
 from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries import choices
-from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
+from LMIALLib.queries.strategies import DEFAULT_TO_TRAIN, strategy
 from LMIALLib.study.store import Study
 from LMIALLib.worker.requests import Predict
 
@@ -190,7 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", nargs="+", required=True, metavar="PATIENT=FILE")
     parser.add_argument("--answers", nargs="+", type=int, default=[3, 5], help="slices that the reader answers")
-    parser.add_argument("--strategies", nargs="+", default=[DEFAULT_STRATEGY, "random"])
+    parser.add_argument("--strategies", nargs="+", default=[DEFAULT_TO_TRAIN, "random"])
     parser.add_argument("--seeds", type=int, default=5, help="seeds of the random strategy")
     arguments = parser.parse_args()
     try:
