@@ -9,7 +9,7 @@ export OMP_NUM_THREADS=1
 mkdir -p "$out"
 lmial() { "$python" -m LMIALLib "$@"; }
 every=$("$python" -c 'from LMIALLib.queries.strategies import STRATEGIES; print(",".join(STRATEGIES))')
-few=default,foreground-random-prediction,random,entropy,difference-entropy,core-set
+few=difference-entropy-normalised,foreground-random-prediction,random,entropy,difference-entropy,core-set
 cohort=$out/cohort
 weights=$out/phantom.safetensors
 
@@ -25,14 +25,14 @@ compare --out "$out/confirm-phantom" --part test --first-seed 100 --seeds 12 --s
 compare --out "$out/confirm-scratch" --part test --first-seed 100 --seeds 12 --strategies $few \
     --start scratch --steps 300 --initial 21 --query 48 --rounds 4
 compare --out "$out/confirm-noisy" --part test --first-seed 100 --seeds 12 \
-    --strategies default,foreground-random-prediction,random --reader noisy \
+    --strategies difference-entropy-normalised,foreground-random-prediction,random --reader noisy \
     --start "$weights" --steps 400 --query 53 --rounds 4
 compare --out "$out/confirm-noisy-scratch" --part test --first-seed 100 --seeds 8 \
-    --strategies default,foreground-random-prediction --reader noisy \
+    --strategies difference-entropy-normalised,foreground-random-prediction --reader noisy \
     --start scratch --steps 300 --initial 21 --query 48 --rounds 4
 
 # distance between queries of a round, and slices asked for in a round
-choose() { compare --part validation --seeds 6 --strategies default --start "$weights" --steps 400 "$@"; }
+choose() { compare --part validation --seeds 6 --strategies difference-entropy-normalised --start "$weights" --steps 400 "$@"; }
 for spacing in 0 6 12 24; do
     choose --out "$out/spacing-$spacing" --spacing $spacing --query 53 --rounds 4
 done
@@ -44,7 +44,7 @@ for patient in patient01 patient12; do
     study=$out/$patient
     [ -e "$study" ] || lmial import "$study" "${LMIAL_DATA:-../shared/data}/open_ms" --layout open-ms --subjects $patient
     lmial simulate "$study" --out "$out/pair-$patient" --start Testing/Weights/without-$patient.safetensors \
-        --recipe product --strategies default,foreground-random-prediction,random --seeds 3 --query 2 --rounds 4 \
+        --recipe product --strategies difference-entropy-normalised,foreground-random-prediction,random --seeds 3 --query 2 --rounds 4 \
         --workers 2 --resume
 done
 
