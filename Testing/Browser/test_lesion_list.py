@@ -8,16 +8,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 
 from LMIALLib.study.store import Study
 
-from .conftest import Reader, Server
+from .conftest import Reader, Server, wait_for
+
+
+def learnt(folder: Path) -> bool:
+    """Whether the newest ranking knows every answer."""
+    with Study.open(folder, read_only=True) as study:
+        stored = study.rankings.latest()
+        return stored is not None and stored.annotations_upto == study.answers.highest_id()
 
 
 def test_a_click_on_a_lesion_jumps_to_it_and_the_export_has_the_same_numbers(
-    study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader], tmp_path: Path
+    study_folder: Path,
+    serve: Callable[..., Server],
+    sit_down: Callable[..., Reader],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("LMIAL_TEST_STEPS", "0")  # no other network comes between the list and the export
     reader = sit_down(serve(study_folder).address)
     listed = reader.state("objects")
     with Study.open(study_folder, read_only=True) as study:
@@ -51,6 +64,8 @@ def test_a_click_on_a_lesion_jumps_to_it_and_the_export_has_the_same_numbers(
     reader.stroke("follow_up", (0.45, 0.45), (0.55, 0.5))
     reader.press("Control+Enter")
     reader.until("s('objects').some((one) => one.read !== 'suggested')")
+    wait_for(lambda: learnt(study_folder), 60.0)  # the rest of the patient follows, and lesions may come and go with it
+    reader.rest()
     again = {one["number"]: one for one in reader.state("objects")}
     assert again[wanted["number"]]["slices"] == wanted["slices"] or again[wanted["number"]]["read"] != wanted["read"]
 
