@@ -31,7 +31,6 @@ class Finishing:
         self._desk, self._go_on = desk, go_on
         self.pace = PACES[1]
         self._left: list[int] = []
-        self._seen: list[tuple[int, float]] = []
         self._labelled = False
         self._since: float | None = None
         self._asked = "", -ASKED_FOR
@@ -63,7 +62,7 @@ class Finishing:
         if not self._left:
             desk.say("info", "Every slice was read or looked at. Ctrl+U: this patient is finished.")
             return
-        self._seen, self._labelled, self._since = [], False, None
+        self._labelled, self._since = False, None
         opened.navigation.turn(0)
         desk.fit()
         desk.go_to(self._left[0])
@@ -75,7 +74,8 @@ class Finishing:
         self._desk.say("info", f"A sweep shows each slice for {self.pace:g} s.")
 
     def tick(self) -> None:
-        """Go on with a sweep where the slice has stood on the screen for long enough. Call it from a timer."""
+        """Go on with a sweep where the slice has stood on the screen for long enough, which is kept at once. Call it
+        from a timer."""
         desk = self._desk
         if not self._left:
             return
@@ -91,19 +91,18 @@ class Finishing:
         seconds = desk.clock() - self._since
         if seconds < self.pace:
             return
-        self._seen.append((self._left.pop(0), seconds))
-        self._since = None
+        left, self._left = self._left, []  # where it cannot be kept, the sweep ends
+        if not desk.watching:
+            desk.session.patient.swept(desk.open.case, [(left[0], seconds)], label_shown=self._labelled)
+        self._left, self._since, self._labelled = left[1:], None, False
         if self._left:
             desk.go_to(self._left[0])
         else:
-            self.stop()
             desk.say("good", "That was the last slice. Ctrl+U: this patient is finished.")
 
     def stop(self) -> None:
-        """End a sweep, and keep what was looked at; nothing where none is going on."""
-        seen, self._seen, self._left = self._seen, [], []
-        if seen and self._desk.open is not None and not self._desk.watching:
-            self._desk.session.patient.swept(self._desk.open.case, seen, label_shown=self._labelled)
+        """End a sweep, if one is going on; what was looked at is kept already."""
+        self._left = []
 
     def interrupts(self, action: str) -> bool:
         """Whether an action only stops a running sweep, which is then stopped, instead of being done."""
