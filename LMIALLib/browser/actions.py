@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from LMIALLib.browser.asked import Check, Senseless, flag, fraction, number, one_of, or_none, points, taken, whole, word
 from LMIALLib.browser.brush import BrushDesk
+from LMIALLib.study.answer import KIND_OF
 
 VIEWS = ("baseline", "follow_up", "difference")
 NEED_READER = (
-    "save", "nothing_here", "equivocal", "skip", "take_back", "paint", "accept", "class", "sweep", "finish", "reopen",
+    *KIND_OF, "take_back", "paint", "accept", "class", "sweep", "finish", "reopen",
     "accept_lesion", "reject_lesion", "take_back_lesion",
 )  # fmt: skip
 """Actions that need to know who reads."""
@@ -96,10 +98,8 @@ def actions_of(desk: BrushDesk) -> dict[str, Action]:
 
     view, count = one_of(*VIEWS), whole(0, MOST)
     return {
-        "save": Action(lambda: desk.answer("save")),
+        **{action: Action(partial(desk.answer, action)) for action in KIND_OF},
         "nothing_here": Action(lambda sure=False: desk.answer("nothing_here", sure=sure), (flag,), 0),
-        "equivocal": Action(lambda: desk.answer("equivocal")),
-        "skip": Action(lambda: desk.answer("skip")),
         "looked": Action(lambda place, ms: desk.looked(place, ms / 1000), (count, number(0, 1e9, clamp=True))),
         "unask": Action(lambda: setattr(desk, "asking", "")),
         "next": Action(desk.next),

@@ -27,7 +27,14 @@ def register(app: typer.Typer) -> None:
 def import_(  # an option a parameter, each with its help
     study: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of the study, made if it is not there.")],
     root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the data set; for csv the table.")],
-    layout: Annotated[str, typer.Option("--layout", metavar="bids|msseg2|open-ms|csv", help="How the data lie.")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--layout",
+            metavar="NAME",
+            help="How the data lie: bids, msseg2, open-ms, csv, or one that an installed package brings.",
+        ),
+    ],
     subjects: Annotated[
         str | None, typer.Option("--subjects", metavar="A,B", help="Only these subjects, by their names in the layout.")
     ] = None,

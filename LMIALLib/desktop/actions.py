@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from LMIALLib.scene.editing import EditorDesk
+from LMIALLib.study.answer import KIND_OF
 
-ANSWERS = ("save", "nothing_here", "equivocal")
+ANSWERS = tuple(action for action, kind in KIND_OF.items() if kind.settles)
 """Actions that say something of the slice; what is drawn on it is no draft any more."""
 NEED_READER = (
-    "save", "nothing_here", "equivocal", "skip", "take_back", "accept", "class", "sweep", "finish", "reopen",
+    *KIND_OF, "take_back", "accept", "class", "sweep", "finish", "reopen",
     "accept_lesion", "reject_lesion", "take_back_lesion",
 )  # fmt: skip
 """Actions that need to know who reads."""
@@ -20,7 +22,10 @@ NEED_CASE = (
 )  # fmt: skip
 """Actions that mean nothing while no case is on the screen."""
 
-PUT_AWAY = ("next", "finish", "cross", "back", "choose", "look_at", "skip", "take_back", "register")
+PUT_AWAY = (
+    "next", "finish", "cross", "back", "choose", "look_at", "take_back", "register",
+    *(action for action, kind in KIND_OF.items() if not kind.settles),
+)  # fmt: skip
 """Actions that would put away what is drawn and could not be kept."""
 
 Cursor = Callable[[], tuple[str, float, float] | None]
@@ -52,10 +57,8 @@ def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None
         desk.change_class(number)
 
     return {
-        "save": lambda: desk.answer("save"),
+        **{action: partial(desk.answer, action) for action in KIND_OF},
         "nothing_here": lambda sure=False: desk.answer("nothing_here", sure=sure),
-        "equivocal": lambda: desk.answer("equivocal"),
-        "skip": lambda: desk.answer("skip"),
         "next": desk.next,
         "cross": lambda: desk.next(crossed=True),
         "back": desk.back,

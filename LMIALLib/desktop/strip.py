@@ -91,7 +91,7 @@ def make_strip(chosen: Callable[[int], None]) -> Any:
         def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
             if self.bars:
                 number = slice_at(event.pos().x(), len(self.bars), self.size.width())
-                said = words.get(self.bars[number][1], "")
+                said = words.get(self.bars[number][1], self.bars[number][1])
                 told = _("Slice {slice} of {of}: {said}")
                 self.setToolTip(told.format(slice=number + 1, of=len(self.bars), said=said))
 

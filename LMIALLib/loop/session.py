@@ -18,7 +18,7 @@ from LMIALLib.loop.patient import PatientWork
 from LMIALLib.loop.queue import queue_of
 from LMIALLib.queries.query import Query
 from LMIALLib.queries.strategies import strategy
-from LMIALLib.study.answer import Answer, NewAnswer, SliceTest, Viewed
+from LMIALLib.study.answer import KINDS, Answer, NewAnswer, SliceTest, Viewed
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
@@ -220,21 +220,21 @@ class Session:
 
     def save(self, mask: np.ndarray, *, seconds: float | None = None, viewed: Viewed | None = None) -> Answer:
         """The reader drew ``mask`` (rows, columns), uint8 values of the label schema. On disk when this returns."""
-        return self._answer("mask", mask, seconds, viewed)
+        return self.answer("mask", mask, seconds=seconds, viewed=viewed)
 
     def nothing_here(self, *, seconds: float | None = None, viewed: Viewed | None = None) -> Answer:
         """The reader looked and nothing changed: a true negative."""
-        return self._answer("nothing", None, seconds, viewed)
+        return self.answer("nothing", None, seconds=seconds, viewed=viewed)
 
     def equivocal(
         self, mask: np.ndarray | None = None, *, seconds: float | None = None, viewed: Viewed | None = None
     ) -> Answer:
         """The marked spot, or the whole slice, is left out of training and of Dice."""
-        return self._answer("equivocal", mask, seconds, viewed)
+        return self.answer("equivocal", mask, seconds=seconds, viewed=viewed)
 
     def skip(self, *, seconds: float | None = None, viewed: Viewed | None = None) -> Answer:
         """Not now: stored, but no annotation; the slice returns when the queue is empty."""
-        return self._answer("skip", None, seconds, viewed)
+        return self.answer("skip", None, seconds=seconds, viewed=viewed)
 
     def as_suggested(self, number: int, mask: np.ndarray) -> bool:
         """Whether a mask of any slice of the case at hand marks exactly what is suggested there; notes nothing."""
@@ -265,17 +265,28 @@ class Session:
             raise WrongUse("No slice is shown; ask for the next query first.")
         return self.current
 
-    def _answer(self, answer: str, mask: np.ndarray | None, seconds: float | None, viewed: Viewed | None) -> Answer:
+    def answer(
+        self,
+        kind: str,
+        mask: np.ndarray | None = None,
+        *,
+        seconds: float | None = None,
+        viewed: Viewed | None = None,
+    ) -> Answer:
+        """The reader says of the slice what ``study.answer.KINDS`` calls ``kind``. On disk when this returns.
+
+        Raises BadInput as ``study.answers.save`` does, with the slice still under the reader's hand.
+        """
         here = self._presented()
         query = here.query
         suggested = self._suggested(here)
         seen = here.suggestion_seconds is not None
-        tested = here.model is not None and answer in ("mask", "nothing")
+        tested = here.model is not None and kind in KINDS and KINDS[kind].tests
         saved = self.study.answers.save(
             NewAnswer(
                 case=here.case,
                 slice=here.slice,
-                answer=answer,
+                answer=kind,
                 mask=mask,
                 reader=self.reader,
                 seconds=self._elapsed(here) if seconds is None else seconds,
@@ -292,7 +303,7 @@ class Session:
         )
         self._answers.append((here.case, here.slice))
         self.current = None
-        if answer != "skip" and self.settings.train:
+        if KINDS[kind].settles and self.settings.train:
             self.learning.adapt_when_possible()
             self.learning.train_when_possible()
         return saved

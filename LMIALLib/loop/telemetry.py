@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from LMIALLib.queries.reading_time import ReadingTime, outline_mm
+from LMIALLib.study.answer import KINDS
 from LMIALLib.study.kept import goes_by_stored_maps
 from LMIALLib.study.store import Study
 
@@ -26,7 +27,7 @@ def committee_of(study: Study) -> list[str]:
 def reading_time_of(study: Study) -> ReadingTime:
     """Seconds of a slice as its outline grows, from the newest timed answer of every slice, all readers together.
 
-    Answers that drew a mask or said "nothing here" count; with fewer than `reading_time.TIMED_ANSWERS` of them the
+    Answers that say of every pixel whether it changed count; with fewer than `reading_time.TIMED_ANSWERS` of them the
     constants of `ReadingTime` hold.
     """
     seconds, outlines = [], []
@@ -34,7 +35,7 @@ def reading_time_of(study: Study) -> ReadingTime:
         rows, columns = (axis for axis in range(3) if axis != case.axis)
         sides = case.grid.spacing[::-1][rows], case.grid.spacing[::-1][columns]
         for answer in study.answers.current(case.name).values():
-            if answer.answer in ("mask", "nothing") and answer.seconds:
+            if KINDS[answer.answer].tests and answer.seconds:
                 seconds.append(answer.seconds)
                 outlines.append(0.0 if answer.mask is None else float(outline_mm(answer.mask[None] != 0, sides)[0]))
     return ReadingTime.fitted(seconds, outlines)

@@ -1,4 +1,8 @@
-"""Strategies by their names: ours, and those that installed packages bring."""
+"""Strategies by their names: ours, and those that installed packages bring.
+
+To add one, compose it in `registry` (one that finishes a patient: `registry_finish`), and write ``Docs/strategies.md``
+anew; or in a package of your own, and name it as an entry point of the group ``lmial.strategies``.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Doubt:
     """What was asked when an answer was given for the first time.
 
     Args:
-        answer: save, nothing_here, equivocal or skip.
+        answer: the action of a kind of answer, see ``study.answer.KINDS``.
         place: number of the place that was on the screen, see `sight.Place`.
         at: seconds, of the clock that judges the second press.
     """
@@ -41,7 +41,7 @@ def question(answer: str, *, shown: int, at_hand: int, unseen: float) -> str:
     """What to ask before an answer counts; empty where nothing needs to be asked.
 
     Args:
-        answer: save, nothing_here, equivocal or skip.
+        answer: the action of a kind of answer, see ``study.answer.KINDS``.
         shown, at_hand: the slice on the screen and the one that was put to the reader, 0-based.
         unseen: share of the region of the slice on the screen that was never seen; 0 where the answer does not speak
             for all of it.

@@ -19,7 +19,7 @@ from LMIALLib.scene.answering import Doubt, question
 from LMIALLib.scene.finishing import Finishing
 from LMIALLib.scene.painting import Painting
 from LMIALLib.scene.sight import unseen_share
-from LMIALLib.study.answer import Viewed
+from LMIALLib.study.answer import KIND_OF, Viewed
 from LMIALLib.study.lease import SessionTakenOver
 from LMIALLib.worker.client import Job
 from LMIALLib.worker.events import Event, Failed
@@ -212,7 +212,7 @@ class Desk(Painting):
     # Answers -----------------------------------------------------------------------------------------------------
 
     def answer(self, what: str, *, sure: bool = False) -> None:
-        """Say ``what`` of the slice on the screen: save, nothing_here, equivocal, skip. On disk before the next shows.
+        """Say ``what`` (the action of a kind of answer) of the slice on the screen. On disk before the next shows.
 
         Nothing is stored that was not seen: not before the slice has stood in all views for a moment, and, where it is
         not the slice at hand or part of it was never large enough on the screen, not before the same is said twice.
@@ -248,17 +248,11 @@ class Desk(Painting):
         self._store(what, mask, seconds, seen)
 
     def _store(self, what: str, mask: np.ndarray, seconds: float | None, seen: Viewed) -> None:
-        if what == "save":
-            done = self.session.save(mask, seconds=seconds, viewed=seen)
-        elif what == "nothing_here":
-            done = self.session.nothing_here(seconds=seconds, viewed=seen)
-        elif what == "equivocal":
-            done = self.session.equivocal(mask if mask.any() else None, seconds=seconds, viewed=seen)
-        else:
-            done = self.session.skip(seconds=seconds, viewed=seen)
-        said = {"mask": "saved", "nothing": "nothing here", "equivocal": "equivocal", "skip": "skipped for now"}
+        kind = KIND_OF[what]
+        taken = mask if kind.mask == "needed" or (kind.mask == "possible" and mask.any()) else None
+        done = self.session.answer(kind.name, taken, seconds=seconds, viewed=seen)
         again = f", version {done.version}" if done.version > 1 else ""
-        self.say("good", f"Slice {done.slice + 1}: {said[done.answer]}{again}.")
+        self.say("good", f"Slice {done.slice + 1}: {kind.saved}{again}.")
         if self.session.learning.trouble:
             self.say("warning", self.session.learning.trouble)
         self.next()

@@ -9,6 +9,7 @@ import numpy as np
 from LMIALLib.loop.session import Presented
 from LMIALLib.queries.query import Query
 from LMIALLib.scene.desk import Desk
+from LMIALLib.study.answer import KINDS
 
 
 def query_of(desk: Desk) -> dict[str, Any]:
@@ -18,7 +19,6 @@ def query_of(desk: Desk) -> dict[str, Any]:
         return {"slice": 0, "of": 0, "crossing": crossing, "reason": "", "drawn": "", "answered": "", "details": []}
     answer = desk.answers.get(here.slice)
     query = here.query
-    said = {"mask": "read: change drawn", "nothing": "read: nothing here", "equivocal": "read: equivocal"}
     return {
         "slice": here.slice + 1,
         "of": desk.session.study.cases.get(here.case).n_slices,
@@ -27,7 +27,7 @@ def query_of(desk: Desk) -> dict[str, Any]:
         "drawn": query.drawn if query else "reader",
         "reason": query.reason if query else "Your own choice.",
         "details": _details(query) + _learnt_from(here),
-        "answered": said.get(answer.answer, "") if answer else "",
+        "answered": f"read: {KINDS[answer.answer].word}" if answer else "",
         "draft": here.slice in desk.drafts,
         "crossing": crossing,
         "asking": desk.asking,

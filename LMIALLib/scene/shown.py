@@ -12,6 +12,7 @@ from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.patient_shown import patient_of
 from LMIALLib.scene.query_shown import figure, query_of, queued
+from LMIALLib.study.answer import KIND_OF
 from LMIALLib.study.lesion import MODELS_ALONE, READ, Lesion
 from LMIALLib.study.status import status_of
 
@@ -26,7 +27,10 @@ RING_MM = 9.0
 def fixed() -> dict[str, Any]:
     """What never changes while the server runs."""
     return {
-        "shortcuts": [{"key": s.key, "action": s.action, "tip": s.tip, "held": s.held} for s in SHORTCUTS],
+        "shortcuts": [
+            {"key": s.key, "action": s.action, "tip": s.tip, "held": s.held, "answers": s.action in KIND_OF}
+            for s in SHORTCUTS
+        ],
         "tips": {s.action: f"{s.tip} ({s.key})" for s in SHORTCUTS},
     }
 

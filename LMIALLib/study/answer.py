@@ -3,10 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-ANSWERS = ("mask", "nothing", "equivocal", "skip")
+
+@dataclass(frozen=True)
+class AnswerKind:
+    """One way to answer a slice. To add one: an entry here, and what `schema` says of a column's values.
+
+    Args:
+        name: as stored.
+        action: what keys and buttons call it, see ``loop.shortcuts``.
+        word: of a slice that was answered so, as people read it.
+        saved: what is said when it was saved.
+        mask: whether a mask must come along, may, or must not.
+        tests: whether the reader said of every pixel whether it changed, so that a model can be scored on the slice.
+        left_out: whether nothing is learnt from what the mask marks, or from the whole slice where there is none.
+        settles: whether the slice counts as read; one that was put off stays in the pool and keeps its draft.
+    """
+
+    name: str
+    action: str
+    word: str
+    saved: str
+    mask: Literal["needed", "possible", "none"]
+    tests: bool = False
+    left_out: bool = False
+    settles: bool = True
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        AnswerKind("mask", "save", "change drawn", "saved", "needed", tests=True),
+        AnswerKind("nothing", "nothing_here", "nothing here", "nothing here", "none", tests=True),
+        AnswerKind("equivocal", "equivocal", "equivocal", "equivocal", "possible", left_out=True),
+        AnswerKind("skip", "skip", "skipped for now", "skipped for now", "none", settles=False),
+    )
+}
+"""Every kind of answer by its stored name; faces, tables, training and exports go by what stands here."""
+KIND_OF = {kind.action: kind for kind in KINDS.values()}
+"""The same by the action that keys and buttons name."""
+ANSWERS = tuple(KINDS)
 DRAWN = ("strategy", "random", "reader")
 
 
@@ -44,9 +83,9 @@ class NewAnswer:
 
     Args:
         case, slice: which slice, 0-based.
-        answer: "mask", "nothing", "equivocal" or "skip".
-        mask: (rows, columns), values of the label schema; needed for "mask", the doubtful spot or None for "equivocal",
-            None for the others.
+        answer: name of one of `KINDS`.
+        mask: (rows, columns), values of the label schema, where its kind takes one: what changed for "mask", the
+            doubtful spot or None for "equivocal".
         reader: who answers.
         seconds: active reading time.
         suggestion_seen, suggestion_seconds: whether the suggestion was shown, and how long after the slice was opened.

@@ -8,7 +8,7 @@ import sqlite3
 import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
-from LMIALLib.study.answer import ANSWERS, DRAWN, Answer, NewAnswer, SliceTest
+from LMIALLib.study.answer import ANSWERS, DRAWN, KINDS, Answer, NewAnswer, SliceTest
 from LMIALLib.study.cases import Case, Cases
 from LMIALLib.study.clock import now
 from LMIALLib.study.connection import RESTORE
@@ -47,7 +47,7 @@ class Answers:
                     "INSERT INTO viewed VALUES (?, ?, ?, ?, ?, ?)",
                     (number, new.viewed.share, seen.blob, seen.rows, seen.columns, seen.digest),
                 )
-            if new.answer != "skip":
+            if KINDS[new.answer].settles:
                 connection.execute("DELETE FROM drafts WHERE case_name = ? AND slice = ?", (case.name, new.slice))
             self._log.note(
                 connection, "annotation", reader=reader, id=number, case=case.name, slice=new.slice, answer=new.answer
@@ -185,9 +185,10 @@ class Answers:
             )
         mask = None if new.mask is None else self._database.label_schema.checked_mask(new.mask, case.slice_shape, where)
         marked = mask is not None and bool(mask.any())
-        if new.answer == "mask" and not marked:
+        kind = KINDS[new.answer]
+        if kind.mask == "needed" and not marked:
             raise BadInput(f"the mask for {where} is empty.", "To say that nothing changed there, answer 'nothing'.")
-        if new.answer in ("nothing", "skip") and marked:
+        if kind.mask == "none" and marked:
             raise BadInput(
                 f"the answer for {where} is {new.answer!r}, but its mask marks voxels.",
                 "Answer 'mask' to save them, or clear them first.",

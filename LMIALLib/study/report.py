@@ -16,7 +16,7 @@ import LMIALLib
 from LMIALLib.json_data import Natural, shaped
 from LMIALLib.pairs.orientation import orientation
 from LMIALLib.pairs.registration_record import alarms
-from LMIALLib.study.answer import Answer
+from LMIALLib.study.answer import KINDS, Answer
 from LMIALLib.study.cases import Case
 from LMIALLib.study.clock import now
 from LMIALLib.study.lesion import Lesion
@@ -85,7 +85,11 @@ def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion
     record = pair.registration
     told = {alarm.about: alarm.sentence for alarm in alarms(record)}
     dates = record.get("dates", {})
-    counts = {one: sum(answer.answer == one for answer in said.values()) for one in ("mask", "nothing", "equivocal")}
+    counts = [
+        f"{kind.word} {sum(answer.answer == kind.name for answer in said.values())}"
+        for kind in KINDS.values()
+        if kind.settles
+    ]
     readers = ", ".join(sorted({answer.reader for answer in said.values()})) or "nobody"
     minutes = sum(answer.seconds or 0.0 for answer in said.values()) / 60
     yield f"<h2>{html.escape(case.name)}</h2>"
@@ -97,8 +101,7 @@ def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion
             ("registration", str(record.get("sentence", ""))),
             ("region", told.get("region", _region(record))),
             ("network", told.get("family", LIKE if "family" in record else NOT_LOOKED_AT)),
-            ("read", f"{len(said)} of {case.n_slices} slices: change drawn on {counts['mask']}, nothing on "
-                     f"{counts['nothing']}, equivocal {counts['equivocal']}"),
+            ("read", f"{len(said)} of {case.n_slices} slices: {', '.join(counts)}"),
             ("patient", _finished(study, case, said)),
             ("readers", f"{readers}; {minutes:.1f} minutes"),
             ("agreement with the suggestion", agreement(said.values())),

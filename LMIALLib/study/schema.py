@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from functools import lru_cache
 
+from LMIALLib.study.answer import ANSWERS
+
 SCHEMA_VERSION = 3
 """Stored in ``user_version``. Raise it together with an entry in ``MIGRATIONS`` and one in ``PAST``."""
 
@@ -18,7 +20,7 @@ RANGES = {
     "models": "adopted IN (0, 1) AND abs(round) < 1000000000",
     "rankings": "number > 0 AND annotations_upto >= 0",
     "annotations": "id > 0 AND version > 0 AND slice BETWEEN 0 AND 1000000"
-    " AND drawn IN ('strategy', 'random', 'reader') AND answer IN ('mask', 'nothing', 'equivocal', 'skip', 'withdrawn')"
+    f" AND drawn IN ('strategy', 'random', 'reader') AND answer IN {(*ANSWERS, 'withdrawn')}"
     " AND (seconds IS NULL OR seconds >= 0)"
     " AND suggestion_seen IN (0, 1) AND accepted_unchanged IN (0, 1)"
     " AND (mask IS NULL OR (rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000 AND mask_digest IS NOT NULL))",
@@ -198,7 +200,12 @@ BEGIN SELECT RAISE(ABORT, 'an answer is never overwritten'); END;
 TABLES = _TABLES_1 + _VIEWED + _FINISH
 
 MIGRATIONS: dict[int, str] = {1: _VIEWED, 2: _FINISH}
-"""Version -> the SQL that makes a database of that version one of the next."""
+"""Version -> the SQL that makes a database of that version one of the next.
+
+It may make a table anew, to change what SQLite checks of it (a new kind of answer): make ``T_new``, copy the rows,
+``DROP TABLE T``, ``ALTER TABLE T_new RENAME TO T``, and make its triggers again. Foreign keys are not followed
+meanwhile, so that dropping the old table takes nothing along, and are checked at the end.
+"""
 
 PAST: dict[int, str] = {1: _TABLES_1, 2: _TABLES_1 + _VIEWED}
 """Version -> what ``TABLES`` was then. Kept for ever, so that a study of that version can be told from a forged one."""

@@ -87,11 +87,14 @@ def of_this_version(connection: sqlite3.Connection, folder: Path) -> sqlite3.Con
 
 
 def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None:
+    connection.execute("PRAGMA foreign_keys = OFF")  # a table may be made anew; not possible within a transaction
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in range(version, schema.SCHEMA_VERSION):
             for statement in schema.statements(schema.MIGRATIONS[step]):
                 connection.execute(statement)
+        if dangling := connection.execute("PRAGMA foreign_key_check").fetchone():
+            raise sqlite3.IntegrityError(f"a row of {dangling[0]} would belong to nothing")
         schema.mark(connection, schema.SCHEMA_VERSION)
         connection.execute("COMMIT")
     except (sqlite3.Error, KeyError) as error:
@@ -100,3 +103,5 @@ def _migrate(connection: sqlite3.Connection, folder: Path, version: int) -> None
         raise BadInput(
             f"the study {folder} could not be upgraded from version {version} ({error}); it is as it was."
         ) from error
+    finally:
+        connection.execute("PRAGMA foreign_keys = ON")

@@ -23,7 +23,6 @@
   const writing = (target) => target.closest && target.closest("input:not([type=range], [type=checkbox], [type=radio], [type=button]), textarea, [contenteditable], .veil");
   // a menu that has the focus keeps the keys that choose in it; every other key acts
   const choosing = (event) => event.target.matches && event.target.matches("select") && !event.ctrlKey && !event.metaKey && /^(Arrow|Page|Home|End|Enter|Tab|Escape| $)/.test(event.key);
-  const ANSWERS = ["save", "nothing_here", "equivocal", "skip"];
   const held = new Set();
   function keyDown(event) {
     if (!trame || !mine() || event.altKey) return;
@@ -40,7 +39,7 @@
     event.preventDefault();
     if (event.repeat) return; // keys repeat nothing
     if (event.target.matches("select")) event.target.blur();
-    if (ANSWERS.includes(found.action)) { window.lmial.answer(found.action); return; }
+    if (found.answers) { window.lmial.answer(found.action); return; }
     if (found.held) { held.add(event.code); act("show", true); return; }
     if (found.action === "details") { trame.state.set("details", !get("details")); return; }
     if (found.action === "planes") { act("planes", ...place); return; }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from LMIALLib.cli.main import app
 from LMIALLib.datasets import LAYOUTS, list_cases
 from LMIALLib.errors import WrongUse
 
+README = Path(__file__).resolve().parents[3] / "README.md"
 SIDE_BY_SIDE = """
 from pathlib import Path
 
@@ -41,6 +45,25 @@ def test_a_layout_is_added_in_one_file(install: Callable[..., None], root: Path)
         list_cases("side-by-side", root, contrast="T1w")
     with pytest.raises(WrongUse, match="use one of bids, msseg2, open-ms, csv, side-by-side"):
         list_cases("martians", root)
+
+
+def test_the_layout_of_the_readme_works(install: Callable[..., None], tmp_path: Path) -> None:
+    section = README.read_text(encoding="utf-8").split("## Your own layout")[1].split("\n## ")[0]
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    entry = re.search(r"`([\w-]+) = \"([\w:]+)\"`", section)
+    assert code and entry
+    install("lmial-readme", {f"{entry[2].split(':')[0]}.py": code[1]}, {entry[1]: entry[2]}, "lmial.layouts")
+    for file in ("data/anna/2019-03-01", "data/anna/2020-03-02", "data/bert/2019-03-01"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{file}.nii.gz").touch()
+    listing = list_cases(entry[1], tmp_path / "data")
+    assert [(case.name, case.dates) for case in listing.cases] == [("anna", ("2019-03-01", "2020-03-02"))]
+    assert [remark.case for remark in listing.left_out] == ["bert"]
+
+
+def test_the_help_of_import_names_every_layout() -> None:
+    told = CliRunner().invoke(app, ["import", "--help"], env={"COLUMNS": "400", "TERMINAL_WIDTH": "400"}).stdout
+    assert all(name in told for name in LAYOUTS)
 
 
 def test_none_of_ours_can_be_replaced(install: Callable[..., None], root: Path) -> None:

@@ -172,6 +172,39 @@ def test_an_upgrade_that_fails_leaves_the_study_as_it_was(study: Study, monkeypa
         assert not again.database.rows("SELECT 1 FROM sqlite_master WHERE name = 'extra'")
 
 
+def test_an_upgrade_may_make_a_table_anew_and_its_rows_keep_what_belongs_to_them(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a new kind of answer needs it: SQLite cannot change what it checks of a column in any other way."""
+    seen = np.ones(study.cases.get("a").slice_shape, dtype=bool)
+    study.answers.save(NewAnswer("a", 1, "nothing", reader="r", viewed=Viewed(seen, 1.0)))
+    made, trigger = (
+        study.database.rows("SELECT sql FROM sqlite_master WHERE type = ? AND tbl_name = 'annotations'", (kind,))[0][0]
+        for kind in ("table", "trigger")
+    )
+    wider = made.replace("TABLE annotations", "TABLE annotations_new").replace("'skip',", "'skip', 'blurred',")
+    swap = "INSERT INTO annotations_new SELECT * FROM annotations; DROP TABLE annotations;"
+    back = "ALTER TABLE annotations_new RENAME TO annotations;"
+    study.close()
+    with monkeypatch.context() as later:
+        later.setattr(schema, "SCHEMA_VERSION", NEWEST + 1)
+        later.setattr(schema, "PAST", {**schema.PAST, NEWEST: schema.TABLES})
+        later.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, NEWEST: f"{wider}; {swap} {back} {trigger};"})
+        with Study.open(study.folder) as upgraded:
+            assert upgraded.answers.current("a")[1].viewed_share == 1.0
+            assert "blurred" in upgraded.database.rows("SELECT sql FROM sqlite_master WHERE name = 'annotations'")[0][0]
+            assert upgraded.database.rows("PRAGMA foreign_keys")[0][0] == 1 and not check_study(upgraded)
+    shutil.copyfile(study.folder / f"study-before-v{NEWEST + 1}.sqlite", study.folder / "study.sqlite")
+    with monkeypatch.context() as later:
+        later.setattr(schema, "SCHEMA_VERSION", NEWEST + 1)
+        later.setattr(schema, "PAST", {**schema.PAST, NEWEST: schema.TABLES})
+        later.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, NEWEST: "DELETE FROM cases;"})
+        with pytest.raises(BadInput, match="would belong to nothing"):
+            Study.open(study.folder)
+    with Study.open(study.folder) as again:
+        assert again.answers.current("a").keys() == {1}
+
+
 def test_a_read_only_study_is_looked_at_and_refuses_to_save(study: Study, tmp_path: Path) -> None:
     study.answers.save(NewAnswer("a", 1, "nothing", reader="r"))
     study.close()
