@@ -43,7 +43,10 @@ def judge(
     reasons = [*_forgetting(report, validation), *_volumes(volumes), *_fit(report), *_held_out(report)]
     if reasons:
         return Adoption(False, tuple(reasons))
-    kept = f"Dice on the built-in synthetic set is {report.guard_after:.2f} (was {report.guard_before:.2f})"
+    before, after = report.guard_before, report.guard_after
+    if not (before or after):  # its family does not measure it
+        return Adoption(True, ("The annotated slices are fitted no worse.",))
+    kept = f"Dice on the built-in synthetic set is {after:.2f} (was {before:.2f})"
     return Adoption(True, (f"{kept}, and the annotated slices are fitted no worse.",))
 
 

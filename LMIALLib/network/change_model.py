@@ -45,7 +45,7 @@ class ChangeModel(Protocol):
         progress: Callable[[str, int, int], None] = ...,
     ) -> Prediction:
         """Probability of change at every pixel of a pair, and features of every slice; from two passes on expected
-        entropy and variance as well. See ``prediction.predict``."""
+        entropy and variance as well. See ``prediction.predict``; `checked_prediction` says what must come."""
 
     def numbers(self, need: str, pair: Pair, **options: Any) -> np.ndarray:
         """Further numbers of every slice that a strategy needs: "expected-dice" (n,) or "gradients" (n, d), see

@@ -6,7 +6,7 @@ import gc
 import os
 import platform
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -129,6 +129,25 @@ def library_versions() -> dict[str, str]:
     import torch
 
     return {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}
+
+
+def conditions(
+    *,
+    passes: int,
+    seed: int,
+    device: str = "cpu",
+    dtype: str = "float32",
+    threads: int = 1,
+    batch: int = 1,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Give ``Prediction.conditions`` of what was computed here and now; ``notes`` are sentences for a person.
+
+    The defaults are for what gives the same bits however it is cut up.
+    """
+    computed = {"device": device, "dtype": dtype, "threads": threads, "batch": batch}
+    where = {"cpu": processor_name(), "versions": library_versions(), "notes": list(notes)}
+    return {**computed, "passes": passes, "seed": seed, **where}
 
 
 def processor_name() -> str:

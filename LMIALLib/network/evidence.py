@@ -13,7 +13,7 @@ from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.change_model import ChangeModel
 from LMIALLib.network.device import reproducible
 from LMIALLib.network.learned_scores import predicted_loss, slice_losses, unlike_read
-from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
+from LMIALLib.network.predicted import CaseInput, Prediction, case_maps, checked_prediction
 from LMIALLib.network.several import committee, seen_in_views
 from LMIALLib.network.unet import as_model
 from LMIALLib.pairs.pair import Pair
@@ -75,7 +75,7 @@ def case_evidence(  # half of it says what the arguments mean
         told = {"learned": name if learned else f"entropy: too little was answered for {name}"}
 
     def single(model: ChangeModel, pair: Pair) -> Prediction:
-        return model.predict(pair, seed=seed, progress=progress, **options)
+        return checked_prediction(model.predict(pair, seed=seed, progress=progress, **options), pair)
 
     for case in cases:
         votes, more = None, dict[str, Any]()
@@ -85,6 +85,7 @@ def case_evidence(  # half of it says what the arguments mean
             prediction = seen_in_views(models[0], case.pair, single)
         else:
             prediction = models[0].predict(case.pair, progress=progress, **stochastic, **options)
+            checked_prediction(prediction, case.pair)
         if told:
             prediction = replace(prediction, conditions={**prediction.conditions, **told})
             more["learned"] = learned[case.name] if learned else _entropy(prediction, case.pair)

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from LMIALLib.errors import BadInput
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.queries.pool import CaseMaps
+
+CONDITIONS = ("device", "dtype", "threads", "batch", "passes", "seed", "cpu", "versions")
+"""What a ranking is stored with, and computed again by."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Prediction:
         variance: float32, variance over passes of the probability; None for a single pass.
         features: float32 (slices, d), mean and maximum over the brain of an encoder map; 0 for slices without brain.
         passes: number of passes; 1 is without dropout.
-        conditions: everything that must be the same for the same bits (JSON-ready).
+        conditions: everything that must be the same for the same bits (JSON-ready), `CONDITIONS` at least; a family of
+            networks makes them with ``device.conditions``.
         entropy: float32, entropy of the mean in nats, made at the network's pixels; None where only the mean is known.
         mutual_information: float32, entropy minus expected entropy, made there as well; None for a single pass, and
             where the passes are of several networks or views, whose maps are added up on the pair's grid.
@@ -57,6 +62,24 @@ class Prediction:
     conditions: dict[str, Any]
     entropy: np.ndarray | None = None
     mutual_information: np.ndarray | None = None
+
+
+def checked_prediction(prediction: Prediction, pair: Pair) -> Prediction:
+    """What a model of any family predicted of a pair, once it can be ranked by.
+
+    Raises BadInput naming what its family left out or gave in another shape.
+    """
+    shape = pair.stack(pair.mask).shape
+    found = [f"no {name!r} among its conditions" for name in CONDITIONS if name not in prediction.conditions]
+    for name in ("mean", "expected_entropy", "variance", "entropy", "mutual_information"):
+        volume = getattr(prediction, name)
+        if volume is not None and volume.shape != shape:
+            found.append(f"{name} of shape {volume.shape} for a pair of {shape}")
+    if prediction.features.ndim != 2 or len(prediction.features) != shape[0]:
+        found.append(f"features of shape {prediction.features.shape} for {shape[0]} slices")
+    if found:
+        raise BadInput(f"the network gave a prediction that cannot be used: {', '.join(found)}.")
+    return prediction
 
 
 def case_maps(

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from LMIALLib.network.architecture import ChangeNetwork, dropout_masks
-from LMIALLib.network.device import checked_dtype, chosen_device, library_versions, processor_name, reproducible
+from LMIALLib.network.device import checked_dtype, chosen_device, conditions, reproducible
 from LMIALLib.network.inference import FoldedNetwork
 from LMIALLib.network.predicted import Prediction
 from LMIALLib.network.slices import (
@@ -79,21 +79,15 @@ def predict(
         return _predict_stacks(folded, layers, pair, network.architecture.multiple, size, progress)
 
     (maps, features), facts = computed(network, work, device=device, dtype=dtype, batch=batch, threads=threads)
-    conditions = {
-        **{name: facts[name] for name in ("device", "dtype", "threads", "batch")},
-        "passes": passes,
-        "seed": seed,
-        "cpu": processor_name(),
-        "versions": library_versions(),
-        "notes": facts["notes"],
-    }
     return Prediction(
         mean=maps["mean"],
         expected_entropy=maps.get("expected_entropy"),
         variance=maps.get("variance"),
         features=features,
         passes=passes,
-        conditions=conditions,
+        conditions=conditions(
+            passes=passes, seed=seed, **{name: facts[name] for name in ("device", "dtype", "threads", "batch", "notes")}
+        ),
         entropy=maps["entropy"],
         mutual_information=maps.get("mutual_information"),
     )

@@ -20,7 +20,8 @@ class FinetuneReport:
             only, shifted as that half says, and of the old model; None below three slices or where there is nothing to
             compare.
         false_before, false_after: read pixels that are called change where the reader marked none.
-        guard_before, guard_after: Dice on the synthetic set built into LMIAL, before any shift.
+        guard_before, guard_after: Dice on the synthetic set built into LMIAL, before any shift; 0.0 both where a
+            family of networks does not measure it.
         kept: share of the old weights in the new ones.
         shift: what was added to the new model's logits, to call change where the reader does.
         finite: whether all parameters and figures are finite numbers; weights that are not are not written.

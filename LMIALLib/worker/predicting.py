@@ -37,7 +37,9 @@ def predict_case(
     model: ChangeModel, pair: Pair, request: Predict | Rank, progress: Progress, *, passes: int
 ) -> Prediction:
     """What a model says of a pair, in so many passes and as the request wants it computed."""
-    return model.predict(pair, passes=passes, **options_of(request, progress))
+    from LMIALLib.network.predicted import checked_prediction
+
+    return checked_prediction(model.predict(pair, passes=passes, **options_of(request, progress)), pair)
 
 
 def options_of(request: Predict | Rank, progress: Progress) -> dict[str, Any]:

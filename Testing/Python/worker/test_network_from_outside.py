@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ import numpy as np
 from scipy.special import expit
 
 from LMIALLib.network.change_model import Family
-from LMIALLib.network.device import library_versions, processor_name
+from LMIALLib.network.device import conditions
 from LMIALLib.network.predicted import Prediction
 from LMIALLib.network.report import FinetuneReport
 from LMIALLib.network.slices import NEIGHBOURS
@@ -47,11 +48,10 @@ class Threshold:
         if progress is not None:
             progress("predict", len(mean), len(mean))
         features = np.stack([mean.mean((1, 2)), difference.mean((1, 2))], axis=1).astype(np.float32)
-        conditions = {"device": "cpu", "dtype": "float32", "threads": 1, "batch": 1, "passes": passes, "seed": seed,
-                      "cpu": processor_name(), "versions": library_versions(), "notes": []}
         once = None, None
         again = binary_entropy(mean).astype(np.float32), np.zeros_like(mean)  # every pass says the same
-        return Prediction(mean, *(once if passes == 1 else again), features, passes, conditions)
+        return Prediction(mean, *(once if passes == 1 else again), features, passes,
+                          conditions(passes=passes, seed=seed))
 
     def numbers(self, need, pair, **options):
         raise NotImplementedError
@@ -128,6 +128,25 @@ def test_a_family_of_networks_is_added_in_one_file(toy: Path, study_folder: Path
         with pytest.raises(WrongUse, match="cannot give gradients"):
             session.learning.wait(session.learning.request_ranking())
         session.close()
+
+
+def test_a_family_that_leaves_something_out_is_told_what(toy: Path, study_folder: Path) -> None:
+    from LMIALLib.network.evidence import CaseInput, case_evidence
+
+    with Study.open(study_folder, read_only=True) as study:
+        pair = study.cases.load_pair("head")
+    model = load_model(toy)
+    whole = model.predict(pair)
+    given = replace(whole, conditions={"device": "cpu"}, features=whole.features[:, 0])
+
+    class Forgetful:
+        gives = model.gives
+
+        def predict(self, pair, **options):
+            return given
+
+    with pytest.raises(BadInput, match=r"no 'versions' among its conditions, features of shape \(\d+,\) for"):
+        next(case_evidence([Forgetful()], [CaseInput("head", pair, {})]))
 
 
 def test_weights_of_a_family_that_is_not_installed_are_refused(tmp_path: Path) -> None:
