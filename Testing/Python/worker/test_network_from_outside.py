@@ -146,7 +146,7 @@ def test_a_family_that_leaves_something_out_is_told_what(toy: Path, study_folder
             return given
 
     with pytest.raises(BadInput, match=r"no 'versions' among its conditions, features of shape \(\d+,\) for"):
-        next(case_evidence([Forgetful()], [CaseInput("head", pair, {})]))
+        next(case_evidence([Forgetful()], [CaseInput("head", pair, {})], frozenset()))
 
 
 def test_weights_of_a_family_that_is_not_installed_are_refused(tmp_path: Path) -> None:
