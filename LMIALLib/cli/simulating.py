@@ -43,6 +43,14 @@ def simulate(  # an option a parameter, each with its help
     training: Annotated[
         str, typer.Option("--training", metavar="fresh|warm", help="Each round from the start, or from the last model.")
     ] = "fresh",
+    learning: Annotated[
+        str | None,
+        typer.Option(
+            "--learning",
+            metavar="none|head|finetune|both",
+            help="What learns from answers: the patient's head, the network; strategies that finish ask one by one.",
+        ),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option("--start", metavar="scratch|bundled|FILE", help="A cohort from scratch, a study bundled weights."),
@@ -89,7 +97,7 @@ def simulate(  # an option a parameter, each with its help
         raise WrongUse(f"--judge {judge} is unknown; use subjects or slices.")
     of_cohort = (source / "cohort.json").is_file()
     begin = start or ("scratch" if of_cohort else "bundled")
-    learning = recipe or ("plain" if of_cohort or begin == "scratch" else "product")
+    way = recipe or ("plain" if of_cohort or begin == "scratch" else "product")
     settings = SimulationSettings(
         strategies=tuple(name.strip() for name in strategies.split(",") if name.strip()),
         seeds=seeds,
@@ -99,14 +107,15 @@ def simulate(  # an option a parameter, each with its help
         rounds=rounds,
         training=training,
         start=begin if begin in ("scratch", "bundled") else str(Path(begin).absolute()),
-        recipe=learning,
-        steps=steps or (30 if learning == "product" else 200),
+        recipe=way,
+        steps=steps or (30 if way == "product" else 200),
         reader=reader,
         judged=part,
         pixel_mm=pixel or (1.6 if of_cohort else None),
         widths=_numbers(widths),
         spacing_mm=spacing,
         threads=threads,
+        learning=learning,
     )
     with _bars() as watch:
         run(
@@ -123,21 +132,22 @@ def simulate(  # an option a parameter, each with its help
 
 
 def _tell(out: Path) -> None:
-    """The outcome as a short table, and where everything lies."""
+    """The outcome as a short table, or two where a kind of learning was named, and where everything lies."""
     from rich.table import Table
 
     from LMIALLib.laboratory.headline import headline
-    from LMIALLib.laboratory.report_tables import screening_table
+    from LMIALLib.laboratory.report_tables import delivered_table, screening_table
     from LMIALLib.laboratory.summary import summarise
 
     summary = summarise(out)
-    found = screening_table(summary)
-    shown = Table(box=None)
-    for place, name in enumerate(found.head):
-        shown.add_column(name, justify="right" if place else "left")
-    for row in found.rows:
-        shown.add_row(*row)
-    OUT.print(shown)
+    delivered = delivered_table(summary) if summary.config.get("settings", {}).get("learning") else None
+    for found in (screening_table(summary), *([delivered] if delivered else [])):
+        shown = Table(box=None)
+        for place, name in enumerate(found.head):
+            shown.add_column(name, justify="right" if place else "left")
+        for row in found.rows:
+            shown.add_row(*row)
+        OUT.print(shown)
     for sentence in (*headline(summary), *summary.notes):
         OUT.print(sentence, markup=False)
     OUT.print(f"Tables: {out / 'rounds.csv'}", markup=False)

@@ -81,6 +81,18 @@ def _false_mark(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)
 
 
+def correcting_seconds(suggested: np.ndarray, target: np.ndarray, in_plane_mm: tuple[float, float]) -> float:
+    """Seconds of looking at a slice and correcting the suggestion: the outline of its wrong pixels is drawn.
+
+    Args:
+        suggested: bool (rows, columns).
+        target: the answer, uint8 (rows, columns) of 0, 1 and 255 (not known, nothing to correct).
+        in_plane_mm: mm between rows and between columns.
+    """
+    wrong = (suggested != (target == 1)) & (target != UNREAD)
+    return float(ReadingTime().seconds(outline_mm(wrong[None], in_plane_mm))[0])
+
+
 @dataclass(frozen=True)
 class TimeSpent:
     """Seconds that reading took so far.

@@ -20,6 +20,7 @@ from LMIALLib.laboratory.read_tables import read_chosen
 from LMIALLib.laboratory.report_tables import (
     Table,
     comparison_table,
+    delivered_table,
     gap_table,
     labels_table,
     leading,
@@ -65,6 +66,7 @@ def write_report(folder: Path) -> Path:
             _gap(summary),
             _comparisons(summary),
             _cost(summary),
+            _delivered(summary),
             _asked_for(summary, picks),
             _pictures(folder, summary, picks),
         ]
@@ -163,6 +165,19 @@ def _cost(summary: Summary) -> str:
         f"<h2>Cost</h2><p>Estimated reading time, nobody was timed: {model}. Brackets, and the bands of two "
         "strategies: the constant that weighs most, 50 % smaller and larger.</p>"
         f"{_drawn(figures.cost_curves(summary))}{_wide(minutes_table(summary))}"
+    )
+
+
+def _delivered(summary: Summary) -> str:
+    table = delivered_table(summary)
+    if table is None:
+        return ""
+    learning = summary.config.get("settings", {}).get("learning") or "finetune"
+    return (
+        "<h2>The delivered label</h2><p>Read slices as they were read, all others as suggested; Dice over the "
+        "whole grid, all cases of the pool together, so it holds answers too. A level counts from the round on after "
+        "which the Dice stays there; medians over seeds. Minutes: the reader corrects the suggestion. What learns from "
+        f"the answers: {html.escape(str(learning))}.</p>{_wide(table)}"
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from LMIALLib.laboratory.delivered import CROSSINGS, LEVELS, crossings, middle
 from LMIALLib.laboratory.statistics import Comparison, Interval
 from LMIALLib.laboratory.summary import OF_DICE, OF_GAP, StrategySummary, Summary, mean_curve
 
@@ -165,6 +166,31 @@ def minutes_table(summary: Summary, share: int = 90) -> Table:
         needed = [first_reaching(minutes, found.dice.mean, target) for minutes in spent]
         rows.append((found.strategy, _minutes(needed, summary.full.seeds > 0), _minutes([m[-1] for m in spent], True)))
     return Table(("strategy", f"minutes to {share} % of full Dice", "minutes to the last round"), tuple(rows))
+
+
+def delivered_table(summary: Summary) -> Table | None:
+    """The delivered label: its mean Dice at the end, slices and minutes until it stays at a level; None where not kept.
+
+    Medians over seeds, in which a level that is not reached comes after all that are. Minutes of a reader who corrects
+    the suggestion.
+    """
+    columns = ("dice_delivered", "labelled", "minutes_correcting")
+    rows = []
+    for found in summary.strategies:
+        runs = [[run.column(name).tolist() for name in columns] for run in found.runs]
+        ends = [dice[-1] for dice, _, _ in runs]
+        if not np.isfinite(ends).all():
+            continue
+        reached = [crossings(*run) for run in runs]
+        needed = {name: middle(one[name] for one in reached) for name in CROSSINGS}
+        texts = ["not reached" if value is None else f"{value:.4g}" for value in needed.values()]
+        rows.append((found.strategy, number(float(np.mean(ends))), *texts))
+    head = (
+        "strategy",
+        "delivered Dice",
+        *(f"{kind} to {level:.2f}" for kind in ("slices", "minutes") for level in LEVELS),
+    )
+    return Table(head, tuple(rows)) if rows else None
 
 
 def leading(summary: Summary) -> StrategySummary:

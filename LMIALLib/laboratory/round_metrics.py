@@ -26,7 +26,7 @@ COLUMNS = (
         "hd95_mm",
     ),
     *("calibration_error", "subjects", "foreground_voxels", "foreground_fraction", "minutes", "minutes_low"),
-    "minutes_high",
+    *("minutes_high", "dice_delivered", "minutes_correcting"),
 )
 """Of ``rounds.csv``."""
 

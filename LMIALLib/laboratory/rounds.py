@@ -6,8 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,14 @@ import numpy as np
 
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import read_json
+from LMIALLib.laboratory.labelling import Labelling
 from LMIALLib.laboratory.learning import COMMITTEE, Learner
-from LMIALLib.laboratory.readers import TimeSpent, answer
+from LMIALLib.laboratory.patients import Patients
+from LMIALLib.laboratory.readers import answer
 from LMIALLib.laboratory.round_metrics import budget_figures, pool_figures, row_of, test_figures
 from LMIALLib.laboratory.settings import FULL, SimulationSettings
-from LMIALLib.laboratory.subjects import Subject, load_subject
-from LMIALLib.laboratory.tracks import Track, tracks_of
+from LMIALLib.laboratory.subjects import loaded_subjects
+from LMIALLib.laboratory.tracks import tracks_of
 
 if TYPE_CHECKING:
     from LMIALLib.network.architecture import ChangeNetwork
@@ -61,19 +62,6 @@ class Job:
         return Path(self.folder) / "jobs" / self.key
 
 
-@dataclass
-class _Run:
-    """A track while it is being labelled."""
-
-    track: Track
-    labels: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
-    order: list[tuple[str, int]] = field(default_factory=list)
-    models: list[ChangeNetwork] = field(default_factory=list)
-    learned: bool = False
-    probability: dict[str, np.ndarray] = field(default_factory=dict)
-    time: TimeSpent = field(default_factory=TimeSpent)
-
-
 def run_job(job: Job) -> str:
     """Run a job, from its last complete round on, and return its key; a finished one is left alone.
 
@@ -89,8 +77,12 @@ class _Simulation:
         self.job, self.settings = job, SimulationSettings.from_dict(job.settings)
         self.subjects = loaded_subjects(job.folder, job.cases)
         self.learner = Learner(self.settings, self.subjects)
-        self.runs = [_Run(track) for track in tracks_of(job.kind, list(self.subjects.values()), self.settings.judged)]
+        self.runs = [
+            Labelling(track) for track in tracks_of(job.kind, list(self.subjects.values()), self.settings.judged)
+        ]
+        self.patients: dict[str, Patients] = {}
         self.full = job.strategy == FULL
+        self.trains = self.full or self.settings.trains
         self.rounds: list[dict[str, Any]] = []
         self.start: dict[str, np.ndarray] = {}
 
@@ -134,12 +126,12 @@ class _Simulation:
         reached = [index for index, budget in enumerate(budgets) if budget >= size]
         return tuple(min(budget, size) for budget in budgets[: reached[0] + 1 if reached else None])
 
-    def _wanted(self, run: _Run, budget: int) -> int:
+    def _wanted(self, run: Labelling, budget: int) -> int:
         """Labelled slices of a track: in a fold as large a share as in the whole pool."""
         whole = self.runs[0].track.size
         return budget if run is self.runs[0] else round(budget * run.track.size / whole)
 
-    def _step(self, run: _Run, number: int, budgets: Sequence[int], spent: dict[str, float]) -> list[list[Any]]:
+    def _step(self, run: Labelling, number: int, budgets: Sequence[int], spent: dict[str, float]) -> list[list[Any]]:
         """Ask, train and predict on one track; returns what was chosen."""
         began = time.perf_counter()
         new = self._chosen(run, number, budgets)
@@ -148,24 +140,37 @@ class _Simulation:
         asked = time.perf_counter()
         begin = self._begin(run)
         model = begin
-        if run.labels:
+        if run.labels and self.trains:
             known = run.learned or self.settings.start != "scratch"
             model = self.learner.trained(begin, run.labels, run.track.pool, (self.job.seed, number), known=known)
-        run.learned = bool(run.labels) and self.settings.training == "warm"
+        run.learned = bool(run.labels) and self.trains and self.settings.training == "warm"
         run.models = [model, *run.models][:COMMITTEE]
         learned = time.perf_counter()
-        run.probability = self.learner.probabilities(model, {*run.track.pool, *run.track.test})
+        if self.trains or not run.probability:
+            self._predict(run)
+        self._show(run)
         spent["choose"] += asked - began
         spent["train"] += learned - asked
         spent["predict"] += time.perf_counter() - learned
         return [[run.track.name, number, first + k, case, slice_] for k, (case, slice_) in enumerate(new)]
 
-    def _begin(self, run: _Run) -> ChangeNetwork:
+    def _predict(self, run: Labelling) -> None:
+        """Renew the network's maps, and begin every head anew on them."""
+        run.probability = self.learner.probabilities(run.models[0], {*run.track.pool, *run.track.test})
+        if self.settings.learning and not self.full:
+            self.patients[run.track.name] = Patients(self.subjects, run.probability, self.settings.head)
+
+    def _show(self, run: Labelling) -> None:
+        """Renew the maps that are shown once all answers are learnt."""
+        patients = self.patients.get(run.track.name)
+        run.shown = patients.shown(run) if patients else run.probability
+
+    def _begin(self, run: Labelling) -> ChangeNetwork:
         """What the model of the next round is trained from."""
         warm = self.settings.training == "warm" and run.models
         return run.models[0] if warm else self.learner.start(self.job.seed)
 
-    def _chosen(self, run: _Run, number: int, budgets: Sequence[int]) -> list[tuple[str, int]]:
+    def _chosen(self, run: Labelling, number: int, budgets: Sequence[int]) -> list[tuple[str, int]]:
         """The slices that are asked for in a round."""
         if self.full:
             return run.track.slices()
@@ -176,7 +181,7 @@ class _Simulation:
             return run.track.drawn(wanted, self.job.seed)
         return self._queried(run, wanted, number, place_in_budget(number, len(budgets), bool(self.settings.initial)))
 
-    def _queried(self, run: _Run, wanted: int, number: int, progress: float) -> list[tuple[str, int]]:
+    def _queried(self, run: Labelling, wanted: int, number: int, progress: float) -> list[tuple[str, int]]:
         """What the strategy asks for; ``progress`` as `ranking.rank` takes it."""
         from LMIALLib.queries.ranking import rank
         from LMIALLib.queries.scoring import score_case
@@ -185,6 +190,9 @@ class _Simulation:
         chosen = strategy(self.job.strategy)
         if "members" in chosen.needs and not run.labels:
             return run.track.drawn(wanted, self.job.seed)  # one model alone is no committee
+        patients = self.patients.get(run.track.name)
+        if patients and chosen.purpose == "finish":
+            return patients.in_turn(run, wanted, chosen, self._reply, self.job.seed)
         answers: dict[str, dict[int, np.ndarray]] = {name: {} for name in run.track.pool}
         for (case, slice_), target in run.labels.items():
             answers[case][slice_] = target
@@ -209,7 +217,7 @@ class _Simulation:
         )
         return [(query.case, query.slice) for query in ranking.queries]
 
-    def _committee(self, run: _Run, number: int) -> list[ChangeNetwork]:
+    def _committee(self, run: Labelling, number: int) -> list[ChangeNetwork]:
         """The models of the last rounds that learned from labels; too few are filled up with others, trained alike from
         further seeds."""
         learned = run.models[: number - 1]
@@ -221,24 +229,22 @@ class _Simulation:
         ]
         return [*learned, *extra]
 
-    def _answered(self, run: _Run, new: Sequence[tuple[str, int]]) -> None:
+    def _reply(self, case: str, number: int) -> np.ndarray:
+        return answer(self.subjects[case], number, self.settings.reader, self.job.seed)
+
+    def _answered(self, run: Labelling, new: Sequence[tuple[str, int]]) -> None:
         """Let the reader answer."""
-        reader, seed = self.settings.reader, self.job.seed
-        asked = [(self.subjects[case], k) for case, k in new]
-        answers = [(subject, k, answer(subject, k, reader, seed)) for subject, k in asked]
-        for subject, k, target in answers:
-            run.labels[subject.name, k] = target
-        run.order += new
-        if new:
-            run.time = run.time.after([(subject, target) for subject, _, target in answers])
+        run.answered([(self.subjects[case], k, self._reply(case, k)) for case, k in new])
 
     def _row(self, number: int) -> dict[str, Any]:
         """One line of ``rounds.csv``."""
         run = self.runs[0]
         row = {"strategy": self.job.strategy, "seed": self.job.seed, "round": number}
         row |= budget_figures(self.subjects, run.track, run.order, run.time)
-        row |= pool_figures(self.subjects, run.track, run.order, run.probability, None if self.full else self.start)
-        row |= test_figures(self.subjects, [(each.track, each.probability) for each in self.runs])
+        row |= pool_figures(self.subjects, run.track, run.order, run.shown, None if self.full else self.start)
+        row |= test_figures(self.subjects, [(each.track, each.shown) for each in self.runs])
+        row["dice_delivered"] = run.delivered_dice([self.subjects[name] for name in run.track.pool])
+        row["minutes_correcting"] = run.correcting / 60
         return row_of(row)
 
     def _keep_round(self, number: int, entry: dict[str, Any]) -> None:
@@ -271,8 +277,12 @@ class _Simulation:
                 self._answered(run, new)
             kept = range(done - 1, max(done - 1 - COMMITTEE, -1), -1)
             run.models = [load_weights(state / f"{run.track.name}-{k}.safetensors")[0] for k in kept]
-            run.learned = bool(run.labels) and self.settings.training == "warm"
-            run.probability = self.learner.probabilities(run.models[0], {*run.track.pool, *run.track.test})
+            run.learned = bool(run.labels) and self.trains and self.settings.training == "warm"
+            self._predict(run)
+            self._show(run)
+        # a round of before this figure was kept has none, and neither have those after it
+        spent = self.rounds[-1]["row"].get("minutes_correcting")
+        self.runs[0].correcting = float("nan") if spent is None else 60 * spent
         begin = load_weights(state / f"{self.runs[0].track.name}-0.safetensors")[0]
         self.start = self.learner.probabilities(begin, self.runs[0].track.pool)
         return done
@@ -288,10 +298,3 @@ def place_in_budget(number: int, rounds: int, initial: bool) -> float:
     """
     first, last = 1 + initial, rounds - 1
     return (number - first) / (last - first) if last > first else 0.0
-
-
-@lru_cache(maxsize=1)
-def loaded_subjects(folder: str, digest: str) -> dict[str, Subject]:
-    """All cases of a simulation by name; a worker keeps those with this digest from one job to the next."""
-    subjects = [load_subject(path) for path in sorted((Path(folder) / "cases").glob("*.npz"))]
-    return {subject.name: subject for subject in subjects}

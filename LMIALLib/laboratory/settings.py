@@ -16,6 +16,7 @@ TRAININGS = ("fresh", "warm")
 READERS = ("exact", "noisy")
 RECIPES = ("plain", "product")
 JUDGED = ("test", "validation")
+LEARNINGS = ("none", "head", "finetune", "both")
 SHARE = 0.02
 """Share of the pool that is asked for in a round, where no number is given."""
 
@@ -42,6 +43,9 @@ class SimulationSettings:
         widths: channels of a network trained from scratch; its decoder has as many as the first entry.
         spacing_mm: queries of one round and case are at least so far apart, unless nothing else is left.
         threads: CPU threads of a job; sums depend on it in the last bit.
+        learning: what learns from the answers: "none", "head" (the per-patient head), "finetune" (the network) or
+            "both"; strategies that finish a patient then ask slice after slice, as in a study. None: the network
+            learns, and every strategy asks for the slices of a round at once.
     """
 
     strategies: tuple[str, ...]
@@ -61,6 +65,7 @@ class SimulationSettings:
     widths: tuple[int, ...] = (16, 32, 48, 64)
     spacing_mm: float = 12.0
     threads: int = 1
+    learning: str | None = None
 
     def __post_init__(self) -> None:
         from LMIALLib.queries.strategies import strategy
@@ -76,6 +81,7 @@ class SimulationSettings:
             ("reader", self.reader, READERS),
             ("recipe", self.recipe, RECIPES),
             ("part", self.judged, JUDGED),
+            ("learning", self.learning or LEARNINGS[0], LEARNINGS),
         ):
             if value not in known:
                 raise WrongUse(f"The {word} {value!r} is unknown.", f"Use {' or '.join(known)}.")
@@ -100,6 +106,16 @@ class SimulationSettings:
             raise WrongUse("The product's recipe starts from weights.", "Give --start bundled or a weights file.")
 
     @property
+    def trains(self) -> bool:
+        """Whether the network learns from the answers."""
+        return self.learning in (None, "finetune", "both")
+
+    @property
+    def head(self) -> bool:
+        """Whether a head learns from the answers of each patient."""
+        return self.learning in ("head", "both")
+
+    @property
     def all_seeds(self) -> range:
         """The seeds, one after the other."""
         return range(self.first_seed, self.first_seed + self.seeds)
@@ -122,8 +138,11 @@ class SimulationSettings:
         return (*before, *(before[-1] + self.query * k for k in range(1, self.rounds + 1)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "strategies": list(self.strategies), "widths": list(self.widths)}
+        """Plain values for JSON; without ``learning`` where it is None, as simulations before it were written."""
+        values = {**asdict(self), "strategies": list(self.strategies), "widths": list(self.widths)}
+        if self.learning is None:
+            del values["learning"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SimulationSettings:

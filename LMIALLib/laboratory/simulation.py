@@ -61,8 +61,8 @@ def simulate(
 
     Args:
         place: a cohort folder or a study.
-        out: folder for ``config.json``, ``cases/``, ``jobs/``, ``rounds.csv``, ``timing.csv``, ``chosen.csv``
-            and ``report.html``.
+        out: folder for ``config.json``, ``cases/``, ``jobs/``, ``rounds.csv``, ``delivered.csv``,
+            ``timing.csv``, ``chosen.csv`` and ``report.html``.
         settings: see `SimulationSettings`.
         truths: of a study, case name to a volume on the pair's grid; a case without takes the one stored with it.
         judge: "subjects" or "slices", see `subjects.found_sources`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,10 @@ def load_subject(path: Path) -> Subject:
         return Subject(str(stored["name"]), str(stored["part"]), pair, truth)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path}: this case of the simulation is missing or broken.", "Begin anew.") from error
+
+
+@lru_cache(maxsize=1)
+def loaded_subjects(folder: str, digest: str) -> dict[str, Subject]:
+    """All cases of a simulation by name; a worker keeps those with this digest from one job to the next."""
+    subjects = [load_subject(path) for path in sorted((Path(folder) / "cases").glob("*.npz"))]
+    return {subject.name: subject for subject in subjects}

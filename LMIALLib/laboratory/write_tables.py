@@ -1,4 +1,4 @@
-"""The tables of a simulation from its finished jobs: ``rounds.csv``, ``timing.csv`` and ``chosen.csv``."""
+"""The tables of a simulation from its jobs: ``rounds.csv``, ``delivered.csv``, ``timing.csv`` and ``chosen.csv``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from typing import Any
 from LMIALLib.errors import BadInput
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import read_json
+from LMIALLib.laboratory.delivered import CROSSINGS, crossings
 from LMIALLib.laboratory.round_metrics import COLUMNS
 from LMIALLib.laboratory.rounds import Job
+from LMIALLib.laboratory.settings import FULL
 
 CHOSEN = ("strategy", "seed", "part", "round", "order", "case", "slice")
 TIMING = ("strategy", "seed", "round", "choose_seconds", "train_seconds", "predict_seconds")
 
+DELIVERED = ("strategy", "seed", "learning", "dice_delivered", *CROSSINGS)
+"""Of ``delivered.csv``, a line a job: the delivered Dice at its end, and after which round's slices and minutes (of a
+reader who corrects the suggestion) it stays at a level."""
+
 
 def write_tables(folder: Path, jobs: Sequence[Job]) -> None:
-    """Write the three tables, each whole, in the order of the jobs.
+    """Write the four tables, each whole, in the order of the jobs.
 
     Numbers are written alike everywhere ("%.6f", empty where undefined), and ``rounds.csv`` and ``chosen.csv`` hold no
     clock value, so that equal runs give equal bytes. Raises BadInput where a job's file is missing or broken.
@@ -47,6 +53,25 @@ def write_tables(folder: Path, jobs: Sequence[Job]) -> None:
             for entry in result["rounds"]
         ),
     )
+    _write(
+        folder / "delivered.csv",
+        DELIVERED,
+        (
+            {**named, "learning": job.settings.get("learning") or "finetune", **_delivered(result)}
+            for job, (named, result) in zip(jobs, both, strict=True)
+            if job.strategy != FULL
+        ),
+    )
+
+
+def _delivered(result: dict[str, Any]) -> dict[str, float | None]:
+    """The figures of ``delivered.csv``; rounds of before they were kept have none."""
+    rows = [entry["row"] for entry in result["rounds"]]
+    dice, minutes = (
+        [float("nan") if row.get(name) is None else float(row[name]) for row in rows]
+        for name in ("dice_delivered", "minutes_correcting")
+    )
+    return {"dice_delivered": rows[-1].get("dice_delivered"), **crossings(dice, [r["labelled"] for r in rows], minutes)}
 
 
 def _result(job: Job) -> dict[str, Any]:

@@ -29,12 +29,13 @@ from typing import Any
 import finish_estimates
 import numpy as np
 from finish_pairs import KINDS, REAL, FinishPair, own_pair, real_pair, synthetic_pair
-from finish_simulation import LEVELS, ORDERS, Reading, Step, Subject, crossing, next_of, run
+from finish_simulation import ORDERS, Reading, Step, Subject, next_of, run
 
 from LMIALLib.adaptation.answers import nothing_here
 from LMIALLib.adaptation.head import HeadSettings, adapted, fit
 from LMIALLib.datasets.open_ms_patient import open_ms_root
 from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.laboratory.delivered import LEVELS, crossing, middle
 
 SEEDS = {"none": 20, "head": 5}
 SYNTHETIC = tuple(f"{kind}-{seed}" for kind, seed in zip(KINDS, (2, 2, 1, 2, 2, 1, 1), strict=True))
@@ -181,13 +182,6 @@ def minutes(steps: list[Step], level: float) -> float | None:
     """Minutes until the level is reached for good."""
     after = crossing([step.dice for step in steps], level)
     return None if after is None else round(steps[after].seconds / 60.0, 2)
-
-
-def middle(values: Iterable[float | None]) -> float | None:
-    """The median, where None stands above all numbers; None where it is one of those."""
-    ordered = sorted(float("inf") if value is None else value for value in values)
-    found = float(np.median(ordered))
-    return None if not np.isfinite(found) else (int(found) if found == int(found) else found)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -19,18 +19,17 @@ from LMIALLib.adaptation.found import Found, judged
 from LMIALLib.adaptation.head import AdaptedMaps, HeadSettings, adapted, fit
 from LMIALLib.adaptation.order import FINISH_STRATEGIES, finish_scores
 from LMIALLib.laboratory import readers, subjects
+from LMIALLib.laboratory.delivered import overlap
+from LMIALLib.laboratory.readers import SECONDS_A_CASE, correcting_seconds
 from LMIALLib.laboratory.subjects import stacked_pair
 from LMIALLib.queries.pool import CaseMaps, eligible_slices
 from LMIALLib.queries.ranking import rank, score_case
-from LMIALLib.queries.reading_time import ReadingTime, outline_mm
 from LMIALLib.queries.strategies import STRATEGIES
 
 MOST = 40
 ENOUGH = 0.97
-SECONDS_A_PATIENT = 30.0
 OLD_DEFAULT = "difference-entropy-normalised"
 ORDERS = ("default", "old-default", "expected-error", "entropy", "predicted-area", "equidistant", "random", "oracle")
-LEVELS = (0.80, 0.90, 0.95)
 
 
 @dataclass
@@ -107,7 +106,7 @@ def run(
     truth, features = subject.pair.truth, subject.features
     maps = adapted(features, None)
     reading = Reading(maps, wrong_voxels(maps, truth))
-    clock, seconds = ReadingTime(), SECONDS_A_PATIENT
+    seconds = SECONDS_A_CASE
     good = 0
     while True:
         read = {answer.number: answer.target == 1 for answer in reading.answers}
@@ -121,9 +120,9 @@ def run(
             return
         number = following(subject, reading)
         marked = truth[number] if reader == "exact" else read_by(subject, number, reader)
-        corrected = (reading.maps.probability[number] >= 0.5) != marked
-        seconds += float(clock.seconds(outline_mm(corrected[None], subject.pair.inputs.spacing[1:]))[0])
         answer = mask_answer(number, marked)
+        suggested = reading.maps.probability[number] >= 0.5
+        seconds += correcting_seconds(suggested, answer.target, subject.pair.inputs.spacing[1:])
         reading.found.append(judged(features, reading.maps, number, answer.target))
         reading.answers.append(answer)
         if settings is not None:
@@ -154,13 +153,7 @@ def delivered_dice(
         read: slice to what was marked there, bool (rows, columns).
         unread_only: leave out the slices that were read.
     """
-    both = size = 0
-    for k, true in enumerate(truth):
-        if k in read and unread_only:
-            continue
-        label = read[k] if k in read else maps.probability[k] >= 0.5
-        both += int((label & true).sum())
-        size += int(label.sum()) + int(true.sum())
+    both, size = overlap(maps.probability >= 0.5, truth, read, unread_only=unread_only)
     return 2.0 * both / size if size else 1.0
 
 
@@ -213,10 +206,3 @@ def _halving(numbers: np.ndarray) -> list[int]:
             found.append(int(numbers[middle]))
             parts += [(low, middle), (middle + 1, high)]
     return found
-
-
-def crossing(dice: Sequence[float], level: float) -> int | None:
-    """Slices after which the delivered Dice stays at ``level`` or above; None where it never does."""
-    below = [index for index, value in enumerate(dice) if value < level]
-    first = below[-1] + 1 if below else 0
-    return first if first < len(dice) else None

@@ -18,11 +18,13 @@ import finish  # noqa: E402
 import finish_pairs  # noqa: E402
 import finish_simulation  # noqa: E402
 
+from LMIALLib.laboratory import delivered, readers  # noqa: E402
+
 
 def test_a_level_counts_as_reached_where_the_dice_stays_there():
-    assert finish_simulation.crossing([0.5, 0.85, 0.7, 0.82, 0.9], 0.8) == 3
-    assert finish_simulation.crossing([0.9, 0.9], 0.8) == 0
-    assert finish_simulation.crossing([0.9, 0.7], 0.8) is None
+    assert delivered.crossing([0.5, 0.85, 0.7, 0.82, 0.9], 0.8) == 3
+    assert delivered.crossing([0.9, 0.9], 0.8) == 0
+    assert delivered.crossing([0.9, 0.7], 0.8) is None
 
 
 def test_equidistant_slices_begin_in_the_middle():
@@ -30,9 +32,9 @@ def test_equidistant_slices_begin_in_the_middle():
 
 
 def test_the_median_counts_what_was_never_reached_as_later_than_all():
-    assert finish.middle([3, None, 5]) == 5
-    assert finish.middle([None, None, 5]) is None
-    assert finish.middle([2, 3]) == 2.5
+    assert delivered.middle([3, None, 5]) == 5
+    assert delivered.middle([None, None, 5]) is None
+    assert delivered.middle([2, 3]) == 2.5
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_every_order_reads_each_slice_once(pair, order):
     steps = list(finish_simulation.run(subject, finish_simulation.next_of(order), None, most=6))
     assert len(steps) == 7
     assert steps[-1].dice > steps[0].dice
-    assert steps[1].seconds > steps[0].seconds == finish_simulation.SECONDS_A_PATIENT
+    assert steps[1].seconds > steps[0].seconds == readers.SECONDS_A_CASE
 
 
 def test_a_noisy_reader_marks_nearly_the_truth(pair):
