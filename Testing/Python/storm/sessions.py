@@ -182,7 +182,7 @@ def sit_at_browser(study: Path, file: Path) -> None:
     WorkerClient.__init__.__kwdefaults__["transport"] = QuickWorker
 
     async def read(page: Any) -> None:
-        page.tabs.arrive("tab", "connection")
+        page.tabs.arrive("tab", page._connection)
         try:
             for _ in turns(lambda: page.desk, lambda name: page._act("tab", name), log):
                 await asyncio.sleep(0)

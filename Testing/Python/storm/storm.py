@@ -26,10 +26,12 @@ from LMIALLib.study.store import Study
 from Testing.Python.storm import faults, operations
 from Testing.Python.storm.faults import KINDS, Counted, Fault, Moments
 from Testing.Python.storm.looking import COLUMNS, Ended, Found, look, state_of
-from Testing.Python.storm.operations import OPERATIONS, Operation
+from Testing.Python.storm.operations import OPERATIONS, Operation, said_so_far
 
 THREADS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
 """One thread each: the volumes are tiny, and runs go side by side."""
+ANSWERED = 5
+"""Answers that a session acknowledges at least when nothing fails."""
 LONGEST = 300.0
 """Seconds after which a run counts as hung, on a machine that may be busy with other things; a process that stays after
 its session counts after 10."""
@@ -171,6 +173,11 @@ class Storm:
         ended = run(operation, place, Fault(""))
         if ended.code:
             raise SystemExit(f"{operation.name} does not work: {ended}")
+        kept = [line for line in said_so_far(told_of(place) / "log") if line.get("told") == "good"]
+        if operation.done is None and len(kept) < ANSWERED:
+            raise SystemExit(
+                f"{operation.name} acknowledges {len(kept)} answers; a session that is broken off must answer"
+            )
         shutil.rmtree(place)
         return Moments.told(ended.moment, int((told_of(place) / "lines").read_text()))
 
