@@ -136,14 +136,15 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
             began = time.perf_counter()
             session.save(mask)
             taken.append(time.perf_counter() - began)
-        learnt = learnt_seconds(session, 20)
+        session.learning.wait(session.learning.request_ranking(keep=True))  # what was answered above is learnt first
+        learnt = learnt_seconds(session, range(20))
         began = time.perf_counter()
         session.learning.request_training()
         assert session.learning.training is not None
         session.learning.wait(session.learning.training)
         tuned = time.perf_counter() - began
         session.learning.request_training()
-        meanwhile = learnt_seconds(session, 8)
+        meanwhile = learnt_seconds(session, range(40, 48))
         session.learning.cancel_training()
         assert session.learning.worker.ready is not None
         worker = peak_of(session.learning.worker.ready.pid)
@@ -178,15 +179,15 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
     ], figures
 
 
-def learnt_seconds(session: Any, count: int) -> list[float]:
+def learnt_seconds(session: Any, slices: range) -> list[float]:
     """Seconds from an answer until the head has learnt it and the next query is known: what both faces wait for in the
     background. The same call is behind both."""
     found = []
     mask = np.zeros(session.study.cases.get("bench").slice_shape, dtype=np.uint8)
-    for turn in range(count):
+    for number in slices:  # that nobody read: one that is answered again has all later ones learnt anew
         mask[:] = 0
-        mask[90 + 3 * turn : 102 + 3 * turn, 110:122] = 1
-        session.present("bench", 15 + turn)
+        mask[90 + 3 * number : 102 + 3 * number, 110:122] = 1
+        session.present("bench", number)
         session.save(mask)
         began = time.perf_counter()
         session.learning.wait(session.learning.request_ranking(keep=True))
