@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,13 +118,21 @@ class Answered:
         return sum(int((target == 1).sum()) for target in self.targets.values())
 
 
-def gathered(answers: Iterable[SliceAnswer]) -> Answered:
+def digests(answers: Iterable[SliceAnswer]) -> list[str]:
+    """SHA-256 over the first 0, 1, 2 ... answers, in their order."""
+    total = hashlib.sha256()
+    found = [total.hexdigest()]
+    for answer in answers:
+        total.update(answer.digest().encode())
+        found.append(total.hexdigest())
+    return found
+
+
+def gathered(answers: Sequence[SliceAnswer]) -> Answered:
     """Gather answers in their order: a read slice replaces all that was said of it before, a part adds to it."""
     targets: dict[int, np.ndarray] = {}
     read: set[int] = set()
-    total = hashlib.sha256()
     for answer in answers:
-        total.update(answer.digest().encode())
         before = targets.get(answer.number)
         if answer.read or before is None:
             targets[answer.number] = answer.target.copy()
@@ -132,7 +140,7 @@ def gathered(answers: Iterable[SliceAnswer]) -> Answered:
             targets[answer.number] = np.where(answer.target == UNKNOWN, before, answer.target)
         if answer.read:
             read.add(answer.number)
-    return Answered(targets, frozenset(read), total.hexdigest())
+    return Answered(targets, frozenset(read), digests(answers)[-1])
 
 
 def delivered_label(suggested: np.ndarray, answered: Answered) -> tuple[np.ndarray, np.ndarray]:

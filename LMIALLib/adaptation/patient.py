@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from LMIALLib.adaptation.answers import SliceAnswer, gathered
+from LMIALLib.adaptation.answers import SliceAnswer, digests, gathered
 from LMIALLib.adaptation.estimate import (
     DOUBT_MISSED,
     DOUBT_RIGHT,
@@ -66,17 +66,17 @@ class Course:
         Where earlier answers changed, what came after them is learnt anew.
         """
         answers = list(answers)
-        digests = [gathered(answers[:count]).digest for count in range(len(answers) + 1)]
+        reached = digests(answers)
         known = 0
-        while known < min(len(answers), len(self._steps)) and self._steps[known][0] == digests[known + 1]:
+        while known < min(len(answers), len(self._steps)) and self._steps[known][0] == reached[known + 1]:
             known += 1
         del self._steps[known:]
-        head, maps = self._at(digests[known], answers[:known])
+        head, maps = self._at(reached[known], answers[:known])
         for count in range(known, len(answers)):
             answer = answers[count]
             found = judged(self.features, maps, answer.number, answer.target) if answer.read else None
-            self._steps.append((digests[count + 1], found))
-            head, maps = self._at(digests[count + 1], answers[: count + 1])
+            self._steps.append((reached[count + 1], found))
+            head, maps = self._at(reached[count + 1], answers[: count + 1])
         of_slices = tuple(found for _, found in self._steps if found is not None)
         answered = gathered(answers)
         return Learnt(head, maps, of_slices, estimate(self.features, maps, answered, of_slices))

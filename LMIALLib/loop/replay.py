@@ -20,7 +20,7 @@ from LMIALLib.worker.requests import Rank, RankCase, Ranked
 
 COMPARED = (
     "device", "dtype", "threads", "batch", "passes", "cpu", "versions", "model_digest", "committee_digests", "pairs",
-    "heads",
+    "heads", "made_otherwise",
 )  # fmt: skip
 """Conditions that a bit-for-bit promise rests on."""
 
@@ -159,7 +159,7 @@ def pool_at(study: Study, stored: StoredRanking) -> list[RankCase]:
 def compare(number: int, ranking: dict[str, Any], conditions: dict[str, Any], result: Ranked) -> Replay:
     """Hold a ranking computed again against the stored one."""
     then, now = Ranking.from_dict(ranking), Ranking.from_dict(result.ranking)
-    differing = tuple(key for key in COMPARED if conditions.get(key) != result.conditions.get(key))
+    differing = tuple(key for key in COMPARED if (conditions.get(key) or None) != (result.conditions.get(key) or None))
     if then.scores.keys() != now.scores.keys():
         return Replay(number, False, differing, error="the cases are no longer the same")
     a = np.concatenate([then.scores[case] for case in sorted(then.scores)])

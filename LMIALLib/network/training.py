@@ -52,8 +52,9 @@ def finetune(
         out: the new weights file, written whole or not at all.
         settings: see `FinetuneSettings`.
         checkpoint: file that lets a stopped run go on; removed when the run is complete.
-        progress: called before each step as ("finetune", steps done, steps in all, loss=..., dice=...). The time that
-            it takes is not the run's: it may do something more urgent there, see `device.apart`.
+        progress: called before each step, and before each other part that takes a second, as ("finetune", steps done,
+            steps in all, loss=..., dice=...). The time that it takes is not the run's: it may do something more urgent
+            there, see `device.apart`.
         cancelled: asked before each step; True raises Cancelled.
 
     Batch normalisation keeps its statistics: a few slices say nothing about the pool's. In the end the logits are
@@ -70,6 +71,7 @@ def finetune(
                 run = _Run(weights, examples, unread, settings)
                 steps = _trained(run, time_used, checkpoint, uncounted, cancelled)
                 held_out = _held_out(run, steps, weights, unread, uncounted, cancelled)
+                uncounted("finetune", run.steps_in_all, run.steps_in_all, **run.figures())
                 report = run.finish(out, steps, time_used, held_out)
             break
         except torch.OutOfMemoryError:
@@ -127,12 +129,14 @@ def _held_out(
     """Learn twice from half of the read slices, in as many steps, and judge on the other half."""
     found, settings = HeldOut(), run.settings
     for turn, (learned, kept_back) in enumerate(folds(run.examples), start=1):
+        progress("finetune", turn * settings.steps, run.steps_in_all, **run.figures())
         half = _Run(weights, learned, unread, settings)
         for step in range(steps):
             if cancelled():
                 raise Cancelled("Fine-tuning was cancelled while it was being judged.")
             progress("finetune", turn * settings.steps + step, run.steps_in_all, **run.figures())
             half.step(step)
+        progress("finetune", turn * settings.steps + steps, run.steps_in_all, **run.figures())
         interpolate(half.averaged, half.old, settings.kept)
         found.add(half.old, half.averaged, kept_back)
     return found

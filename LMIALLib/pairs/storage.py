@@ -25,8 +25,10 @@ FORMAT = 1
 """Version of ``registration.json``; a higher one was written by a newer LMIAL."""
 
 
-def write_nrrd(path: Path, array: np.ndarray, grid: Grid, *, fields: dict[str, str] | None = None) -> None:
-    """Write an array (k, j, i) on its grid as gzip-compressed NRRD (level 1) in LPS, with nothing but the geometry.
+def write_nrrd(
+    path: Path, array: np.ndarray, grid: Grid, *, fields: dict[str, str] | None = None, compressed: bool = True
+) -> None:
+    """Write an array (k, j, i) on its grid as NRRD in LPS, with nothing but the geometry; gzip of level 1, or as it is.
 
     ``fields`` are further ``key:=value`` entries. The bytes are flushed. Raises OSError where the disk refuses.
     """
@@ -37,7 +39,7 @@ def write_nrrd(path: Path, array: np.ndarray, grid: Grid, *, fields: dict[str, s
     header["space directions"] = (np.array(grid.direction).reshape(3, 3) * np.array(grid.spacing)).T
     header["kinds"] = ["domain", "domain", "domain"]
     header["space origin"] = np.array(grid.origin)
-    header["encoding"] = "gzip"
+    header["encoding"] = "gzip" if compressed else "raw"
     for key, value in (fields or {}).items():
         header[key] = value
     values = array.astype(np.uint8) if array.dtype == bool else np.ascontiguousarray(array)

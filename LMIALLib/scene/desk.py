@@ -270,8 +270,6 @@ class Desk(Painting):
         speaks = what == "nothing_here" or (what == "save" and self.session.as_suggested(shown, mask))
         return 1.0 - self._viewed(shown).share if speaks else 0.0
 
-    # Looking -----------------------------------------------------------------------------------------------------
-
     # In the background -------------------------------------------------------------------------------------------
 
     def tick(self) -> list[tuple[Job[Any], Event]]:

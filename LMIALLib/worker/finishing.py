@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from LMIALLib.network.predicted import CONDITIONS
 from LMIALLib.progress import Progress
 from LMIALLib.queries.patients import one_after_the_other, part_of
 from LMIALLib.queries.query import Ranking
@@ -59,7 +60,7 @@ class Patient:
     conditions: dict[str, Any]
 
 
-_patients: OrderedDict[tuple[str, str, int, str], Patient] = OrderedDict()
+_patients: OrderedDict[tuple[object, ...], Patient] = OrderedDict()
 
 
 def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
@@ -68,7 +69,12 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
     parts: list[Ranking] = []
     told: dict[str, Any] = {"heads": {}, "estimates": {}, "pairs": {}}
     conditions: dict[str, Any] = {}
+    made: dict[str, dict[str, Any]] = {}
     with Study.open(study_folder, read_only=True) as study:
+        if not (request.keep or goes_by_stored_maps(request.model)):
+            model_of(
+                study, request.model
+            )  # weights that cannot be trusted are refused, also where their maps lie there
         before = _usable(study.rankings.latest() if request.keep else None, request, chosen)
         for position, wanted in enumerate(request.cases):
             name = wanted.name
@@ -79,16 +85,19 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
                     if name in before.conditions.get(field, {}):
                         told[field][name] = before.conditions[field][name]
                 conditions = conditions or before.conditions
+                made[name] = _made(before.conditions, name)
                 continue
-            patient = patient_of(study, request, wanted, progress)
+            patient = _patient(study, request, wanted, progress)
             part, about = _finished(study, request, wanted, chosen, patient)
             parts.append(part)
             conditions = patient.conditions
+            made[name] = _made(conditions, name)
             told["pairs"][name] = {"number": wanted.pair, "digest": patient.digest}
             for field in ("heads", "estimates"):
                 if field[:-1] in about:
                     told[field][name] = about[field[:-1]]
         model_digest = study.models.get(request.model).digest
+    told["made_otherwise"] = {case: one for case, one in made.items() if one != _made(conditions)}
     shared = {key: value for key, value in conditions.items() if key not in told}
     told["lesions_upto"] = request.lesions_upto
     named = {"model": request.model, "model_digest": model_digest, "strategy": chosen.name}
@@ -97,6 +106,15 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
         conditions={**shared, **named, "seed": request.seed, "reader": request.reader, **told},
         annotations_upto=request.annotations_upto or 0,
     )
+
+
+def _made(conditions: dict[str, Any], case: str = "") -> dict[str, Any]:
+    """Under which conditions the maps of a case were made, from those of a ranking, or of a prediction.
+
+    A study that moved to another machine has maps of both, so a ranking says it of each case unlike the rest.
+    """
+    of_all = {key: conditions[key] for key in CONDITIONS if key in conditions and key != "seed"}
+    return dict(conditions.get("made_otherwise", {}).get(case, of_all))
 
 
 def _usable(stored: StoredRanking | None, request: Rank, chosen: Strategy) -> StoredRanking | None:
@@ -109,10 +127,12 @@ def _usable(stored: StoredRanking | None, request: Rank, chosen: Strategy) -> St
 
 
 def _holds(study: Study, before: StoredRanking, request: Rank, wanted: RankCase) -> bool:
-    """Whether a ranking says of a case what it would say now: the same pair, and no answer since."""
+    """Whether a ranking says of a case what it would say now: the same pair, its maps still there, no answer since."""
     name = wanted.name
     known = before.conditions.get("pairs", {}).get(name)
     if known is None or known["number"] != wanted.pair or name not in before.whole.scores:
+        return False
+    if not study.maps.has(request.model, name, (*FROZEN, before.map_of(name))):
         return False
     upto = request.annotations_upto or 0
     changed = [before.annotations_upto < number <= upto for number in study.answers.ids(name)]
@@ -121,15 +141,16 @@ def _holds(study: Study, before: StoredRanking, request: Rank, wanted: RankCase)
     return not any(changed)
 
 
-def patient_of(study: Study, request: Rank, wanted: RankCase, progress: Progress) -> Patient:
+def _patient(study: Study, request: Rank, wanted: RankCase, progress: Progress) -> Patient:
     """The features of a case, from memory, from the maps that lie in the study, or by predicting them."""
     from LMIALLib.adaptation.features import features_of
     from LMIALLib.adaptation.inputs import HeadInputs
     from LMIALLib.adaptation.patient import Course
 
-    model, name = request.model, wanted.name
-    key = str(study.folder), name, wanted.pair, study.models.get(model).digest
-    if key in _patients and request.write_maps:
+    model, name, writes = request.model, wanted.name, request.write_maps
+    computed = request.passes, request.device, request.dtype, request.threads, request.slices_at_once
+    key = study.folder, name, wanted.pair, study.models.get(model).digest, writes, computed
+    if key in _patients and (not writes or study.maps.has(model, name, FROZEN)):
         _patients.move_to_end(key)
         return _patients[key]
     pair = study.cases.load_pair(name, wanted.pair)
@@ -155,14 +176,13 @@ def _frozen(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The network's own maps of a case as stacks, and how they were made; written into the study where they were not.
 
-    A replay (``write_maps`` false) predicts anew, so that it also tests what lies there.
+    A replay (``write_maps`` false) predicts anew, so that it also tests what lies there; once for all rankings of one
+    model, pair and way of computing.
     """
     model, name, writes = request.model, wanted.name, request.write_maps
     stored = goes_by_stored_maps(model)
     digest = study.models.get(model).digest
     made_by = study.maps.made_by(model, name) if (writes or stored) and study.maps.has(model, name, FROZEN) else None
-    if not (stored or request.keep):
-        model_of(study, model)  # weights that cannot be trusted are refused, also where their maps lie there
     if made_by is not None and (stored or made_by.get("model_digest") == digest):
         volumes = {measure: study.maps.read(model, name, measure) for measure in FROZEN}
         stacks = {m: np.ascontiguousarray(pair.stack(v)) for m, v in volumes.items() if v is not None}

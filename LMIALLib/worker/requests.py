@@ -152,7 +152,8 @@ class Ranked(Result, event="ranked"):
 class RankCase:
     """A case of a ranking: which pair of it, and the slices (0-based) that were answered and skipped.
 
-    With ``validation`` its slices are put to the reader only at random.
+    With ``validation`` a strategy that teaches the network never chooses its slices: they are asked for at random.
+    Where patients are finished it is finished like all others, and only what was drawn at random judges a network.
     """
 
     name: str

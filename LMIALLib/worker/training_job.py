@@ -52,6 +52,7 @@ def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> T
             threads=request.threads,
             **({} if request.steps is None else {"steps": request.steps}),
         )
+        progress("finetune", 0, settings.steps)
         out = study.models.path(request.new_model)
         checkpoint = out.with_name(f".{out.stem}.checkpoint.safetensors")
         old = load_model(study.models.path(request.model))
@@ -113,10 +114,14 @@ def _examples(study: Study, read: Sequence[ReadSlice]) -> list[Example]:
 
 
 def _validation(study: Study, request: Finetune, old: ChangeModel, new: ChangeModel) -> tuple[float, float] | None:
-    """Dice before and after on read slices of subjects set aside for good; None while there are none with change."""
+    """Dice before and after on slices of subjects set aside for good; None while there are none with change.
+
+    Only slices that were drawn at random, and so read without a suggestion, can judge: where patients are finished,
+    the others were chosen because the model in use was expected to be wrong there.
+    """
     from LMIALLib.network.fit import figures_of
 
-    held = validation_examples(study, upto=request.upto)
+    held = [one for one in validation_examples(study, upto=request.upto) if one.drawn == "random"]
     if not held:
         return None
     examples = _examples(study, held)
@@ -131,6 +136,7 @@ def _volumes(
     pair = study.cases.load_pair(case)
     volumes = {}
     for name, model in (("before", old), ("after", new)):
+        progress("check", 1, 2, case=case)
         prediction = model.predict(
             pair,
             device=request.device,

@@ -143,6 +143,7 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
         assert session.learning.training is not None
         session.learning.wait(session.learning.training)
         tuned = time.perf_counter() - began
+        adopted = seconds(lambda: session.learning.wait(session.learning.request_ranking()), repeats=1)
         session.learning.request_training()
         meanwhile = learnt_seconds(session, range(40, 48))
         session.learning.cancel_training()
@@ -158,6 +159,7 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
         "rank_s": ranked,
         "save_p99_s": p99,
         "finetune_s": tuned,
+        "adopted_ranked_s": adopted,
         "worker_peak_mb": worker,
         **{f"answer_learnt{name}_s": found for name, found in answers.items()},
     }
@@ -174,6 +176,7 @@ def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
             f"{answers['_training'][0]:.2f} / {answers['_training'][1]:.2f} s",
             "1 s",
         ),
+        ("a new network: predicted, and all 40 answers learnt with it", f"{adopted:.1f} s", "no aim"),
         ("fine-tune until adopted or refused (20 annotated slices)", f"{tuned:.0f} s", "45 s"),
         ("peak memory of the worker", f"{worker:.0f} MB", "2000 MB"),
     ], figures

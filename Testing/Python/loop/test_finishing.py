@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +17,10 @@ from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
+from LMIALLib.progress import ignore
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
+from LMIALLib.worker.predicting import predict_case
 
 Opened = Callable[..., Session]
 
@@ -212,3 +217,81 @@ def test_the_reason_card_names_the_slices_that_were_learnt(opened: Opened, phant
     ExactReader({"head": phantom_truth}).answer_next(session, 2)
     stored = adapt(session)
     assert stored.learnt_from("head") == tuple(sorted(session.study.answers.current("head")))
+
+
+@pytest.fixture
+def two_patients(study_folder: Path) -> Path:
+    """The study with one more case, whose pair is that of the first; ranked."""
+    with Study.open(study_folder, reader="anna") as study:
+        staged = study.cases.stage("other")
+        for part in ("source", "pair-1"):
+            shutil.copytree(study_folder / "cases" / "head" / part, staged / part)
+        study.cases.add("other", staged)
+        session = Session(study, reader="anna", settings=LoopSettings(train=False))
+        session.learning.wait(session.learning.request_ranking())
+        session.close()
+    return study_folder
+
+
+def test_maps_that_were_deleted_are_made_again_with_the_next_answer(
+    opened: Opened, two_patients: Path, phantom_truth: np.ndarray
+) -> None:
+    """Of the patient that was answered, whose features lie in memory, and of the one of which nothing changed."""
+    session = opened()
+    study, reader = session.study, ExactReader({"head": phantom_truth, "other": phantom_truth})
+    reader.answer_next(session, 1)
+    model = adapt(session).model
+    for name in ("head", "other"):
+        shutil.rmtree(study.maps.folder(model, name))
+    reader.answer_next(session, 1)
+    stored = adapt(session)
+    for name in ("head", "other"):
+        assert study.maps.probability(stored, name) is not None
+        assert study.maps.read(model, name, "mean") is not None
+    assert replay(session, stored).identical
+
+
+def test_replays_predict_once_for_one_way_of_computing(
+    opened: Opened, study_folder: Path, phantom_truth: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from LMIALLib.worker import finishing
+
+    session = opened()
+    ExactReader({"head": phantom_truth}).answer_next(session, 2)
+    request = replace(session.learning._ranking_request(), write_maps=False, threads=1)
+    predicted = []
+
+    def counted(*values: Any, **options: Any) -> Any:
+        predicted.append(values[2])
+        return predict_case(*values, **options)
+
+    monkeypatch.setattr(finishing, "predict_case", counted)
+    first, again, otherwise = (
+        finishing.finish_job(study_folder, one, ignore)
+        for one in (replace(request, annotations_upto=1), request, replace(request, threads=2))
+    )
+    assert [one.threads for one in predicted] == [1, 2]
+    assert first.conditions["threads"] == again.conditions["threads"] == 1 and otherwise.conditions["threads"] == 2
+
+
+def test_a_ranking_says_which_maps_were_made_elsewhere(opened: Opened, two_patients: Path) -> None:
+    session = opened()
+    stored = session.study.rankings.latest()
+    assert stored is not None and stored.conditions["made_otherwise"] == {}
+    record = session.study.maps.folder(stored.model, "other") / "made_by.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "cpu": "another machine"}))
+    session.choose("head", 20)
+    session.nothing_here()
+    kept = adapt(session)  # the other patient stays as it was ranked
+    assert kept.conditions["made_otherwise"] == {}
+    session.learning.wait(session.learning.request_ranking())
+    for _ in range(2):
+        stored = session.study.rankings.latest()
+        assert stored is not None
+        cpus = {case: made["cpu"] for case, made in stored.conditions["made_otherwise"].items()}
+        cpus = {case: cpus.get(case, stored.conditions["cpu"]) for case in ("head", "other")}
+        assert cpus["other"] == "another machine" != cpus["head"]
+        session.choose("head", 21)
+        session.nothing_here()
+        adapt(session)
+    assert "made_otherwise" in replay(session, stored).differing or "cpu" in replay(session, stored).differing
