@@ -97,8 +97,8 @@ def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared_study(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> Path:
     """A study with the case ``head``, ranked once by a real worker. Never change it: ask for ``study_folder``."""
-    from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
+    from LMIALLib.loop.settings import LoopSettings
     from LMIALLib.loop.studies import new_study
     from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.store import Study

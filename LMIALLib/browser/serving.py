@@ -19,8 +19,8 @@ from LMIALLib.browser.guard import Guard, is_loopback
 from LMIALLib.browser.machine import choose_graphics, missing_graphics, missing_python
 from LMIALLib.errors import LMIALError, WrongUse
 from LMIALLib.interrupts import held
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.study.store import Study
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def tell_alarms(study: Path, case: str, alarms: Iterable[Alarm], *, strategy: st
 
     ``strategy``: the one in use; what it does already is not advised.
     """
-    from LMIALLib.loop.learning import BY_DIFFERENCE
+    from LMIALLib.loop.settings import BY_DIFFERENCE
 
     place, named = quote(str(study)), quote(case)
     for alarm in alarms:

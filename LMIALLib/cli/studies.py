@@ -224,9 +224,9 @@ def remove(
 def status(study: StudyFolder, as_json: Json = False) -> None:
     """What a study holds, who works on it, how far the reading is, and whether more of it promises anything."""
     from LMIALLib.loop.advice import advice_for
-    from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.patient import estimates_of
     from LMIALLib.loop.queue import queue_of
+    from LMIALLib.loop.settings import LoopSettings
     from LMIALLib.study.status import status_of
 
     with study_at(study) as opened:

@@ -16,8 +16,8 @@ from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport, end_all
 from LMIALLib.desktop.views import Layout, cursor, waiting
 from LMIALLib.errors import BadInput
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.scene.case_scene import close_case
 from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.study.store import Study

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_problem
 from LMIALLib.loop.queue import core_set_waits, of_another_model
-from LMIALLib.loop.telemetry import committee_of, reading_time_of
+from LMIALLib.loop.ranking_request import ranking_request
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.pairs.regions import CHOICES
 from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.queries.query import Ranking
-from LMIALLib.queries.strategies import DEFAULT_STRATEGY, strategy
-from LMIALLib.study.cases import Case
+from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.kept import goes_by_stored_maps
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.rankings import StoredRanking
@@ -34,8 +33,6 @@ from LMIALLib.worker.requests import (
     Exported,
     Finetune,
     R,
-    Rank,
-    RankCase,
     Ranked,
     Register,
     Registered,
@@ -47,35 +44,6 @@ HEARTBEAT = 30.0
 
 DRAWN = "drawn.nrrd"
 """The region as a reader drew it, on the pair's grid, in the folder of the pair that is made with it."""
-
-
-BY_DIFFERENCE = "foreground-random-difference"
-"""The strategy that looks at the difference of the scans alone, and at no network."""
-
-
-@dataclass(frozen=True)
-class LoopSettings:
-    """How a session asks and learns; written into every ranking and model that it shaped.
-
-    Args:
-        strategy: registered name of the query strategy.
-        seed: of rankings and training.
-        random_share: share of queries drawn at random, shown without suggestion, that feed curve and stop advice.
-        spacing_mm: least distance between two queries of one batch in one case.
-        batch: queries that are chosen together.
-        train: whether saving starts training in the background.
-        device: "auto" or a torch device.
-        order: names of the cases whose patients are finished first, in this order; all others follow as they came.
-    """
-
-    strategy: str = DEFAULT_STRATEGY
-    seed: int = 0
-    random_share: float = 1 / 6
-    spacing_mm: float = 12.0
-    batch: int = 6
-    train: bool = True
-    device: str = "auto"
-    order: tuple[str, ...] = ()
 
 
 class Learning:
@@ -111,7 +79,7 @@ class Learning:
         strategy finishes one patient after the other.
         """
         self._rank_again = False
-        self.ranking = self.worker.submit(replace(self._ranking_request(), keep=keep))
+        self.ranking = self.worker.submit(ranking_request(self.study, self.settings, self._reader(), keep=keep))
         return self.ranking
 
     @property
@@ -134,58 +102,6 @@ class Learning:
             self.request_ranking(keep=True)
         except (LMIALError, OSError) as error:
             self.trouble = f"The rest of the patient was not brought up to date: {error}"
-
-    def _ranking_request(self) -> Rank:
-        """What to rank in the present state of the study."""
-        needs = strategy(self.settings.strategy).needs
-        in_use = self.study.models.in_use()
-        if in_use is None:
-            raise LMIALError("This study has no model.", "Check it.", Step(Do.CHECK, str(self.study.folder)))
-        chosen = self._in_order(self.study.cases.all())
-        if not chosen:
-            raise WrongUse("This study has no case to rank.", "Add one.", Step(Do.ADD, str(self.study.folder)))
-        cases = (
-            RankCase(
-                name=case.name,
-                pair=case.pair_number,
-                answered=tuple(sorted(self.study.answers.current(case.name))),
-                skipped=tuple(sorted(self.study.answers.skipped(case.name))),
-                validation=case.split == "validation",
-            )
-            for case in chosen
-        )
-        return Rank(
-            cases=tuple(cases),
-            annotations_upto=self.study.answers.highest_id(),
-            lesions_upto=self.study.lesion_answers.highest_id(),
-            model=in_use.id,
-            strategy=self.settings.strategy,
-            seed=self.settings.seed,
-            random_share=self.settings.random_share,
-            spacing_mm=self.settings.spacing_mm,
-            batch=self.settings.batch,
-            device=self.settings.device,
-            reader=self._learns_from(),
-            committee=tuple(committee_of(self.study)) if "members" in needs else (),
-            reading_time=reading_time_of(self.study) if "seconds" in needs else None,
-        )
-
-    def _in_order(self, cases: Sequence[Case]) -> list[Case]:
-        """The cases in the order in which their patients are finished: as the settings say, else as they were ranked
-        last, else as they came. Raises WrongUse for a name that there is not."""
-        stored = self.study.rankings.latest()
-        first = list(self.settings.order)
-        if not first and stored is not None and stored.finishes:
-            first = [name for name in stored.conditions.get("pairs", {}) if any(one.name == name for one in cases)]
-        by_name = {case.name: case for case in cases}
-        if wrong := [name for name in first if name not in by_name]:
-            raise WrongUse(f"There is no case {wrong[0]!r} to put first.")
-        return [by_name[name] for name in first] + [case for case in cases if case.name not in first]
-
-    def _learns_from(self) -> str:
-        """Whose answers heads learn from: the reader's who sits here, or an empty string where nobody else answered."""
-        readers, here = self.study.answers.readers(), self._reader()
-        return here if len(readers) > 1 and here in readers else ""
 
     def request_training(self, *, steps: int | None = None, minutes: float | None = None) -> None:
         """Train on what was saved. A running training is never killed: saves that pile up train once.

@@ -13,9 +13,10 @@ import numpy as np
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.loop.advice import StopAdvice, advice_for
-from LMIALLib.loop.learning import Learning, LoopSettings
+from LMIALLib.loop.learning import Learning
 from LMIALLib.loop.patient import PatientWork
 from LMIALLib.loop.queue import queue_of
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.queries.query import Query
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.answer import KINDS, Answer, NewAnswer, SliceTest, Viewed

@@ -11,7 +11,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.files import written_whole
-from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.pipeline.budget import slices_of
 from LMIALLib.pipeline.core_set_choice import CoreSet
 from LMIALLib.pipeline.core_set_report import core_set_page, plotly_library

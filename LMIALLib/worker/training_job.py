@@ -52,7 +52,6 @@ def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> T
             threads=request.threads,
             **({} if request.steps is None else {"steps": request.steps}),
         )
-        progress("finetune", 0, settings.steps)
         out = study.models.path(request.new_model)
         checkpoint = out.with_name(f".{out.stem}.checkpoint.safetensors")
         old = load_model(study.models.path(request.model))

@@ -49,8 +49,8 @@ image().addEventListener('load', () => {
 
 def study_of(folder: Path) -> Path:
     """A ranked study of the benchmark's pair."""
-    from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
+    from LMIALLib.loop.settings import LoopSettings
     from LMIALLib.loop.studies import new_study
     from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.store import Study

@@ -29,8 +29,8 @@ from LMIALLib.datasets.open_ms_patient import OpenMSPair, open_ms_pair, open_ms_
 from LMIALLib.errors import LMIALError
 from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.laboratory.unseen import LONGITUDINAL, named_weights, unseen_weights
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.loop.studies import new_study
 from LMIALLib.metrics.voxels import dice
 from LMIALLib.pairs.reading import read_volume

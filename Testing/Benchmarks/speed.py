@@ -117,8 +117,8 @@ def slice_bald(prediction: Any) -> np.ndarray:
 
 def loop(folder: Path, study_folder: Path) -> tuple[list[Row], dict[str, Any]]:
     """Reading and registering, saving, fine-tuning, memory."""
-    from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
+    from LMIALLib.loop.settings import LoopSettings
     from LMIALLib.loop.studies import new_study
     from LMIALLib.pairs.request import PairRequest
     from LMIALLib.study.store import Study
@@ -214,7 +214,7 @@ def used():
 def peak():
     return next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) / 1024
 before = used()
-from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.study.store import Study
 study = Study.open(Path(sys.argv[1]), reader='face')

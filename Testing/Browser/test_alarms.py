@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from LMIALLib.loop.learning import BY_DIFFERENCE, LoopSettings
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import BY_DIFFERENCE, LoopSettings
 from LMIALLib.loop.studies import new_study
 from LMIALLib.pairs.request import PairRequest
 from LMIALLib.study.store import Study

@@ -15,8 +15,8 @@ from LMIALLib.browser.actions import actions_of
 from LMIALLib.browser.brush import BrushDesk
 from LMIALLib.browser.guard import is_loopback, token_matches
 from LMIALLib.browser.tabs import Tabs
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.scene.shown import fixed, shown
 from LMIALLib.study.store import Study

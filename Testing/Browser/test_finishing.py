@@ -98,8 +98,8 @@ def test_a_patient_is_finished_by_the_readers_word_and_the_next_one_opens(
             target = staged / file.name
             shutil.copytree(file, target) if file.is_dir() else shutil.copyfile(file, target)
         study.cases.add("second", staged)
-    from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
+    from LMIALLib.loop.settings import LoopSettings
 
     with Study.open(study_folder, reader="setup") as study:
         session = Session(study, settings=LoopSettings(train=False))
@@ -125,8 +125,8 @@ def test_a_suggested_lesion_is_accepted_as_a_whole_where_it_was_seen(
     study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
 ) -> None:
     with_change_found(study_folder)
-    from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
+    from LMIALLib.loop.settings import LoopSettings
 
     with Study.open(study_folder, reader="setup") as study:
         session = Session(study, settings=LoopSettings(train=False, random_share=0.0))

@@ -13,9 +13,9 @@ import pytest
 
 from LMIALLib.errors import BadInput
 from LMIALLib.loop.choosing_model import take_into_use
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.queue import of_another_model
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.study.maps import STORED_MAPS
 from LMIALLib.study.store import Study
 

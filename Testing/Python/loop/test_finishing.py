@@ -14,9 +14,10 @@ import pytest
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.evaluation.simulated_reader import ExactReader
-from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop.ranking_request import ranking_request
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.progress import ignore
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
@@ -258,7 +259,9 @@ def test_replays_predict_once_for_one_way_of_computing(
 
     session = opened()
     ExactReader({"head": phantom_truth}).answer_next(session, 2)
-    request = replace(session.learning._ranking_request(), write_maps=False, threads=1)
+    request = replace(
+        ranking_request(session.study, session.learning.settings, session.reader), write_maps=False, threads=1
+    )
     predicted = []
 
     def counted(*values: Any, **options: Any) -> Any:

@@ -13,9 +13,11 @@ import torch
 from LMIALLib.errors import WrongUse
 from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop import learning
-from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop import ranking_request as asking
+from LMIALLib.loop.ranking_request import ranking_request
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries import strategies
 from LMIALLib.queries.measures import Measure
@@ -64,8 +66,8 @@ def session(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     def opened(need: str) -> Session:
         measure = Measure(f"of-{need}", MEASURES[need], "Uncertainty", frozenset({need}))
         chosen: Strategy = replace(STRATEGIES["entropy"], name=f"of-{need}", measure=measure)
-        monkeypatch.setattr(strategies, "strategy", lambda name: chosen)
-        monkeypatch.setattr(learning, "strategy", lambda name: chosen)
+        for module in (strategies, learning, asking):
+            monkeypatch.setattr(module, "strategy", lambda name: chosen)
         study = Study.open(study_folder, reader="anna")
         settings = LoopSettings(strategy=chosen.name, train=False, device="cpu")
         made.append(Session(study, reader="anna", worker=Here(study_folder), settings=settings))  # type: ignore[arg-type]
@@ -78,7 +80,7 @@ def session(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
 
 def ranked(session: Session) -> StoredRanking:
     """Rank and store, as a session does when its worker reports."""
-    request = session.learning._ranking_request()
+    request = ranking_request(session.study, session.learning.settings, session.reader)
     result = session.learning.worker.submit(request)
     scores = {case: np.array(values) for case, values in result.ranking["scores"].items()}
     stored = StoredRanking(result.ranking, result.conditions, scores, result.annotations_upto)
@@ -167,7 +169,7 @@ def test_answers_of_a_case_set_aside_for_validation_are_read_but_not_learned_fro
 
     one = session("loss-prediction")
     ExactReader({"head": phantom_truth}).answer_next(one, 5)
-    request = one.learning._ranking_request()
+    request = ranking_request(one.study, one.learning.settings, one.reader)
     (known,) = StudyCases(one.study, request, with_targets=True)
     assert len(known.answers) == 5 and all((target != 255).any() for target in known.answers.values())
     monkeypatch.setattr(study_cases, "training_examples", lambda study, upto=None: ())  # what a validation case gives

@@ -10,9 +10,9 @@ import pytest
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.evaluation.simulated_reader import ExactReader
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.store import Study
 

@@ -14,7 +14,7 @@ from pathlib import Path
 for name in ("torch", "monai", "nrrd", "safetensors", "sklearn", "threadpoolctl", "skimage", "matplotlib"):
     sys.modules[name] = None  # importing it raises ImportError
 
-from LMIALLib.loop.learning import LoopSettings
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.loop.session import Session
 from LMIALLib.pairs.storage import read_nrrd
 from LMIALLib.study.store import Study

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.patient import Estimate
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.scene.desk import SETTLING, Desk
 from LMIALLib.scene.patient_shown import curve_points, patient_of
 from LMIALLib.study.answer import NewAnswer

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from LMIALLib.errors import BadInput
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.shown import listed, quick
 from LMIALLib.study.lesions import Lesions

@@ -116,8 +116,8 @@ def make_place(place: Path) -> None:
     """Scans, a label, a folder for backups, and a study: two ranked cases, two models, four answers and a draft."""
     import SimpleITK as sitk
 
-    from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
+    from LMIALLib.loop.settings import LoopSettings
     from LMIALLib.loop.studies import new_case, new_study
     from LMIALLib.pairs.request import PairRequest
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -141,31 +140,6 @@ def test_validation_subjects_are_never_trained_on(study: Study, add_case: Callab
     assert len(aside) == 2 or len(aside) == 3
     assert {e.case for e in validation_examples(study)} == aside
     assert {e.case for e in training_examples(study)} == {c.name for c in study.cases.all()} - aside
-
-
-def test_only_what_was_drawn_at_random_judges_a_network(study: Study, add_case: Callable, make_pair: Callable) -> None:
-    """Where patients are finished, the other slices were chosen because the model in use was expected to be wrong."""
-    from LMIALLib.worker.requests import Finetune
-    from LMIALLib.worker.training_job import _validation
-
-    for number in range(1, 12):
-        add_case(study, f"c{number}", pair=make_pair((4, 4, 4)))
-    aside = next(case.name for case in study.cases.all() if case.split == "validation")
-    mask = np.zeros(study.cases.get(aside).slice_shape, np.uint8)
-    mask[0, 0] = 2
-    for number, drawn in enumerate(("strategy", "reader")):
-        study.answers.save(NewAnswer(aside, number, "mask", mask, reader="r", drawn=drawn))
-    request, asked = Finetune("old", "new", None, 0), []
-
-    class Same:
-        def probability(self, example: Any) -> np.ndarray:
-            asked.append(example)
-            return (example.target == 1).astype(np.float32)
-
-    assert _validation(study, request, Same(), Same()) is None and not asked  # type: ignore[arg-type]
-    study.answers.save(NewAnswer(aside, 2, "mask", mask, reader="r", drawn="random"))
-    assert _validation(study, request, Same(), Same()) == (1.0, 1.0)  # type: ignore[arg-type]
-    assert len(asked) == 2
 
 
 def test_a_label_volume_never_calls_unread_no_change(study: Study, add_case: Callable, make_pair: Callable) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from LMIALLib.errors import BadInput, WrongUse
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.network.families import load_model
 from LMIALLib.study.store import Study
 

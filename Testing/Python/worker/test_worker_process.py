@@ -82,8 +82,8 @@ def test_a_queued_job_can_be_cancelled(client: WorkerClient) -> None:
 
 
 def test_an_export_does_not_wait_until_a_training_has_ended(study_folder: Path, tmp_path: Path) -> None:
-    from LMIALLib.loop.learning import LoopSettings
     from LMIALLib.loop.session import Session
+    from LMIALLib.loop.settings import LoopSettings
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, reader="anna") as study:

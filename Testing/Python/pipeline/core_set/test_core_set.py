@@ -16,10 +16,10 @@ from small_studies import TINY, head, put
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.evaluation.case_views import case_views
-from LMIALLib.loop.learning import LoopSettings
 from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.pipeline import seen
 from LMIALLib.pipeline.core_set import core_set
 from LMIALLib.pipeline.core_set_choice import CoreSet
