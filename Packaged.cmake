@@ -73,8 +73,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
+  LMIALLib/loop/ranking_request.py
   LMIALLib/loop/replay.py
   LMIALLib/loop/session.py
+  LMIALLib/loop/settings.py
   LMIALLib/loop/shortcuts.py
   LMIALLib/loop/studies.py
   LMIALLib/loop/telemetry.py
@@ -236,6 +238,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/lesion_answers.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
+  LMIALLib/study/lesion_separation.py
   LMIALLib/study/lesions.py
   LMIALLib/study/log.py
   LMIALLib/study/maps.py
@@ -252,11 +255,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/report.py
   LMIALLib/study/schema.py
   LMIALLib/study/segmentation_file.py
-  LMIALLib/study/split.py
-  LMIALLib/study/splitting.py
   LMIALLib/study/staging.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
+  LMIALLib/study/subject_split.py
   LMIALLib/study/sweeps.py
   LMIALLib/study/tables.py
   LMIALLib/study/targets.py

@@ -16,7 +16,7 @@ from LMIALLib.study.label_values import label_values
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.lesion import Lesion, measured_lesions
 from LMIALLib.study.lesion_numbers import NUMBERS, Numbered, number_lesions, read_numbers
-from LMIALLib.study.splitting import separate_lesions
+from LMIALLib.study.lesion_separation import separate_lesions
 
 THRESHOLD = 0.5
 """Probability from which the model's opinion counts as change."""
