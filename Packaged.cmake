@@ -93,30 +93,30 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/calibration.py
   LMIALLib/network/change_model.py
   LMIALLib/network/checkpoint.py
+  LMIALLib/network/combined_predictions.py
   LMIALLib/network/device.py
   LMIALLib/network/distributed.py
   LMIALLib/network/evidence.py
+  LMIALLib/network/example_metrics.py
   LMIALLib/network/families.py
   LMIALLib/network/finetune_settings.py
-  LMIALLib/network/fit.py
+  LMIALLib/network/finetuning.py
+  LMIALLib/network/finetuning_batches.py
   LMIALLib/network/guard.py
   LMIALLib/network/held_out.py
   LMIALLib/network/inference.py
   LMIALLib/network/learned_scores.py
-  LMIALLib/network/lessons.py
   LMIALLib/network/losses.py
-  LMIALLib/network/origin.py
   LMIALLib/network/predicted.py
   LMIALLib/network/prediction.py
   LMIALLib/network/pretrain_config.py
   LMIALLib/network/pretraining.py
+  LMIALLib/network/pretraining_provenance.py
   LMIALLib/network/report.py
   LMIALLib/network/samples.py
   LMIALLib/network/schedule.py
-  LMIALLib/network/several.py
-  LMIALLib/network/slice_numbers.py
+  LMIALLib/network/slice_terms.py
   LMIALLib/network/slices.py
-  LMIALLib/network/training.py
   LMIALLib/network/uncertainty.py
   LMIALLib/network/unet.py
   LMIALLib/network/weights.py

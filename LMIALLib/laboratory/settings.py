@@ -35,7 +35,7 @@ class SimulationSettings:
         training: "fresh" (each round from the start weights) or "warm" (from the model of the round before).
         start: "scratch", "bundled" or a weights file.
         start_digest: of the weights; empty for scratch.
-        recipe: "plain" (see ``network.lab_training``) or "product" (fine-tuning and adoption as in a study).
+        recipe: "plain" (see ``laboratory.simulation_training``) or "product" (fine-tuning and adoption as in a study).
         steps: optimiser steps of every training, whatever was labelled.
         reader: "exact" or "noisy".
         judged: part of a cohort that models are judged on: "test", or "validation" while something is still chosen.

@@ -226,7 +226,7 @@ def _described(source: Source, subject: Subject, digest: str) -> dict[str, Any]:
 def _recipe(settings: SimulationSettings) -> dict[str, Any]:
     """Everything that shapes a training, as it is used."""
     if settings.recipe == "product":
-        from LMIALLib.network.training import FinetuneSettings
+        from LMIALLib.network.finetuning import FinetuneSettings
 
         return asdict(FinetuneSettings(steps=settings.steps, threads=settings.threads))
     from LMIALLib.laboratory.simulation_training import LabRecipe

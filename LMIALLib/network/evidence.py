@@ -11,10 +11,10 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.change_model import ChangeModel
+from LMIALLib.network.combined_predictions import committee, seen_in_views
 from LMIALLib.network.device import reproducible
 from LMIALLib.network.learned_scores import predicted_loss, slice_losses, unlike_read
 from LMIALLib.network.predicted import CaseInput, Prediction, case_maps, checked_prediction
-from LMIALLib.network.several import committee, seen_in_views
 from LMIALLib.network.unet import as_model
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.progress import Progress, ignore

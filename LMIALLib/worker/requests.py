@@ -232,7 +232,7 @@ class Finetune(Request[Trained], do="finetune", gives=Trained, in_background=Tru
     Args:
         model, new_model: ids of the model that it starts from, and of the new one.
         upto: highest id of the answers that count; None: all.
-        seed, steps, minutes, device, threads: as in ``network.training.FinetuneSettings``; None: its defaults.
+        seed, steps, minutes, device, threads: as in ``network.finetuning.FinetuneSettings``; None: its defaults.
     """
 
     model: str

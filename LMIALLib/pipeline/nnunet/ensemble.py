@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from LMIALLib.json_data import Natural, read_json, shaped
+from LMIALLib.network.combined_predictions import Several
 from LMIALLib.network.device import library_versions, processor_name
-from LMIALLib.network.several import Several
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import read_nrrd
 from LMIALLib.pipeline.nnunet.dataset import channels

@@ -11,10 +11,10 @@ import torch
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.network.architecture import CHANNELS, Architecture, ChangeNetwork
+from LMIALLib.network.combined_predictions import Several, turned, turned_back, turned_pair, views_of
 from LMIALLib.network.evidence import case_evidence
 from LMIALLib.network.predicted import CaseInput
 from LMIALLib.network.prediction import predict
-from LMIALLib.network.several import Several, turned, turned_back, turned_pair, views_of
 from LMIALLib.queries.measures import binary_entropy, mutual_information
 from LMIALLib.queries.pool import CaseMaps
 

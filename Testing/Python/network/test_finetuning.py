@@ -10,11 +10,11 @@ import torch
 
 from LMIALLib.errors import BadInput
 from LMIALLib.metrics.voxels import dice
-from LMIALLib.network import training
-from LMIALLib.network.lessons import Example, Lessons, _stacked, prepared
+from LMIALLib.network import finetuning
+from LMIALLib.network.finetuning import FinetuneSettings, finetune
+from LMIALLib.network.finetuning_batches import Example, Lessons, _stacked, prepared
 from LMIALLib.network.losses import change_loss
 from LMIALLib.network.slices import network_input, with_neighbours
-from LMIALLib.network.training import FinetuneSettings, finetune
 from LMIALLib.network.weights import load_weights
 from LMIALLib.progress import Cancelled
 
@@ -173,7 +173,7 @@ def test_unread_slices_are_no_negatives(weights, unread):
         network.head.bias.add_(2.0)
         opinion = torch.sigmoid(network(values))
     assert (opinion > 0.5).any()
-    loss = training.opinion_loss(network(values), opinion, brain)
+    loss = finetuning.opinion_loss(network(values), opinion, brain)
     loss.backward()
     gradient = max(float(p.grad.abs().max()) for p in network.parameters() if p.grad is not None)
     assert float(loss.detach()) == pytest.approx(0.0, abs=1e-6)
@@ -183,7 +183,7 @@ def test_unread_slices_are_no_negatives(weights, unread):
 def test_opinion_pulls_towards_the_old_model_from_both_sides():
     opinion = torch.tensor([0.95, 0.05])[None, None, None]
     logits = torch.zeros_like(opinion).requires_grad_()
-    training.opinion_loss(logits, opinion, torch.ones_like(opinion, dtype=torch.bool)).backward()
+    finetuning.opinion_loss(logits, opinion, torch.ones_like(opinion, dtype=torch.bool)).backward()
     assert logits.grad[0, 0, 0, 0] < 0 < logits.grad[0, 0, 0, 1]
 
 
@@ -231,13 +231,13 @@ def test_half_kept_lies_in_the_middle(network):
     with torch.no_grad():
         other.head.weight.add_(1.0)
     middle = copy.deepcopy(other)
-    training.interpolate(middle, network, 0.5)
+    finetuning.interpolate(middle, network, 0.5)
     assert torch.allclose(middle.head.weight, network.head.weight + 0.5)
 
 
 def test_more_is_kept_while_the_synthetic_set_is_forgotten(weights, examples, unread, tmp_path, monkeypatch):
     answers = iter([0.7, 0.5, 0.6, 0.69, 0.69])
-    monkeypatch.setattr(training, "guard_dice", lambda network: next(answers))
+    monkeypatch.setattr(finetuning, "guard_dice", lambda network: next(answers))
     report = finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=replace(SETTINGS, kept=0.4))
     assert report.kept == pytest.approx(0.8)
     assert (report.guard_before, report.guard_after) == (0.7, 0.69)
@@ -245,7 +245,7 @@ def test_more_is_kept_while_the_synthetic_set_is_forgotten(weights, examples, un
 
 def test_model_that_always_forgets_ends_as_the_old_one(weights, examples, unread, tmp_path, monkeypatch):
     answers = iter([0.7] + [0.1] * 9)
-    monkeypatch.setattr(training, "guard_dice", lambda network: next(answers))
+    monkeypatch.setattr(finetuning, "guard_dice", lambda network: next(answers))
     report = finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=SETTINGS)
     assert report.kept == 1.0
     before, after = (dict(load_weights(p)[0].named_parameters()) for p in (weights, tmp_path / "a.safetensors"))
@@ -256,9 +256,9 @@ def test_line_is_drawn_where_held_out_slices_say(weights, examples, unread, exam
     three = [*examples, example_of(3, change=True)]
     settings = replace(SETTINGS, steps=2)
     plain, shifted = (tmp_path / f"{name}.safetensors" for name in ("plain", "shifted"))
-    monkeypatch.setattr(training.HeldOut, "shift", lambda found: 0.0)
+    monkeypatch.setattr(finetuning.HeldOut, "shift", lambda found: 0.0)
     first = finetune(weights, three, unread, plain, settings=settings)
-    monkeypatch.setattr(training.HeldOut, "shift", lambda found: -0.75 if len(found.halves) == 2 else 0.0)
+    monkeypatch.setattr(finetuning.HeldOut, "shift", lambda found: -0.75 if len(found.halves) == 2 else 0.0)
     second = finetune(weights, three, unread, shifted, settings=settings)
     biases = [load_weights(path)[0].head.bias for path in (plain, shifted)]
     assert torch.allclose(biases[1], biases[0] - 0.75, atol=2e-3)
@@ -295,7 +295,7 @@ def test_progress_counts_the_judging(weights, examples, unread, example_of, tmp_
 
 
 def test_gpu_that_is_full_is_given_up_for_the_cpu(weights, examples, unread, tmp_path, monkeypatch):
-    devices, original = [], training._Run.step
+    devices, original = [], finetuning._Run.step
 
     def step(run, number):
         devices.append(run.settings.device)
@@ -303,8 +303,8 @@ def test_gpu_that_is_full_is_given_up_for_the_cpu(weights, examples, unread, tmp
             raise torch.OutOfMemoryError("full")
         original(run, number)
 
-    monkeypatch.setattr(training, "run_on_cpu", lambda settings: settings.device == "cpu")
-    monkeypatch.setattr(training._Run, "step", step)
+    monkeypatch.setattr(finetuning, "run_on_cpu", lambda settings: settings.device == "cpu")
+    monkeypatch.setattr(finetuning._Run, "step", step)
     settings = replace(SETTINGS, device="auto", steps=2)
     assert finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=settings).steps == 2
     assert devices == ["auto", "cpu", "cpu"]

@@ -12,8 +12,8 @@ from safetensors.numpy import safe_open, save_file
 
 from LMIALLib.errors import BadInput
 from LMIALLib.network.architecture import Architecture, ChangeNetwork
-from LMIALLib.network.fit import slice_probability
-from LMIALLib.network.lessons import Lessons, prepared
+from LMIALLib.network.example_metrics import slice_probability
+from LMIALLib.network.finetuning_batches import Lessons, prepared
 from LMIALLib.network.prediction import predict
 from LMIALLib.network.slices import PIXEL_SIZES, network_shape
 from LMIALLib.network.weights import load_weights, save_weights

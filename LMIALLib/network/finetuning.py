@@ -17,10 +17,10 @@ from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, library_versions, reproducible
+from LMIALLib.network.example_metrics import guard_dice, read_figures
 from LMIALLib.network.finetune_settings import FinetuneSettings
-from LMIALLib.network.fit import guard_dice, read_figures
+from LMIALLib.network.finetuning_batches import Example, Lessons
 from LMIALLib.network.held_out import HeldOut, folds
-from LMIALLib.network.lessons import Example, Lessons
 from LMIALLib.network.losses import change_loss
 from LMIALLib.network.report import FinetuneReport
 from LMIALLib.network.schedule import interpolate, newest_share, set_rate

@@ -11,8 +11,8 @@ from torch.nn import functional
 from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.calibration import figures
+from LMIALLib.network.finetuning_batches import Example
 from LMIALLib.network.guard import load_guard
-from LMIALLib.network.lessons import Example
 from LMIALLib.network.slices import network_input, network_shape, resized
 
 
