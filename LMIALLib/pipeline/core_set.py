@@ -24,8 +24,8 @@ from LMIALLib.pipeline.embeddings.encoders import (
 )
 from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining
 from LMIALLib.pipeline.map_2d import Embedded
-from LMIALLib.pipeline.seen import Seeing
-from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
+from LMIALLib.pipeline.spread_core_set import SIGN, most_a_subject, signs_of_change, spread
+from LMIALLib.pipeline.stored_predictions import Seeing
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.queries.pool import CaseScores
@@ -77,8 +77,8 @@ def core_set(  # half of it says what the arguments mean
     Args:
         study: an open study; while slices are compared it is only read.
         budget: of new slices, see `slices_of`.
-        writing: opens the study for writing when the choice is stored, see `pipeline.writing`; None: the study itself
-            can be written.
+        writing: opens the study for writing when the choice is stored, see `pipeline.study_writer`; None: the study
+            itself can be written.
         embedding: "bundled" (features of the model in use), "mae" (trained on the study first), "dinov2:FOLDER".
         distance: "cosine" or "euclidean".
         seed: of ties, lots, and the masked autoencoder.

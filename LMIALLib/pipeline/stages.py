@@ -13,12 +13,12 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.installed import Group
-from LMIALLib.pipeline.alone import alone
+from LMIALLib.pipeline.pipeline_lock import alone
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Stage, Work
-from LMIALLib.pipeline.stage_table import STAGES
+from LMIALLib.pipeline.stage_definitions import STAGES
 from LMIALLib.pipeline.state import PipelineState
-from LMIALLib.pipeline.writing import Writing
+from LMIALLib.pipeline.study_writer import Writing
 from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.kept import PIPELINE_STATE
 from LMIALLib.study.store import Study

@@ -82,8 +82,8 @@ def finetune(  # half of it says what the arguments mean
 
     Args:
         study: an open study; while nnU-Net trains it is only read, so that a person can annotate.
-        writing: opens the study for writing when there is something to store, see `pipeline.writing`; None: the study
-            itself can be written.
+        writing: opens the study for writing when there is something to store, see `pipeline.study_writer`; None:
+            the study itself can be written.
         teacher: whose pseudo-labels it is held against, and may learn from.
         opinions_above: also learn from pseudo-labels of unread slices where the teacher is at least so confident;
             None: from what was read alone.
