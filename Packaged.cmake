@@ -69,17 +69,17 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/importing.py
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
-  LMIALLib/loop/news.py
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
+  LMIALLib/loop/ranking_change.py
+  LMIALLib/loop/ranking_inputs.py
   LMIALLib/loop/ranking_request.py
   LMIALLib/loop/replay.py
   LMIALLib/loop/session.py
   LMIALLib/loop/settings.py
   LMIALLib/loop/shortcuts.py
   LMIALLib/loop/studies.py
-  LMIALLib/loop/telemetry.py
   LMIALLib/metrics/__init__.py
   LMIALLib/metrics/calibration.py
   LMIALLib/metrics/lesion_matching.py
