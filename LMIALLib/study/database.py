@@ -82,7 +82,7 @@ class StudyDatabase:
 
     @property
     def study_id(self) -> str:
-        """Random, given at creation; tells one study from another without naming anyone."""
+        """Random, given at creation: identifies the study without naming anyone."""
         return self.setting("study_id")
 
     def close(self) -> None:

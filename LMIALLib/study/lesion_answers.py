@@ -1,4 +1,4 @@
-"""What readers said of a suggested lesion as a whole: accepted or rejected. It makes no slice read."""
+"""Readers' answers to a suggested lesion as a whole: accepted or rejected. They make no slice read."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class LesionAnswers:
     def save(
         self, case: str, verdict: str, voxels: np.ndarray, shown: Iterable[int], reader: str, ranking: int | None = None
     ) -> LesionAnswer:
-        """Save what a reader said of a lesion, flushed when this returns.
+        """Save a reader's answer to a lesion; it is on the disk when this returns.
 
         Args:
             verdict: "accepted" or "rejected".
@@ -123,7 +123,7 @@ class LesionAnswers:
         return tuple(one for one in found if upto is None or one.id <= upto)
 
     def ids(self, case: str) -> list[int]:
-        """Ids of everything that was ever said of a case's lesions, ascending, also of what was withdrawn."""
+        """Ids of all answers to a case's lesions, ascending, withdrawn ones included."""
         rows = self._database.rows("SELECT id FROM lesion_answers WHERE case_name = ? ORDER BY id", (case,))
         return [row["id"] for row in rows]
 

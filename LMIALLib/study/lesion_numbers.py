@@ -155,10 +155,10 @@ def _claims(lesions: np.ndarray, before: Numbered) -> list[tuple[bool, int, int,
 
 
 def _renumbered(lesions: np.ndarray, places: Mapping[int, np.ndarray], numbers: Mapping[int, int]) -> np.ndarray:
-    told = np.zeros(lesions.size, np.int32)
+    renumbered = np.zeros(lesions.size, np.int32)
     for one, place in places.items():
-        told[place] = numbers[one]
-    return told.reshape(lesions.shape)
+        renumbered[place] = numbers[one]
+    return renumbered.reshape(lesions.shape)
 
 
 def _same(before: Numbered, after: Numbered) -> bool:

@@ -14,7 +14,7 @@ from LMIALLib.study.names import checked_person
 
 @dataclass(frozen=True)
 class Finished:
-    """That a patient is finished: who said so, when (UTC), and by which ranking's delivered label."""
+    """A reader's statement that a patient is finished: by whom, when (UTC), on which ranking's delivered label."""
 
     case: str
     reader: str

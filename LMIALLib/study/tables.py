@@ -23,14 +23,14 @@ SLICE_COLUMNS = (
     "accepted_unchanged", "model", "ranking", "query_rank", "saved_at", "voxels", "volume_ml", "viewed_share", "viewed",
 )  # fmt: skip
 SUGGESTED = "suggested"
-"""Class of a lesion of which no voxel was read: the model's opinion, not a label."""
+"""Class of a lesion of which no voxel was read: the model's suggestion, not a label."""
 
 
 def lesion_rows(case: Case, lesions: Iterable[Lesion]) -> list[dict[str, Any]]:
     """One row for each lesion of a case; see ``Lesion`` for what the columns mean.
 
     "class" is the commonest class among the voxels that somebody read, "suggested" where nobody read any.
-    "confirmed_class" is what a reader told of the kind of change, "proposed_class" what the two visits propose.
+    "confirmed_class" is the kind of change that a reader gave, "proposed_class" the kind that the two scans suggest.
     """
     rows = []
     for one in lesions:
