@@ -182,6 +182,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/query.py
   LMIALLib/queries/ranking.py
   LMIALLib/queries/reading_time.py
+  LMIALLib/queries/reason_words.py
   LMIALLib/queries/reasons.py
   LMIALLib/queries/registry.py
   LMIALLib/queries/registry_finish.py
@@ -190,7 +191,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/spots.py
   LMIALLib/queries/strategies.py
   LMIALLib/queries/strategy.py
-  LMIALLib/queries/telling.py
   LMIALLib/resources.py
   LMIALLib/scene/__init__.py
   LMIALLib/scene/answering.py

@@ -12,7 +12,7 @@ NOTATION = (
 """What the symbols in `Strategy.formula` mean."""
 SPACING = (
     "Queries of one round and case keep a distance (12 mm unless another is asked for) where a strategy goes by "
-    "scores or distances; draws by lot (`random`, `foreground-random-*`) keep none. So a difference from them is score "
+    "scores or distances; random draws (`random`, `foreground-random-*`) keep none. So a difference from them is score "
     "and distance together."
 )
 """What is asked of all choices beside their formula."""

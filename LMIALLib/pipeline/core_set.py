@@ -119,7 +119,7 @@ def core_set(  # half of it says what the arguments mean
         spacing_mm=LoopSettings.spacing_mm,
         batch=LoopSettings.batch,
         count=count,
-        by_lot_only=aside,
+        random_only=aside,
     )
     chosen = {
         "budget": budget,

@@ -53,7 +53,7 @@ class Greedy:
         """What the next of these candidates is chosen by, highest first."""
         return self.gain[among]
 
-    def told(self, index: int) -> dict[str, float]:
+    def own_terms(self, index: int) -> dict[str, float]:
         """The terms of a candidate that is being handed out."""
         return {}
 
@@ -62,7 +62,7 @@ class Greedy:
             self._rest.take(index)
             return
         if index == self._handed:
-            self._terms[index] = self.told(index)
+            self._terms[index] = self.own_terms(index)
         self.open[index] = False
         self.picks += 1
         if self.picks > self.most_picks:
@@ -166,7 +166,7 @@ class Badge(Greedy):
     def score(self, index: int) -> float:
         return float(np.sqrt(self.gain[index]))
 
-    def told(self, index: int) -> dict[str, float]:
+    def own_terms(self, index: int) -> dict[str, float]:
         return {"gradient_distance": self.score(index)}
 
 
@@ -202,7 +202,7 @@ class Hybrid(Greedy):
         self._sum = self._sum + self._unit[index]
         return self._gains()
 
-    def told(self, index: int) -> dict[str, float]:
+    def own_terms(self, index: int) -> dict[str, float]:
         return {"similarity": float(self._similarity[index])}
 
 
