@@ -25,7 +25,7 @@ VOLUME_CASES = 4
 """Cases whose predicted volume the adoption rule compares; more would make a reader wait."""
 
 UNREAD_SLICES = 48
-"""Unread slices, drawn with the seed, on which fine-tuning keeps the model's opinion."""
+"""Unread slices, drawn with the seed, on which fine-tuning keeps the predictions of the model in use."""
 
 
 @handles(Finetune)
