@@ -1,4 +1,4 @@
-"""How well a network fits what a person read, and what it still knows of the built-in synthetic set."""
+"""How well a network fits the slices that a person read, and how well it still reads the built-in synthetic set."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from LMIALLib.json_data import Natural, read_json, shaped
-from LMIALLib.network.combined_predictions import Several
+from LMIALLib.network.combined_predictions import CombinedMaps
 from LMIALLib.network.device import library_versions, processor_name
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import read_nrrd
@@ -183,7 +183,7 @@ def predict(
                 )
                 continue
             pair = study.cases.load_pair(case.name)
-            sums, judged = Several(pair.stack(pair.mask)), {}
+            sums, judged = CombinedMaps(pair.stack(pair.mask)), {}
             if pair.mask.any():
                 probabilities = predictor.probabilities(pair)
                 for probability in probabilities:
