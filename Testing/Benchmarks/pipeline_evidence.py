@@ -54,7 +54,7 @@ from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
 from LMIALLib.pipeline.teachers.bundled import bundled_teacher
-from LMIALLib.pipeline.teachers.teaching import teach
+from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
 from LMIALLib.study.cases import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
@@ -103,7 +103,7 @@ def prepare(out: Path, root: Path) -> None:
         with Study.open(out / folder, reader="benchmark") as opened:
             if all(model.report.get("from") != weights.name for model in opened.models.all()):
                 add_first_model(opened, weights)  # what embeds the slices saw no person either
-            teach(opened, teacher_from(weights), existing="keep")
+            make_pseudo_labels(opened, teacher_from(weights), existing="keep")
 
 
 def write_table(cohort: Path, parts: Collection[str], table: Path) -> None:
