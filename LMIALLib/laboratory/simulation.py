@@ -68,7 +68,7 @@ def simulate(
         judge: "subjects" or "slices", see `subjects.found_sources`.
         where: see `Where`.
         resume: go on in a folder that holds a part of the same simulation; finished jobs and rounds are not repeated.
-        watch: told what is being done, how much of it is, and of how much.
+        watch: called with what is being done, how much of it is done, and of how much.
 
     Raises WrongUse and BadInput for what cannot be simulated, before anything is computed.
     """
