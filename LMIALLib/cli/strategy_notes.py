@@ -22,7 +22,7 @@ SAME_ORDER = (
     "difference-least-confidence and difference-least-confidence-normalised. They are kept for their names, and are no "
     "further evidence: of the {names} names {orders} are distinct strategies."
 )
-"""What is said of strategies that differ in name only."""
+"""Notes on strategies that differ in name only."""
 LEFT_OUT = (
     ("first, last", "an order of file names says nothing of slices; `random` is the baseline"),
     ("CDAL", "k-center on class distributions; with two classes that is the mean p of a slice, one number"),
