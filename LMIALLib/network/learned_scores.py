@@ -1,7 +1,7 @@
 """Scores that are learned from slices that were read: predicted loss, and how unlike what was read a slice looks.
 
 Both put a small head (one hidden layer) on the encoder's features of a slice, standardised over the whole pool, and
-train it anew for each ranking, in about a second, on the CPU and from a seed.
+train it again for each ranking, in about a second, on the CPU and from a seed.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ REGION = "region.nrrd"
 
 
 def register_again(case_folder: Path, number: int, into: Path, *, kind: str, progress: Progress = ignore) -> Pair:
-    """Register a case anew from its kept sources, and write the pair into an empty folder.
+    """Register a case again from its stored sources, and write the pair into an empty folder.
 
     The search is thorough and draws other voxels than the one before. The new pair lies on the grid of the old one, so
     that every answer stays where it was drawn, and has its region.
@@ -77,9 +77,9 @@ def region_again(
     mask: Path | np.ndarray | None = None,
     progress: Progress = ignore,
 ) -> Pair:
-    """Give a case another region, and write the pair into an empty folder: same grid and transform, scaled anew.
+    """Give a case another region, and write the pair into an empty folder: same grid and transform, scaled again.
 
-    How well the scans fit each other is judged anew within that region.
+    How well the scans fit each other is judged again within that region.
 
     Args:
         case_folder: holds ``source/`` and ``pair-<number>/``, the newest one.

@@ -64,7 +64,7 @@ def read_inputs(request: PairRequest) -> Inputs:
             raise
         confirmed = doubt.sentence
     if request.everything and request.mask is not None:
-        raise WrongUse("a mask was given, and everything shall be searched; give one of both.")
+        raise WrongUse("a mask was given, and everything is to be searched; choose one.")
     check_memory(baseline.grid, follow_up.grid)
     mask = None if request.mask is None else read_mask(request.mask, follow_up.grid)
     contrasts = tuple(

@@ -25,14 +25,14 @@ class Candidates:
         tie: (N,) float64 in [0, 1), seeded; decides between equal scores.
         draw: (N,) float64 in [0, 1), seeded and independent of ``tie``; random queries come in its ascending order.
         chance: (`CHANCES`, N) float64 in [0, 1), seeded and independent of both; what a strategy draws for itself.
-        noise: (`CHANCES`, N) float64 in [0, 1), the same, but drawn anew once more was answered.
+        noise: (`CHANCES`, N) float64 in [0, 1), the same, but drawn again after further answers.
         features: (N, d) float64 or None.
         gradients: (N, g) float64 or None.
         labelled: (A, d) float64, features of the answered slices; None without features.
         n_answered: number of answered slices over all cases.
         reserved: (N,) bool, slices that only a random draw may choose, never a strategy.
         others: (N,) float64 each, scores by the further measures of the choice.
-        seed: 0 or more, of what is drawn anew at every turn.
+        seed: 0 or more, of what is drawn again at every turn.
         batch: how many queries are chosen together.
     """
 
@@ -64,8 +64,8 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
 
     A slice's chance depends on the seed, its case's name and its number only: it stays the same when other cases come
     or go, and from one ranking to the next. Its noise depends on the number of answers as well, because stochastic
-    batches (Kirsch et al., arXiv 2106.12059) draw theirs anew in every round: a slice that chance held back once is not
-    held back for the whole study. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
+    batches (Kirsch et al., arXiv 2106.12059) draw theirs again in every round: a slice that chance held back once is
+    not held back for the whole study. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
     for two cases of one name or vectors of unequal length.
     """
     ordered = sorted(cases, key=lambda scores: scores.case)

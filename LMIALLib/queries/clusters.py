@@ -130,7 +130,7 @@ class ClusterMargin(Planned):
     Of the 10 batches' worth of lowest margin (highest score) one slice after another is dealt from the clusters, the
     smallest first, in each at random. The publication's pools are far larger than 10 batches; in a study of one patient
     they are not, and a shortlist of everything would ignore the margin: it is half of what is open at most.
-    Clusters: k-means, `FIXED_CLUSTERS`, anew in every ranking, over all its slices (the publication's hierarchical
+    Clusters: k-means, `FIXED_CLUSTERS`, computed in every ranking, over all its slices (the publication's hierarchical
     clustering needs all pairs).
     """
 
@@ -184,7 +184,7 @@ class StochasticBatches(Planned):
 
     The pool is shuffled and cut into batches that do not overlap, as its authors' code does; what is left over at
     the end and fills no batch is left out. Next is the batch of highest mean score, its slices highest first. It
-    keeps no distance, or it would be no random batch. Each batch draws anew.
+    keeps no distance, or it would be no random batch. Each batch is drawn again.
     """
 
     keeps_distance = False

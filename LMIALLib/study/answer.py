@@ -1,4 +1,4 @@
-"""What is known of one answer: the fields that a reader's action fills, and those that saving adds."""
+"""One answer: the fields that a reader's action fills, and those that saving adds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AnswerKind:
-    """One way to answer a slice. To add one: an entry here, and what `schema` says of a column's values.
+    """One way to answer a slice. To add one: an entry here, and its name among the column's values in `schema`.
 
     Args:
         name: as stored.

@@ -55,7 +55,7 @@ class Answers:
         return self._saved(number, case)
 
     def viewed_of(self, answer: Answer) -> np.ndarray | None:
-        """What of the slice was on the screen when it was answered, bool (rows, columns), or None where nobody knows.
+        """What of the slice was on the screen when it was answered, bool (rows, columns), or None if unknown.
 
         Raises BadInput where the stored mask is damaged.
         """

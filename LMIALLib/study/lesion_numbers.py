@@ -110,7 +110,7 @@ def read_numbers(file: Path) -> Numbered:
     except BadInput as damage:
         raise BadInput(
             f"{file}: the numbers of the lesions cannot be read: {damage.sentence}",
-            "Restore it from a backup, or remove it: lesions are then numbered anew.",
+            "Restore it from a backup, or remove it: lesions are then numbered from 1 again.",
         ) from None
 
 
@@ -203,7 +203,7 @@ def _unpacked(runs: list[int], grid: Grid, where: str) -> np.ndarray:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Keep the session's other process (its worker exports) from giving numbers meanwhile."""
+    """Keep the session's other process (its worker exports) from giving numbers at the same time."""
     end = time.monotonic() + PATIENCE
     while True:
         try:

@@ -135,7 +135,7 @@ _SELECT = "SELECT m.*, f.digest FROM models m JOIN files f ON f.path = m.path"
 
 @dataclass(frozen=True)
 class _Report:
-    """What is shown of a model's report, where it is there."""
+    """The part of a model's report that is shown, where it is there."""
 
     dice_held_out: AnyFloat | None = None
     held_out_after: AnyFloat | None = None

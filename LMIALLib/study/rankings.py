@@ -94,7 +94,7 @@ class StoredRanking:
 
     @property
     def is_core_set(self) -> bool:
-        """Whether a core-set was chosen, which is read to its end before anything is ranked anew."""
+        """Whether a core-set was chosen, which is read to its end before anything is ranked again."""
         return "core_set" in self.conditions
 
     def without_suggestion(self, case: str) -> frozenset[int]:
@@ -110,7 +110,7 @@ class _Query:
 
 @dataclass(frozen=True)
 class _Ranking:
-    """What is decided by of a ranking before it is read whole, see ``queries.Ranking.from_dict``."""
+    """The fields of a ranking that decisions rest on before it is read whole, see ``queries.Ranking.from_dict``."""
 
     strategy: str = ""
     seed: Natural = 0
@@ -133,7 +133,7 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Conditions:
-    """What is decided by of a ranking's conditions, where they are there."""
+    """The conditions of a ranking that decisions rest on, where they are there."""
 
     model: str = ""
     suggestions: str | None = None

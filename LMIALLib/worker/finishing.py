@@ -2,7 +2,7 @@
 
 What a case gets depends on the model, its pair, its answers up to a moment, and the settings alone, never on the other
 cases or on when it was computed. So a ranking can be made again from what the study stores, and after an answer only
-the case that was answered is looked at anew.
+only the case that was answered is ranked again.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _frozen(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The network's own maps of a case as stacks, and how they were made; written into the study where they were not.
 
-    A replay (``write_maps`` false) predicts anew, so that it also tests what lies there; once for all rankings of one
+    A replay (``write_maps`` false) predicts again, so that it also tests what lies there; once for all rankings of one
     model, pair and way of computing.
     """
     model, name, writes = request.model, wanted.name, request.write_maps
