@@ -1,4 +1,4 @@
-"""The per-patient heads of a simulation: maps under the answers of each case, and slices asked one after the other."""
+"""The per-patient heads of a simulation: maps under the answers of each case, slices queried one after the other."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Patients:
         chosen: Strategy,
         seed: int,
     ) -> int | None:
-        """The slice of a case to ask for, ranked as in a study; None where all were read."""
+        """The slice of a case to query next, ranked as in a study; None where all were read."""
         read = [answer.number for answer in answers]
         of_case = self._maps(case, maps.probability, read)
         scored = score_case(replace(of_case, mask=of_case.mask & pool[:, None, None]), chosen)

@@ -31,7 +31,7 @@ def answer(subject: Subject, number: int, reader: str, seed: int) -> np.ndarray:
 
     "exact": the truth. "noisy": a boundary moved by up to one pixel in or out, smoothly along it; small lesions missed
     more often than large ones; now and then a false mark. It depends on case, slice and seed alone, so that a slice is
-    answered alike whichever strategy asks for it. Raises ValueError for another reader.
+    answered alike whichever strategy chose it. Raises ValueError for another reader.
     """
     truth = subject.truth[number]
     if reader == "exact":

@@ -171,7 +171,7 @@ class _Simulation:
         return run.models[0] if warm else self.learner.start(self.job.seed)
 
     def _chosen(self, run: Labelling, number: int, budgets: Sequence[int]) -> list[tuple[str, int]]:
-        """The slices that are asked for in a round."""
+        """The slices that are queried in a round."""
         if self.full:
             return run.track.slices()
         wanted = self._wanted(run, budgets[number]) - len(run.order)
@@ -182,7 +182,7 @@ class _Simulation:
         return self._queried(run, wanted, number, place_in_budget(number, len(budgets), bool(self.settings.initial)))
 
     def _queried(self, run: Labelling, wanted: int, number: int, progress: float) -> list[tuple[str, int]]:
-        """What the strategy asks for; ``progress`` as `ranking.rank` takes it."""
+        """The strategy's choice; ``progress`` as `ranking.rank` takes it."""
         from LMIALLib.queries.ranking import rank
         from LMIALLib.queries.scoring import score_case
         from LMIALLib.queries.strategies import strategy
@@ -292,7 +292,7 @@ def place_in_budget(number: int, rounds: int, initial: bool) -> float:
     """k / (K - 1) of a round that a strategy chooses, the k-th from 0 of K: 0 in the first of them, 1 in the last.
 
     Args:
-        number: of the round; round 0 asks for nothing.
+        number: of the round; round 0 queries nothing.
         rounds: rounds in all, with round 0.
         initial: whether round 1 is drawn at random.
     """

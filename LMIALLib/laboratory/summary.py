@@ -42,7 +42,7 @@ class Curve:
     """One column of the table by round: means over seeds with 95 % intervals.
 
     Args:
-        fraction: (rounds,) mean over seeds, labelled slices of those that may be asked for.
+        fraction: (rounds,) mean over seeds, labelled slices of those that may be queried.
         values: one interval a round.
     """
 

@@ -149,7 +149,7 @@ class PatientWork:
             self._study.sweeps.save(case, seen, self._reader(), label_shown=label_shown, ranking=ranking)
 
     def finish(self, case: str) -> None:
-        """The reader says that a patient is finished: nothing of it is asked for any more. WrongUse if it is."""
+        """The reader says that a patient is finished: none of its slices is queried any more. WrongUse if it is."""
         stored = self._study.rankings.latest()
         self._study.patients.finish(case, self._reader(), stored.number if stored is not None else None)
 

@@ -18,7 +18,7 @@ def ranking_request(study: Study, settings: LoopSettings, reader: str, *, keep: 
 
     Args:
         study: an open study.
-        settings: how slices are asked for.
+        settings: how slices are chosen.
         reader: who sits here; an empty string for nobody yet.
         keep: as in `Rank`.
 

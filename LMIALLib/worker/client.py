@@ -1,4 +1,4 @@
-"""The face's side of the worker: submit a request, look now and then what came back. Nothing blocks unless asked to."""
+"""The face's side of the worker: submit a request, look now and then what came back. Nothing blocks but `wait`."""
 
 from __future__ import annotations
 

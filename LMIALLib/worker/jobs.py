@@ -1,4 +1,4 @@
-"""The handlers of all requests but training; see `requests` for what each is asked and gives.
+"""The handlers of all requests but training; see `requests` for what each takes and returns.
 
 Torch is imported only by those that need it, so that ``Prepare`` starts at once.
 """

@@ -1,4 +1,4 @@
-"""What the worker can be asked to do, and the result of each request: frozen dataclasses, checked when they are read.
+"""The requests that the worker can do, and the result of each: frozen dataclasses, checked when they are read.
 
 To add one, write its result and the request here, and its handler in a module that only `process` imports (see
 `handling`). Folders are given as text: a name that is not written in UTF-8 is refused when it is sent.

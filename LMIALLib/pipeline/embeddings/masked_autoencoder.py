@@ -104,7 +104,7 @@ def train_masked(
         folder: also holds the checkpoint, from which a stopped run goes on; it goes when the weights are there.
         about: what else the run depends on (JSON-ready); a checkpoint of another run is not gone on from.
         progress: called with (a sentence, steps done, steps in all).
-        cancelled: asked before each step; True writes a checkpoint and raises Cancelled.
+        cancelled: called before each step; True writes a checkpoint and raises Cancelled.
 
     Returns the loss of each step of this call. Raises BadInput for a full disk.
     """

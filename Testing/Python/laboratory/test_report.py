@@ -37,7 +37,7 @@ def test_the_report_of_a_cohort_is_whole_and_needs_nothing_else(report: object, 
     page = written(report, simulation)
     for title in (
         *("Learning curves", "Ranking", "What it takes", "The gap closed", "Paired comparisons", "penalty matrix"),
-        *("Cost", "What was asked for", "First queries", "How it was judged", "Exact configuration"),
+        *("Cost", "Chosen slices", "First queries", "How it was judged", "Exact configuration"),
     ):
         assert title in page
     assert page.count("plotly.js v") == 1, "the library stands in the page once"
@@ -51,7 +51,7 @@ def test_the_report_of_a_study_shows_its_strip(report: object, tmp_path: Path) -
     folder = write_rows(tmp_path / "study", made_up_rows(seeds=2))
     write_chosen(folder, SPEEDS, seeds=2, study=True)
     page = written(report, folder)
-    assert "Share of seeds with which a slice was asked for" in page and "same-slice gain at 5 %" in page
+    assert "Share of seeds with which a slice was chosen" in page and "same-slice gain at 5 %" in page
     assert "dice_fixed pools the test blocks of both folds" in page
 
 
