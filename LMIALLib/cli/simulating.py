@@ -128,10 +128,10 @@ def simulate(  # an option a parameter, each with its help
             resume=resume,
             watch=watch,
         )
-    _tell(out)
+    _print_summary(out)
 
 
-def _tell(out: Path) -> None:
+def _print_summary(out: Path) -> None:
     """The outcome as a short table, or two where a kind of learning was named, and where everything lies."""
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Prediction of a pair: probability of change, and what stochastic passes say of its certainty."""
+"""Prediction of a pair: probability of change, and its uncertainty by stochastic passes."""
 
 from __future__ import annotations
 

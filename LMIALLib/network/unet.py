@@ -42,7 +42,7 @@ class UNetModel:
         return predict(self.network, pair, **options)
 
     def numbers(self, need: str, pair: Pair, **options: Any) -> np.ndarray:
-        """As `slice_numbers`."""
+        """As in `slice_terms`."""
         from LMIALLib.network.slice_terms import expected_dice, gradient_embeddings
 
         if need == "gradients":
@@ -50,7 +50,7 @@ class UNetModel:
         return expected_dice(self.network, pair, **options)
 
     def probability(self, example: Example) -> np.ndarray:
-        """As `fit.slice_probability`."""
+        """As `example_metrics.slice_probability`."""
         from LMIALLib.network.example_metrics import slice_probability
 
         return slice_probability(self.network, example)
@@ -65,7 +65,7 @@ class UNetModel:
         checkpoint: Path | None = None,
         progress: Callable[..., None] = lambda done, total, **figures: None,
     ) -> FinetuneReport:
-        """As `training.finetune`. Raises ValueError for a network that was not read from a file."""
+        """As `finetuning.finetune`. Raises ValueError for a network that was not read from a file."""
         from LMIALLib.network.finetuning import finetune
 
         if self.file is None:

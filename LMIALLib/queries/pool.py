@@ -24,7 +24,7 @@ OF_PIXELS = ("mean", "expected_entropy", "variance", "vote_entropy", "entropy", 
 
 @dataclass(frozen=True)
 class CaseMaps:
-    """What the network and the pair say of every pixel of one case. Held for one case at a time.
+    """The maps of every pixel of one case, from the network and the pair. Held for one case at a time.
 
     Args:
         case: name of the case.

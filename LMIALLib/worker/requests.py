@@ -28,7 +28,7 @@ ORDERS: dict[str, type[Order]] = {}
 
 
 class Request(Generic[R]):
-    """Something to do. A subclass says ``do``, the name that it is sent under, and ``gives``, its result.
+    """Something to do. A subclass has ``do``, the name that it is sent under, and ``gives``, its result.
 
     With ``for_reader`` a person waits for it: it goes before a request that is done ``in_background``, and pauses a
     running one at its next step. All others are done in the order in which they came.
@@ -225,7 +225,7 @@ class Trained(Result, event="model"):
 
 @dataclass(frozen=True)
 class Finetune(Request[Trained], do="finetune", gives=Trained, in_background=True):
-    """Train on what was answered and say whether the result should be adopted.
+    """Train on the answers, and state whether the result should be adopted.
 
     The weights are written to ``models/<new_model>.safetensors`` either way, unless they are not finite.
 
@@ -275,7 +275,7 @@ class Cancel(Order, do="cancel"):
 
 @dataclass(frozen=True)
 class Status(Order, do="status"):
-    """Say what runs; answered by `events.Stand`."""
+    """Report what runs; answered by `events.Stand`."""
 
 
 @dataclass(frozen=True)
