@@ -73,8 +73,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
+  LMIALLib/loop/ranking_request.py
   LMIALLib/loop/replay.py
   LMIALLib/loop/session.py
+  LMIALLib/loop/settings.py
   LMIALLib/loop/shortcuts.py
   LMIALLib/loop/studies.py
   LMIALLib/loop/telemetry.py
@@ -218,6 +220,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/answer.py
   LMIALLib/study/answers.py
   LMIALLib/study/backup.py
+  LMIALLib/study/case.py
   LMIALLib/study/cases.py
   LMIALLib/study/checks.py
   LMIALLib/study/clock.py

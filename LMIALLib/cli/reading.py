@@ -11,8 +11,8 @@ import typer
 
 from LMIALLib.cli.console import ERR, OUT, document, guarded, print_queue, progress_of
 from LMIALLib.cli.opening import session_at
+from LMIALLib.cli.options import Json, StudyFolder
 from LMIALLib.cli.regions import tell_alarms
-from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.pairs.unread import UNREAD
 

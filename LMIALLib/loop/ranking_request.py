@@ -8,7 +8,7 @@ from LMIALLib.errors import Do, LMIALError, Step, WrongUse
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries.strategies import strategy
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.store import Study
 from LMIALLib.worker.requests import Rank, RankCase
 

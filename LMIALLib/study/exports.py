@@ -15,7 +15,7 @@ import numpy as np
 from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.delivered import ORIGINS, delivered_label
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.lesions import THRESHOLD, CaseLesions

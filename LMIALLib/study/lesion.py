@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.labels import UNREAD, LabelSchema
 from LMIALLib.study.lesion_class import proposed_class
 from LMIALLib.study.lesion_numbers import places_of
