@@ -72,6 +72,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/news.py
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
+  LMIALLib/loop/presented.py
   LMIALLib/loop/queue.py
   LMIALLib/loop/ranking_request.py
   LMIALLib/loop/replay.py

@@ -215,9 +215,17 @@ def export(
 
     Slices nobody read are marked as such.
     """
+    from LMIALLib.loop.exporting import export_files
+
     with session_at(study, may_only_look=True) as session:
-        files = session.learning.export(
-            out.absolute(), case=case, what=what, file_format=file_format, reader=reader, unread=unread
+        files = export_files(
+            session.learning,
+            out.absolute(),
+            case=case,
+            what=what,
+            file_format=file_format,
+            reader=reader,
+            unread=unread,
         )
     for file in files:
         OUT.print(str(file), markup=False)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_problem
-from LMIALLib.loop.queue import core_set_waits, of_another_model
+from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.ranking_request import ranking_request
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.pairs.regions import CHOICES
@@ -22,14 +22,12 @@ from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.queries.query import Ranking
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.kept import goes_by_stored_maps
-from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
 from LMIALLib.worker.events import Cancelled, Event, Failed
 from LMIALLib.worker.requests import (
     ChangeRegion,
-    Export,
     Exported,
     Finetune,
     R,
@@ -265,27 +263,6 @@ class Learning:
         if new.adopted and self.settings.train and not core_set_waits(self.study):
             self.request_ranking()
 
-    def request_export(
-        self,
-        out: Path,
-        *,
-        case: str | None = None,
-        what: str = "labels",
-        file_format: str | None = None,
-        reader: str | None = None,
-        unread: int = UNREAD,
-    ) -> Job[Exported]:
-        """Ask the worker to write exports of one case, or of all, into folder ``out``; see ``study.exports``.
-
-        The suggestion and the uncertainty are those of the last ranking, whichever model made it.
-        """
-        if reader is not None and reader not in (known := sorted({one.reader for one in self.study.answers.all()})):
-            raise BadInput(
-                f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}."
-            )
-        keep_numbers = not self.study.read_only
-        return self.worker.submit(Export(str(out), what, file_format, case, reader, unread, keep_numbers))
-
     def answered_since(self) -> bool:
         """Whether anything was said that the newest ranking's heads have not learnt."""
         stored, study = self.study.rankings.latest(), self.study
@@ -293,16 +270,3 @@ class Learning:
             return False
         lesions = int(stored.conditions.get("lesions_upto", 0))
         return stored.annotations_upto < study.answers.highest_id() or lesions < study.lesion_answers.highest_id()
-
-    def export(self, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:
-        """``request_export`` and wait for the files.
-
-        Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
-        uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
-        """
-        needs_maps = what in ("suggestion", "uncertainty", "delivered") and not self.study.read_only
-        stale = of_another_model(self.study) or (what == "delivered" and self.answered_since())
-        if needs_maps and stale and not core_set_waits(self.study):
-            self.wait(self.request_ranking(keep=True))
-        result = self.wait(self.request_export(out, what=what, **options))
-        return [Path(file) for file in result.files]
