@@ -28,7 +28,7 @@ from LMIALLib.study.rankings import StoredRanking, adapted_map
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import slice_target
 from LMIALLib.worker.predicting import PASSES, conditions_of, model_of, predict_case, queue_options
-from LMIALLib.worker.requests import Rank, RankCase, Ranked
+from LMIALLib.worker.requests import Rank, RankAnew, RankCase, Ranked
 
 if TYPE_CHECKING:
     from LMIALLib.adaptation.answers import SliceAnswer
@@ -60,7 +60,10 @@ class Patient:
     conditions: dict[str, Any]
 
 
-_patients: OrderedDict[tuple[object, ...], Patient] = OrderedDict()
+Key = tuple[Path, str, object]
+"""Folder of the study, case, and all that its features depend on beside."""
+
+_patients: OrderedDict[Key, Patient] = OrderedDict()
 
 
 def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
@@ -87,8 +90,10 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
                 conditions = conditions or before.conditions
                 made[name] = _made(before.conditions, name)
                 continue
-            patient = _patient(study, request, wanted, progress)
-            part, about = _finished(study, request, wanted, chosen, patient)
+            key = _key(study, request, wanted)
+            patient = _patient(study, request, wanted, key, progress)
+            part, about = _finished(study, request, wanted, chosen, patient, progress)
+            _keep_in_memory(key, patient, request)
             parts.append(part)
             conditions = patient.conditions
             made[name] = _made(conditions, name)
@@ -141,17 +146,31 @@ def _holds(study: Study, before: StoredRanking, request: Rank, wanted: RankCase)
     return not any(changed)
 
 
-def _patient(study: Study, request: Rank, wanted: RankCase, progress: Progress) -> Patient:
+def _key(study: Study, request: Rank, wanted: RankCase) -> Key:
+    computed = request.passes, request.device, request.dtype, request.threads, request.slices_at_once
+    model = study.models.get(request.model).digest
+    return study.folder, wanted.name, (wanted.pair, model, request.write_maps, computed)
+
+
+def _keep_in_memory(key: Key, patient: Patient, request: Rank) -> None:
+    """Keep the patient that was looked at last; of a ranking in the background only the one that is being read."""
+    read = next(reversed(_patients), None)
+    if isinstance(request, RankAnew) and read is not None and read[:2] != key[:2]:
+        return
+    _patients[key] = patient
+    _patients.move_to_end(key)
+    while len(_patients) > KEPT:
+        _patients.popitem(last=False)
+
+
+def _patient(study: Study, request: Rank, wanted: RankCase, key: Key, progress: Progress) -> Patient:
     """The features of a case, from memory, from the maps that lie in the study, or by predicting them."""
     from LMIALLib.adaptation.features import features_of
     from LMIALLib.adaptation.inputs import HeadInputs
     from LMIALLib.adaptation.patient import Course
 
-    model, name, writes = request.model, wanted.name, request.write_maps
-    computed = request.passes, request.device, request.dtype, request.threads, request.slices_at_once
-    key = study.folder, name, wanted.pair, study.models.get(model).digest, writes, computed
-    if key in _patients and (not writes or study.maps.has(model, name, FROZEN)):
-        _patients.move_to_end(key)
+    name = wanted.name
+    if key in _patients and (not request.write_maps or study.maps.has(request.model, name, FROZEN)):
         return _patients[key]
     pair = study.cases.load_pair(name, wanted.pair)
     maps, conditions = _frozen(study, request, wanted, pair, progress)
@@ -164,11 +183,7 @@ def _patient(study: Study, request: Rank, wanted: RankCase, progress: Progress) 
         variance=maps["variance"],
         expected_entropy=maps["expected_entropy"],
     )
-    patient = Patient(pair, pair.digest(), Course(features_of(inputs)), conditions)
-    _patients[key] = patient
-    while len(_patients) > KEPT:
-        _patients.popitem(last=False)
-    return patient
+    return Patient(pair, pair.digest(), Course(features_of(inputs)), conditions)
 
 
 def _frozen(
@@ -199,7 +214,7 @@ def _frozen(
 
 
 def _finished(
-    study: Study, request: Rank, wanted: RankCase, chosen: Strategy, patient: Patient
+    study: Study, request: Rank, wanted: RankCase, chosen: Strategy, patient: Patient, progress: Progress
 ) -> tuple[Ranking, dict[str, Any]]:
     """The ranking of one case, and what is to be kept of its head and of how finished it is."""
     from LMIALLib.adaptation.order import FINISH_STRATEGIES
@@ -208,7 +223,7 @@ def _finished(
 
     name, pair, features = wanted.name, patient.pair, patient.course.features
     answers = _answers(study, request, name)
-    learnt = patient.course.learn(answers)
+    learnt = patient.course.learn(answers, progress)
     maps = CaseMaps(
         case=name,
         mean=learnt.maps.probability,
