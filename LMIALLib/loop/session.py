@@ -170,12 +170,17 @@ class Session:
         return replace(shown, model=here.ranking.suggested_by, probability=mean, uncertainty=doubt)
 
     def newest_probability(self, case: str) -> np.ndarray | None:
-        """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing."""
+        """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing.
+
+        What was answered of a lesion as a whole counts at once.
+        """
         here, stored = self.current, self.study.rankings.latest()
         if here and here.ranking and stored and (here.case, here.ranking.number) == (case, stored.number):
             opinion = self.opinion()  # in memory already
-            return opinion.probability if opinion else None
-        return self.study.maps.suggested(case)
+            found = opinion.probability if opinion else None
+        else:
+            found = self.study.maps.suggested(case)
+        return None if found is None else self.study.lesion_answers.laid_over(case, found)
 
     # Answers ---------------------------------------------------------------------------------------------------
 

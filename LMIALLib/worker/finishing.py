@@ -281,8 +281,8 @@ def _answers(study: Study, request: Rank, name: str) -> list[SliceAnswer]:
     case = study.cases.get(name)
     told: list[SliceAnswer] = []
     for lesion in study.lesion_answers.current(name, upto=request.lesions_upto):
-        stack = np.moveaxis(lesion.voxels, case.axis, 0)
-        told += lesion_answers(stack, lesion.verdict == "accepted", lesion.shown)
+        voxels, change = (np.moveaxis(volume, case.axis, 0) for volume in (lesion.voxels, lesion.change))
+        told += lesion_answers(voxels, change, lesion.shown)
     upto, reader = request.annotations_upto or 0, request.reader or None
     current = study.answers.current(name, upto=upto, reader=reader)
     ordered = sorted(current.values(), key=lambda one: one.id)
