@@ -69,18 +69,18 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/importing.py
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
-  LMIALLib/loop/news.py
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/presented.py
   LMIALLib/loop/queue.py
+  LMIALLib/loop/ranking_change.py
+  LMIALLib/loop/ranking_inputs.py
   LMIALLib/loop/ranking_request.py
   LMIALLib/loop/replay.py
   LMIALLib/loop/session.py
   LMIALLib/loop/settings.py
   LMIALLib/loop/shortcuts.py
   LMIALLib/loop/studies.py
-  LMIALLib/loop/telemetry.py
   LMIALLib/metrics/__init__.py
   LMIALLib/metrics/calibration.py
   LMIALLib/metrics/lesion_matching.py
@@ -94,30 +94,30 @@ set(LMIAL_SCRIPTS
   LMIALLib/network/calibration.py
   LMIALLib/network/change_model.py
   LMIALLib/network/checkpoint.py
+  LMIALLib/network/combined_predictions.py
   LMIALLib/network/device.py
   LMIALLib/network/distributed.py
   LMIALLib/network/evidence.py
+  LMIALLib/network/example_metrics.py
   LMIALLib/network/families.py
   LMIALLib/network/finetune_settings.py
-  LMIALLib/network/fit.py
+  LMIALLib/network/finetuning.py
+  LMIALLib/network/finetuning_batches.py
   LMIALLib/network/guard.py
   LMIALLib/network/held_out.py
   LMIALLib/network/inference.py
   LMIALLib/network/learned_scores.py
-  LMIALLib/network/lessons.py
   LMIALLib/network/losses.py
-  LMIALLib/network/origin.py
   LMIALLib/network/predicted.py
   LMIALLib/network/prediction.py
   LMIALLib/network/pretrain_config.py
   LMIALLib/network/pretraining.py
+  LMIALLib/network/pretraining_provenance.py
   LMIALLib/network/report.py
   LMIALLib/network/samples.py
   LMIALLib/network/schedule.py
-  LMIALLib/network/several.py
-  LMIALLib/network/slice_numbers.py
+  LMIALLib/network/slice_terms.py
   LMIALLib/network/slices.py
-  LMIALLib/network/training.py
   LMIALLib/network/uncertainty.py
   LMIALLib/network/unet.py
   LMIALLib/network/weights.py
@@ -183,6 +183,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/query.py
   LMIALLib/queries/ranking.py
   LMIALLib/queries/reading_time.py
+  LMIALLib/queries/reason_words.py
   LMIALLib/queries/reasons.py
   LMIALLib/queries/registry.py
   LMIALLib/queries/registry_finish.py
@@ -191,7 +192,6 @@ set(LMIAL_SCRIPTS
   LMIALLib/queries/spots.py
   LMIALLib/queries/strategies.py
   LMIALLib/queries/strategy.py
-  LMIALLib/queries/telling.py
   LMIALLib/resources.py
   LMIALLib/scene/__init__.py
   LMIALLib/scene/answering.py
@@ -240,6 +240,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/lesion_answers.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
+  LMIALLib/study/lesion_separation.py
   LMIALLib/study/lesions.py
   LMIALLib/study/log.py
   LMIALLib/study/maps.py
@@ -256,11 +257,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/report.py
   LMIALLib/study/schema.py
   LMIALLib/study/segmentation_file.py
-  LMIALLib/study/split.py
-  LMIALLib/study/splitting.py
   LMIALLib/study/staging.py
   LMIALLib/study/status.py
   LMIALLib/study/store.py
+  LMIALLib/study/subject_split.py
   LMIALLib/study/sweeps.py
   LMIALLib/study/tables.py
   LMIALLib/study/targets.py

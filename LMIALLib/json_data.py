@@ -55,15 +55,15 @@ def parse_json(text: str | bytes, shape: type[T], where: str, *, most_bytes: int
     if len(text) > most_bytes:
         raise BadInput(f"{where}: it has more than {most_bytes:,} bytes, more than LMIAL ever writes there.")
     try:
-        told = text if isinstance(text, str) else text.decode("utf-8")
-        found = json.loads(told)
+        decoded = text if isinstance(text, str) else text.decode("utf-8")
+        found = json.loads(decoded)
     except RecursionError:
         raise BadInput(f"{where}: its lists and objects lie too deep inside one another.") from None
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, a number of more than 4,300 digits
         raise BadInput(f"{where}: it is not JSON, or damaged.") from error
     if _depth(found) > MOST_DEPTH:
         raise BadInput(f"{where}: its lists and objects lie too deep inside one another.")
-    if _SUSPECT.search(told):
+    if _SUSPECT.search(decoded):
         try:
             _check_scalars(found)
         except Misfit as misfit:

@@ -33,7 +33,7 @@ COMMANDS: dict[Do, tuple[str, ...]] = {
     Do.LESIONS: ("lesions", STUDY),
     Do.STRATEGIES: ("strategies",),
     Do.DOCTOR: ("doctor",),
-    Do.PSEUDO_LABEL_AGAIN: ("teach", STUDY, "--teacher", "ID", "--again"),
+    Do.PSEUDO_LABEL_AGAIN: ("pseudo-label", STUDY, "--teacher", "ID", "--again"),
     Do.PIPELINE_RESUME: ("pipeline", STUDY, "--resume"),
     Do.PIPELINE_STAGE: ("pipeline", STUDY, "--stage", STAGE),
     Do.SIMULATE_RESUME: ("simulate", STUDY, "--out", "OUT", "--resume"),

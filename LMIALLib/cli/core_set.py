@@ -30,7 +30,7 @@ def core_set(  # an option a parameter, each with its help
         typer.Option(
             "--embedding",
             metavar="bundled|mae|dinov2:FOLDER",
-            help="What tells slices apart: the model in use, a masked autoencoder trained on this study, or DINOv2.",
+            help="What compares slices: the model in use, a masked autoencoder trained on this study, or DINOv2.",
         ),
     ] = "bundled",
     distance: Annotated[
@@ -74,10 +74,10 @@ def core_set(  # an option a parameter, each with its help
         return
     for note in found.notes:
         ERR.print(note)
-    by_lot = sum(query.drawn == "random" for query in found.queries)
+    at_random = sum(query.drawn == "random" for query in found.queries)
     OUT.print(
         f"{len(found.queries)} of {found.slices} slices are the queue now (ranking {found.ranking}): "
-        f"{len(found.queries) - by_lot} chosen, {by_lot} drawn by lot."
+        f"{len(found.queries) - at_random} chosen, {at_random} at random."
     )
     OUT.print(f"Map:   {found.report}")
     OUT.print(f"Read them: lmial annotate {quote(str(study))}")

@@ -37,7 +37,7 @@ def examine() -> list[Finding]:
 
 
 def _browser_face() -> Finding:
-    """The face is optional: what it lacks is told and is no fault of the machine."""
+    """The face is optional: what it lacks is listed and is no fault of the machine."""
     from LMIALLib.browser.machine import obstacles
 
     return Finding("browser face (lmial annotate)", True, "ready" if not obstacles() else "; ".join(obstacles()))

@@ -46,7 +46,7 @@ def import_(  # an option a parameter, each with its help
         typer.Option(
             "--order",
             metavar="A,B",
-            help="Sessions of BIDS, the earliest first, where neither dates nor their names tell.",
+            help="Sessions of BIDS, the earliest first, where neither dates nor their names show it.",
         ),
     ] = None,
     outside: Annotated[

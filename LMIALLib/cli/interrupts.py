@@ -100,9 +100,9 @@ def _again() -> None:
     later.start()
 
 
-def _unraisable(told: Any) -> None:
+def _unraisable(raised: Any) -> None:
     """An interrupt that hit a place from which nothing can be raised, such as a ``__del__``, comes again."""
-    if issubclass(told.exc_type, KeyboardInterrupt):
+    if issubclass(raised.exc_type, KeyboardInterrupt):
         _again()
     else:
-        sys.__unraisablehook__(told)
+        sys.__unraisablehook__(raised)

@@ -34,12 +34,12 @@ def lesions(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List every changed lesion: what readers said of it, and where nobody read what the network suggests."""
+    """List every changed lesion: as readers answered, and where nobody read as the network suggests."""
 
     listed = []
     with study_at(study, read_only=False) as opened:
         for one in (opened.cases.get(case),) if case is not None else opened.cases.all():
-            probability = _opinion(opened, one.name, teacher)
+            probability = _probability(opened, one.name, teacher)
             found = opened.lesions.of_case(one.name, probability, keep=not opened.read_only)
             read = len(opened.answers.current(one.name))
             listed.append((one, read, probability is not None, found.lesions))
@@ -66,8 +66,8 @@ def lesions(
     OUT.print("Slices are counted from 1 here, as the faces do; in --json and CSV from 0. Places are RAS mm.")
 
 
-def _opinion(study: Study, case: str, teacher: str | None) -> np.ndarray | None:
-    """Probability of change, of the newest ranking, or a teacher's, which is NaN where it said nothing."""
+def _probability(study: Study, case: str, teacher: str | None) -> np.ndarray | None:
+    """Probability of change, of the newest ranking, or of pseudo-labels: NaN on slices without one."""
     import numpy as np
 
     from LMIALLib.pipeline.pseudo import read_pseudo

@@ -19,12 +19,12 @@ from LMIALLib.cli import (
     models,
     nnunet,
     pipeline,
+    pseudo_labels,
     reading,
     regions,
     simulating,
     strategies,
     studies,
-    teaching,
 )
 
 app = typer.Typer(
@@ -61,7 +61,7 @@ strategies.register(app)
 making.register(app)
 cohorts.register(app)
 simulating.register(app)
-teaching.register(app)
+pseudo_labels.register(app)
 core_set.register(app)
 nnunet.register(app)
 pipeline.register(app)

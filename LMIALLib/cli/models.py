@@ -35,22 +35,22 @@ def models(
         before = opened.models.in_use()
         chosen = take_into_use(opened, use) if use is not None else None
         in_use = opened.models.in_use()
-        told = [_told(model, in_use) for model in opened.models.all()]
+        listed = [_listed(model, in_use) for model in opened.models.all()]
     if as_json:
-        document({"models": told})
+        document({"models": listed})
     elif chosen is None:
-        _print(told)
+        _print(listed)
     elif before is not None and before.id == chosen.id:
         OUT.print(f"{chosen.id} is in use already.", markup=False)
     else:
         OUT.print(f"{chosen.id} is in use now; before it was {before.id if before else 'none'}.", markup=False)
         if goes_by_stored_maps(chosen.id):
-            told_all = f"lmial pipeline {quote(str(study))} --resume teaches it all of them."
-            OUT.print(f"It does not learn between answers: {told_all}", markup=False)
+            command = f"lmial pipeline {quote(str(study))} --resume trains it on all of them."
+            OUT.print(f"It does not learn between answers: {command}", markup=False)
         OUT.print(f"Rank again: lmial rank {quote(str(study))} (lmial annotate does so by itself)", markup=False)
 
 
-def _told(model: Model, in_use: Model | None) -> dict[str, Any]:
+def _listed(model: Model, in_use: Model | None) -> dict[str, Any]:
     """A model, JSON-ready. Its Dice is that on read slices from which it, or one made the same way, did not learn."""
     report = model.report
     return {
@@ -65,13 +65,13 @@ def _told(model: Model, in_use: Model | None) -> dict[str, Any]:
     }
 
 
-def _print(told: list[dict[str, Any]]) -> None:
+def _print(listed: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for name in ("model", "round", "made", "from", "held-out Dice", "", "why"):
         table.add_column(name, justify="right" if name in ("round", "held-out Dice") else "left")
-    for one in told:
+    for one in listed:
         stands = "in use" if one["in_use"] else "was in use" if one["ever_in_use"] else "not taken"
         dice = "" if one["dice_held_out"] is None else f"{one['dice_held_out']:.3f}"
         made = one["created"][:16].replace("T", " ")

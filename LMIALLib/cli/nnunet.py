@@ -58,8 +58,8 @@ def pretrain(
     as_json: Json = False,
 ) -> None:
     """Let nnU-Net plan itself for a study and learn from a teacher's pseudo-labels; repeated it goes on."""
-    from LMIALLib.pipeline.alone import alone
     from LMIALLib.pipeline.nnunet.pretraining import pretrain as run
+    from LMIALLib.pipeline.pipeline_lock import alone
     from LMIALLib.pipeline.settings import PipelineSettings
 
     given: dict[str, Any] = {"config": config, "epochs": epochs, "iterations": iterations, "seed": seed}
@@ -90,10 +90,10 @@ def finetune(
     as_json: Json = False,
 ) -> None:
     """Fine-tune the pretrained nnU-Net on what was read; its folds together are a model of the study."""
-    from LMIALLib.pipeline.alone import alone
     from LMIALLib.pipeline.nnunet.finetuning import finetune as run
+    from LMIALLib.pipeline.pipeline_lock import alone
     from LMIALLib.pipeline.settings import PipelineSettings
-    from LMIALLib.pipeline.writing import Writing
+    from LMIALLib.pipeline.study_writer import Writing
 
     given: dict[str, Any] = {"config": config, "epochs": epochs, "iterations": iterations, "folds": folds, "seed": seed}
     given |= {"device": device, "workers": workers, "size": size}

@@ -47,7 +47,7 @@ def pipeline(  # an option a parameter, each with its help
     ] = None,
     embedding: Annotated[
         str | None,
-        typer.Option("--embedding", metavar="bundled|mae|dinov2:FOLDER", help="What tells slices apart; bundled."),
+        typer.Option("--embedding", metavar="bundled|mae|dinov2:FOLDER", help="What compares slices; bundled."),
     ] = None,
     distance: Annotated[
         str | None, typer.Option("--distance", metavar="cosine|euclidean", help="How far two slices are apart; cosine.")
@@ -83,7 +83,7 @@ def pipeline(  # an option a parameter, each with its help
     given: dict[str, Any] = {"teacher": teacher, "budget": budget, "embedding": embedding, "distance": distance}
     given |= {"config": config, "epochs": epochs, "iterations": iterations, "folds": folds, "seed": seed}
     given |= {"device": device, "workers": workers, "size": size, "opinions_above": above}
-    told: list[dict[str, Any]] = []
+    reported: list[dict[str, Any]] = []
     before = PipelineState.read(study)
     if before is not None and before.stages and not (resume or stage):
         raise WrongUse(f"the pipeline of {study} was begun before.", "Go on: --resume. One stage: --stage NAME.")
@@ -93,7 +93,7 @@ def pipeline(  # an option a parameter, each with its help
     settings = (before.settings if before is not None and going_on else PipelineSettings()).changed(given)
 
     def say(name: str, sentence: str, *steps: Step) -> None:
-        told.append({"stage": name, "sentence": sentence, "next": [command_for(step, study) for step in steps]})
+        reported.append({"stage": name, "sentence": sentence, "next": [command_for(step, study) for step in steps]})
         if not as_json:
             OUT.print(f"{name}: {sentence}", markup=False)
             tell_steps(steps, study, on=OUT)
@@ -110,7 +110,7 @@ def pipeline(  # an option a parameter, each with its help
             progress=follow,
         )
     if as_json:
-        document({"finished": finished, "stages": told})
+        document({"finished": finished, "stages": reported})
 
 
 def _from_truth(study: Study, waiting: Sequence[tuple[str, int]]) -> None:

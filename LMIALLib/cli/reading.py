@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Slice = Annotated[int, typer.Option("--slice", metavar="K", help="Slice number, 0-based on the stored grid.")]
 OneCase = Annotated[str, typer.Option("--case", metavar="NAME", help="Which case.")]
 AnyCase = Annotated[str | None, typer.Option("--case", metavar="NAME", help="Only this case.")]
-Reader = Annotated[str | None, typer.Option("--reader", metavar="WHO", help="Only what this reader said.")]
+Reader = Annotated[str | None, typer.Option("--reader", metavar="WHO", help="Only this reader's answers.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -42,8 +42,8 @@ def region(
         name = session.study.cases.get(case).name
         alarms = session.study.cases.alarms(name)
     found = result.registration["brain"]
-    said = {"foreground": "the whole body", "everything": "the whole volume", "given": "the region that was given"}
-    where = said.get(found["method"], "the brain")
+    regions = {"foreground": "the whole body", "everything": "the whole volume", "given": "the region that was given"}
+    where = regions.get(found["method"], "the brain")
     OUT.print(f"Case {name}: {where} is searched, {found['millilitres']:.0f} ml. {result.registration['sentence']}")
     tell_alarms(study, name, [alarm for alarm in alarms if alarm.about != "registration"])
     OUT.print(f"Next: lmial rank {quote(str(study))}")

@@ -34,7 +34,7 @@ def simulate(  # an option a parameter, each with its help
     first_seed: Annotated[int, typer.Option("--first-seed", metavar="S", help="The first of them.")] = 0,
     initial: Annotated[
         int | None,
-        typer.Option("--initial", metavar="N", help="Slices drawn by lot first; 2 % of the pool, none from weights."),
+        typer.Option("--initial", metavar="N", help="Random slices first; 2 % of the pool, none from weights."),
     ] = None,
     query: Annotated[
         int | None, typer.Option("--query", metavar="N", help="Slices asked for in a round; 2 % of the pool.")

@@ -47,7 +47,7 @@ def strategies(
 
 
 def described(strategy: Strategy) -> dict[str, object]:
-    """Everything that is said of a strategy, for JSON."""
+    """Everything that describes a strategy, for JSON."""
     words = {"formula": strategy.formula, "source": strategy.source, "summary": strategy.summary}
     return {**strategy.to_dict(), "needs": sorted(strategy.needs), **words}
 

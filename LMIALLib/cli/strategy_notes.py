@@ -12,7 +12,7 @@ NOTATION = (
 """What the symbols in `Strategy.formula` mean."""
 SPACING = (
     "Queries of one round and case keep a distance (12 mm unless another is asked for) where a strategy goes by "
-    "scores or distances; draws by lot (`random`, `foreground-random-*`) keep none. So a difference from them is score "
+    "scores or distances; random draws (`random`, `foreground-random-*`) keep none. So a difference from them is score "
     "and distance together."
 )
 """What is asked of all choices beside their formula."""
@@ -22,7 +22,7 @@ SAME_ORDER = (
     "difference-least-confidence and difference-least-confidence-normalised. They are kept for their names, and are no "
     "further evidence: of the {names} names {orders} are distinct strategies."
 )
-"""What is said of strategies that differ in name only."""
+"""Notes on strategies that differ in name only."""
 LEFT_OUT = (
     ("first, last", "an order of file names says nothing of slices; `random` is the baseline"),
     ("CDAL", "k-center on class distributions; with two classes that is the mean p of a slice, one number"),

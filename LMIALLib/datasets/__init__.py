@@ -52,7 +52,7 @@ def list_cases(
         root: folder of the data set; for "csv" the table.
         contrast: which scans of a BIDS data set; FLAIR where None.
         subjects: only these; None means all.
-        order: names of the sessions of a BIDS data set, earliest first, where neither dates nor names tell.
+        order: names of the sessions of a BIDS data set, earliest first, where neither dates nor names show it.
 
     Raises WrongUse for an unknown layout, a contrast or an order where the layout takes none, BadInput where ``root``
     is not of the layout or a subject is not there.

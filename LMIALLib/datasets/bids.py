@@ -19,11 +19,11 @@ def bids_cases(root: Path, contrast: str = "FLAIR", order: Sequence[str] = ()) -
     Args:
         root: the folder that holds ``sub-XX``.
         contrast: suffix of the scans: FLAIR, T1w, T2w, PDw, ...
-        order: names of sessions, earliest first, where neither dates nor names tell their order.
+        order: names of sessions, earliest first, where neither dates nor names show their order.
 
-    Sessions go by date (scans.tsv, the JSON beside the image, sessions.tsv), else by what their names say (pre and
-    post, baseline and 1y, ses-2 before ses-10), see ``visit_order``; a note says by which, and a subject of whom
-    nobody can know is left out. A session without the contrast is passed over. Of several scans in a session the one
+    Sessions are ordered by date (scans.tsv, the JSON beside the image, sessions.tsv), else by their names (pre and
+    post, baseline and 1y, ses-2 before ses-10), see ``visit_order``; a note names the basis, and a subject whose
+    order is unknown is left out. A session without the contrast is passed over. Of several scans in a session the one
     with the fewest entities, then the first by name, is taken. A subject's or session's name that a study cannot use
     becomes a pseudonym. A truth is what ``_truth_of`` says; a brain mask is not taken from derivatives, because theirs
     mostly lie on the grid of another contrast.
@@ -50,21 +50,21 @@ def bids_cases(root: Path, contrast: str = "FLAIR", order: Sequence[str] = ()) -
                 continue
             scans[session.name] = found[0]
             if len(found) > 1:
-                told = f"{session}: {len(found)} scans end in _{contrast}; {found[0].name} is taken."
-                notes.append(Remark(subject, subject, told))
+                remark = f"{session}: {len(found)} scans end in _{contrast}; {found[0].name} is taken."
+                notes.append(Remark(subject, subject, remark))
         if len(scans) < 2:
-            told = f"{folder}: {len(scans)} session(s) with anat/*_{contrast}.nii.gz; a pair needs two."
-            left_out.append(Remark(subject, subject, told))
+            remark = f"{folder}: {len(scans)} session(s) with anat/*_{contrast}.nii.gz; a pair needs two."
+            left_out.append(Remark(subject, subject, remark))
             continue
         visits = order_of_visits(folder, scans, order)
         if visits.names is None:
-            left_out.append(Remark(subject, subject, f"{folder}: {visits.told}"))
+            left_out.append(Remark(subject, subject, f"{folder}: {visits.sentence}"))
             continue
-        notes += [*passed, Remark(subject, subject, visits.told)]
+        notes += [*passed, Remark(subject, subject, visits.sentence)]
         for before, after in pairwise(visits.names):
             name = portable_name(f"{folder.name}_{before}_{after}", "case")
-            truth, covers, told = _truth_of(root, folder.name, after, contrast)
-            notes += [Remark(name, subject, told)] if told else []
+            truth, covers, remark = _truth_of(root, folder.name, after, contrast)
+            notes += [Remark(name, subject, remark)] if remark else []
             days = (visits.days.get(before), visits.days.get(after))
             cases.append(LayoutCase(name, subject, scans[before], scans[after], truth=truth, covers=covers, dates=days))
     return Listing(tuple(cases), tuple(left_out), tuple(notes))
@@ -92,14 +92,14 @@ def _truth_of(root: Path, subject: str, session: str, contrast: str) -> tuple[Pa
         entities = dict(part.split("-", 1) for part in stem.split("_") if "-" in part)
         if entities.get("space", "orig").lower() not in ("orig", contrast.lower()):
             continue
-        said = f"{entities.get('desc', '')} {entities.get('label', '')}".lower()
-        if "change" in said or re.search(r"\bnew", said):
-            found.append((file, () if "change" in said else ("new",)))
-        elif "lesion" in said:
+        label = f"{entities.get('desc', '')} {entities.get('label', '')}".lower()
+        if "change" in label or re.search(r"\bnew", label):
+            found.append((file, () if "change" in label else ("new",)))
+        elif "lesion" in label:
             lesions.append(file)
     if not found:
-        told = f"{lesions[0]}: a lesion mask of one visit is no mask of change; it is not used." if lesions else ""
-        return None, (), told
+        remark = f"{lesions[0]}: a lesion mask of one visit is no mask of change; it is not used." if lesions else ""
+        return None, (), remark
     (file, covers), others = found[0], len(found) - 1
     return file, covers, f"{file} is the truth; {others} more mask(s) of change are not used." if others else ""
 

@@ -20,8 +20,8 @@ def msseg2_cases(root: Path) -> Listing:
 
     A patient's folder holds ``flair_time01_on_middle_space``, ``flair_time02_on_middle_space``, mostly the consensus
     ``ground_truth``, and perhaps a ``brain_mask`` (``.nii.gz`` or ``.nii``). The single experts' masks are not used.
-    Folders of one name in two places are told apart by the place: training-013. A patient without a consensus is
-    imported without truth, and said so. Raises BadInput where no patient is found.
+    Folders of one name in two places get the place in their name: training-013. A patient without a consensus is
+    imported without truth, which a note says. Raises BadInput where no patient is found.
     """
     root = checked_root(root)
     known = {f"{stem}{end}" for stem in (BASELINE, FOLLOW_UP, TRUTH) for end in (".nii.gz", ".nii")}

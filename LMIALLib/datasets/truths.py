@@ -1,6 +1,6 @@
 """A mask of change from outside as the truth of a pair: values of the label schema on the pair's grid, 255 elsewhere.
 
-255 stands where the truth says nothing: beyond its box (of a label map; beyond a segmentation nothing changed), where
+255 stands where the truth is unknown: beyond its box (of a label map; beyond a segmentation nothing changed), where
 it marks a class that it does not cover, and where the scans themselves show change of a kind that it does not cover
 (``in_doubt``).
 """
@@ -37,7 +37,7 @@ DEVIATIONS = 3.0
 SMOOTHING_MM = 1.0
 """Standard deviation of the Gaussian in plane before scans are called different: noise of a voxel is no change."""
 OUTSIDE = ("background", "unknown")
-"""What can be said of the scan outside of a truth's box: nothing changed there, or nobody knows."""
+"""What a truth means outside of its box: nothing changed there, or nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class MaskOfChange:
         to_mask: maps points of the follow-up to points of the mask (LPS, mm); None: they are one space.
         covers: names of the classes that it covers.
         outside: one of ``OUTSIDE``: what is known beyond its box.
-        told: what a person should know of how it was read, within a sentence; empty mostly.
+        remark: what a person should know of how it was read, as a part of a sentence; mostly empty.
         remarks: the same as whole sentences.
     """
 
@@ -76,7 +76,7 @@ class MaskOfChange:
     to_mask: sitk.Transform | None
     covers: tuple[str, ...]
     outside: str = "unknown"
-    told: str = ""
+    remark: str = ""
     remarks: tuple[str, ...] = ()
 
     def on(self, pair: Pair) -> np.ndarray:
@@ -99,20 +99,20 @@ class MaskOfChange:
         return PlacedTruth(values, unknown, self._sentence(here, covered, unknown))
 
     def _sentence(self, here: Mapped, covered: float, unknown: float) -> str:
-        told = [self.told] if self.told else []
+        parts = [self.remark] if self.remark else []
         if covered < 1:
             meant = "unknown" if self.outside == "unknown" else "without change"
-            told.append(
+            parts.append(
                 f"the truth covers a box that holds {percent(covered)} of the brain region; outside of it the region"
                 f" is taken as {meant}, so that {percent(unknown)} of the region is unknown in all"
             )
         if here.off_mm > 0:
-            told.append(
+            parts.append(
                 f"it lies between the scan's voxels, and the nearest were taken, up to {here.off_mm:.2g} mm away"
             )
         if here.lost:
-            told.append(f"{here.lost} of its marked voxels lie outside of the scan and are left out")
-        return " ".join([*self.remarks, *([f"{'; '.join(told)}."] if told else [])])
+            parts.append(f"{here.lost} of its marked voxels lie outside of the scan and are left out")
+        return " ".join([*self.remarks, *([f"{'; '.join(parts)}."] if parts else [])])
 
     def _on_grid(self, grid: Grid) -> Mapped:
         import SimpleITK as sitk
@@ -147,7 +147,7 @@ def in_doubt(pair: Pair, covers: Collection[str]) -> np.ndarray:
 
     Where the smoothed difference reaches STRONG and DEVIATIONS with a sign that no covered class has: with a truth of
     new lesions, what is darker at the follow-up may have shrunk or vanished. What is brighter and unmarked counts as
-    not new: that it enlarged cannot be told from the scans. Nowhere, where a covered class has no sign of its own
+    not new: the scans do not show that it enlarged. Nowhere, where a covered class has no sign of its own
     ("change"). The signs are those of scans in which lesions are bright (FLAIR, T2).
     """
     from scipy.ndimage import gaussian_filter
@@ -189,22 +189,22 @@ def read_mask_of_change(
         raise WrongUse(f"what lies outside of a truth is {' or '.join(OUTSIDE)}, not {outside!r}.")
     path = Path(path)
     covered = schema.covering(covers or None)
-    told, meant = "", "unknown"
+    remark, meant = "", "unknown"
     remarks: tuple[str, ...] = ()
     if is_segmentation(path):
         segmentation = read_segmentation(path)
         grid: Grid | None = segmentation.grid
-        values, told = _segment_values(path, segmentation, covered, schema)
+        values, remark = _segment_values(path, segmentation, covered, schema)
         meant = "unknown" if segmentation.named(REVIEWED) is not None else "background"
     else:
         volume = read_label_volume(path)
         grid, values = volume.grid, _schema_values(path, volume.values, covered, schema)
         remarks = volume.remarks
     if grid is None:
-        raise BadInput(f"{path}: it is a plane that says nothing of space; a truth is a volume.")
+        raise BadInput(f"{path}: it is a plane without a position in space; a truth is a volume.")
     transform = None if to_follow_up is None else read_transform(to_follow_up).GetInverse()
     names = tuple(schema.name_of(value) for value in covered)
-    return MaskOfChange(path, values, grid, transform, names, outside or meant, told, remarks)
+    return MaskOfChange(path, values, grid, transform, names, outside or meant, remark, remarks)
 
 
 def _segment_values(
@@ -212,7 +212,7 @@ def _segment_values(
 ) -> tuple[np.ndarray, str]:
     """Values of the schema (k, j, i) that the segments' names say, and what a person should know of it."""
     i, j, k = segmentation.grid.size
-    values, told = np.zeros((k, j, i), np.uint8), ""
+    values, remark = np.zeros((k, j, i), np.uint8), ""
     drawn = [one for one in segmentation.segments if one.name.casefold() != REVIEWED and one.inside.any()]
     known = {one.name.casefold(): one.value for one in schema.classes}
     strange = [one for one in drawn if one.name.casefold() not in known]
@@ -224,7 +224,7 @@ def _segment_values(
         together = np.any([one.inside for one in drawn], axis=0).astype(np.uint8)
         values = _schema_values(path, together, covered, schema)
         if len(drawn) > 1:
-            told = f"its {len(drawn)} segments have no names of classes, and are taken for one class together"
+            remark = f"its {len(drawn)} segments have no names of classes, and are taken for one class together"
     else:
         raise BadInput(
             f"{path}: its segment {shown(strange[0].name)} is none of the classes ({schema.described()}), others are.",
@@ -233,7 +233,7 @@ def _segment_values(
     reviewed = segmentation.named(REVIEWED)
     if reviewed is not None:
         values[(values == 0) & ~reviewed] = UNREAD
-    return values, told
+    return values, remark
 
 
 def _schema_values(path: Path, voxels: np.ndarray, covered: tuple[int, ...], schema: LabelSchema) -> np.ndarray:

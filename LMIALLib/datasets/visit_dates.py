@@ -21,7 +21,7 @@ _COLUMNS = ("acq_time", "acq_date", "acquisition_date", "session_date", "scan_da
 
 @dataclass(frozen=True)
 class Dates:
-    """What one source says of the visits of a subject.
+    """The dates of a subject's visits in one source.
 
     Args:
         source: for sentences.
@@ -56,12 +56,12 @@ def dates_of(folder: Path, scans: Mapping[str, Path]) -> tuple[Dates, ...]:
 
 
 def order_of_dates(dates: Dates, names: Sequence[str]) -> tuple[tuple[str, ...] | None, str]:
-    """The names in the order of their dates, or None and why they tell no order; without any date both are empty."""
+    """The names in the order of their dates, or None and why they give no order; without any date both are empty."""
     when = dates.when
     dated = [name for name in names if name in when]
     if not dated:
-        told = f"{dates.source} holds no day but {dates.odd[0][:40]!r}" if dates.odd else ""
-        return None, told
+        why = f"{dates.source} holds no day but {dates.odd[0][:40]!r}" if dates.odd else ""
+        return None, why
     days = {when[name].day for name in dated}
     if len({day.year <= SHIFTED_UNTIL for day in days}) > 1:
         return None, f"{dates.source} shifts some dates to {SHIFTED_UNTIL} and before, and others not"

@@ -43,14 +43,14 @@ _DATES |= {12: ("%Y%m%d%H%M",)}
 
 @dataclass(frozen=True)
 class NameOrder:
-    """Names in the order of time, and what in them told it."""
+    """Names in the order of time, and what in them shows it."""
 
     names: tuple[str, ...]
     by: str
 
 
 def order_of_names(names: Sequence[str]) -> NameOrder | None:
-    """The names, earliest first; None where they do not tell it, or tell it in two ways.
+    """The names, earliest first; None where they show no order, or two.
 
     Capitals, a leading "ses-", and marks between words do not matter.
     """

@@ -42,9 +42,9 @@ def case_views(
     views = []
     for number in slices:
         note = (notes or {}).get(number, ranks.get(number, ""))
-        if number in hidden:  # drawn by lot: the answer must not be led
+        if number in hidden:  # chosen at random: the answer must not be led
             note += "\nmaps hidden\nuntil read"
-        told = number not in hidden and number not in silent
+        visible = number not in hidden and number not in silent
         views.append(
             SliceView(
                 caption=f"slice {number}\n(0-{pair.n_slices - 1})" + (f"\n{note}" if note else ""),
@@ -52,8 +52,8 @@ def case_views(
                 follow_up=pair.stack(pair.follow_up)[number],
                 difference=pair.stack(pair.difference)[number],
                 mask=pair.stack(pair.mask)[number],
-                uncertainty=uncertainty[number] if uncertainty is not None and told else None,
-                suggestion=mean[number] >= 0.5 if mean is not None and told else None,
+                uncertainty=uncertainty[number] if uncertainty is not None and visible else None,
+                suggestion=mean[number] >= 0.5 if mean is not None and visible else None,
                 label=labels[number],
             )
         )

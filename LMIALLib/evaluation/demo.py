@@ -88,7 +88,7 @@ def find_inputs(folder: Path) -> Inputs:
     """The two time points (and mask and truth, where there are) in a folder.
 
     Understood are the open-ms layout, names that begin with baseline / follow_up / mask or brain / truth or gt, and
-    two volumes that are nothing else, in the order that their names tell (pre and post, 2020 and 2021). Raises BadInput
+    two volumes that are nothing else, in the order that their names show (pre and post, 2020 and 2021). Raises BadInput
     naming what was looked for.
     """
     folder = Path(folder).absolute()
@@ -122,7 +122,7 @@ def _in_time(files: list[Path]) -> tuple[Path, Path]:
     order = order_of_names(list(stems)) if len(stems) == len(files) else None
     if order is None:
         raise BadInput(
-            f"{files[0].parent}: {files[0].name} and {files[1].name} do not tell which came first.",
+            f"{files[0].parent}: {files[0].name} and {files[1].name} do not show which came first.",
             "Name the two scans baseline.nii.gz and follow_up.nii.gz (or .nrrd, .mha).",
         )
     return stems[order.names[0]], stems[order.names[1]]

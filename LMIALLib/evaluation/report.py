@@ -67,7 +67,7 @@ def _heading(study: Study, outcome: Outcome) -> str:
 def _curve(outcome: Outcome) -> str:
     """The delivered label from the first to the last answer."""
     if not outcome.curve:
-        return '<p class="note">No truth was given, so no Dice can be told. Below is what a reader would see.</p>'
+        return '<p class="note">No truth was given, so no Dice can be computed. Below is what a reader would see.</p>'
     first, last = outcome.curve[0], outcome.curve[-1]
     verdict = (
         "The network that was fine-tuned meanwhile was adopted."
@@ -114,7 +114,7 @@ def _queries(study: Study, case: str, outcome: Outcome) -> str:
     return (
         "<h2>What the reader was asked</h2>"
         "<table><tr><th class=n>query</th><th class=n>slice</th><th class=n>score</th><th>why</th></tr>"
-        f"{rows}</table><p>Maps are those of the last ranking; labels are what the reader said.</p>{_picture(figure)}"
+        f"{rows}</table><p>Maps are those of the last ranking; labels are the reader's answers.</p>{_picture(figure)}"
     )
 
 

@@ -103,7 +103,7 @@ def picks_table(picks: Picks, strategies: Sequence[str]) -> Table:
 def first_queries(picks: Picks, strategies: Sequence[str], count: int) -> dict[str, list[Chosen]]:
     """The first slices that each strategy asked for itself, with the lowest seed that all have.
 
-    Rounds in which every strategy got the same slices were drawn by lot before the first query and are passed over.
+    Rounds in which every strategy got the same slices were chosen at random before the first query and are left out.
     """
     asking = [name for name in strategies if picks.seeds(name)]
     shared = set.intersection(*(set(picks.seeds(name)) for name in asking)) if asking else set()
@@ -117,13 +117,13 @@ def first_queries(picks: Picks, strategies: Sequence[str], count: int) -> dict[s
         )
         for name in asking
     }
-    by_lot = set()
+    random_rounds = set()
     for round_number in sorted({row.round for rows in of_seed.values() for row in rows}):
         sets = {frozenset((r.case, r.slice) for r in rows if r.round == round_number) for rows in of_seed.values()}
         if len(asking) < 2 or len(sets) > 1:
             break
-        by_lot.add(round_number)
-    return {name: [row for row in rows if row.round not in by_lot][:count] for name, rows in of_seed.items()}
+        random_rounds.add(round_number)
+    return {name: [row for row in rows if row.round not in random_rounds][:count] for name, rows in of_seed.items()}
 
 
 def _share(marked: np.ndarray) -> str:

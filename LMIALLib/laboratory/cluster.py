@@ -98,7 +98,7 @@ def computed(
         client: see `connected`.
         task: a function of a module that workers can import.
         items: (key, argument); the key names the job to Dask.
-        done: told how many are done, of how many.
+        done: called with how many are done, of how many.
 
     A job whose worker is lost begins again on another one. Raises what a job raised, LMIALError for a job that took
     three workers with it.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST_GAP = 0.05
-"""Where full annotation is worth less Dice than this, a setting tells nothing about strategies."""
+"""Where full annotation is worth less Dice than this, a setting shows nothing about strategies."""
 
 
 def area_under_budget(fraction: np.ndarray, dice: np.ndarray) -> float:

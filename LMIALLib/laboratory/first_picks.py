@@ -73,7 +73,7 @@ def _panel(axes: Axes, arrays: Sequence[np.ndarray], row: Chosen, side_mm: tuple
 
 
 def _side_mm(folder: Path, case: str) -> tuple[float, float]:
-    """Distance of rows and of columns; equal where the file does not tell."""
+    """Distance of rows and of columns; equal where the file does not give them."""
     found = read_case(folder, case, "voxel_mm")
     return (float(found[0][1]), float(found[0][2])) if found else (1.0, 1.0)
 

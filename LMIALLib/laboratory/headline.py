@@ -19,15 +19,15 @@ def headline(summary: Summary) -> list[str]:
     lead = leading(summary)
     if summary.full.seeds and not summary.informative:
         return [
-            "This setting tells nothing about strategies: full annotation is worth "
+            "This setting shows nothing about strategies: full annotation is worth "
             f"{summary.gap:.3f} Dice more than no labels ({summary.full.mean:.3f} against {summary.start.mean:.3f}); "
             f"{LEAST_GAP:g} is the least that counts."
         ]
-    told = [_gap_closed(summary, lead)] if summary.full.seeds else [_best(summary)]
+    sentences = [_gap_closed(summary, lead)] if summary.full.seeds else [_best(summary)]
     if summary.planned is not None:
-        told.append(_planned(summary.planned))
-    told.append(_against_baseline(summary))
-    return told
+        sentences.append(_planned(summary.planned))
+    sentences.append(_against_baseline(summary))
+    return sentences
 
 
 def _gap_closed(summary: Summary, lead: StrategySummary) -> str:
@@ -55,7 +55,7 @@ def _best(summary: Summary) -> str:
 def _planned(found: Comparison) -> str:
     effect = found.effect
     if effect.seeds < 2:
-        return f"{found.first} against {found.second}, the comparison named beforehand, {found.verdict}."
+        return f"{found.first} against {found.second}, the comparison named beforehand: {found.verdict}."
     verdict = "a tie, because the interval contains 0" if found.tied else f"{found.first} is {found.verdict}"
     return (
         f"{found.first} against {found.second}, the comparison named beforehand: {effect.mean:+.3f} in area under the "
@@ -66,7 +66,7 @@ def _planned(found: Comparison) -> str:
 def _against_baseline(summary: Summary) -> str:
     baseline = next((name for name in BASELINES if summary.strategy(name) is not None), None)
     if baseline is None:
-        return "No random baseline was run, so whether any strategy is worth its trouble cannot be told."
+        return "No random baseline was run, so it is unknown whether any strategy is worth its trouble."
     what = "foreground-aware random" if baseline.startswith("foreground") else "random"
     others = [found.strategy for found in summary.strategies if found.strategy not in BASELINES]
     if not others:
@@ -74,7 +74,7 @@ def _against_baseline(summary: Summary) -> str:
     known = [comparison for name in others if (comparison := summary.against(name, baseline)) is not None]
     found = [comparison for comparison in known if comparison.effect.seeds > 1]
     if not found:
-        return f"With one seed nobody can tell whether anything beats {what} ({baseline})."
+        return f"One seed does not show whether anything beats {what} ({baseline})."
     better = [comparison.first for comparison in found if comparison.verdict == "better"]
     worse = [comparison.first for comparison in found if comparison.verdict == "worse"]
     if any(comparison.p_holm is not None for comparison in found):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MORE_STYLE = """
 main{max-width:1240px}.wide{overflow:auto;max-height:620px;margin-bottom:14px}th{position:sticky;top:0;background:#11151a}
 h2{margin-top:44px}
-p.told{font-size:18px;line-height:1.5;color:#fff;margin:8px 0}td{white-space:nowrap}
+p.headline{font-size:18px;line-height:1.5;color:#fff;margin:8px 0}td{white-space:nowrap}
 tr:hover td{background:#161b22}pre{background:#161b22;padding:14px;overflow-x:auto;font-size:12px}
 p.small{color:#9fb0c0;font-size:14px}details summary{cursor:pointer;color:#9fb0c0}
 """
@@ -86,12 +86,12 @@ def _heading(summary: Summary) -> str:
     counts = sorted({len(found.runs) for found in summary.strategies} or {0})
     seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
     what = f"{kind} {where}" if where and where != kind else kind
-    told = "".join(f'<p class="told">{html.escape(sentence)}</p>' for sentence in headline(summary))
+    headlines = "".join(f'<p class="headline">{html.escape(sentence)}</p>' for sentence in headline(summary))
     notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in summary.notes)
     return (
         "<h1>Query strategies compared</h1>"
         f'<p class="lead">{html.escape(what)} · {len(summary.strategies)} strategies, {seeds} seeds · '
-        f"LMIAL {LMIALLib.__version__} · research use only</p>{told}{notes}"
+        f"LMIAL {LMIALLib.__version__} · research use only</p>{headlines}{notes}"
     )
 
 
@@ -132,7 +132,7 @@ def _comparisons(summary: Summary) -> str:
     correction = (
         f"p of the others is Holm's, over all {len(summary.comparisons)} pairs but the one named beforehand."
         if summary.seeds >= SEEDS_FOR_P
-        else f"No p value is told with fewer than {SEEDS_FOR_P} seeds."
+        else f"No p value is given with fewer than {SEEDS_FOR_P} seeds."
     )
     page = (
         "<h2>Paired comparisons</h2><p>Differences in area on the same seeds, with 95 % intervals that are not "
@@ -230,8 +230,8 @@ def _judging(summary: Summary, study: bool) -> str:
         "column of rounds.csv of its own and is not comparable.",
         "Cases without change add their false positives to pooled figures and take no part in HD95.",
         "The fully annotated reference is trained on the same pool with the same start, recipe, steps and model "
-        f"selection; its Dice is the mean over {summary.full.seeds} seeds. A gap under {LEAST_GAP:g} tells nothing.",
-        "Intervals are Student's t over seeds. They say how far a repeat with other seeds may differ on these very "
+        f"selection; its Dice is the mean over {summary.full.seeds} seeds. A gap under {LEAST_GAP:g} shows nothing.",
+        "Intervals are Student's t over seeds. They show how far a repeat with other seeds may differ on these very "
         "cases, nothing of other patients.",
         "A two-dimensional network on slices of volumes, asked for by whole slices: no other unit of query is judged.",
     ]

@@ -13,7 +13,7 @@ from LMIALLib.laboratory.statistics import Comparison, Interval
 from LMIALLib.laboratory.summary import OF_DICE, OF_GAP, StrategySummary, Summary, mean_curve
 
 BUDGETS = (0.05, 0.10, 0.20)
-"""Fractions of labels at which the gap closed is told."""
+"""Fractions of labels at which the gap closed is reported."""
 PAIR_BUDGETS = (0.02, 0.05, 0.08, 0.15)
 """Fractions of labels of the table of one real pair."""
 UNKNOWN = "–"
@@ -98,22 +98,29 @@ def labels_table(summary: Summary) -> Table:
 
 
 def comparison_table(summary: Summary, reference: str) -> Table:
-    """``reference`` against each other strategy: effect on the area, 95 % interval, p where it may be told, verdict.
+    """``reference`` against each other strategy: effect on the area, 95 % interval, p where it may be given, verdict.
 
     The planned comparison stands first and is not corrected; p of the others is Holm's, over all pairs of strategies.
     """
     others = [found.strategy for found in summary.strategies if found.strategy != reference]
     found = [comparison for name in others if (comparison := summary.against(reference, name)) is not None]
     found.sort(key=lambda comparison: not comparison.planned)
-    told = any(comparison.p is not None for comparison in found)
-    head = (f"{reference} against", "effect on the area", "95 % interval", "seeds", *(("p",) if told else ()), "it is")
+    tested = any(comparison.p is not None for comparison in found)
+    head = (
+        f"{reference} against",
+        "effect on the area",
+        "95 % interval",
+        "seeds",
+        *(("p",) if tested else ()),
+        "it is",
+    )
     rows = [
         (
             comparison.second + (" (named beforehand)" if comparison.planned else ""),
             signed(comparison.effect.mean),
             bounds(comparison.effect, plus=True),
             str(comparison.effect.seeds),
-            *((_p(comparison),) if told else ()),
+            *((_p(comparison),) if tested else ()),
             comparison.verdict,
         )
         for comparison in found
@@ -194,7 +201,7 @@ def delivered_table(summary: Summary) -> Table | None:
 
 
 def leading(summary: Summary) -> StrategySummary:
-    """The strategy that the outcome is told for: the one named beforehand, else "default", else the highest area.
+    """The strategy whose outcome is reported: the one named beforehand, else "default", else the highest area.
 
     Raises ValueError where no strategy has a complete run.
     """

@@ -155,7 +155,7 @@ class _Simulation:
         return [[run.track.name, number, first + k, case, slice_] for k, (case, slice_) in enumerate(new)]
 
     def _predict(self, run: Labelling) -> None:
-        """Renew the network's maps, and begin every head anew on them."""
+        """Renew the network's maps, and start every head again on them."""
         run.probability = self.learner.probabilities(run.models[0], {*run.track.pool, *run.track.test})
         if self.settings.learning and not self.full:
             self.patients[run.track.name] = Patients(self.subjects, run.probability, self.settings.head)
@@ -280,7 +280,7 @@ class _Simulation:
             run.learned = bool(run.labels) and self.trains and self.settings.training == "warm"
             self._predict(run)
             self._show(run)
-        # a round of before this figure was kept has none, and neither have those after it
+        # a round made before this figure existed has none, nor have those after it
         spent = self.rounds[-1]["row"].get("minutes_correcting")
         self.runs[0].correcting = float("nan") if spent is None else 60 * spent
         begin = load_weights(state / f"{self.runs[0].track.name}-0.safetensors")[0]

@@ -28,14 +28,14 @@ class SimulationSettings:
     Args:
         strategies: names of query strategies; the fully annotated reference ``full`` is always added.
         seeds, first_seed: how many seeds, and the first of them.
-        initial: slices drawn by lot, the same for all strategies, before the first query; None: 2 % of the pool for a
-            start from scratch, none for a start from weights.
+        initial: random slices, the same for all strategies, before the first query; None: 2 % of the pool for a start
+            from scratch, none for a start from weights.
         query: slices asked for in a round; None: 2 % of the pool, at least one.
         rounds: rounds of queries.
         training: "fresh" (each round from the start weights) or "warm" (from the model of the round before).
         start: "scratch", "bundled" or a weights file.
         start_digest: of the weights; empty for scratch.
-        recipe: "plain" (see ``network.lab_training``) or "product" (fine-tuning and adoption as in a study).
+        recipe: "plain" (see ``laboratory.simulation_training``) or "product" (fine-tuning and adoption as in a study).
         steps: optimiser steps of every training, whatever was labelled.
         reader: "exact" or "noisy".
         judged: part of a cohort that models are judged on: "test", or "validation" while something is still chosen.

@@ -68,7 +68,7 @@ def simulate(
         judge: "subjects" or "slices", see `subjects.found_sources`.
         where: see `Where`.
         resume: go on in a folder that holds a part of the same simulation; finished jobs and rounds are not repeated.
-        watch: told what is being done, how much of it is, and of how much.
+        watch: called with what is being done, how much of it is done, and of how much.
 
     Raises WrongUse and BadInput for what cannot be simulated, before anything is computed.
     """
@@ -226,7 +226,7 @@ def _described(source: Source, subject: Subject, digest: str) -> dict[str, Any]:
 def _recipe(settings: SimulationSettings) -> dict[str, Any]:
     """Everything that shapes a training, as it is used."""
     if settings.recipe == "product":
-        from LMIALLib.network.training import FinetuneSettings
+        from LMIALLib.network.finetuning import FinetuneSettings
 
         return asdict(FinetuneSettings(steps=settings.steps, threads=settings.threads))
     from LMIALLib.laboratory.simulation_training import LabRecipe

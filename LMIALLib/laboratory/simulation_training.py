@@ -236,7 +236,7 @@ def _batch(
 def train_as_product(
     start: Path, pairs: Mapping[str, Pair], labels: Labels, *, steps: int, seed: int, threads: int
 ) -> ChangeNetwork:
-    """What `network.training.finetune` makes of weights and labelled slices, or the old network where the rules of
+    """What `network.finetuning.finetune` makes of weights and labelled slices, or the old network where the rules of
     `network.adoption` refuse the new one.
 
     Args:
@@ -248,8 +248,8 @@ def train_as_product(
         threads: CPU threads.
     """
     from LMIALLib.network.adoption import judge
+    from LMIALLib.network.finetuning import Example, FinetuneSettings, finetune
     from LMIALLib.network.prediction import predict
-    from LMIALLib.network.training import Example, FinetuneSettings, finetune
 
     read = [Example.of_pair(pairs[case], number, labels[case, number]) for case, number in sorted(labels)]
     unread = [

@@ -12,7 +12,7 @@ import numpy as np
 LEVEL = 0.95
 """Of every interval."""
 SEEDS_FOR_P = 8
-"""With fewer seeds no p value is told: a screening looks, it does not test."""
+"""With fewer seeds no p value is given: a screening looks, it does not test."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ class Comparison:
 
     @property
     def tied(self) -> bool:
-        """Whether nothing tells the two apart: the interval contains 0, or the corrected p is 0.05 or more.
+        """Whether no difference is shown: the interval contains 0, or the corrected p is 0.05 or more.
 
-        Also with one seed, which tells nothing.
+        Also with one seed, which shows nothing.
         """
         if not (self.effect.low > 0 or self.effect.high < 0):
             return True
@@ -84,9 +84,9 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """In words: better, worse, a tie, or why it cannot be told."""
+        """In words: better, worse, a tie, or why neither can be shown."""
         if self.effect.seeds < 2:
-            return "cannot be told" if self.effect.seeds == 0 else "cannot be told from one seed"
+            return "unknown" if self.effect.seeds == 0 else "unknown with one seed"
         if self.tied:
             separated = self.effect.low > 0 or self.effect.high < 0
             return "a tie after Holm's correction" if separated else "a tie"

@@ -210,7 +210,7 @@ def load_subject(path: Path) -> Subject:
         pair = stacked_pair(stored["baseline"], stored["follow_up"], stored["mask"], (slice_mm, row_mm, column_mm))
         return Subject(str(stored["name"]), str(stored["part"]), pair, truth)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path}: this case of the simulation is missing or broken.", "Begin anew.") from error
+        raise BadInput(f"{path}: this case of the simulation is missing or broken.", "Start again.") from error
 
 
 @lru_cache(maxsize=1)

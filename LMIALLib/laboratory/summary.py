@@ -32,9 +32,9 @@ from LMIALLib.laboratory.statistics import (
 WORTH_SAYING = 0.05
 """Share of a brain without truth from which on a note says so."""
 OF_DICE = (90, 95, 100)
-"""Per cent of the fully annotated Dice whose labels are told."""
+"""Per cent of the fully annotated Dice for which the labels needed are reported."""
 OF_GAP = (95, 100)
-"""Per cent of the gap between no labels and full annotation whose labels are told."""
+"""The same, in per cent of the gap between no labels and full annotation."""
 
 
 @dataclass(frozen=True)
@@ -255,11 +255,11 @@ def _cautions(summary: Summary) -> list[str]:
     """What the figures cannot say."""
     found = []
     if not summary.full.seeds:
-        found.append("There is no fully annotated reference, so no share of the gap and no labels needed can be told.")
+        found.append("There is no fully annotated reference, so no share of the gap and no labels needed are given.")
     elif not summary.informative and summary.strategies:
         found.append(
-            f"Full annotation is worth {summary.gap:.3f} Dice more than none, under {LEAST_GAP:g}: this setting says "
-            "nothing about strategies, and no share of the gap is told."
+            f"Full annotation is worth {summary.gap:.3f} Dice more than none, under {LEAST_GAP:g}: this setting shows "
+            "nothing about strategies, and no share of the gap is given."
         )
     most = max((len(strategy.runs) for strategy in summary.strategies), default=0)
     if 0 < summary.full.seeds < most:
@@ -269,7 +269,7 @@ def _cautions(summary: Summary) -> list[str]:
     others = len(summary.strategies) - 1
     if 1 < summary.seeds < SEEDS_FOR_P and others:
         found.append(
-            f"A screening: {summary.seeds} seeds allow no test, so no p value is told; no interval is corrected."
+            f"A screening: {summary.seeds} seeds allow no test, so no p value is given; no interval is corrected."
         )
         if others > 20:
             found.append(f"Were all strategies equal, about {others / 40:.0f} of {others} would seem better by chance.")
@@ -279,6 +279,6 @@ def _cautions(summary: Summary) -> list[str]:
             found.append(f"The truth of {case.get('name')} leaves {share:.0%} of its brain unknown, and not judged.")
     if summary.seeds == 1:
         found.append(
-            "Some strategy has one complete seed only: differences from it can be chance, and no interval is told."
+            "Some strategy has one complete seed only: differences from it can be chance, and no interval is given."
         )
     return found

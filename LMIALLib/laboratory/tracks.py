@@ -40,7 +40,7 @@ class Track:
         return [(case, int(k)) for case in sorted(self.pool) for k in np.flatnonzero(self.pool[case])]
 
     def drawn(self, count: int, seed: int) -> list[tuple[str, int]]:
-        """The first ``count`` slices by lot: a seeded permutation of all, the same for every strategy."""
+        """The first ``count`` slices at random: a seeded permutation of all, the same for every strategy."""
         every = self.slices()
         order = np.random.default_rng([seed, 0x6C6F74]).permutation(len(every))
         return [every[k] for k in order[:count]]

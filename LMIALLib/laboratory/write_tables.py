@@ -65,7 +65,7 @@ def write_tables(folder: Path, jobs: Sequence[Job]) -> None:
 
 
 def _delivered(result: dict[str, Any]) -> dict[str, float | None]:
-    """The figures of ``delivered.csv``; rounds of before they were kept have none."""
+    """The figures of ``delivered.csv``; rounds made before they existed have none."""
     rows = [entry["row"] for entry in result["rounds"]]
     dice, minutes = (
         [float("nan") if row.get(name) is None else float(row[name]) for row in rows]

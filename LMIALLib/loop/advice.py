@@ -11,7 +11,7 @@ from LMIALLib.study.answer import SliceTest
 from LMIALLib.study.store import Study
 
 TOO_FEW = 8
-"""Random slices below which nothing is said of the model's quality."""
+"""With fewer random slices nothing is stated of the model's quality."""
 
 LITTLE = 0.02
 """Gain in Dice below which more labels are called of little use."""
@@ -19,7 +19,7 @@ LITTLE = 0.02
 
 @dataclass(frozen=True)
 class StopAdvice:
-    """``stop`` is None while there are too few slices to tell; Dice is pooled over voxels, None if undefined."""
+    """``stop`` is None while there are too few slices to judge; Dice is pooled over voxels, None if undefined."""
 
     stop: bool | None
     sentence: str
@@ -51,11 +51,11 @@ def stop_advice(tests: Sequence[SliceTest], *, seed: int = 0) -> StopAdvice:
     """
     count = len(tests)
     if count < TOO_FEW:
-        return StopAdvice(None, f"Too few to tell: {count} of {TOO_FEW} randomly drawn slices answered.", slices=count)
+        return StopAdvice(None, f"Too few to judge: {count} of {TOO_FEW} randomly drawn slices answered.", slices=count)
     halves = tests[: count // 2], tests[count // 2 :]
     earlier, later = (pooled_dice(half) for half in halves)
     if earlier is None or later is None or min(sum(t.marked > 0 for t in half) for half in halves) < 2:
-        sentence = f"Too few to tell: hardly any of the {count} randomly drawn slices shows change."
+        sentence = f"Too few to judge: hardly any of the {count} randomly drawn slices shows change."
         return StopAdvice(None, sentence, earlier, later, count)
     random = np.random.default_rng(seed)
     gains = []

@@ -19,8 +19,8 @@ def take_into_use(study: Study, id: str) -> Model:  # noqa: A002 - the word of t
     model = study.models.get(id)
     file = study.models.path(model.id)
     if not file.is_file() or sha256_of(file) != model.digest:
-        said = "is not the one that was stored" if file.is_file() else "is missing"
-        raise BadInput(f"the file of {id}, {file}, {said}, so it cannot be used.", "Restore the study from a backup.")
+        fault = "is not the one that was stored" if file.is_file() else "is missing"
+        raise BadInput(f"the file of {id}, {file}, {fault}, so it cannot be used.", "Restore the study from a backup.")
     if goes_by_stored_maps(model.id):
         without = [case.name for case in study.cases.all() if not study.maps.has(model.id, case.name, STORED_MAPS)]
         if without:

@@ -169,7 +169,7 @@ class Import:
 
 
 def _placing(known: MaskOfChange, placed: list[PlacedTruth]) -> Callable[[Pair], np.ndarray]:
-    """What makes the truth of a pair once that is there, and keeps what is to be said of it."""
+    """A function that makes the truth of a pair once that is there, and keeps its remarks."""
 
     def place(pair: Pair) -> np.ndarray:
         placed.append(known.placed_on(pair))

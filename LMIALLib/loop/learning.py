@@ -131,7 +131,7 @@ class Learning:
         """Train on what was saved. A running training is never killed: saves that pile up train once.
 
         Args:
-            steps, minutes: as in ``network.training.FinetuneSettings``; None: its defaults.
+            steps, minutes: as in ``network.finetuning.FinetuneSettings``; None: its defaults.
         """
         if self.training is not None and not self.training.over:
             self._train_again = True

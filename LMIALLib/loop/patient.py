@@ -82,7 +82,7 @@ class Standing:
     Args:
         case: the patient's case.
         slices, read, viewed: how many there are, have an answer, and were looked at in a sweep without an answer.
-        finished: whether a reader said that it is finished.
+        finished: whether a reader declared it finished.
         estimate: None where no ranking gives one.
     """
 
@@ -108,8 +108,8 @@ class PatientWork:
 
     Args:
         study: an open study.
-        learning: takes what was said into the rest of the patient.
-        reader: says who sits here.
+        learning: takes each answer into the rest of the patient.
+        reader: returns who sits here.
     """
 
     def __init__(self, study: Study, learning: Learning, reader: Callable[[], str]) -> None:
@@ -175,9 +175,9 @@ class PatientWork:
 
     def take_back_lesion(self, case: str) -> LesionAnswer:
         """Withdraw the last answer about a lesion of a patient. Raises WrongUse where there is none."""
-        said = self._study.lesion_answers.current(case)
-        if not said:
-            raise WrongUse("Nothing was said of a lesion as a whole here.")
-        self._study.lesion_answers.withdraw(case, said[-1].id, self._reader())
+        answers = self._study.lesion_answers.current(case)
+        if not answers:
+            raise WrongUse("No lesion was answered as a whole here.")
+        self._study.lesion_answers.withdraw(case, answers[-1].id, self._reader())
         self._learning.adapt_when_possible()
-        return said[-1]
+        return answers[-1]

@@ -61,7 +61,7 @@ def of_another_model(study: Study) -> bool:
 def core_set_waits(study: Study) -> bool:
     """Whether the newest ranking is a core-set of which a slice waits that was neither answered nor skipped.
 
-    A core-set is chosen to be read as a whole, so nothing is ranked anew by itself before it is read.
+    A core-set is chosen to be read as a whole, so nothing is ranked again by itself before it is read.
     """
     stored = study.rankings.latest()
     if stored is None or not stored.is_core_set:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from LMIALLib.errors import Do, LMIALError, Step, WrongUse
+from LMIALLib.loop.ranking_inputs import committee_of, reading_time_of
 from LMIALLib.loop.settings import LoopSettings
-from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.case import Case
 from LMIALLib.study.store import Study

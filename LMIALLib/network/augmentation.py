@@ -12,7 +12,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Strengths; standard deviations unless said.
+    """Strengths of the augmentation: standard deviations where nothing else is stated.
 
     Args:
         turn: radians; every second crop is mirrored along each side as well.

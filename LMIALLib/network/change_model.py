@@ -14,8 +14,8 @@ from LMIALLib.network.report import FinetuneReport
 from LMIALLib.pairs.pair import Pair
 
 if TYPE_CHECKING:
-    from LMIALLib.network.lessons import Example
-    from LMIALLib.network.training import FinetuneSettings
+    from LMIALLib.network.finetuning import FinetuneSettings
+    from LMIALLib.network.finetuning_batches import Example
 
 
 class ChangeModel(Protocol):

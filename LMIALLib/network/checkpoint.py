@@ -42,9 +42,9 @@ def load_checkpoint(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as problem:
-        raise BadInput(f"The checkpoint {path} is damaged: {problem}.", "Remove it to start anew.") from problem
+        raise BadInput(f"The checkpoint {path} is damaged: {problem}.", "Remove it to start over.") from problem
     if metadata.get("format") != FORMAT or metadata.get("about") != json.dumps(about, sort_keys=True):
-        raise BadInput(f"The checkpoint {path} belongs to a run with other settings.", "Remove it to start anew.")
+        raise BadInput(f"The checkpoint {path} belongs to a run with other settings.", "Remove it to start over.")
     for name, module in parts.items():
         module.load_state_dict(_under(tensors, f"{name}/"))
     stored = optimiser.state_dict()

@@ -158,7 +158,7 @@ def processor_name() -> str:
 
 
 def device_facts(device: str) -> dict[str, Any]:
-    """What a reader may be told of a device: name and free memory in MB (None on a CPU)."""
+    """What a face may show of a device: name and free memory in MB (None on a CPU)."""
     import torch
 
     if device.startswith("cuda"):

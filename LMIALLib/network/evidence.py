@@ -11,10 +11,10 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.change_model import ChangeModel
+from LMIALLib.network.combined_predictions import committee, seen_in_views
 from LMIALLib.network.device import reproducible
 from LMIALLib.network.learned_scores import predicted_loss, slice_losses, unlike_read
 from LMIALLib.network.predicted import CaseInput, Prediction, case_maps, checked_prediction
-from LMIALLib.network.several import committee, seen_in_views
 from LMIALLib.network.unet import as_model
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.progress import Progress, ignore
@@ -43,17 +43,17 @@ def case_evidence(  # half of it says what the arguments mean
     reading_time: ReadingTime | None = None,
     progress: Progress = ignore,
 ) -> Iterator[tuple[CaseMaps, Prediction]]:
-    """What the network says of each case, in the order given, as far as a strategy needs it.
+    """What the network predicts for each case, in the order given, as far as a strategy needs it.
 
     Args:
         networks: the model in use, then earlier snapshots, newest first.
-        cases: one at a time is held here; a sequence that loads each when it is asked for keeps memory small. It is
+        cases: one at a time is held here; a sequence that loads each when it is needed keeps memory small. It is
             gone through twice where a learned score needs the whole pool.
-        needs: names of `NEEDS`; features always come. "passes", "members" (all networks) and "views" say what mean,
+        needs: names of `NEEDS`; features always come. "passes", "members" (all networks) and "views" name what mean,
             expected entropy and variance are taken over, one of them at most; "members" gives vote entropy as well.
-            "expected-dice" goes with passes. "gradients": see `slice_numbers.gradient_embeddings`. "loss-prediction"
+            "expected-dice" goes with passes. "gradients": see `slice_terms.gradient_embeddings`. "loss-prediction"
             and "discriminator", one at most, fill ``learned``, see `learned_scores`; where fewer than 4 slices were
-            answered the entropy added up over the brain stands in, and the conditions say so. "seconds": predicted
+            answered the entropy added up over the brain replaces it, which the conditions record. "seconds": predicted
             reading time, from the outline of what is predicted.
         passes: stochastic passes, where those are needed.
         seed: of passes and learned scores.
@@ -69,10 +69,10 @@ def case_evidence(  # half of it says what the arguments mean
     options: dict[str, Any] = {"device": device, "dtype": dtype, "batch": batch, "threads": threads}
     stochastic: dict[str, Any] = {"passes": passes if "passes" in needed else 1, "seed": seed}
     learned: dict[str, np.ndarray] = {}
-    told: dict[str, str] = {}
+    learned_by: dict[str, str] = {}
     for name in needed & LEARNED:  # one at most
         learned = _learned(models[0], cases, name, seed, options, progress)
-        told = {"learned": name if learned else f"entropy: too little was answered for {name}"}
+        learned_by = {"learned": name if learned else f"entropy: too little was answered for {name}"}
 
     def single(model: ChangeModel, pair: Pair) -> Prediction:
         return checked_prediction(model.predict(pair, seed=seed, progress=progress, **options), pair)
@@ -86,8 +86,8 @@ def case_evidence(  # half of it says what the arguments mean
         else:
             prediction = models[0].predict(case.pair, progress=progress, **stochastic, **options)
             checked_prediction(prediction, case.pair)
-        if told:
-            prediction = replace(prediction, conditions={**prediction.conditions, **told})
+        if learned_by:
+            prediction = replace(prediction, conditions={**prediction.conditions, **learned_by})
             more["learned"] = learned[case.name] if learned else _entropy(prediction, case.pair)
         if "expected-dice" in needed:
             more["expected_dice"] = models[0].numbers("expected-dice", case.pair, **stochastic, **options)

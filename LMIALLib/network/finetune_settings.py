@@ -16,7 +16,7 @@ class FinetuneSettings:
         rate: highest learning rate (AdamW); it rises over 10 steps, then falls to a tenth along a cosine.
         average: decay of the running average of the weights, which is what is kept of the run.
         annotated, unread, painted: crops of each kind in a step.
-        opinion: weight of the loss that keeps the model's opinion where nobody read.
+        opinion: weight of the loss that keeps the old model's predictions where nobody read; stored under this name.
         kept: share of the old weights in the new ones; the way between both is straight (Wortsman et al., arXiv
             2109.01903, "WiSE-FT"). It grows in fifths while the new model reads the built-in synthetic set worse than
             the old one by more than ``forgotten``.
@@ -24,7 +24,7 @@ class FinetuneSettings:
         size: rows and columns of a crop.
         checkpoint_every: steps between two checkpoints.
         threads: CPU threads; None keeps torch's number.
-        device: "cpu", "cuda" or "auto"; a GPU that runs out of memory is given up for the CPU.
+        device: "cpu", "cuda" or "auto"; where a GPU runs out of memory the run goes on on the CPU.
     """
 
     steps: int = 30

@@ -11,8 +11,8 @@ import numpy as np
 
 from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
-from LMIALLib.network.fit import slice_probability
-from LMIALLib.network.lessons import Example
+from LMIALLib.network.example_metrics import slice_probability
+from LMIALLib.network.finetuning_batches import Example
 
 FOLDS = 2
 DOUBT = 30.0

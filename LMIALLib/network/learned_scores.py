@@ -1,7 +1,7 @@
 """Scores that are learned from slices that were read: predicted loss, and how unlike what was read a slice looks.
 
 Both put a small head (one hidden layer) on the encoder's features of a slice, standardised over the whole pool, and
-train it anew for each ranking, in about a second, on the CPU and from a seed.
+train it again for each ranking, in about a second, on the CPU and from a seed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CROWD = 512
 """Slices of a kind in one step, at most."""
 MARGIN = 1.0
 ENOUGH = 0.98
-"""Share of slices told apart at which the discriminator stops learning, as in its source; beyond it only memorises."""
+"""Share of correctly classified slices at which the discriminator stops learning, as in its source."""
 
 
 def predicted_loss(features: np.ndarray, losses: np.ndarray, seed: int) -> np.ndarray | None:
@@ -58,12 +58,13 @@ def predicted_loss(features: np.ndarray, losses: np.ndarray, seed: int) -> np.nd
 
 
 def unlike_read(features: np.ndarray, read: np.ndarray, seed: int) -> np.ndarray | None:
-    """1 - P(read) of each slice, in (0, 1): slices that can be told from those that were read.
+    """1 - P(read) of each slice, in (0, 1): how unlike the slices that were read it is.
 
     Discriminative active learning (Gissin and Shalev-Shwartz, arXiv 1907.06347): a classifier of read against unread
-    on the network's features, stopped when it tells `ENOUGH` of them apart. VAAL (Sinha et al., arXiv 1904.00370) asks
-    the same of the latent space of an autoencoder that is trained to hide the difference; there is none here, so this
-    is VAAL's criterion without its game. Read and unread weigh the same, however many there are.
+    on the network's features, stopped when it classifies `ENOUGH` of them correctly. VAAL (Sinha et al., arXiv
+    1904.00370) uses the same criterion on the latent space of an autoencoder that is trained to hide the difference;
+    there is none here, so this is VAAL's criterion without its game. Read and unread weigh the same, however many there
+    are.
 
     Args:
         features: (n, d) float, of all slices that hold brain.
@@ -79,8 +80,8 @@ def unlike_read(features: np.ndarray, read: np.ndarray, seed: int) -> np.ndarray
 
     def loss(head: nn.Module, draw: Draw) -> tuple[Tensor, float]:
         seen, unseen = head(values[draw(known)]), head(values[draw(unknown)])
-        told = (float((seen < 0).float().mean()) + float((unseen > 0).float().mean())) / 2
-        return functional.softplus(seen).mean() + functional.softplus(-unseen).mean(), told
+        correct = (float((seen < 0).float().mean()) + float((unseen > 0).float().mean())) / 2
+        return functional.softplus(seen).mean() + functional.softplus(-unseen).mean(), correct
 
     from scipy.special import expit
 
@@ -113,9 +114,10 @@ def _standardised(features: np.ndarray) -> Tensor:
 
 
 def _trained(values: Tensor, loss: Callable[..., tuple[Tensor, float]], seed: int) -> np.ndarray:
-    """Scores (n,) float64 of a head that was trained to lower ``loss(head, draw)``, which also says what it tells.
+    """Scores (n,) float64 of a head that was trained to lower ``loss(head, draw)``.
 
-    ``draw(among)`` gives the members of an array in an order by lot, `CROWD` of them at most.
+    ``loss`` also returns the share that the head classifies correctly. ``draw(among)`` gives the members of an array
+    in random order, `CROWD` of them at most.
     """
     random = np.random.default_rng([seed, 0x68656164])
 
@@ -127,14 +129,14 @@ def _trained(values: Tensor, loss: Callable[..., tuple[Tensor, float]], seed: in
         layers: list[Any] = [nn.Linear(values.shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1), nn.Flatten(0)]
         head = nn.Sequential(*layers)
     optimiser = torch.optim.AdamW(head.parameters(), lr=3e-3, weight_decay=0.05)
-    told: list[float] = []
+    shares: list[float] = []
     for _ in range(STEPS):
         amount, share = loss(head, draw)
         optimiser.zero_grad(set_to_none=True)
         amount.backward()
         optimiser.step()
-        told = [*told[-9:], share]
-        if len(told) == 10 and float(np.mean(told)) >= ENOUGH:
+        shares = [*shares[-9:], share]
+        if len(shares) == 10 and float(np.mean(shares)) >= ENOUGH:
             break
     with torch.inference_mode():
         return np.asarray(head(values).double().numpy())

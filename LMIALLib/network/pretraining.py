@@ -23,8 +23,8 @@ from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import device_facts, library_versions
 from LMIALLib.network.distributed import Rank, this_rank
 from LMIALLib.network.losses import change_loss
-from LMIALLib.network.origin import origin, samples_record
 from LMIALLib.network.pretrain_config import PretrainConfig
+from LMIALLib.network.pretraining_provenance import origin, samples_record
 from LMIALLib.network.samples import SamplePool, SampleSource, make_pool
 from LMIALLib.network.schedule import interpolate, newest_share, set_rate, warmed_cosine
 from LMIALLib.network.weights import WeightsInfo, load_weights, save_weights

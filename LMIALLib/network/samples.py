@@ -108,7 +108,7 @@ def pool_files(config: PretrainConfig, folder: Path) -> list[Path]:
 
 
 class SamplePool:
-    """Samples made once (`make_pool`) and drawn again and again, mirrored and turned anew each time.
+    """Samples made once (`make_pool`) and drawn again and again, mirrored and turned differently each time.
 
     Args:
         config: the run.

@@ -1,4 +1,4 @@
-"""What several passes of a network say of a pixel, added up as they come, at the pixels that the network sees.
+"""The predictions of several passes of a network, added up as they come, at the pixels that the network sees.
 
 Entropies are no straight lines, so what is made from them must be made before slices are resampled: between a pixel of
 p = 0 and one of p = 1 the resampled p is 1/2, whose entropy is ln 2, although no pass doubts anything. BALD made from a

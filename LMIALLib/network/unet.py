@@ -18,8 +18,8 @@ from LMIALLib.network.weights import load_weights, save_weights
 from LMIALLib.pairs.pair import Pair
 
 if TYPE_CHECKING:
-    from LMIALLib.network.lessons import Example
-    from LMIALLib.network.training import FinetuneSettings
+    from LMIALLib.network.finetuning import FinetuneSettings
+    from LMIALLib.network.finetuning_batches import Example
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class UNetModel:
 
     def numbers(self, need: str, pair: Pair, **options: Any) -> np.ndarray:
         """As `slice_numbers`."""
-        from LMIALLib.network.slice_numbers import expected_dice, gradient_embeddings
+        from LMIALLib.network.slice_terms import expected_dice, gradient_embeddings
 
         if need == "gradients":
             return gradient_embeddings(self.network, pair, **options)
@@ -51,7 +51,7 @@ class UNetModel:
 
     def probability(self, example: Example) -> np.ndarray:
         """As `fit.slice_probability`."""
-        from LMIALLib.network.fit import slice_probability
+        from LMIALLib.network.example_metrics import slice_probability
 
         return slice_probability(self.network, example)
 
@@ -66,7 +66,7 @@ class UNetModel:
         progress: Callable[..., None] = lambda done, total, **figures: None,
     ) -> FinetuneReport:
         """As `training.finetune`. Raises ValueError for a network that was not read from a file."""
-        from LMIALLib.network.training import finetune
+        from LMIALLib.network.finetuning import finetune
 
         if self.file is None:
             raise ValueError("fine-tuning begins from a weights file")

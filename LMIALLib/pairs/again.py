@@ -28,7 +28,7 @@ REGION = "region.nrrd"
 
 
 def register_again(case_folder: Path, number: int, into: Path, *, kind: str, progress: Progress = ignore) -> Pair:
-    """Register a case anew from its kept sources, and write the pair into an empty folder.
+    """Register a case again from its stored sources, and write the pair into an empty folder.
 
     The search is thorough and draws other voxels than the one before. The new pair lies on the grid of the old one, so
     that every answer stays where it was drawn, and has its region.
@@ -50,7 +50,7 @@ def register_again(case_folder: Path, number: int, into: Path, *, kind: str, pro
         raise BadInput(
             f"this pair lies on the {kept.request.grid} grid, on which another registration would move the images"
             " under the answers.",
-            "Add the pair anew as another case.",
+            "Add the pair again as another case.",
         )
     request, inputs = _kept(case_folder, number, kept)
     progress("finding the brain", 1, STEPS)
@@ -62,7 +62,7 @@ def register_again(case_folder: Path, number: int, into: Path, *, kind: str, pro
     progress("resampling", 4, STEPS)
     pair = paired(request, inputs, region, registration, method)
     if not pair.grid.same_as(old.grid) or pair.axis != old.axis:
-        raise BadInput("the kept follow-up does not lie on the grid of the pair; nothing was changed.")
+        raise BadInput("the stored follow-up is not on the grid of the pair; nothing was changed.")
     pair = replace(pair, grid=old.grid)  # a file keeps products of spacing and direction: the last bit may differ
     _save(pair, inputs, into, progress)
     return pair
@@ -77,9 +77,9 @@ def region_again(
     mask: Path | np.ndarray | None = None,
     progress: Progress = ignore,
 ) -> Pair:
-    """Give a case another region, and write the pair into an empty folder: same grid and transform, scaled anew.
+    """Give a case another region, and write the pair into an empty folder: same grid and transform, scaled again.
 
-    How well the scans fit each other is judged anew within that region.
+    How well the scans fit each other is judged again within that region.
 
     Args:
         case_folder: holds ``source/`` and ``pair-<number>/``, the newest one.
@@ -98,7 +98,7 @@ def region_again(
     old = load_pair(case_folder / f"pair-{number}")
     kept = check_registration(old.registration, "the pair's registration")
     if not {"baseline", "follow_up"} <= set(kept.to_source or {}):
-        raise BadInput("this pair does not say where its scans lie, so its region cannot be changed.")
+        raise BadInput("the record of this pair has no position of its scans, so its region cannot be changed.")
     _, inputs = _kept(case_folder, number, kept, with_mask=False)
     places = [np.reshape((kept.to_source or {})[visit], (4, 4)) for visit in ("baseline", "follow_up")]
     placement = Placement(old.grid, places[0], places[1])
@@ -147,18 +147,18 @@ def _kept(
     case_folder: Path, number: int, kept: RegistrationRecord, *, with_mask: bool = True
 ) -> tuple[PairRequest, Inputs]:
     """The request and the inputs of a pair again, from the sources that lie in its case."""
-    said, source = kept.request, case_folder / "source"
-    files = {name: (source / f"{name}-baseline.nrrd", source / f"{name}-follow_up.nrrd") for name in said.contrasts}
+    stored, source = kept.request, case_folder / "source"
+    files = {name: (source / f"{name}-baseline.nrrd", source / f"{name}-follow_up.nrrd") for name in stored.contrasts}
     later = case_folder / f"pair-{number}" / REGION
     request = PairRequest(
         source / "baseline.nrrd",
         source / "follow_up.nrrd",
-        mask=(later if later.is_file() else source / "mask.nrrd") if said.mask == "given" and with_mask else None,
-        everything=said.mask == "everything",
+        mask=(later if later.is_file() else source / "mask.nrrd") if stored.mask == "given" and with_mask else None,
+        everything=stored.mask == "everything",
         contrasts=tuple((name, *paths) for name, paths in files.items()),
-        axis=said.axis,
-        force=said.force,
-        align=said.align,
+        axis=stored.axis,
+        force=stored.force,
+        align=stored.align,
     )
     visits = {
         visit: replace(

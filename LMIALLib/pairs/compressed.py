@@ -8,7 +8,7 @@ from typing import IO, cast
 
 _GZIP = b"\x1f\x8b"
 _ZLIB_OR_GZIP = 47
-"""What zlib takes as ``wbits`` to tell the two by their first bytes."""
+"""Value of zlib's ``wbits`` that detects zlib or gzip from the first bytes."""
 
 
 def decompressed(file: IO[bytes], compression: str) -> IO[bytes]:

@@ -133,7 +133,7 @@ def _stack(
         [one.numbers(tag, count) for one in slices] for tag, count in ((ORIENTATION, 6), (SPACING, 2), (POSITION, 3))
     )
     if any(turn is None for turn in orientations) or any(place is None for place in positions):
-        raise BadInput(f"{folder}: its DICOM slices do not say where they lie (position and orientation are missing).")
+        raise BadInput(f"{folder}: its DICOM slices have no position and orientation.")
     if any(pixel is None or min(pixel) <= 0 for pixel in pixels):
         raise BadInput(
             f"{folder}: its DICOM pixel spacing is {shown(slices[0].text(SPACING) or 'missing')}; two positive numbers"

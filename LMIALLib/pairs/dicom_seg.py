@@ -60,7 +60,7 @@ def read_dicom_seg(path: Path) -> Segmentation:
             names = _names(data)
             stored = bytes(data.PixelData) if plain and binary else b""
         except Exception as error:  # pydicom raises whatever it meets in a header that is wrong
-            raise BadInput(f"{path}: this DICOM segmentation is damaged, or lacks what says where it lies.") from error
+            raise BadInput(f"{path}: this DICOM segmentation is damaged, or its position is missing.") from error
     if not (plain and binary):
         raise BadInput(
             f"{path}: this DICOM segmentation is compressed or fractional; LMIAL reads plain binary ones.",

@@ -110,7 +110,7 @@ def _walk_file(walk: _Walk, begin: int) -> None:
         begin = _walk_element(walk, begin, end, 0)
     syntax = walk.found.get(_SYNTAX, "")
     if not syntax:
-        # Without a header of its own: the type's two letters tell whether types are named.
+        # Without a header of its own: whether types are named shows in the two letters where a type would stand.
         walk.explicit = data[begin + 4 : begin + 6].decode("latin-1") in _SHORT | _LONG
     elif syntax in _PLAIN:
         walk.order, walk.explicit = _PLAIN[syntax][0], _PLAIN[syntax][1] == "e"

@@ -27,7 +27,7 @@ _UNITS = dict.fromkeys(("echo time", "trigger time", "inversion time"), " ms") |
 _SAME_NUMBER = 1e-5
 """Relative difference of two echo times, say, that are one number written twice."""
 
-Said = tuple[tuple[str, Value | None], ...]
+Differences = tuple[tuple[str, Value | None], ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Stack:
     """
 
     slices: tuple[Slice, ...]
-    differs: Said = ()
+    differs: Differences = ()
     copies: int = 0
 
     @property
@@ -57,12 +57,12 @@ def stacks_of(folder: Path, slices: Sequence[Slice]) -> list[Stack]:
     """
     planes = _planes(slices)
     if max(map(len, planes)) < MIN_VOXELS_PER_AXIS:
-        planes = [list(slices)]  # none is a volume: what the slices differ in is said when they are read as one
+        planes = [list(slices)]  # none is a volume: reading them as one reports what the slices differ in
     found = []
     for plane in planes:
         kept = _without_copies(folder, plane)
-        said: Said = (("plane", _plane_words(plane[0])),) if len(planes) > 1 else ()
-        found += [Stack(tuple(part), differs, len(plane) - len(kept)) for part, differs in _separated(kept, said)]
+        known: Differences = (("plane", _plane_words(plane[0])),) if len(planes) > 1 else ()
+        found += [Stack(tuple(part), differs, len(plane) - len(kept)) for part, differs in _separated(kept, known)]
     return found
 
 
@@ -125,7 +125,7 @@ def _digest(folder: Path, one: Slice) -> str:
     return hashlib.sha256(repr(voxels.shape).encode() + np.ascontiguousarray(voxels).data).hexdigest()
 
 
-def _separated(slices: list[Slice], said: Said) -> list[tuple[list[Slice], Said]]:
+def _separated(slices: list[Slice], known: Differences) -> list[tuple[list[Slice], Differences]]:
     """The parts of slices of one plane, with what separates them. What cannot be separated stays together."""
     repeats = _repeats(slices)
     for name in KINDS:
@@ -137,8 +137,8 @@ def _separated(slices: list[Slice], said: Said) -> list[tuple[list[Slice], Said]
         else:
             better = name in _INTERLEAVED and _overlap([group for _, group in groups])
         if better:
-            return [part for value, group in groups for part in _separated(group, (*said, (name, value)))]
-    return [(slices, said)]
+            return [part for value, group in groups for part in _separated(group, (*known, (name, value)))]
+    return [(slices, known)]
 
 
 def _heights(slices: Sequence[Slice]) -> np.ndarray:

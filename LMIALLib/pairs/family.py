@@ -68,13 +68,13 @@ class Family:
     detail: tuple[float, float]
 
 
-SAID = {
+REASONS = {
     "volume_ml": "no region has a brain's size",
     "width_mm": "the body is wider than a head",
-    "above_background": "the grey values lie otherwise over the background",
+    "above_background": "the grey values stand out from the background differently",
     "dark_end": "fluid is not dark",
-    "gap": "no dark skull goes around the region",
-    "detail": "the detail is another",
+    "gap": "no dark skull surrounds the region",
+    "detail": "the amount of detail differs",
 }
 
 
@@ -103,14 +103,14 @@ def judge(
         found, report = find_brain(follow_up)
         region = region if report["method"] == "foreground" and not region.all() else found
     small = shrunk(Grid.of(follow_up).image_of(region), WORKING_MM, (0.0, 1.0))
-    family, unlike, told = family_of_weights(), {}, {}
+    family, unlike, measurements = family_of_weights(), {}, {}
     for name, image, to_region in (("follow-up", follow_up, np.eye(4)), ("baseline", baseline, np.linalg.inv(forward))):
         features = measured(image, small, to_region)
-        told[name] = asdict(features)
+        measurements[name] = asdict(features)
         strange = [one.name for one in fields(Features) if not _within(features, family, one.name)]
         if strange:
             unlike[name] = strange
-    return {"alarm": bool(unlike), "sentence": _sentence(unlike), "features": told}
+    return {"alarm": bool(unlike), "sentence": _sentence(unlike), "features": measurements}
 
 
 def measured(image: sitk.Image, region: sitk.Image, to_region: np.ndarray) -> Features:
@@ -180,4 +180,4 @@ def _sentence(unlike: dict[str, list[str]]) -> str:
         return ""
     who = "Both scans look" if len(unlike) == 2 else f"The {next(iter(unlike))} looks"
     first = next(name for names in unlike.values() for name in names)
-    return f"{who} unlike the FLAIR and T1 scans of heads that the network learned from ({SAID[first]}): {ADVICE}."
+    return f"{who} unlike the FLAIR and T1 scans of heads that the network learned from ({REASONS[first]}): {ADVICE}."

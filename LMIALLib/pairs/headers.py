@@ -225,12 +225,12 @@ def straightened(path: Path, header: Header, given: np.ndarray | None = None) ->
         return header
     if off > MOST_MOVED_MM:
         raise BadInput(
-            f"{path}: its axes are not at right angles, or not as long as its voxel size says; the nearest regular grid"
-            f" would move its farthest voxel by {off:.2g} mm.",
+            f"{path}: its axes are not at right angles, or their length differs from its voxel size; the nearest"
+            f" regular grid would move its farthest voxel by {off:.2g} mm.",
             "Resample it to a regular grid first, or write its header with more decimals.",
         )
-    told = f"its axes are given to few decimals; the nearest regular grid moves no voxel by more than {off:.2g} mm."
-    return replace(header, axes=axes, remarks=(*header.remarks, told))
+    remark = f"its axes are given to few decimals; the nearest regular grid moves no voxel by more than {off:.2g} mm."
+    return replace(header, axes=axes, remarks=(*header.remarks, remark))
 
 
 def _check_memory(path: Path, header: Header) -> None:
@@ -246,7 +246,7 @@ def _check_memory(path: Path, header: Header) -> None:
 def _memory_of_this_machine() -> float:
     try:
         return float(os.sysconf("SC_PHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # not every system tells; the cap on voxels still holds
+    except (AttributeError, ValueError, OSError):  # not every system reports it; the limit on voxels still holds
         return float("inf")
 
 

@@ -133,12 +133,12 @@ def _scaling(path: Path, slope: float, intercept: float) -> tuple[tuple[float, f
     A slope of 0 means unscaled by the format; one that is no number is taken so, and an intercept that is none for 0.
     """
     if not math.isfinite(slope):
-        told = f"its header scales grey values by {slope:g} and adds {intercept:g}; they were read as they are stored."
-        return None, (told,)
+        odd = f"its header scales grey values by {slope:g} and adds {intercept:g}; they were read as they are stored."
+        return None, (odd,)
     if slope == 0:
         return None, ()
-    told = f"its header adds {intercept:g} to grey values; nothing was added."
-    remarks = () if math.isfinite(intercept) else (told,)
+    odd = f"its header adds {intercept:g} to grey values; nothing was added."
+    remarks = () if math.isfinite(intercept) else (odd,)
     intercept = intercept if math.isfinite(intercept) else 0.0
     return None if (slope, intercept) == (1.0, 0.0) else (slope, intercept), remarks
 
@@ -152,11 +152,11 @@ def _placed(path: Path, header: Header, fields: Any, millimetres: float) -> Head
     sform = _sform(path, fields, header.spacing, millimetres) if sform_code > 0 else None
     form = qform if sform is None else sform
     if form is None:
-        told = (
+        remark = (
             "its header does not say where it lies (neither sform nor qform); its axes are taken to run from the"
             " patient's right to the left, from front to back and upwards."
         )
-        return replace(header, axes=np.eye(3), remarks=(*header.remarks, told))
+        return replace(header, axes=np.eye(3), remarks=(*header.remarks, remark))
     remarks = list(header.remarks)
     if sform is not None:
         lengths = np.linalg.norm(sform[:, :3], axis=0)
@@ -166,11 +166,11 @@ def _placed(path: Path, header: Header, fields: Any, millimetres: float) -> Head
     if sform is not None and qform is not None:
         off = farthest_mm(header.size, sform[:, :3], qform[:, :3], sform[:, 3] - qform[:, 3])
         if off > _DIFFERENT_MM:
-            told = (
+            remark = (
                 f"its header gives two places, up to {off:.2g} mm apart: sform ({_code(sform_code)}) and qform"
                 f" ({_code(qform_code)}); the sform was used."
             )
-            remarks.append(told)
+            remarks.append(remark)
     given = form[:, :3] * _LPS[:, None]
     x, y, z = (form[:, 3] * _LPS + 0.0).tolist()
     axes = given / np.linalg.norm(given, axis=0)

@@ -64,7 +64,7 @@ def read_inputs(request: PairRequest) -> Inputs:
             raise
         confirmed = doubt.sentence
     if request.everything and request.mask is not None:
-        raise WrongUse("a mask was given, and everything shall be searched; give one of both.")
+        raise WrongUse("a mask was given, and everything is to be searched; choose one.")
     check_memory(baseline.grid, follow_up.grid)
     mask = None if request.mask is None else read_mask(request.mask, follow_up.grid)
     contrasts = tuple(
@@ -82,15 +82,15 @@ def read_inputs(request: PairRequest) -> Inputs:
     return Inputs(baseline, follow_up, mask, contrasts, confirmed, remarks)
 
 
-def _dated(volume: Volume, told: str | None, beside: str | None) -> Volume:
-    """The volume with its day: by its own header, else as told, else by the JSON beside it; what differs is said."""
-    known = (("its header", volume.date), ("the list", told), ("the JSON beside it", beside))
-    said = [(source, day) for source, day in known if day]
-    if not said:
+def _dated(volume: Volume, listed: str | None, beside: str | None) -> Volume:
+    """The volume with its date, from its header, else the list, else the JSON beside it; a remark where they differ."""
+    known = (("its header", volume.date), ("the list", listed), ("the JSON beside it", beside))
+    dates = [(source, day) for source, day in known if day]
+    if not dates:
         return volume
-    others = [f"{source} says {day}" for source, day in said if day != said[0][1]]
-    remark = f"it was acquired on {said[0][1]}, says {said[0][0]}, but {' and '.join(others)}."
-    return replace(volume, date=said[0][1], remarks=(*volume.remarks, remark) if others else volume.remarks)
+    others = [f"{source} says {day}" for source, day in dates if day != dates[0][1]]
+    remark = f"it was acquired on {dates[0][1]}, says {dates[0][0]}, but {' and '.join(others)}."
+    return replace(volume, date=dates[0][1], remarks=(*volume.remarks, remark) if others else volume.remarks)
 
 
 def _contrast(request: PairRequest, name: str, path: Path, main: Volume, by: np.ndarray, pick: int) -> Volume:

@@ -93,7 +93,7 @@ def _of_flat_nifti(path: Path, header: Header) -> Grid | None:
             return None
         affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
     except Exception as error:  # nibabel raises whatever it meets
-        raise BadInput(f"{path}: its NIfTI header does not say usably how its rows and columns run.") from error
+        raise BadInput(f"{path}: its NIfTI header does not give usable directions of its rows and columns.") from error
     along = affine[:3, :2]
     lengths = np.linalg.norm(along, axis=0)
     check_spacing(path, (*lengths.tolist(), 1.0), header.kind)
@@ -139,7 +139,7 @@ def read_mask(path: Path | str, reference: Grid, *, name: str = "mask") -> np.nd
     path = Path(path)
     read = read_label_volume(path)
     if read.grid is None:
-        raise BadInput(f"{path}: this {name} is a plane that says nothing of space; a volume is expected.")
+        raise BadInput(f"{path}: this {name} is a plane without a position in space; a volume is expected.")
     here = mapped(path, read.values, read.grid, reference)
     inside = here.values != 0
     if not here.covered.any():

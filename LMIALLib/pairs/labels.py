@@ -154,19 +154,19 @@ def _check_place(path: Path, lies: Grid, here: Mapped, grid: Grid, axis: int, nu
     held = np.flatnonzero(here.covered.any(axis=tuple({0, 1, 2} - {axis})))
     away = int(np.abs(held - number).min()) * grid.spacing[2 - axis]
     where = f"slice {held[0]}" if held.size == 1 else f"slices {held[0]} to {held[-1]}"
-    raise BadInput(f"{path}: it lies on {where}, {away:.3g} mm from slice {number}, of which it says nothing.")
+    raise BadInput(f"{path}: it lies on {where}, {away:.3g} mm from slice {number}, which it does not cover.")
 
 
 def _remarks(here: Mapped, axis: int, number: int) -> list[str]:
-    """What a person should know of how a label was mapped."""
-    told = []
+    """Sentences on how a label was mapped onto the pair, where a person should know of it."""
+    remarks = []
     if here.off_mm > 0:
-        told.append(f"it lies between the pair's voxels; the nearest were taken, up to {here.off_mm:.2g} mm away.")
+        remarks.append(f"it lies between the pair's voxels; the nearest were taken, up to {here.off_mm:.2g} mm away.")
     if not np.take(here.covered, number, axis=axis).all():
-        told.append(f"it covers a part of slice {number} only; outside of that part nothing counts as marked.")
+        remarks.append(f"it covers a part of slice {number} only; outside of that part nothing counts as marked.")
     if here.lost:
-        told.append(f"{here.lost} marked voxel(s) lie outside of the pair and are left out.")
-    return told
+        remarks.append(f"{here.lost} marked voxel(s) lie outside of the pair and are left out.")
+    return remarks
 
 
 def _picture(path: Path, kind: str) -> np.ndarray:

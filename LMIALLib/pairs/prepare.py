@@ -110,7 +110,7 @@ def paired(request: PairRequest, inputs: Inputs, region: np.ndarray, registratio
 
 
 def scaled(inputs: Inputs, region: np.ndarray, placement: Placement, method: str) -> Pair:
-    """Both scans and the region at their places, scaled, and what is to be said of the region and of the family.
+    """Both scans and the region on one grid, scaled, with what was found of the region and of the family.
 
     The axis is 0, and the record has ``brain`` (``regions.region_report``) and ``family`` (``family.judge``) only.
     """

@@ -56,7 +56,7 @@ class Volume:
         grid: its grid.
         subject_key: 16 hexadecimal characters that are equal for two scans of one DICOM patient; None where unknown.
             Only to compare two inputs: never stored, never shown.
-        date: day of acquisition as "2014-03-02" where the file tells it, else None.
+        date: day of acquisition as "2014-03-02" where the file holds it, else None.
         description: what was read, for example "NIfTI" or "DICOM series of 46 files"; never identifying.
         digest: SHA-256 over grid and voxels; equal where two inputs are the same image.
         remarks: sentences on what was guessed or left out in reading, to be shown; never identifying.

@@ -88,19 +88,19 @@ def check_registration(record: dict[str, Any], where: str) -> RegistrationRecord
 
 
 def alarms(record: dict[str, Any]) -> tuple[Alarm, ...]:
-    """What a reader must be told of a pair before anything else, from its record (``Pair.registration``).
+    """What a reader must know of a pair before anything else, from its record (``Pair.registration``).
 
     Every face, command and report shows these, in this order; empty where all is well. Raises BadInput as
     ``check_registration`` does.
     """
     found = check_registration(record, "the pair's registration")
-    told = []
+    found_alarms = []
     if found.alarm:
         figure = "" if found.quality is None else f" {found.quality:.2f}"
-        told.append(Alarm("registration", f"Registration poor{figure}", found.sentence))
-    if found.brain.alarm or found.brain.method == "foreground":  # before 2026-11-29 only the method said so
+        found_alarms.append(Alarm("registration", f"Registration poor{figure}", found.sentence))
+    if found.brain.alarm or found.brain.method == "foreground":  # records made before 2026-11-29 have no alarm for this
         title = "No brain found" if found.brain.method == "foreground" else "Check the region"
-        told.append(Alarm("region", title, found.brain.sentence))
+        found_alarms.append(Alarm("region", title, found.brain.sentence))
     if found.family.alarm:
-        told.append(Alarm("family", "Unlike the training", found.family.sentence))
-    return tuple(told)
+        found_alarms.append(Alarm("family", "Unlike the training", found.family.sentence))
+    return tuple(found_alarms)

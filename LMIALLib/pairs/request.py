@@ -24,7 +24,7 @@ class PairRequest:
         everything: the whole volume is searched, instead of a brain region.
         register: False trusts the positions in the headers.
         force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
-        dates: days of both visits as "2019-03-01", told elsewhere (a table, BIDS); a scan's own date goes before.
+        dates: days of both visits as "2019-03-01", from a table or BIDS; a scan's own date takes precedence.
         align: one of ``ALIGN``. "centres" moves the baseline, for headers that lost the position (``NeedsAlignment``).
     """
 

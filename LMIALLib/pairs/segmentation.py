@@ -114,13 +114,13 @@ def _segments(path: Path, layers: list[np.ndarray], further: dict[str, str]) -> 
     if not numbers or len(numbers) > MOST_SEGMENTS:
         raise BadInput(
             f"{path}: its name says that it is a segmentation, but its header describes {len(numbers)} segments.",
-            "Export it anew, or name a label map .nrrd.",
+            "Export it again, or name a label map .nrrd.",
         )
     segments: list[NamedSegment] = []
     for place, number in enumerate(numbers):
         start = f"Segment{number}_"
         name = further.get(f"{start}Name") or further[f"{start}ID"]
-        # Until 2020 each segment had a layer of its own, with the value 1, and nothing said so.
+        # Until 2020 each segment had a layer of its own, with the value 1, and the header named neither.
         layer = further.get(f"{start}Layer", str(place))
         value = further.get(f"{start}LabelValue", "1")
         if not (re.fullmatch(r"\d{1,6}", layer) and re.fullmatch(r"\d{1,9}", value)) or int(layer) >= len(layers):

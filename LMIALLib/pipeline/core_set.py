@@ -24,8 +24,8 @@ from LMIALLib.pipeline.embeddings.encoders import (
 )
 from LMIALLib.pipeline.embeddings.masked_autoencoder import MaskedTraining
 from LMIALLib.pipeline.map_2d import Embedded
-from LMIALLib.pipeline.seen import Seeing
-from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
+from LMIALLib.pipeline.spread_core_set import SIGN, most_a_subject, signs_of_change, spread
+from LMIALLib.pipeline.stored_predictions import Seeing
 from LMIALLib.pipeline.suggestions import maps_name, suggested, teacher_of
 from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.queries.pool import CaseScores
@@ -64,30 +64,30 @@ def core_set(  # half of it says what the arguments mean
     progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> CoreSet:
-    """Choose the slices that a reader is asked for, store them as the study's queue, and draw their map.
+    """Choose the slices that a reader is to read, store them as the study's queue, and draw their map.
 
     k-center, greedily (Sener and Savarese, arXiv 1708.00489): each next slice is the one farthest from all annotated
     and chosen ones, first among slices with signs of change (see `signs_of_change`; by the teacher, else the model in
     use), as foreground-aware draws do (nnActive, arXiv 2511.19183). Slices without brain, or with hardly any, are left
     out. Of each subject at most
     ceil(budget / subjects) + 1 slices are chosen while another subject has an open one (see `spread`). As in any queue
-    of LMIAL, one slice in six is drawn by lot and shown without suggestion, two chosen in one batch of six keep 12 mm
-    distance, and subjects set aside for validation are asked for by lot only.
+    of LMIAL, one slice in six is random and shown without suggestion, two chosen in one batch of six keep 12 mm
+    distance, and subjects set aside for validation get random slices only.
 
     Args:
         study: an open study; while slices are compared it is only read.
         budget: of new slices, see `slices_of`.
-        writing: opens the study for writing when the choice is stored, see `pipeline.writing`; None: the study itself
-            can be written.
+        writing: opens the study for writing when the choice is stored, see `pipeline.study_writer`; None: the study
+            itself can be written.
         embedding: "bundled" (features of the model in use), "mae" (trained on the study first), "dinov2:FOLDER".
         distance: "cosine" or "euclidean".
-        seed: of ties, lots, and the masked autoencoder.
+        seed: of ties, random slices, and the masked autoencoder.
         teacher: whose pseudo-labels are suggested; None for the only one in the study, or the model in use.
-        random_share: share of the slices that is drawn by lot.
+        random_share: share of the slices that is chosen at random.
         masked: how the masked autoencoder is trained; None for the defaults, with the seed and device given here.
         device: "cpu", "cuda" or "auto".
         progress: called with (sentence, done, total).
-        cancelled: asked now and then; True raises Cancelled. What was computed stays, so that the next run is faster.
+        cancelled: called now and then; True raises Cancelled. What was computed stays, so that the next run is faster.
 
     Same study, options and seed give the same slices. Raises BadInput for a study that cannot be written, has no case,
     no brain, or nothing left to annotate, and for a budget, teacher or folder that cannot be used; WrongUse for unknown
@@ -119,7 +119,7 @@ def core_set(  # half of it says what the arguments mean
         spacing_mm=LoopSettings.spacing_mm,
         batch=LoopSettings.batch,
         count=count,
-        by_lot_only=aside,
+        random_only=aside,
     )
     chosen = {
         "budget": budget,
@@ -186,8 +186,8 @@ def _scored(
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> tuple[list[CaseScores], dict[str, np.ndarray], dict[str, list[int]]]:
-    """Every case with the vectors that tell its slices apart, which slices show signs of change, and the slices of each
-    that the teacher left out."""
+    """Every case with a vector for each of its slices, which slices show signs of change, and the slices of each
+    without a pseudo-label."""
     scored: list[CaseScores] = []
     signs: dict[str, np.ndarray] = {}
     silent: dict[str, list[int]] = {}

@@ -17,8 +17,8 @@ class CoreSet:
         ranking: number of the ranking in the study; its queries are the readers' queue.
         queries: in the order in which they were chosen.
         budget: slices that might be chosen; slices: of the study.
-        subjects: among which they are spread; most_a_subject: slices chosen of one of them at most, lots apart.
-        embedding, distance: how slices were told apart.
+        subjects: among which they are spread; most_a_subject: slices chosen of one of them at most, random ones apart.
+        embedding, distance: how slices were compared.
         teacher: whose pseudo-labels are the suggestions; None for the model in use.
         report: the page with map and thumbnails.
         notes: sentences for a person.

@@ -28,8 +28,8 @@ p.lead{color:#9fb0c0;margin:0 0 10px}.note{border-left:3px solid #38c6d9;padding
 .card{display:grid;grid-template-columns:34px auto 1fr;gap:10px;padding:8px;border-radius:8px;margin-bottom:6px;
 background:#161b22;border:1px solid transparent;cursor:pointer}.card.here,.card:hover{border-color:#ffb000}
 .card b{color:#ffb000;font-size:17px}.card.lot b{color:#9fb0c0}.pictures{display:flex;gap:4px}
-.pictures img{height:124px;border-radius:4px;display:block}.told{font-size:12.5px;line-height:1.4;color:#b9c6d2;
-overflow-wrap:anywhere}.told strong{color:#fff;font-size:13.5px;display:block}
+.pictures img{height:124px;border-radius:4px;display:block}.words{font-size:12.5px;line-height:1.4;color:#b9c6d2;
+overflow-wrap:anywhere}.words strong{color:#fff;font-size:13.5px;display:block}
 h2{font-size:17px;margin:0 0 8px;color:#fff}
 p.small{color:#9fb0c0;font-size:13px;margin:6px 0}
 @media(max-width:1050px){.both{grid-template-columns:1fr}.map{position:static}.cards{max-height:none}}
@@ -39,8 +39,8 @@ const plot=document.querySelector('.js-plotly-plot'),cards=[...document.querySel
 const show=card=>{cards.forEach(one=>one.classList.toggle('here',one===card));};
 plot.on('plotly_click',event=>{const rank=event.points[0].customdata[0];
 const card=document.getElementById('rank-'+rank);if(card){show(card);card.scrollIntoView({block:'nearest'});}});
-const places={};plot.data.forEach((trace,curve)=>(trace.customdata||[]).forEach((told,point)=>{
-if(told[0])places[told[0]]={curveNumber:curve,pointNumber:point};}));
+const places={};plot.data.forEach((trace,curve)=>(trace.customdata||[]).forEach((rank,point)=>{
+if(rank[0])places[rank[0]]={curveNumber:curve,pointNumber:point};}));
 cards.forEach(card=>{const place=places[card.id.slice(5)];
 card.addEventListener('mouseenter',()=>{show(card);if(place)Plotly.Fx.hover(plot,[place]);});});
 """
@@ -68,7 +68,7 @@ def core_set_page(study: Study, found: CoreSet, embedded: Sequence[Embedded], *,
         f"<style>{STYLE}</style><script>{library}</script><main>{_heading(study, found, seed)}{notes}"
         f'<div class="both"><section class="map"><h2>All slices that hold brain</h2>{drawn}'
         f'<p class="small">{html.escape(how)}; slices that lie together look alike to the encoder. Click a numbered '
-        "mark to see its slice, point at a slice to find its mark.</p></section><section><h2>What is asked for, in "
+        "mark to see its slice, point at a slice to find its mark.</p></section><section><h2>The chosen slices, in "
         f'order</h2><p class="small">Follow-up, and what differs from the baseline (blue darker, orange brighter now). '
         f'The patient\'s right is on the left.</p><div class="cards">{_cards(study, found.queries, counts)}</div>'
         f"</section></div></main><script>{SCRIPT}</script></html>"
@@ -76,24 +76,24 @@ def core_set_page(study: Study, found: CoreSet, embedded: Sequence[Embedded], *,
 
 
 def _heading(study: Study, found: CoreSet, seed: int) -> str:
-    by_lot = sum(query.drawn == "random" for query in found.queries)
+    at_random = sum(query.drawn == "random" for query in found.queries)
     reached = len({study.cases.get(query.case).subject for query in found.queries})
     there = len({case.subject for case in study.cases.all()})
     encoder = {"bundled": "features of the model in use", "mae": "a masked autoencoder trained on this study"}
-    told = [
+    parts = [
         f"{len(found.queries)} of {found.slices} slices ({100 * len(found.queries) / found.slices:.1f} %)",
         f"of {reached} of {there} subjects",
         f"at most {found.most_a_subject} chosen of a subject",
         f"k-center in {found.distance} distance, {encoder.get(found.embedding, 'DINOv2')}",
         "slices with signs of change first",
-        f"{by_lot} drawn by lot, to measure progress fairly",
+        f"{at_random} chosen at random, to measure progress fairly",
         f"suggestions: {found.teacher or 'the model in use'}",
         f"seed {seed}",
         f"LMIAL {LMIALLib.__version__}",
         "research use only",
     ]
     name = html.escape(study.folder.name)
-    return f'<h1>The core-set of {name}</h1><p class="lead">{html.escape(" · ".join(told))}</p>'
+    return f'<h1>The core-set of {name}</h1><p class="lead">{html.escape(" · ".join(parts))}</p>'
 
 
 def _cards(study: Study, queries: Sequence[Query], counts: Mapping[str, int]) -> str:
@@ -113,7 +113,7 @@ def _cards(study: Study, queries: Sequence[Query], counts: Mapping[str, int]) ->
         cards.append(
             f'<div class="card{"" if chosen else " lot"}" id="rank-{query.rank}"><b>{query.rank}</b>'
             f'<div class="pictures">{pictures[query.case, query.slice]}</div>'
-            f'<div class="told"><strong>{html.escape(query.case)}, slice {query.slice + 1} of {counts[query.case]}'
+            f'<div class="words"><strong>{html.escape(query.case)}, slice {query.slice + 1} of {counts[query.case]}'
             f"</strong>{html.escape(query.reason)}</div></div>"
         )
     more = len(queries) - len(pictured)

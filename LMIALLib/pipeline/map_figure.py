@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from LMIALLib.queries.query import Query
 
-BACKGROUND, PANEL, TEXT, CHOSEN, BY_LOT = "#11151a", "#161b22", "#d7dde4", "#ffb000", "#d7dde4"
+BACKGROUND, PANEL, TEXT, CHOSEN, AT_RANDOM = "#11151a", "#161b22", "#d7dde4", "#ffb000", "#d7dde4"
 COLOURS = ("#4f9bff", "#e377c2", "#7fc97f", "#9d8df1", "#ef5f5f", "#38c6d9", "#c7e05a", "#d0a060", "#f0a3a3", "#5fd3b0")
 SYMBOLS = ("circle", "square", "triangle-up", "cross", "x", "star-triangle-down", "hexagon")
 """The next symbol comes when all colours have been used."""
@@ -63,11 +63,11 @@ def map_figure(  # one call of plotly for each kind of mark
     if read:
         colours = [_colour(subjects.index(rows[index][0].subject)) for index in read]
         marker = {"symbol": "circle-x-open", "size": 10, "color": colours, "line": {"width": 1.5}}
-        told = [f"{words[index]}<br>annotated before" for index in read]
-        _points(figure, places[read], told, name="annotated before", marker=marker)
+        labels = [f"{words[index]}<br>annotated before" for index in read]
+        _points(figure, places[read], labels, name="annotated before", marker=marker)
     for drawn, name, symbol, edge in (
         ("strategy", "chosen", "circle", CHOSEN),
-        ("random", "by lot", "diamond", BY_LOT),
+        ("random", "at random", "diamond", AT_RANDOM),
     ):
         mine = [i for i, (case, number) in enumerate(rows) if _drawn(rank, case, number) == drawn]
         if not mine:

@@ -52,7 +52,7 @@ def configuration(config_class: Any, found: dict[str, Any], where: Path) -> Any:
 
 def loaded(model_class: Any, config: Any, files: Iterable[Path]) -> tuple[Any, dict[str, Any]]:
     """A model in evaluation mode, float32 on the CPU, with the tensors of some safetensors files; and what is missing
-    or does not fit, as the library tells it. Raises BadInput where the model is larger than the files, and whatever
+    or does not fit, as the library reports it. Raises BadInput where the model is larger than the files, and whatever
     the library raises."""
     import torch
     from safetensors.torch import load_file
@@ -64,7 +64,7 @@ def loaded(model_class: Any, config: Any, files: Iterable[Path]) -> tuple[Any, d
         wanted = sum(value.numel() for value in model_class(config).state_dict().values())
     if wanted > 2 * sum(value.numel() for value in tensors.values()) + SPARE:
         raise BadInput("config.json describes a larger model than the weights are of.")
-    model, told = model_class.from_pretrained(
+    model, loading = model_class.from_pretrained(
         None,
         config=config,
         state_dict=tensors,
@@ -72,7 +72,7 @@ def loaded(model_class: Any, config: Any, files: Iterable[Path]) -> tuple[Any, d
         dtype="float32",
         attn_implementation="eager",  # config.json may name another, also one that is fetched and run
     )
-    return model.eval(), told
+    return model.eval(), loading
 
 
 def _kept(found: dict[str, Any], default: Any, where: Path) -> dict[str, Any]:

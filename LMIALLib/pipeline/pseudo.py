@@ -1,4 +1,4 @@
-"""What a teacher thinks of every slice of a case. An opinion: it lies beside the study's answers, never among them."""
+"""Pseudo-labels of every slice of a case, made by a teacher. They lie beside the study's answers, never among them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Pseudo:
 
     Attributes:
         probability: of change, float32 (k, j, i) on the pair's grid, 0 to 1; 0 on slices that are not ``done``.
-        confidence: in that opinion, float32 (k, j, i), 0 to 1.
-        done: bool, one a slice of the pair's slice axis: whether the teacher said anything. A slice that it failed on
-            or was not asked about is not "no change".
-        failed: slice number to the sentence why the teacher had nothing to say.
+        confidence: in that probability, float32 (k, j, i), 0 to 1.
+        done: bool, one a slice of the pair's slice axis: whether the slice has a pseudo-label. A slice on which the
+            teacher failed, or that it did not see, is not "no change".
+        failed: slice number to the sentence why the teacher failed on it.
         made_by: the teacher, its weights' digest and its settings.
     """
 
@@ -88,11 +88,11 @@ def read_pseudo(study: Study, teacher: str, case: str) -> Pseudo | None:
 
 @dataclass(frozen=True)
 class PseudoRecord:
-    """What stands beside pseudo-labels.
+    """The record that is stored beside pseudo-labels.
 
     Args:
         made_by: see `Pseudo`.
-        done: slices of which the teacher said something.
+        done: slices that have a pseudo-label.
         slices: of the pair.
         failed: slice number, as text, to the sentence why there is nothing.
     """

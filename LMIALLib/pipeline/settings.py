@@ -18,7 +18,7 @@ class PipelineSettings:
     Args:
         teacher: who labels first, in the words of the command line.
         budget: of slices that a person reads, as "5%" or a count.
-        embedding, distance: how the core-set tells slices apart.
+        embedding, distance: how the core-set compares slices.
         opinions_above: fine-tune also on pseudo-labels of unread slices from this confidence on; None: only on answers.
         seed: of everything that is drawn.
         nnunet: how nnU-Net plans and trains; its seed is the one above.
@@ -48,10 +48,10 @@ class PipelineSettings:
 
     def changed(self, given: Mapping[str, Any]) -> Self:
         """The same with other values, of its own fields or of those of ``nnunet``; None stands for "as it was"."""
-        said = {name: value for name, value in given.items() if value is not None}
+        chosen = {name: value for name, value in given.items() if value is not None}
         inner = {one.name for one in fields(NnunetSettings)} - {"seed"}
-        nnunet = replace(self.nnunet, **{name: value for name, value in said.items() if name in inner})
-        return replace(self, nnunet=nnunet, **{name: value for name, value in said.items() if name not in inner})
+        nnunet = replace(self.nnunet, **{name: value for name, value in chosen.items() if name in inner})
+        return replace(self, nnunet=nnunet, **{name: value for name, value in chosen.items() if name not in inner})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -13,12 +13,12 @@ from typing import Any
 
 from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.installed import Group
-from LMIALLib.pipeline.alone import alone
+from LMIALLib.pipeline.pipeline_lock import alone
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Stage, Work
-from LMIALLib.pipeline.stage_table import STAGES
+from LMIALLib.pipeline.stage_definitions import STAGES
 from LMIALLib.pipeline.state import PipelineState
-from LMIALLib.pipeline.writing import Writing
+from LMIALLib.pipeline.study_writer import Writing
 from LMIALLib.progress import Progress, ignore
 from LMIALLib.study.kept import PIPELINE_STATE
 from LMIALLib.study.store import Study
@@ -83,7 +83,7 @@ def run_pipeline(  # half of it says what the arguments mean
         _check(study, settings, [stage.name for stage in chosen])
     hold = Writing(folder, reader=reader, waiting=waiting, cancelled=cancelled)
 
-    def told(stage: str, done: int, total: int, **figures: Any) -> None:
+    def report_progress(stage: str, done: int, total: int, **figures: Any) -> None:
         hold.alive()
         progress(stage, done, total, **figures)
 
@@ -97,7 +97,7 @@ def run_pipeline(  # half of it says what the arguments mean
         state.write(folder)
         for stage in chosen:
             with Study.open(folder, read_only=True) as study, _refused(before, state, folder):
-                work = Work(study, settings, state, told, stopped, answer, hold.study)
+                work = Work(study, settings, state, report_progress, stopped, answer, hold.study)
                 depends = stage.depends(work)
                 if only is None and state.finished(stage.name, depends) and stage.there(work):
                     say(stage.name, f"finished before: {state.stages[stage.name].sentence}")

@@ -29,7 +29,7 @@ class Finished:
     Args:
         key: SHA-256 of what it depends on.
         result: JSON-ready, for the stages that follow.
-        sentence: what it said of itself.
+        sentence: its summary, for a person.
         finished: when, UTC.
     """
 
@@ -74,7 +74,7 @@ class PipelineState:
 
     def write(self, folder: Path) -> None:
         """Put it on the disk, whole."""
-        told = {
+        stored = {
             "format": FORMAT,
             "settings": self.settings.to_dict(),
             "stages": {name: asdict(stage) for name, stage in self.stages.items()},
@@ -82,7 +82,7 @@ class PipelineState:
         }
         file = inside(folder, PIPELINE_STATE)
         with disk_errors("writing the state of the pipeline"), written_whole(file) as temporary:
-            temporary.write_text(json.dumps(told, indent=1), encoding="utf-8")
+            temporary.write_text(json.dumps(stored, indent=1), encoding="utf-8")
 
     def check_places(self, given: Mapping[str, Any]) -> None:
         """Raise BadInput where only a study from elsewhere names a folder of weights.

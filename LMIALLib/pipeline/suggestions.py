@@ -1,4 +1,4 @@
-"""A teacher's pseudo-labels as the suggestions of a queue: maps of their own, which the ranking names."""
+"""Pseudo-labels as the suggestions of a queue: maps of their own, which the ranking names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from LMIALLib.study.store import Study
 def teacher_of(study: Study, teacher: str | None) -> str | None:
     """The teacher whose pseudo-labels are shown: the one that is named, else the only one, else None.
 
-    Raises BadInput where the named one said nothing in this study, and where there are several and none is named.
+    Raises BadInput where the named one has none in this study, and where there are several and none is named.
     """
     folder = study.folder / OPINIONS
     there = sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
@@ -40,17 +40,17 @@ def maps_name(teacher: str) -> str:
 
 
 def suggested(study: Study, teacher: str, maps: CaseMaps, pair: Pair, shown: Strategy) -> tuple[CaseMaps, list[int]]:
-    """Write a teacher's maps of a case, and give the case as the teacher sees it.
+    """Write the maps of a case's pseudo-labels, and return the case with their probability.
 
     Args:
         study: the study.
         teacher: as in `pseudo_folder`.
-        maps: the case as the network sees it, which stands where the teacher said nothing.
+        maps: the case as the network predicts it, which is kept where there is no pseudo-label.
         pair: of the case.
-        shown: whose map of uncertainty is written beside the probability, made of the teacher's probability.
+        shown: whose map of uncertainty is written beside the probability, made of the pseudo-labels' probability.
 
-    Returns the maps with the teacher's probability, and the slices of which the teacher said nothing: readers are
-    shown no suggestion there, not an empty one.
+    Returns the maps with that probability, and the slices without a pseudo-label: readers are shown no suggestion
+    there, not an empty one.
     """
     pseudo = read_pseudo(study, teacher, maps.case)
     if pseudo is None:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from LMIALLib.errors import WrongUse
-from LMIALLib.queries import telling
+from LMIALLib.queries import reason_words
 from LMIALLib.queries.measures import TARGET
 from LMIALLib.queries.pool import CaseMaps
 
@@ -38,7 +38,7 @@ class Aggregation:
         reduction: (weighted map, CaseMaps) to (n,) float64.
         needs: what of a case it reads beyond maps: "expected-dice", "loss-prediction", "discriminator", "seconds".
         of_map: whether the number is made from the map.
-        told: from a slice's terms to words for a reader, of what is not in the map.
+        words: from a slice's terms to words for a reader, on what the map does not show.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Aggregation:
     reduction: Callable[[np.ndarray, CaseMaps], np.ndarray]
     needs: frozenset[str] = frozenset()
     of_map: bool = True
-    told: Callable[[Mapping[str, float]], str] | None = None
+    words: Callable[[Mapping[str, float]], str] | None = None
 
     def weighted(self, measured: np.ndarray, maps: CaseMaps) -> np.ndarray:
         """The map that is added up, new float32 (n, r, c), 0 outside the brain region."""
@@ -186,7 +186,7 @@ weighted_total_per_second = Aggregation(
     True,
     _weighted_total_per_second,
     needs=frozenset({"seconds"}),
-    told=telling.seconds,
+    words=reason_words.seconds,
 )
 """S / predicted seconds: what a second of reading brings."""
 
@@ -196,17 +196,27 @@ expected_dice = Aggregation(
     _unlike_passes,
     needs=frozenset({"expected-dice"}),
     of_map=False,
-    told=telling.expected_dice,
+    words=reason_words.expected_dice,
 )
 """1 - expected Dice of the passes with their mean."""
 
 predicted_loss = Aggregation(
-    "predicted-loss", False, _learned, needs=frozenset({"loss-prediction"}), of_map=False, told=telling.predicted_loss
+    "predicted-loss",
+    False,
+    _learned,
+    needs=frozenset({"loss-prediction"}),
+    of_map=False,
+    words=reason_words.predicted_loss,
 )
 """The loss that a head trained for it predicts."""
 
 unlabelled_probability = Aggregation(
-    "unlabelled-probability", False, _learned, needs=frozenset({"discriminator"}), of_map=False, told=telling.unlike
+    "unlabelled-probability",
+    False,
+    _learned,
+    needs=frozenset({"discriminator"}),
+    of_map=False,
+    words=reason_words.unlike,
 )
 """How sure a discriminator is that the slice is not among the labelled ones."""
 

@@ -1,4 +1,4 @@
-"""The slices that may be asked for, of all cases together, as a choice sees them."""
+"""The slices that may be queried, of all cases together, as a choice sees them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from LMIALLib.queries.pool import CHANCES, CaseScores
 
 @dataclass(frozen=True)
 class Candidates:
-    """All slices that may be asked for, flat, in an order that does not depend on how the cases were given.
+    """All slices that may be queried, flat, in an order that does not depend on how the cases were given.
 
     Args:
         cases: names, sorted.
@@ -23,16 +23,16 @@ class Candidates:
         score: (N,) float64.
         skipped: (N,) bool.
         tie: (N,) float64 in [0, 1), seeded; decides between equal scores.
-        lot: (N,) float64 in [0, 1), seeded and independent of ``tie``; the order of random draws.
+        draw: (N,) float64 in [0, 1), seeded and independent of ``tie``; random queries come in its ascending order.
         chance: (`CHANCES`, N) float64 in [0, 1), seeded and independent of both; what a strategy draws for itself.
-        noise: (`CHANCES`, N) float64 in [0, 1), the same, but drawn anew once more was answered.
+        noise: (`CHANCES`, N) float64 in [0, 1), the same, but drawn again after further answers.
         features: (N, d) float64 or None.
         gradients: (N, g) float64 or None.
         labelled: (A, d) float64, features of the answered slices; None without features.
         n_answered: number of answered slices over all cases.
-        reserved: (N,) bool, slices that are asked for by lot and never chosen by a strategy.
+        reserved: (N,) bool, slices that only a random draw may choose, never a strategy.
         others: (N,) float64 each, scores by the further measures of the choice.
-        seed: 0 or more, of what is drawn anew at every turn.
+        seed: 0 or more, of what is drawn again at every turn.
         batch: how many queries are chosen together.
     """
 
@@ -43,7 +43,7 @@ class Candidates:
     score: np.ndarray
     skipped: np.ndarray
     tie: np.ndarray
-    lot: np.ndarray
+    draw: np.ndarray
     chance: np.ndarray
     noise: np.ndarray
     features: np.ndarray | None
@@ -64,8 +64,8 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
 
     A slice's chance depends on the seed, its case's name and its number only: it stays the same when other cases come
     or go, and from one ranking to the next. Its noise depends on the number of answers as well, because stochastic
-    batches (Kirsch et al., arXiv 2106.12059) draw theirs anew in every round: a slice that chance held back once is not
-    held back for the whole study. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
+    batches (Kirsch et al., arXiv 2106.12059) draw theirs again in every round: a slice that chance held back once is
+    not held back for the whole study. Slices of the cases in ``reserved`` are marked as such. Raises ValueError
     for two cases of one name or vectors of unequal length.
     """
     ordered = sorted(cases, key=lambda scores: scores.case)
@@ -75,7 +75,7 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
     open_slices = [np.flatnonzero(s.eligible & ~_flags(s.answered, s.n_slices)) for s in ordered]
     pairs = list(zip(ordered, open_slices, strict=True))
     n_answered = sum(len(s.answered) for s in ordered)
-    lots = _joined_chances(pairs, 2 + CHANCES, [seed])
+    draws = _joined_chances(pairs, 2 + CHANCES, [seed])
     noise = _joined_chances(pairs, CHANCES, [seed, 1 + n_answered])
 
     def joined(parts: Sequence[np.ndarray], kind: type) -> np.ndarray:
@@ -89,9 +89,9 @@ def gather(cases: Sequence[CaseScores], seed: int, *, batch: int = 6, reserved: 
         position=joined([k * s.slice_spacing for s, k in pairs], float),
         score=joined([s.score[k] for s, k in pairs], float),
         skipped=joined([_flags(s.skipped, s.n_slices)[k] for s, k in pairs], bool),
-        tie=lots[0],
-        lot=lots[1],
-        chance=lots[2:],
+        tie=draws[0],
+        draw=draws[1],
+        chance=draws[2:],
         noise=noise,
         features=_stacked("features", features, open_slices),
         gradients=_stacked("gradients", [s.gradients for s in ordered], open_slices),

@@ -1,8 +1,8 @@
 """Choosers: what hands out candidates one at a time, and the ones that need no feature vectors.
 
 All obey the same rules: a slice is handed out once; skipped slices come after all others; equal scores are decided by
-the seeded tie of `Candidates`; a batch keeps its distance, so that neighbouring slices are not asked together, except
-where the slices are drawn by lot.
+the seeded tie of `Candidates`; a batch keeps its distance, so that neighbouring slices are not queried together, except
+where slices are drawn at random.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Chooser(Protocol):
     """Hands out candidates one by one, never those that are reserved."""
 
     def take(self, index: int) -> None:
-        """Say that a candidate is used, whoever chose it."""
+        """Mark a candidate as used, whether this chooser chose it or not."""
 
     def following(self, batch: Sequence[int]) -> int | None:
         """The next candidate, given the batch's own so far; None when none is left."""
@@ -76,13 +76,13 @@ class HighestFirst:
         return {}
 
 
-class ByLot:
-    """A uniform draw without replacement, in the order of seeded lots; keeping a distance would make it uneven.
+class RandomOrder:
+    """A uniform draw without replacement, in a seeded random order; keeping a distance would make it uneven.
 
     Args:
         candidates: the pool; by default all of it, reserved slices too.
         spacing: not kept.
-        lot: (N,), other lots than the pool's own.
+        draw: (N,), other random numbers than the pool's own.
         among: (N,) bool, the only ones that are drawn.
     """
 
@@ -91,10 +91,10 @@ class ByLot:
         candidates: Candidates,
         spacing: float = 0.0,
         *,
-        lot: np.ndarray | None = None,
+        draw: np.ndarray | None = None,
         among: np.ndarray | None = None,
     ) -> None:
-        order = np.lexsort((candidates.lot if lot is None else lot, candidates.skipped))
+        order = np.lexsort((candidates.draw if draw is None else draw, candidates.skipped))
         self._order: list[int] = (order if among is None else order[among[order]]).tolist()
         self._scores = candidates.score
         self._taken = bytearray(len(candidates))
@@ -115,19 +115,19 @@ class ByLot:
         return {}
 
 
-class ForegroundByLot:
+class ForegroundRandom:
     """Foreground-aware random (nnActive, arXiv 2511.19183): of every three queries two are drawn among signs of change.
 
-    Two are drawn by lot among the slices whose score is above 0, one among all; where none of the former is left, all
-    are drawn among all. Counted from the study's first answer. The lots are not those of the random share, whose draws
-    would otherwise be left with what the strategy did not want.
+    Two are drawn at random among the slices whose score is above 0, one among all; where none of the former is left,
+    all are drawn among all. Counted from the study's first answer. Its random numbers are not those of the random
+    share, whose draws would otherwise be left with what the strategy did not want.
     """
 
     def __init__(self, candidates: Candidates, spacing: float = 0.0) -> None:
-        lot, free = candidates.chance[0], ~candidates.reserved
+        draw, free = candidates.chance[0], ~candidates.reserved
         marked = free & (candidates.score > 0)
-        self._marked = ByLot(candidates, lot=lot, among=marked & ~candidates.skipped)
-        self._all = ByLot(candidates, lot=lot, among=free)
+        self._marked = RandomOrder(candidates, draw=draw, among=marked & ~candidates.skipped)
+        self._all = RandomOrder(candidates, draw=draw, among=free)
         self._number = candidates.n_answered
         self._handed: int | None = None
         self._terms: dict[int, dict[str, float]] = {}

@@ -1,6 +1,6 @@
 """Choices that plan a whole batch at once: from clusters of feature vectors, or as the best of several drawn batches.
 
-A batch is planned when its first slice is asked for. What a plan leaves, and the rest of the queue once `PLANNED_WORK`
+A batch is planned when its first slice is wanted. What a plan leaves, and the rest of the queue once `PLANNED_WORK`
 is spent, follows by score.
 """
 
@@ -20,7 +20,7 @@ PLANNED_WORK = 2_000_000
 """Slices gone over for plans in one ranking: every batch of a study, the first twenty of a pool of 100,000 slices."""
 
 SAMPLE = 20_000
-"""Clusters are fitted to at most so many slices, drawn by lot; all others join the nearest."""
+"""Clusters are fitted to at most so many slices, drawn at random; all others join the nearest."""
 
 FIXED_CLUSTERS = 20
 """Clusters of the pool in cluster-margin."""
@@ -53,7 +53,7 @@ class Planned:
         """Candidates in the order in which they are wanted, each with its terms.
 
         Args:
-            among: (M,) int, M of 1 or more: what may be asked for and was not skipped.
+            among: (M,) int, M of 1 or more: slices that may be chosen and were not skipped.
         """
         raise NotImplementedError
 
@@ -128,9 +128,9 @@ class ClusterMargin(Planned):
     """Cluster-margin (Citovsky et al., arXiv 2107.14263): clustered once, chosen by margin, dealt.
 
     Of the 10 batches' worth of lowest margin (highest score) one slice after another is dealt from the clusters, the
-    smallest first, in each by lot. The publication's pools are far larger than 10 batches; in a study of one patient
-    they are not, and a shortlist of everything would know no margin: it is half of what is open at most.
-    Clusters: k-means, `FIXED_CLUSTERS`, anew in every ranking, over all its slices (the publication's hierarchical
+    smallest first, in each at random. The publication's pools are far larger than 10 batches; in a study of one patient
+    they are not, and a shortlist of everything would ignore the margin: it is half of what is open at most.
+    Clusters: k-means, `FIXED_CLUSTERS`, computed in every ranking, over all its slices (the publication's hierarchical
     clustering needs all pairs).
     """
 
@@ -144,10 +144,10 @@ class ClusterMargin(Planned):
     def plan(self, among: np.ndarray) -> dict[int, dict[str, float]]:
         batch = self.candidates.batch
         shortlist = best(self.candidates, among, max(batch, min(10 * batch, -(-among.size // 2))))
-        label, lot = self._label[shortlist], self.candidates.chance[0]
+        label, draw = self._label[shortlist], self.candidates.chance[0]
         groups = [shortlist[label == number] for number in np.unique(label)]
-        groups.sort(key=lambda group: (group.size, float(lot[group].min())))
-        ordered = [group[np.argsort(lot[group], kind="stable")] for group in groups]
+        groups.sort(key=lambda group: (group.size, float(draw[group].min())))
+        ordered = [group[np.argsort(draw[group], kind="stable")] for group in groups]
         return dealt(ordered, [{"group": float(group.size)} for group in groups])
 
 
@@ -158,7 +158,7 @@ class TypiClust(Planned):
     `MOST_CLUSTERS`; clusters with fewest labelled first, among them the largest; those with fewer than `LEAST_MEMBERS`
     open slices come last. Typical is the smallest mean distance to the min(`NEIGHBOURS`, n // 2) nearest of the n open
     slices of the cluster (as its authors' code has it), which in clusters of more than 2,000 are sought among 2,000
-    drawn by lot.
+    drawn at random.
     """
 
     def plan(self, among: np.ndarray) -> dict[int, dict[str, float]]:
@@ -175,16 +175,16 @@ class TypiClust(Planned):
         read = {number: int((known_label == number).sum()) for number, _ in groups}
         groups.sort(key=lambda g: (g[1].size < LEAST_MEMBERS, read[g[0]], -g[1].size, float(tie[g[1]].min())))
         groups = groups[: 2 * batch]
-        told = [{"group": float(g.size), "labelled_in_group": float(read[number])} for number, g in groups]
-        return dealt([g[np.lexsort((tie[g], _sparseness(features[g], tie[g])))] for _, g in groups], told)
+        terms = [{"group": float(g.size), "labelled_in_group": float(read[number])} for number, g in groups]
+        return dealt([g[np.lexsort((tie[g], _sparseness(features[g], tie[g])))] for _, g in groups], terms)
 
 
 class StochasticBatches(Planned):
-    """Stochastic batches (Gaillochet et al., arXiv 2301.07670): the most uncertain of many batches drawn by lot.
+    """Stochastic batches (Gaillochet et al., arXiv 2301.07670): the most uncertain of many random batches.
 
     The pool is shuffled and cut into batches that do not overlap, as its authors' code does; what is left over at
     the end and fills no batch is left out. Next is the batch of highest mean score, its slices highest first. It
-    keeps no distance, or it would be no random batch. Each batch draws anew.
+    keeps no distance, or it would be no random batch. Each batch is drawn again.
     """
 
     keeps_distance = False
@@ -206,23 +206,23 @@ def best(candidates: Candidates, among: np.ndarray, count: int) -> np.ndarray:
     return among[np.lexsort((candidates.tie[among], -candidates.score[among]))][:count]
 
 
-def dealt(groups: Sequence[np.ndarray], told: Sequence[dict[str, float]]) -> dict[int, dict[str, float]]:
+def dealt(groups: Sequence[np.ndarray], terms: Sequence[dict[str, float]]) -> dict[int, dict[str, float]]:
     """Candidates dealt from groups one after another, group by group, each with its group's terms."""
     rounds = zip_longest(*(group[:PER_GROUP].tolist() for group in groups))
-    return {index: terms for one in rounds for index, terms in zip(one, told, strict=True) if index is not None}
+    return {index: own for one in rounds for index, own in zip(one, terms, strict=True) if index is not None}
 
 
-def clustered(points: np.ndarray, lot: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def clustered(points: np.ndarray, draw: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """K-means (k-means++ start, Lloyd) of points (N, d), N of 1 or more: label (N,) int and distance to the own centre.
 
-    On one thread, so that sums come out the same bit for bit; fitted to the `SAMPLE` points of lowest lot (N,). Fewer
-    distinct points than clusters give fewer clusters.
+    On one thread, so that sums come out the same bit for bit; fitted to the `SAMPLE` points of lowest ``draw``
+    (random numbers, (N,)). Fewer distinct points than clusters give fewer clusters.
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    sample = points if len(points) <= SAMPLE else points[np.sort(np.argsort(lot, kind="stable")[:SAMPLE])]
+    sample = points if len(points) <= SAMPLE else points[np.sort(np.argsort(draw, kind="stable")[:SAMPLE])]
     state = int(np.random.default_rng([seed, 18]).integers(2**31))
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # duplicates among the points
@@ -240,11 +240,11 @@ def _scaled(points: np.ndarray) -> np.ndarray:
     return np.divide(points, deviation + 1e-6, out=np.zeros(points.shape), where=varies)
 
 
-def _sparseness(points: np.ndarray, lot: np.ndarray) -> np.ndarray:
+def _sparseness(points: np.ndarray, draw: np.ndarray) -> np.ndarray:
     """Mean distance of each point (N, d) to its min(`NEIGHBOURS`, N // 2) nearest, float64 (N,); 0 for one point."""
     from scipy.spatial.distance import cdist
 
-    chosen = np.sort(np.argsort(lot, kind="stable")[:2000])
+    chosen = np.sort(np.argsort(draw, kind="stable")[:2000])
     count = min(NEIGHBOURS, chosen.size // 2)
     result = np.zeros(len(points))
     if count:

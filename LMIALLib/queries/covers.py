@@ -1,4 +1,4 @@
-"""Choices by cover: next is the slice that stands for most of what nothing labelled or chosen stands for yet."""
+"""Choices by cover: next is the slice that represents most of what no labelled or chosen slice represents yet."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from LMIALLib.queries.distances import ROWS, nearest_squared
 from LMIALLib.queries.diversity import GREEDY_PICKS, Greedy, by_direction, required_features
 
 GREEDY_WORK = 2e10
-"""After so many additions and comparisons the rest is ordered by what was reckoned last."""
+"""After so many additions and comparisons the rest is ordered by the last gains computed."""
 
 REFERENCES = 1000
-"""Slices for which the others may stand, in maximum cover and ProbCover; in a larger pool they are drawn by lot."""
+"""Slices to be represented, in maximum cover and ProbCover; from a larger pool so many are drawn at random."""
 
 BALL_SHARE = 0.05
 """ProbCover's delta at first: the distance below which this share of all pairs of slices lie."""
@@ -21,7 +21,7 @@ BALL_SHARE = 0.05
 class MaxCover(Greedy):
     """Maximum cover (representative annotation, Yang et al., arXiv 1706.04737; survey arXiv 2310.14230).
 
-    argmax over j of the sum over x of max over s in labelled, chosen and j of cos(f_x, f_s). Reckoned over the whole
+    argmax over j of the sum over x of max over s in labelled, chosen and j of cos(f_x, f_s). Computed over the whole
     pool, without the clusters that the publication needs to make it affordable; in pools larger than `REFERENCES` x
     runs over a drawn part. Raises WrongUse without features.
     """
@@ -48,7 +48,7 @@ class MaxCover(Greedy):
         self._best = np.maximum(self._best, self._alike[index])
         return self._gains()
 
-    def told(self, index: int) -> dict[str, float]:
+    def own_terms(self, index: int) -> dict[str, float]:
         return {"cover_gain": self.score(index)}
 
 
@@ -88,12 +88,12 @@ class ProbCover(Greedy):
         self._nearest = np.minimum(self._nearest, self._distance[index])
         return self._gains()
 
-    def told(self, index: int) -> dict[str, float]:
+    def own_terms(self, index: int) -> dict[str, float]:
         return {"covered_share": self.score(index) / self._nearest.size, "delta": self.delta}
 
 
 def references(candidates: Candidates) -> np.ndarray:
-    """Indices of the slices for which others may stand, at most `REFERENCES`, drawn by lot."""
+    """Indices of the slices to be represented, at most `REFERENCES`, drawn at random."""
     free = np.flatnonzero(~candidates.reserved)
     return np.sort(free[np.argsort(candidates.chance[0][free], kind="stable")[:REFERENCES]])
 

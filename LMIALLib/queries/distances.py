@@ -12,7 +12,7 @@ class NearestCentre:
     """Squared Euclidean distance of each point to the nearest of the centres so far.
 
     Differences are squared, not expanded: the expansion gives tiny negative numbers for near duplicates, whose root is
-    NaN. The expansion, in float32 and with its error bound, only tells which points a new centre cannot be nearer to.
+    NaN. The expansion, in float32 and with its error bound, only rules out points that a new centre is not nearer to.
 
     Args:
         points: (N, d) float64.

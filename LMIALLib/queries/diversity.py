@@ -1,7 +1,7 @@
-"""Greedy choices by diversity: next is the slice that adds most to what is labelled or chosen, reckoned anew each time.
+"""Greedy choices by diversity: after each pick, next is the slice that adds most to what is labelled or chosen.
 
 Each pick costs one pass over the pool. After `GREEDY_PICKS`, or earlier where a pick costs more, the rest follows in
-the order of what was reckoned last.
+the order of the last gains computed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from LMIALLib.queries.choosers import HighestFirst, Spacing
 from LMIALLib.queries.distances import NearestCentre, directions, nearest_squared
 
 GREEDY_PICKS = 1024
-"""After so many picks the rest is ordered by what was reckoned last."""
+"""After so many picks the rest is ordered by the last gains computed."""
 
 SAME = 1e-6
 """Feature vectors closer than this, relative to the pool's size in feature space, count as duplicates."""
@@ -53,7 +53,7 @@ class Greedy:
         """What the next of these candidates is chosen by, highest first."""
         return self.gain[among]
 
-    def told(self, index: int) -> dict[str, float]:
+    def own_terms(self, index: int) -> dict[str, float]:
         """The terms of a candidate that is being handed out."""
         return {}
 
@@ -62,7 +62,7 @@ class Greedy:
             self._rest.take(index)
             return
         if index == self._handed:
-            self._terms[index] = self.told(index)
+            self._terms[index] = self.own_terms(index)
         self.open[index] = False
         self.picks += 1
         if self.picks > self.most_picks:
@@ -166,7 +166,7 @@ class Badge(Greedy):
     def score(self, index: int) -> float:
         return float(np.sqrt(self.gain[index]))
 
-    def told(self, index: int) -> dict[str, float]:
+    def own_terms(self, index: int) -> dict[str, float]:
         return {"gradient_distance": self.score(index)}
 
 
@@ -175,7 +175,7 @@ class Hybrid(Greedy):
 
     Among the 10 batches' worth of open slices with the highest score, and at most half of them, argmax of
     -norm(mean cos to labelled and chosen) + `DOUBT_WEIGHT` norm(score), norm scaling the shortlist to 0 to 1; both are
-    reckoned anew after each pick. Raises WrongUse without features.
+    computed again after each pick. Raises WrongUse without features.
     """
 
     def __init__(self, candidates: Candidates, spacing: float) -> None:
@@ -202,7 +202,7 @@ class Hybrid(Greedy):
         self._sum = self._sum + self._unit[index]
         return self._gains()
 
-    def told(self, index: int) -> dict[str, float]:
+    def own_terms(self, index: int) -> dict[str, float]:
         return {"similarity": float(self._similarity[index])}
 
 

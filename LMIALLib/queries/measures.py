@@ -68,7 +68,7 @@ def binary_entropy(p: np.ndarray) -> np.ndarray:
 
 
 def least_confidence(maps: CaseMaps) -> np.ndarray:
-    """1 - max(p, 1-p): 0 where the network is sure of either answer, 0.5 where it cannot tell."""
+    """1 - max(p, 1-p): 0 where the network is sure of either class, 0.5 where both are equally likely."""
     return _by_slice(maps, lambda k: np.minimum(_double(maps.mean[k]), 1.0 - _double(maps.mean[k])))
 
 

@@ -26,7 +26,7 @@ class Query:
         drawn: "random" for a uniform draw, else "strategy".
         terms: the numbers behind the score, see `scoring.score_case`; with features also ``distance`` to the nearest
             labelled slice (for core-set: labelled or earlier in the queue) and ``typical_distance``, the pool's median;
-            with noise also ``perturbed``, the score that was ordered by; and what the choice tells of its own.
+            with noise also ``perturbed``, the score that was ordered by; and the choice's own terms.
         reason: one sentence made from the terms.
         centre: row and column of the place to look at first.
     """

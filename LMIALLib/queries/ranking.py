@@ -3,7 +3,7 @@
 Queries come in batches. At the start of each batch, first the random queries that fall into it are drawn, uniformly
 from all slices that are then unanswered and eligible; only then does the strategy fill the rest of the batch from what
 is left. In this order the random ones are a fair sample of the pool and may feed an unbiased learning curve; drawn from
-what a strategy left over they would show the slices that it finds dull. Drawing batch by batch, rather than for the
+what a strategy left over they would be the slices that it finds dull. Drawing batch by batch, rather than for the
 whole queue at once, keeps a promising slice from waiting at the end of the queue for a random turn.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from LMIALLib.errors import WrongUse
 from LMIALLib.queries.aggregations import LARGEST_DIFFERENCE, TOP_PIXELS
 from LMIALLib.queries.candidates import Candidates, gather
-from LMIALLib.queries.choosers import ByLot, Chooser
+from LMIALLib.queries.choosers import Chooser, RandomOrder
 from LMIALLib.queries.distances import nearest_squared
 from LMIALLib.queries.pool import SMALLEST_SHARE, CaseScores
 from LMIALLib.queries.query import Drawn, Query, Ranking
@@ -29,10 +29,10 @@ __all__ = ["Query", "Ranking", "rank", "score_case", "uncertainty_map"]
 
 
 USUAL_BUDGET = 0.2
-"""Share of a study's slices that is taken for its budget where nobody says."""
+"""Share of a study's slices that counts as its budget where none is given."""
 
 
-def rank(  # half of it says what the arguments mean
+def rank(  # half of it documents the arguments
     cases: Sequence[CaseScores],
     strategy: Strategy,
     *,
@@ -41,7 +41,7 @@ def rank(  # half of it says what the arguments mean
     spacing_mm: float = 12.0,
     batch: int = 6,
     count: int | None = None,
-    by_lot_only: Collection[str] = (),
+    random_only: Collection[str] = (),
     progress: float | None = None,
 ) -> Ranking:
     """Order all unanswered, eligible slices of all cases; the order in which cases are given does not matter.
@@ -50,13 +50,13 @@ def rank(  # half of it says what the arguments mean
         cases: scored by the same strategy.
         strategy: whose choice makes the order.
         seed: 0 or more; decides ties and random draws, stable from one ranking of a study to the next.
-        random_share: share of queries drawn by lot. Which places are theirs is counted from the first answer of the
-            study, not from this ranking's first query, so that ranking anew after every few answers loses none.
+        random_share: share of queries that are drawn at random. Which places are theirs is counted from the first
+            answer of the study, not from this ranking's first query, so that frequent rankings lose none.
         spacing_mm: queries of a strategy in one batch and case are at least so far apart, unless nothing else is left.
         batch: queries in a batch.
         count: how many queries to give; None for all. Fewer slices than asked for give a shorter queue. A shorter count
             gives the beginning of a longer one.
-        by_lot_only: cases set aside for validation: their slices are asked for by lot, never chosen by a strategy.
+        random_only: cases set aside for validation: their slices are chosen at random only, never by a strategy.
         progress: place in the budget, for noise that shrinks over it: 0 in its first round, 1 in its last. By default
             answered / (budget - batch), at most 1, where the budget is `USUAL_BUDGET` of all slices that may be or were
             asked for.
@@ -66,7 +66,7 @@ def rank(  # half of it says what the arguments mean
         ValueError: for two cases of one name.
     """
     _check_settings(seed, random_share, spacing_mm, batch, count, progress)
-    plain = gather(cases, seed, batch=batch, reserved=by_lot_only)
+    plain = gather(cases, seed, batch=batch, reserved=random_only)
     if progress is None:
         before_last = USUAL_BUDGET * (len(plain) + plain.n_answered) - batch
         progress = min(1.0, plain.n_answered / max(before_last, 1.0))
@@ -83,7 +83,7 @@ def rank(  # half of it says what the arguments mean
         "spacing_mm": spacing_mm,
         "batch": batch,
         "count": count,
-        "by_lot_only": sorted(by_lot_only),
+        "by_lot_only": sorted(random_only),  # the name under which rankings have always stored it
         "progress": progress,
         "largest_difference": LARGEST_DIFFERENCE,
         "top_pixels": TOP_PIXELS,
@@ -154,29 +154,29 @@ def _picks(
     candidates: Candidates, chooser: Chooser, uniform: bool, turns: _Turns, batch: int, wanted: int
 ) -> list[tuple[int, Drawn]]:
     """The first ``wanted`` candidates in their order, each with how it was drawn, batch by batch."""
-    lots = ByLot(candidates)
+    draws = RandomOrder(candidates)
     picks: list[tuple[int, Drawn]] = []
     while len(picks) < wanted:
         numbers = range(len(picks), min(len(picks) + batch, len(candidates)))
         drawn: dict[int, int] = {}
         for number in numbers:
-            by_lot = lots.following(()) if not uniform and turns.random(candidates.n_answered + number) else None
+            index = draws.following(()) if not uniform and turns.random(candidates.n_answered + number) else None
             # A skipped slice is no fair draw: it comes back only when nothing else is left.
-            if by_lot is not None and not candidates.skipped[by_lot]:
-                drawn[number] = by_lot
-                lots.take(by_lot)
-                chooser.take(by_lot)
+            if index is not None and not candidates.skipped[index]:
+                drawn[number] = index
+                draws.take(index)
+                chooser.take(index)
         own: list[int] = []
         for number in numbers:
             if number in drawn:
                 picks.append((drawn[number], "random"))
                 continue
             index = chooser.following(own)
-            if index is None:  # what is left is asked for by lot alone
+            if index is None:  # what is left may only be chosen at random
                 return picks
             own.append(index)
             chooser.take(index)
-            lots.take(index)
+            draws.take(index)
             picks.append((index, "random" if uniform and not candidates.skipped[index] else "strategy"))
     return picks[:wanted]
 

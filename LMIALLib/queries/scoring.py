@@ -1,4 +1,4 @@
-"""Scoring one case: the map that is ranked, one score a slice, and the terms from which a reason is told."""
+"""Scoring one case: the map that is ranked, one score a slice, and the terms from which its reason is made."""
 
 from __future__ import annotations
 

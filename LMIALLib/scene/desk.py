@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError, as_sentence, disk_problem
-from LMIALLib.loop.news import what_changed
 from LMIALLib.loop.queue import of_another_model
+from LMIALLib.loop.ranking_change import what_changed
 from LMIALLib.loop.settings import BY_DIFFERENCE
 from LMIALLib.scene.answering import Doubt, question
 from LMIALLib.scene.finishing import Finishing

@@ -1,4 +1,4 @@
-"""What is known of one answer: the fields that a reader's action fills, and those that saving adds."""
+"""One answer: the fields that a reader's action fills, and those that saving adds."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AnswerKind:
-    """One way to answer a slice. To add one: an entry here, and what `schema` says of a column's values.
+    """One way to answer a slice. To add one: an entry here, and its name among the column's values in `schema`.
 
     Args:
         name: as stored.
         action: what keys and buttons call it, see ``loop.shortcuts``.
-        word: of a slice that was answered so, as people read it.
-        saved: what is said when it was saved.
+        word: the answer in words, for lists and tables.
+        saved: the message that is shown once it is saved.
         mask: whether a mask must come along, may, or must not.
-        tests: whether the reader said of every pixel whether it changed, so that a model can be scored on the slice.
+        tests: whether the answer labels every pixel as changed or not, so that a model can be scored on the slice.
         left_out: whether nothing is learnt from what the mask marks, or from the whole slice where there is none.
         settles: whether the slice counts as read; one that was put off stays in the pool and keeps its draft.
     """
@@ -79,7 +79,7 @@ class Viewed:
 
 @dataclass(frozen=True)
 class NewAnswer:
-    """What a reader says of a slice, about to be saved.
+    """A reader's answer to a slice, about to be saved.
 
     Args:
         case, slice: which slice, 0-based.
@@ -116,7 +116,7 @@ class NewAnswer:
 
 @dataclass(frozen=True)
 class Answer:
-    """One saved version of what was said of a slice; the fields of ``NewAnswer`` and what saving added.
+    """One saved version of the answer to a slice: the fields of ``NewAnswer`` and those that saving added.
 
     ``answer`` may also be "withdrawn": the slice is back in the pool. ``version`` counts from 1 for each slice.
     ``viewed_share`` is the part of the searched region that was on the screen, None where that is not known; which part

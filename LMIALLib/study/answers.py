@@ -1,4 +1,4 @@
-"""What readers said of slices: saved in one flushed transaction, versioned, never overwritten."""
+"""Readers' answers to slices: saved in one flushed transaction, versioned, never overwritten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from LMIALLib.study.packing import PackedMask, pack_mask, stored_mask, unpack_ma
 
 
 class Answers:
-    """``study.answers``: saving and finding what readers said. Tables ``annotations``, ``slice_tests``, ``viewed``."""
+    """``study.answers``: saving and finding readers' answers. Tables ``annotations``, ``slice_tests``, ``viewed``."""
 
     def __init__(self, database: StudyDatabase, log: Log, cases: Cases) -> None:
         self._database, self._log, self._cases = database, log, cases
@@ -28,7 +28,7 @@ class Answers:
     def save(self, new: NewAnswer) -> Answer:
         """Save one answer as a new version and drop the slice's draft (a skip keeps it).
 
-        When this returns, the answer is on the disk: only then may anyone be told that it is saved.
+        When this returns, the answer is on the disk: only then may a face report it as saved.
         Raises BadInput, with nothing written, for an unknown case, slice, answer or reader, a mask of another shape or
         with other values, an empty mask, a full disk, a read-only study, or a session that was taken over.
         """
@@ -56,7 +56,7 @@ class Answers:
         return self._saved(number, case)
 
     def viewed_of(self, answer: Answer) -> np.ndarray | None:
-        """What of the slice was on the screen when it was answered, bool (rows, columns), or None where nobody knows.
+        """What of the slice was on the screen when it was answered, bool (rows, columns), or None if unknown.
 
         Raises BadInput where the stored mask is damaged.
         """

@@ -28,7 +28,7 @@ def write_backup(study: Study, file: Path) -> Path:
     """Write the study into ``file`` (.zip), whole or not at all.
 
     Left out is what can be made again: maps of models that the worker runs, embeddings, and ``nnunet/``, whose
-    pickles mean nothing elsewhere. Opinions of teachers, and maps of models that another process made, are in it.
+    pickles mean nothing elsewhere. Pseudo-labels, and maps of models that another process made, are in it.
     The database is copied at one moment, then exactly the files that this copy names. Works on a read-only study.
     Raises BadInput when ``file`` exists, its folder does not, the disk is full, or a stored file is missing.
     """
@@ -78,8 +78,8 @@ def _write_zip(study: Study, temporary: Path, copy: Path, paths: list[str]) -> N
                 archive.write(inside(study.folder, path), path)
             except FileNotFoundError as error:
                 raise BadInput(f"the study's file {path} is missing; no backup was made.", "Check it.") from error
-        for opinion in _opinions(study):
-            _write_opinion(archive, opinion, opinion.relative_to(study.folder).as_posix())
+        for maps in _stored_maps(study):
+            _write_maps(archive, maps, maps.relative_to(study.folder).as_posix())
         for name in FILES:
             with suppress(FileNotFoundError):
                 archive.write(study.folder / name, name)
@@ -103,8 +103,8 @@ def _new_zip(file: Path) -> Iterator[zipfile.ZipFile]:
         archive.close()
 
 
-def _opinions(study: Study) -> Iterator[Path]:
-    """Folders of opinions that only this study has: each holds volumes and, once it is whole, their record."""
+def _stored_maps(study: Study) -> Iterator[Path]:
+    """Folders of maps that cannot be made again from this study: volumes and, once all are there, their record."""
     of_the_worker = {name for name in study.models.ids() if not goes_by_stored_maps(name)}
     for place in (OPINIONS, MAPS):
         root = study.folder / place
@@ -120,10 +120,10 @@ def _clear(place: Path) -> None:
             shutil.rmtree(one, ignore_errors=True)
 
 
-def _write_opinion(archive: zipfile.ZipFile, folder: Path, inside: str) -> None:
+def _write_maps(archive: zipfile.ZipFile, folder: Path, inside: str) -> None:
     """The volumes of a folder and then their record, without which they do not count.
 
-    The record stays away where the opinion was made anew meanwhile: it might speak of other volumes.
+    The record is left out where the maps were made again meanwhile: it might describe other volumes.
     """
     records = {file.name: file.read_bytes() for file in sorted(folder.glob("*.json")) if file.is_file()}
     for volume in sorted(folder.glob("[!.]*.nrrd")):

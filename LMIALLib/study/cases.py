@@ -22,8 +22,8 @@ from LMIALLib.study.kept import MAPS, OPINIONS
 from LMIALLib.study.log import Log
 from LMIALLib.study.names import checked_file_name, checked_person
 from LMIALLib.study.removal import REMOVED, finish_removal, said_of
-from LMIALLib.study.split import split_of
 from LMIALLib.study.staging import LONGEST_INSIDE, LONGEST_PATH, check_staged, flushed_files, new_staged
+from LMIALLib.study.subject_split import split_of
 
 
 class Cases:

@@ -26,8 +26,8 @@ def check_study(study: Study) -> tuple[Problem, ...]:
 
 
 def _database_problems(study: Study) -> list[Problem]:
-    said = [row[0] for row in study.database.rows("PRAGMA integrity_check")]
-    found = [Problem("study.sqlite", f"the database is damaged: {line}.") for line in said if line != "ok"]
+    reported = [row[0] for row in study.database.rows("PRAGMA integrity_check")]
+    found = [Problem("study.sqlite", f"the database is damaged: {line}.") for line in reported if line != "ok"]
     for row in study.database.rows("PRAGMA foreign_key_check"):
         found.append(Problem("study.sqlite", f"row {row[1]} of {row[0]} names a row of {row[2]} that is missing."))
     return found

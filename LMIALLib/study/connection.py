@@ -31,7 +31,7 @@ _SENTENCES = {
 
 @contextmanager
 def readable_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the disk say into BadInput with one sentence naming ``path``."""
+    """Turn errors of SQLite and of the disk into BadInput with one sentence naming ``path``."""
     try:
         with disk_errors(f"saving in {path}"):
             yield

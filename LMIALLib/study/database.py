@@ -18,7 +18,7 @@ from LMIALLib.study.lease import Lease, WhyReadOnly, confirm_lease, held_lease, 
 
 
 class SaveNotConfirmed(BadInput):
-    """The disk reported a fault at the very end of a save: it did take effect, or nobody can know."""
+    """The disk reported a fault at the very end of a save: it took effect, or that cannot be known."""
 
 
 class Outcome(Enum):
@@ -61,11 +61,11 @@ class StudyDatabase:
 
     @property
     def read_only(self) -> bool:
-        """Whether this session can only look; ``why_read_only`` says why."""
+        """Whether this session can only look; ``why_read_only`` gives the reason."""
         return self._lease is None
 
     def heartbeat(self) -> None:
-        """Say that this session lives, as every save does. Raises SessionTakenOver when another one took the study."""
+        """Renew the lease, as every save does. Raises SessionTakenOver when another one took the study."""
         with self.transaction():
             pass
 
@@ -82,7 +82,7 @@ class StudyDatabase:
 
     @property
     def study_id(self) -> str:
-        """Random, given at creation; tells one study from another without naming anyone."""
+        """Random, given at creation: identifies the study without naming anyone."""
         return self.setting("study_id")
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class StudyDatabase:
             self._outcome = Outcome.ABSENT
 
     def _looked_up(self, token: str) -> Outcome:
-        """Open the database anew after a failed commit and see whether the change is there, by its heartbeat."""
+        """Open the database again after a failed commit and see whether the change is there, by its heartbeat."""
         self._roll_back()
         self._connection.close()
         try:

@@ -16,7 +16,7 @@ SUGGESTED, READ, EQUIVOCAL, LESION = 0, 1, 2, 3
 left open, a lesion that was answered as a whole."""
 ORIGINS = {SUGGESTED: "suggested", READ: "read", EQUIVOCAL: "equivocal", LESION: "lesion answered as a whole"}
 CHANGE = 1
-"""Value of suggested change: nobody said of which class it is."""
+"""Value of suggested change, whose class no reader gave."""
 
 
 @dataclass(frozen=True)

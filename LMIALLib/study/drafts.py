@@ -1,4 +1,4 @@
-"""Drafts: what a reader has drawn on a slice and not yet said. A draft trains nothing and is exported nowhere."""
+"""Drafts: what a reader has drawn on a slice and not yet saved as an answer. No training or export uses a draft."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def _write_delivered(study: Study, case: Case, request: ExportRequest, path: Pat
 
 
 def _shade(colour: tuple[float, float, float], n: int) -> tuple[float, float, float]:
-    """Three shades of a class's colour in turn, so that neighbours can be told apart."""
+    """Three shades of a class's colour in turn, so that neighbouring lesions look different."""
     red, green, blue = (part * (1.0 - 0.2 * (n % 3)) for part in colour)
     return red, green, blue
 
@@ -248,14 +248,14 @@ def _write_tables(study: Study, cases: tuple[Case, ...], request: ExportRequest,
 
 
 def _write_report(study: Study, cases: tuple[Case, ...], request: ExportRequest, place: Path) -> None:
-    told = {case.name: _lesions(study, case, request).lesions for case in cases}
-    page = report_page(study, cases, reader=request.reader, lesions=told)
+    lesions = {case.name: _lesions(study, case, request).lesions for case in cases}
+    page = report_page(study, cases, reader=request.reader, lesions=lesions)
     (place / "report.html").write_text(page, encoding="utf-8")
 
 
 def _lesions(study: Study, case: Case, request: ExportRequest) -> CaseLesions:
-    opinion = _map_of(request, case) if request.maps is not None and case.name in request.maps else None
-    return study.lesions.of_case(case.name, opinion, reader=request.reader, keep=request.keep_numbers)
+    probability = _map_of(request, case) if request.maps is not None and case.name in request.maps else None
+    return study.lesions.of_case(case.name, probability, reader=request.reader, keep=request.keep_numbers)
 
 
 def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The one rule for a path that comes from a study: it lies inside the study's folder, and no link leads elsewhere.
 
-A study travels by backup, mail and stick. What its database or its files name is data of whoever made it.
+A study travels by backup, mail and stick. The paths that its database and files name come from whoever made it.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class LabelSchema:
 
     @classmethod
     def default(cls) -> LabelSchema:
-        """Change (not yet told apart), new, enlarged, shrunk and vanished."""
+        """Change (kind not stated), new, enlarged, shrunk and vanished."""
         return cls(
             (
                 LabelClass(1, "change", (0.90, 0.62, 0.00)),

@@ -91,7 +91,7 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True)
 class WhyReadOnly:
-    """Why a session can only look, and who holds the study where that is the reason; as text a sentence."""
+    """Why a session can only look, and who holds the study where that is why; ``str()`` gives a sentence."""
 
     obstacle: Obstacle
     holder: Lease | None = None

@@ -1,4 +1,4 @@
-"""A changed lesion and how it is measured: what readers said of it, how large it is, where it lies."""
+"""A changed lesion and how it is measured: its class, its size and where it lies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Lesion:
         status: "read" when every voxel of it and every neighbour of them was read by a person, "model's alone" when
             none of its voxels was, else "partly read".
         classes: names of the classes that readers gave its voxels, the commonest first; empty for the model's alone.
-        confirmed: the commonest of those classes that tells the kind of change; empty where no reader did, because the
+        confirmed: the commonest of those classes that names a kind of change; empty where no reader gave one, since the
             first class of a schema only says that something changed.
         proposed: name of the class that both visits propose for all its voxels, see ``proposed_class``; or empty.
         voxels, volume_ml: how large it is.
@@ -37,7 +37,7 @@ class Lesion:
         diameter_mm: the largest distance between two points of its surface, which passes half way between a voxel of it
             and the next that is not (maximum 3D diameter, L0JK of the Image Biomarker Standardisation Initiative).
         difference_sd: mean of follow-up minus baseline, in robust standard deviations of the brain; above 0 = brighter.
-        confidence: mean probability of change that the model gives its voxels; None where it was not asked.
+        confidence: mean probability of change that the model gives its voxels; None where it was not predicted.
     """
 
     number: int
@@ -65,7 +65,7 @@ class Lesion:
 
     @property
     def described(self) -> str:
-        """The class as lists show it: "new", or "new, proposed" where no reader said so."""
+        """The class as lists show it: "new", or "new, proposed" where no reader confirmed it."""
         return f"{self.kind}, proposed" if self.proposed and not self.confirmed else self.kind
 
     @property
@@ -119,9 +119,9 @@ def _measured(
     inside[tuple((index - [part.start for part in around]).T)] = True
     baseline, follow_up = pair.baseline[around], pair.follow_up[around]
     classes = _classes(values[around][inside], schema)
-    told = [name for name in classes if name != schema.classes[0].name]
-    opinion = None if probability is None else probability[around][inside]
-    asked = None if opinion is None else opinion[np.isfinite(opinion)]
+    confirmed = [name for name in classes if name != schema.classes[0].name]
+    probabilities = None if probability is None else probability[around][inside]
+    predicted = None if probabilities is None else probabilities[np.isfinite(probabilities)]
     areas = np.bincount(index[:, case.axis])
     largest = int(areas.argmax())
     rows, columns = (axis for axis in range(3) if axis != case.axis)
@@ -134,7 +134,7 @@ def _measured(
         number=number,
         status=_status(inside, values[around]),
         classes=classes,
-        confirmed=told[0] if told else "",
+        confirmed=confirmed[0] if confirmed else "",
         proposed=proposed_class(inside, baseline, follow_up),
         voxels=len(index),
         volume_ml=len(index) * case.grid.voxel_ml,
@@ -147,7 +147,7 @@ def _measured(
         place_ras=(-left, -posterior, superior),
         diameter_mm=_diameter(index * spacing, spacing),
         difference_sd=float((follow_up[inside] - baseline[inside]).mean()),
-        confidence=float(asked.mean()) if asked is not None and asked.size else None,
+        confidence=float(predicted.mean()) if predicted is not None and predicted.size else None,
     )
 
 

@@ -75,7 +75,7 @@ class LesionAnswers:
         *,
         outline: np.ndarray | None = None,
     ) -> LesionAnswer:
-        """Save what a reader answered of a lesion, flushed when this returns.
+        """Save a reader's answer to a lesion; it is on the disk when this returns.
 
         Args:
             verdict: one of `VERDICTS`.
@@ -159,7 +159,7 @@ class LesionAnswers:
         return found
 
     def ids(self, case: str) -> list[int]:
-        """Ids of everything that was ever said of a case's lesions, ascending, also of what was withdrawn."""
+        """Ids of all answers to a case's lesions, ascending, withdrawn ones included."""
         rows = self._database.rows("SELECT id FROM lesion_answers WHERE case_name = ? ORDER BY id", (case,))
         return [row["id"] for row in rows]
 

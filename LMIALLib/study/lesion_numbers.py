@@ -110,7 +110,7 @@ def read_numbers(file: Path) -> Numbered:
     except BadInput as damage:
         raise BadInput(
             f"{file}: the numbers of the lesions cannot be read: {damage.sentence}",
-            "Restore it from a backup, or remove it: lesions are then numbered anew.",
+            "Restore it from a backup, or remove it: lesions are then numbered from 1 again.",
         ) from None
 
 
@@ -155,10 +155,10 @@ def _claims(lesions: np.ndarray, before: Numbered) -> list[tuple[bool, int, int,
 
 
 def _renumbered(lesions: np.ndarray, places: Mapping[int, np.ndarray], numbers: Mapping[int, int]) -> np.ndarray:
-    told = np.zeros(lesions.size, np.int32)
+    renumbered = np.zeros(lesions.size, np.int32)
     for one, place in places.items():
-        told[place] = numbers[one]
-    return told.reshape(lesions.shape)
+        renumbered[place] = numbers[one]
+    return renumbered.reshape(lesions.shape)
 
 
 def _same(before: Numbered, after: Numbered) -> bool:
@@ -203,7 +203,7 @@ def _unpacked(runs: list[int], grid: Grid, where: str) -> np.ndarray:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Keep the session's other process (its worker exports) from giving numbers meanwhile."""
+    """Keep the session's other process (its worker exports) from giving numbers at the same time."""
     end = time.monotonic() + PATIENCE
     while True:
         try:

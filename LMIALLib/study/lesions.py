@@ -1,4 +1,4 @@
-"""The changed lesions of a case, one by one: what readers said of them, and of the rest what the model suggests.
+"""The changed lesions of a case, one by one: as readers answered where they read, elsewhere as the model suggests.
 
 A lesion keeps its number, which lies in ``cases/<case>/lesions.json`` (see ``lesion_numbers``).
 """
@@ -16,10 +16,10 @@ from LMIALLib.study.label_values import label_values
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.lesion import Lesion, measured_lesions
 from LMIALLib.study.lesion_numbers import NUMBERS, Numbered, number_lesions, read_numbers
-from LMIALLib.study.splitting import separate_lesions
+from LMIALLib.study.lesion_separation import separate_lesions
 
 THRESHOLD = 0.5
-"""Probability from which the model's opinion counts as change."""
+"""Probability from which a voxel counts as change that the model suggests."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,11 @@ class Lesions:
     def volume(self, case: str, values: np.ndarray, probability: np.ndarray | None, *, keep: bool) -> np.ndarray:
         """The lesions of a case, int32 (k, j, i): each voxel's lesion by its number, 0 = none.
 
-        What readers said counts where somebody read, the model's opinion elsewhere; lesions that only touch are
-        separated.
+        Answers count where slices were read, the model's suggestion elsewhere; lesions that only touch are separated.
 
         Args:
             values: uint8 (k, j, i), see ``label_values``: schema values, 0 = read and no change, 255 = not read.
-            probability: float (k, j, i), of change, 0 to 1; NaN where the model was not asked; None leaves it out.
+            probability: float (k, j, i), of change, 0 to 1; NaN where the model predicted nothing; None leaves it out.
             keep: see ``number``.
 
         Raises as ``number`` does.

@@ -70,7 +70,7 @@ class Models:
         if not Path(file).is_file():
             raise BadInput(f"the weights file {file} does not exist.")
         target = self.path(id)
-        with self._database.transaction():  # tells a read-only or taken-over session before anything is written
+        with self._database.transaction():  # refuses a read-only or taken-over session before anything is written
             pass
         brought = Path(file).resolve() != target.resolve()
         with disk_errors(f"saving the model {id}"):
@@ -78,16 +78,16 @@ class Models:
             if brought:
                 with written_whole(target) as temporary:
                     shutil.copyfile(file, temporary)
-        told = {"model": id, "parent": parent, "round": round, "adopted": adopted, "digest": sha256_of(target)}
+        noted = {"model": id, "parent": parent, "round": round, "adopted": adopted, "digest": sha256_of(target)}
         inside = target.relative_to(self._database.folder).as_posix()
         with self._database.transaction(undo=lambda: target.unlink(missing_ok=True) if brought else None) as connection:
-            file_row = (inside, told["digest"], target.stat().st_size)
+            file_row = (inside, noted["digest"], target.stat().st_size)
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, NULL, ?, ?)", file_row)
             connection.execute(
                 "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (id, parent, round, adopted, now(), inside, json.dumps(report or {})),
             )
-            self._log.note(connection, "model added", **told)
+            self._log.note(connection, "model added", **noted)
             if adopted:
                 self._use(connection, id)
         return self.get(id)
@@ -135,7 +135,7 @@ _SELECT = "SELECT m.*, f.digest FROM models m JOIN files f ON f.path = m.path"
 
 @dataclass(frozen=True)
 class _Report:
-    """What is shown of a model's report, where it is there."""
+    """The part of a model's report that is shown, where it is there."""
 
     dice_held_out: AnyFloat | None = None
     held_out_after: AnyFloat | None = None

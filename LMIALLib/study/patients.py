@@ -1,4 +1,4 @@
-"""Which patients are finished: the reader's word, given after a look at what was not read, and taken back at will."""
+"""Which patients are finished: declared by readers after a look at what was not read, and reopened at will."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from LMIALLib.study.names import checked_person
 
 @dataclass(frozen=True)
 class Finished:
-    """That a patient is finished: who said so, when (UTC), and by which ranking's delivered label."""
+    """A reader's statement that a patient is finished: by whom, when (UTC), on which ranking's delivered label."""
 
     case: str
     reader: str
@@ -44,7 +44,7 @@ class Patients:
         self._say(case, "reopened", reader, None)
 
     def finished(self, case: str) -> Finished | None:
-        """That a patient is finished, or None."""
+        """The statement that a patient is finished, or None."""
         name = self._cases.get(case).name
         row = self._database.row("SELECT * FROM patients WHERE case_name = ? ORDER BY id DESC LIMIT 1", (name,))
         if row is None or row["state"] != "finished":

@@ -21,11 +21,11 @@ _DRIVE_REMOTE = 4  # GetDriveTypeW of a network drive
 
 
 def place_warning(folder: Path, *, mounts: str | None = None) -> str:
-    """One sentence saying why a study should not live in ``folder``, or an empty string.
+    """One sentence on why a study should not be in ``folder``, or an empty string.
 
     Args:
         folder: an absolute path; it need not exist.
-        mounts: text of ``/proc/mounts`` or of the command ``mount``; None asks this machine.
+        mounts: text of ``/proc/mounts`` or of the command ``mount``; None: those of this machine.
     """
     synced = synced_by(folder)
     if synced:

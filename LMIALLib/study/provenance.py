@@ -26,7 +26,7 @@ def provenance(
     Args:
         what: "labels", "lesions", "suggestion", "uncertainty" or "table".
         reader: whose answers count; None means the newest by any.
-        unread: value of unread voxels in label volumes, 0 or the highest; None where a segment tells what was read.
+        unread: value of unread voxels in label volumes, 0 or the highest; None where a segment marks what was read.
         model: id of the model that made the maps; None means the one in use.
     """
     current = study.answers.current(case.name, reader=reader)
@@ -59,14 +59,14 @@ def provenance(
 
 
 def header_fields(about: dict[str, Any]) -> dict[str, str]:
-    """The part of a provenance that goes into a file's header, so that a file without its JSON is not mute."""
-    told = {key: about[key] for key in ("what", "made_by", "read_by_a_person", "study", "model", "lmial")}
+    """The part of a provenance that goes into a file's header, so that it is known without the JSON beside it."""
+    fields = {key: about[key] for key in ("what", "made_by", "read_by_a_person", "study", "model", "lmial")}
     if about.get("origins"):
-        told["origins"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["origins"].items())
+        fields["origins"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["origins"].items())
     if about.get("estimate"):
-        told["estimate"] = _expected(about["estimate"])
-    told["values"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["values"].items())
-    return {f"LMIAL_{key}": str(value) for key, value in told.items() if value}
+        fields["estimate"] = _expected(about["estimate"])
+    fields["values"] = "; ".join(f"{value} = {meaning}" for value, meaning in about["values"].items())
+    return {f"LMIAL_{key}": str(value) for key, value in fields.items() if value}
 
 
 def _expected(estimate: dict[str, Any]) -> str:

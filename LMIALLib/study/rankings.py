@@ -52,13 +52,13 @@ class StoredRanking:
 
     @property
     def suggested_by(self) -> str:
-        """Under which name the maps lie that readers are shown: the model's, or a teacher's where ``suggestions`` of
-        the conditions names one."""
+        """Under which name the maps are stored that readers see: the model's, or that of a source of pseudo-labels
+        where ``suggestions`` of the conditions names one."""
         return str(self.conditions.get("suggestions") or self.model)
 
     @property
     def finishes(self) -> bool:
-        """Whether its purpose is to finish one patient after the other; rankings of before say nothing of it."""
+        """Whether its purpose is to finish one patient after the other; False where no purpose is recorded."""
         return bool(self.ranking.get("settings", {}).get("purpose") == "finish")
 
     def map_of(self, case: str) -> str:
@@ -94,11 +94,11 @@ class StoredRanking:
 
     @property
     def is_core_set(self) -> bool:
-        """Whether a core-set was chosen, which is read to its end before anything is ranked anew."""
+        """Whether a core-set was chosen, which is read to its end before anything is ranked again."""
         return "core_set" in self.conditions
 
     def without_suggestion(self, case: str) -> frozenset[int]:
-        """Slices of a case of which whoever makes the suggestions said nothing: there is none, not an empty one."""
+        """Slices of a case that have no suggestion at all, which is not the same as an empty one."""
         return frozenset(self.conditions.get("no_suggestion", {}).get(case, ()))
 
 
@@ -110,7 +110,7 @@ class _Query:
 
 @dataclass(frozen=True)
 class _Ranking:
-    """What is decided by of a ranking before it is read whole, see ``queries.Ranking.from_dict``."""
+    """The fields of a ranking that decisions rest on before it is read whole, see ``queries.Ranking.from_dict``."""
 
     strategy: str = ""
     seed: Natural = 0
@@ -133,7 +133,7 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Conditions:
-    """What is decided by of a ranking's conditions, where they are there."""
+    """The conditions of a ranking that decisions rest on, where they are there."""
 
     model: str = ""
     suggestions: str | None = None
@@ -168,8 +168,8 @@ class Rankings:
                 blob = pack_scores(scores)
                 values = (number, case, blob, hashlib.sha256(blob).hexdigest())
                 connection.execute("INSERT INTO ranking_scores VALUES (?, ?, ?, ?)", values)
-            told = {key: new.ranking.get(key) for key in ("strategy", "seed") if key in new.ranking}
-            self._log.note(connection, "ranking", number=number, **told)
+            noted = {key: new.ranking.get(key) for key in ("strategy", "seed") if key in new.ranking}
+            self._log.note(connection, "ranking", number=number, **noted)
         return number
 
     def get(self, number: int) -> StoredRanking:
@@ -198,12 +198,12 @@ class Rankings:
         """What each ranking expected of the delivered label of a case, by the ranking's number, oldest first."""
         path = f'$.estimates."{case}"'
         rows = self._database.rows(
-            "SELECT number, json_extract(conditions, ?1) AS told FROM rankings"
+            "SELECT number, json_extract(conditions, ?1) AS estimate FROM rankings"
             " WHERE json_extract(conditions, ?1) IS NOT NULL ORDER BY number",
             (path,),
         )
         where = f"{self._database.folder}: estimates"
-        return [(row["number"], parse_json(str(row["told"]), dict[str, Any], where)) for row in rows]
+        return [(row["number"], parse_json(str(row["estimate"]), dict[str, Any], where)) for row in rows]
 
     def numbers(self) -> list[int]:
         """The numbers of all rankings, ascending."""

@@ -1,4 +1,4 @@
-"""What stays of a case that is removed: its folder and everything that was said of it, below ``removed/``."""
+"""What is kept of a removed case: its folder and all its answers, below ``removed/``."""
 
 from __future__ import annotations
 

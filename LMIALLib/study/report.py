@@ -60,7 +60,7 @@ def report_page(
         reader: only answers by this reader; None: the newest by any.
         lesions: case to its changed lesions, see ``study.lesions``.
     """
-    read = sum(len(_said(study, case, reader)) for case in cases)
+    read = sum(len(_answers_of(study, case, reader)) for case in cases)
     total = sum(case.n_slices for case in cases)
     parts = [f"<h1>{html.escape(study.folder.name)}</h1>"]
     parts.append(f'<p class="read"><b>{read} of {total} slices read by a person.</b></p>')
@@ -76,22 +76,22 @@ def report_page(
     )
 
 
-def _said(study: Study, case: Case, reader: str | None) -> dict[int, Any]:
+def _answers_of(study: Study, case: Case, reader: str | None) -> dict[int, Any]:
     return study.answers.current(case.name, reader=reader)
 
 
 def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion]) -> Iterable[str]:
-    said, pair = _said(study, case, reader), study.cases.load_pair(case.name)
+    answers, pair = _answers_of(study, case, reader), study.cases.load_pair(case.name)
     record = pair.registration
-    told = {alarm.about: alarm.sentence for alarm in alarms(record)}
+    alarmed = {alarm.about: alarm.sentence for alarm in alarms(record)}
     dates = record.get("dates", {})
     counts = [
-        f"{kind.word} {sum(answer.answer == kind.name for answer in said.values())}"
+        f"{kind.word} {sum(answer.answer == kind.name for answer in answers.values())}"
         for kind in KINDS.values()
         if kind.settles
     ]
-    readers = ", ".join(sorted({answer.reader for answer in said.values()})) or "nobody"
-    minutes = sum(answer.seconds or 0.0 for answer in said.values()) / 60
+    readers = ", ".join(sorted({answer.reader for answer in answers.values()})) or "nobody"
+    minutes = sum(answer.seconds or 0.0 for answer in answers.values()) / 60
     yield f"<h2>{html.escape(case.name)}</h2>"
     yield _table(
         ("", ""),
@@ -99,14 +99,14 @@ def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion
             ("subject", case.subject),
             ("prior, current", f"{dates.get('baseline') or 'no date'}, {dates.get('follow_up') or 'no date'}"),
             ("registration", str(record.get("sentence", ""))),
-            ("region", told.get("region", _region(record))),
-            ("network", told.get("family", LIKE if "family" in record else NOT_LOOKED_AT)),
-            ("read", f"{len(said)} of {case.n_slices} slices: {', '.join(counts)}"),
-            ("patient", _finished(study, case, said)),
+            ("region", alarmed.get("region", _region(record))),
+            ("network", alarmed.get("family", LIKE if "family" in record else NOT_LOOKED_AT)),
+            ("read", f"{len(answers)} of {case.n_slices} slices: {', '.join(counts)}"),
+            ("patient", _finished(study, case, answers)),
             ("readers", f"{readers}; {minutes:.1f} minutes"),
-            ("agreement with the suggestion", agreement(said.values())),
+            ("agreement with the suggestion", agreement(answers.values())),
         ],
-        warn=tuple(row for row, about in ((2, "registration"), (3, "region"), (4, "family")) if about in told),
+        warn=tuple(row for row, about in ((2, "registration"), (3, "region"), (4, "family")) if about in alarmed),
     )  # fmt: skip
     where = f"{study.folder}: estimates"
     yield curve([shaped(one, Expected, where) for _, one in study.rankings.estimates(case.name)])
@@ -119,12 +119,12 @@ def _case(study: Study, case: Case, reader: str | None, lesions: Sequence[Lesion
         yield _table([title for _, title in _SHOWN], [[str(row[key]) for key, _ in _SHOWN] for row in rows], numbers=4)
     else:
         yield "<p>No change is marked.</p>"
-    yield from _pictures(pair, said)
+    yield from _pictures(pair, answers)
 
 
-def _finished(study: Study, case: Case, said: Mapping[int, Any]) -> str:
-    """How far a patient is, by the reader's word."""
-    viewed = len(study.sweeps.viewed(case.name) - said.keys())
+def _finished(study: Study, case: Case, answers: Mapping[int, Any]) -> str:
+    """Whether a reader declared the patient finished, and how many slices were viewed without an answer."""
+    viewed = len(study.sweeps.viewed(case.name) - answers.keys())
     finished = study.patients.finished(case.name)
     word = (
         f"finished, says {finished.reader}, {finished.said_at[:10]}" if finished is not None else "not called finished"
@@ -137,13 +137,13 @@ def agreement(answers: Collection[Answer]) -> str:
 
     A large distance between both says that the suggestion leads its readers. Dice is pooled over voxels.
     """
-    told = []
+    parts = []
     for seen, words in ((False, "answered blind"), (True, "suggestion shown first")):
         tests = [one.test for one in answers if one.test is not None and one.suggestion_seen is seen]
         voxels = sum(test.predicted + test.marked for test in tests)
         dice = f"Dice {2 * sum(test.overlap for test in tests) / voxels:.2f}" if voxels else "no change in either"
-        told.append(f"{words}: {dice} on {len(tests)} slices" if tests else f"{words}: no slice")
-    return "; ".join(told)
+        parts.append(f"{words}: {dice} on {len(tests)} slices" if tests else f"{words}: no slice")
+    return "; ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,8 @@ def _table(
     return f"<table>{head}{body}</table>"
 
 
-def _pictures(pair: Pair, said: Mapping[int, Any]) -> Iterable[str]:
-    drawn = {number: answer.mask for number, answer in said.items() if answer.answer == "mask"}
+def _pictures(pair: Pair, answers: Mapping[int, Any]) -> Iterable[str]:
+    drawn = {number: answer.mask for number, answer in answers.items() if answer.answer == "mask"}
     largest = sorted(drawn, key=lambda number: -int(np.count_nonzero(drawn[number])))[:PICTURES]
     if len(largest) < len(drawn):
         yield f"<p><small>The {len(largest)} slices with most change, of {len(drawn)}:</small></p>"

@@ -12,7 +12,7 @@ SCHEMA_VERSION = 4
 """Stored in ``user_version``. Raise it together with an entry in ``MIGRATIONS`` and one in ``PAST``."""
 
 APPLICATION_ID = 0x4C4D4941
-"""Stored in ``application_id`` ("LMIA"): tells a study from any other SQLite file."""
+"""Stored in ``application_id`` ("LMIA"): marks a study among other SQLite files."""
 
 RANGES = {
     "subjects": "split IN ('train', 'validation')",
@@ -213,7 +213,7 @@ meanwhile, so that dropping the old table takes nothing along, and are checked a
 """
 
 PAST: dict[int, str] = {1: _TABLES_1, 2: _TABLES_1 + _VIEWED, 3: _TABLES_1 + _VIEWED + _FINISH}
-"""Version -> what ``TABLES`` was then. Kept for ever, so that a study of that version can be told from a forged one."""
+"""Version -> what ``TABLES`` was then. Kept for ever, to check the tables of a study of that version."""
 
 
 def make_tables(connection: sqlite3.Connection) -> None:

@@ -85,7 +85,7 @@ def _boxes(layer: np.ndarray) -> dict[int, tuple[slice, ...]]:
 
 
 def _extent(box: tuple[slice, ...] | None) -> list[int]:
-    """First and last index along i, j, k; (0, -1) thrice where there is nothing."""
+    """First and last index along i, j, k; (0, -1) for each where there is nothing."""
     if box is None:
         return [0, -1] * 3
     return [edge for part in reversed(box) for edge in (part.start, part.stop - 1)]

@@ -196,7 +196,7 @@ class Study:
 
     @property
     def read_only(self) -> bool:
-        """Whether this session can only look; ``why_read_only`` says why."""
+        """Whether this session can only look; ``why_read_only`` gives the reason."""
         return self.database.read_only
 
     @property
@@ -205,7 +205,7 @@ class Study:
         return self.database.why_read_only
 
     def heartbeat(self) -> None:
-        """Say that this session lives, as every save does. Raises SessionTakenOver when another one took the study."""
+        """Renew the lease, as every save does. Raises SessionTakenOver when another one took the study."""
         self.database.heartbeat()
 
     def still_ours(self) -> bool:

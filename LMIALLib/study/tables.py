@@ -1,4 +1,4 @@
-"""Tables for people: one row a lesion, one row a slice; each says what was read by a person."""
+"""Tables for people: one row a lesion, one row a slice; each shows what a person read."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SLICE_COLUMNS = (
     "accepted_unchanged", "model", "ranking", "query_rank", "saved_at", "voxels", "volume_ml", "viewed_share", "viewed",
 )  # fmt: skip
 SUGGESTED = "suggested"
-"""Class of a lesion of which no voxel was read: the model's opinion, not a label."""
+"""Class of a lesion of which no voxel was read: the model's suggestion, not a label."""
 
 
 def lesion_rows(case: Case, lesions: Iterable[Lesion]) -> list[dict[str, Any]]:
     """One row for each lesion of a case; see ``Lesion`` for what the columns mean.
 
     "class" is the commonest class among the voxels that somebody read, "suggested" where nobody read any.
-    "confirmed_class" is what a reader told of the kind of change, "proposed_class" what the two visits propose.
+    "confirmed_class" is the kind of change that a reader gave, "proposed_class" the kind that the two scans suggest.
     """
     rows = []
     for one in lesions:
@@ -50,7 +50,7 @@ def lesion_rows(case: Case, lesions: Iterable[Lesion]) -> list[dict[str, Any]]:
 
 def slice_rows(study: Study, case: Case, reader: str | None = None) -> list[dict[str, Any]]:
     """One row for every slice of a case, in order; a slice without an answer says "not read", or "viewed" where it was
-    looked at in a sweep. The column "viewed" says how many seconds all sweeps showed it."""
+    looked at in a sweep. The column "viewed" holds the seconds that all sweeps showed it."""
     looks: dict[int, float] = {}
     for one in study.sweeps.all(case.name):
         looks[one.slice] = looks.get(one.slice, 0.0) + one.seconds

@@ -1,4 +1,4 @@
-"""What answers mean to others: training targets, and volumes in which unread is never "no lesion"."""
+"""Answers as others use them: training targets, and volumes in which unread is never "no lesion"."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Truths:
         if self._is_stored(known.name):
             raise BadInput(f"the case {known.name} has a truth already; a truth is never overwritten.")
         folder = self._database.folder / "cases" / known.name
-        self._database.heartbeat()  # tells a read-only or taken-over session before anything is written
+        self._database.heartbeat()  # refuses a read-only or taken-over session before anything is written
         with disk_errors(f"saving the truth of {known.name}"):
             path = save_truth(folder, volume, known.grid, self._database.label_schema)
         row = (path.relative_to(self._database.folder).as_posix(), known.name, sha256_of(path), path.stat().st_size)

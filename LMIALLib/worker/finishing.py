@@ -2,7 +2,7 @@
 
 What a case gets depends on the model, its pair, its answers up to a moment, and the settings alone, never on the other
 cases or on when it was computed. So a ranking can be made again from what the study stores, and after an answer only
-the case that was answered is looked at anew.
+only the case that was answered is ranked again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
     """Rank the slices that nobody answered, one patient after the other."""
     chosen = strategy_named(request.strategy)
     parts: list[Ranking] = []
-    told: dict[str, Any] = {"heads": {}, "estimates": {}, "pairs": {}}
+    recorded: dict[str, Any] = {"heads": {}, "estimates": {}, "pairs": {}}
     conditions: dict[str, Any] = {}
     made: dict[str, dict[str, Any]] = {}
     with Study.open(study_folder, read_only=True) as study:
@@ -84,9 +84,9 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
             progress("rank", position, len(request.cases), case=name)
             if before is not None and _holds(study, before, request, wanted):
                 parts.append(part_of(before.whole, name))
-                for field in told:
+                for field in recorded:
                     if name in before.conditions.get(field, {}):
-                        told[field][name] = before.conditions[field][name]
+                        recorded[field][name] = before.conditions[field][name]
                 conditions = conditions or before.conditions
                 made[name] = _made(before.conditions, name)
                 continue
@@ -97,18 +97,18 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
             parts.append(part)
             conditions = patient.conditions
             made[name] = _made(conditions, name)
-            told["pairs"][name] = {"number": wanted.pair, "digest": patient.digest}
+            recorded["pairs"][name] = {"number": wanted.pair, "digest": patient.digest}
             for field in ("heads", "estimates"):
                 if field[:-1] in about:
-                    told[field][name] = about[field[:-1]]
+                    recorded[field][name] = about[field[:-1]]
         model_digest = study.models.get(request.model).digest
-    told["made_otherwise"] = {case: one for case, one in made.items() if one != _made(conditions)}
-    shared = {key: value for key, value in conditions.items() if key not in told}
-    told["lesions_upto"] = request.lesions_upto
+    recorded["made_otherwise"] = {case: one for case, one in made.items() if one != _made(conditions)}
+    shared = {key: value for key, value in conditions.items() if key not in recorded}
+    recorded["lesions_upto"] = request.lesions_upto
     named = {"model": request.model, "model_digest": model_digest, "strategy": chosen.name}
     return Ranked(
         ranking=one_after_the_other(parts).to_dict(),
-        conditions={**shared, **named, "seed": request.seed, "reader": request.reader, **told},
+        conditions={**shared, **named, "seed": request.seed, "reader": request.reader, **recorded},
         annotations_upto=request.annotations_upto or 0,
     )
 
@@ -191,7 +191,7 @@ def _frozen(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The network's own maps of a case as stacks, and how they were made; written into the study where they were not.
 
-    A replay (``write_maps`` false) predicts anew, so that it also tests what lies there; once for all rankings of one
+    A replay (``write_maps`` false) predicts again, so that it also tests what lies there; once for all rankings of one
     model, pair and way of computing.
     """
     model, name, writes = request.model, wanted.name, request.write_maps
@@ -272,18 +272,18 @@ def _told(learnt: Learnt, features: Features, answers: list[SliceAnswer], scored
 
 
 def _answers(study: Study, request: Rank, name: str) -> list[SliceAnswer]:
-    """What the reader said of a case up to the request's moment, in the order in which it was said.
+    """The reader's answers to a case up to the request's moment, in the order in which they were given.
 
-    Lesions come first: where a slice was read, its answer alone counts, whatever was said of a lesion before or after.
+    Lesions come first: where a slice was read, its answer alone counts, whatever the answer to a lesion there.
     """
     from LMIALLib.adaptation.answers import SliceAnswer, lesion_answers
 
     case = study.cases.get(name)
-    told: list[SliceAnswer] = []
+    answers: list[SliceAnswer] = []
     for lesion in study.lesion_answers.current(name, upto=request.lesions_upto):
         voxels, change = (np.moveaxis(volume, case.axis, 0) for volume in (lesion.voxels, lesion.change))
-        told += lesion_answers(voxels, change, lesion.shown)
+        answers += lesion_answers(voxels, change, lesion.shown)
     upto, reader = request.annotations_upto or 0, request.reader or None
     current = study.answers.current(name, upto=upto, reader=reader)
     ordered = sorted(current.values(), key=lambda one: one.id)
-    return told + [SliceAnswer(one.slice, slice_target(one, case)) for one in ordered]
+    return answers + [SliceAnswer(one.slice, slice_target(one, case)) for one in ordered]

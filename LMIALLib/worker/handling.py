@@ -10,7 +10,7 @@ from LMIALLib.progress import Progress
 from LMIALLib.worker.events import Result
 from LMIALLib.worker.requests import Request
 
-Asked = TypeVar("Asked", bound=Request[Any])
+Wanted = TypeVar("Wanted", bound=Request[Any])
 Given = TypeVar("Given", bound=Result)
 Handler = Callable[[Path, Any, Progress], Result]
 
@@ -18,8 +18,8 @@ HANDLERS: dict[type[Request[Any]], Handler] = {}
 
 
 def handles(
-    kind: type[Asked],
-) -> Callable[[Callable[[Path, Asked, Progress], Given]], Callable[[Path, Asked, Progress], Given]]:
+    kind: type[Wanted],
+) -> Callable[[Callable[[Path, Wanted, Progress], Given]], Callable[[Path, Wanted, Progress], Given]]:
     """Register a function (study folder, request, progress) -> result for requests of one kind.
 
     It never writes to ``study.sqlite``: it leaves files in the study folder and returns what the session that asked for
@@ -27,8 +27,8 @@ def handles(
     """
 
     def registered(
-        handler: Callable[[Path, Asked, Progress], Given],
-    ) -> Callable[[Path, Asked, Progress], Given]:
+        handler: Callable[[Path, Wanted, Progress], Given],
+    ) -> Callable[[Path, Wanted, Progress], Given]:
         HANDLERS[kind] = handler
         return handler
 

@@ -123,7 +123,7 @@ def rank_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
                 on_grid = {"mean": pair.unstack(prediction.mean), chosen.name: shown}
                 study.maps.write(request.model, wanted.name, on_grid, conditions)
     options = queue_options(request, "count", "random_share", "spacing_mm", "batch")
-    options["by_lot_only"] = [case.name for case in request.cases if case.validation]
+    options["random_only"] = [case.name for case in request.cases if case.validation]
     ranking = rank(scored, chosen, seed=request.seed, **options)
     conditions |= {"pairs": pairs, "model": request.model, "strategy": chosen.name, "seed": request.seed}
     return Ranked(ranking.to_dict(), conditions | about, request.annotations_upto or 0)

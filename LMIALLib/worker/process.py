@@ -100,7 +100,7 @@ class Worker:
                 if line.strip():
                     self._receive(line)
         except BrokenPipeError:
-            pass  # the other side is gone and cannot even be told so
+            pass  # the other side is gone, so there is nobody to report it to
         finally:
             self._end_now()
             if not self._over.wait(POLITE if self._asked_to_stop else LAST_MOMENT):

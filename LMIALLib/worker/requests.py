@@ -152,7 +152,7 @@ class Ranked(Result, event="ranked"):
 class RankCase:
     """A case of a ranking: which pair of it, and the slices (0-based) that were answered and skipped.
 
-    With ``validation`` a strategy that teaches the network never chooses its slices: they are asked for at random.
+    With ``validation`` a strategy for training the network never chooses its slices: they are chosen at random.
     Where patients are finished it is finished like all others, and only what was drawn at random judges a network.
     """
 
@@ -171,8 +171,8 @@ class Rank(Request[Ranked], do="rank", gives=Ranked, for_reader=True):
         cases: in list order.
         model, strategy: their names.
         seed: of everything that is chosen at random.
-        annotations_upto, lesions_upto: highest ids of the answers, and of what was said of lesions, that may be
-            learned from; None: all answers.
+        annotations_upto, lesions_upto: highest ids of the answers to slices, and of those to lesions, that may
+            be learned from; None: all.
         reader: only this reader's answers are learned from by the per-patient head; an empty string: everybody's.
         keep: cases of which nothing changed since the newest ranking are taken from there, where the strategy finishes
             one patient after the other.
@@ -237,7 +237,7 @@ class Finetune(Request[Trained], do="finetune", gives=Trained, in_background=Tru
     Args:
         model, new_model: ids of the model that it starts from, and of the new one.
         upto: highest id of the answers that count; None: all.
-        seed, steps, minutes, device, threads: as in ``network.training.FinetuneSettings``; None: its defaults.
+        seed, steps, minutes, device, threads: as in ``network.finetuning.FinetuneSettings``; None: its defaults.
     """
 
     model: str

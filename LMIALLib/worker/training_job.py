@@ -17,7 +17,7 @@ from LMIALLib.worker.requests import Finetune, Trained
 
 if TYPE_CHECKING:
     from LMIALLib.network.change_model import ChangeModel
-    from LMIALLib.network.training import Example
+    from LMIALLib.network.finetuning import Example
     from LMIALLib.study.store import Study
     from LMIALLib.study.targets import ReadSlice
 
@@ -25,7 +25,7 @@ VOLUME_CASES = 4
 """Cases whose predicted volume the adoption rule compares; more would make a reader wait."""
 
 UNREAD_SLICES = 48
-"""Unread slices, drawn with the seed, on which fine-tuning keeps the model's opinion."""
+"""Unread slices, drawn with the seed, on which fine-tuning keeps the predictions of the model in use."""
 
 
 @handles(Finetune)
@@ -33,7 +33,7 @@ def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> T
     """Train on what was annotated and say whether the result should be adopted."""
     from LMIALLib.network.adoption import judge
     from LMIALLib.network.families import load_model
-    from LMIALLib.network.training import FinetuneSettings
+    from LMIALLib.network.finetuning import FinetuneSettings
     from LMIALLib.study.store import Study
 
     with Study.open(study_folder, read_only=True) as study:
@@ -86,7 +86,7 @@ def _training_slices(
     study: Study, read: Sequence[ReadSlice], seed: int, upto: int | None
 ) -> tuple[list[Example], list[Example], list[str]]:
     """Examples of the annotated slices, a seeded draw of unread slices, and the cases that have annotations."""
-    from LMIALLib.network.training import Example
+    from LMIALLib.network.finetuning import Example
 
     cases = sorted({item.case for item in read})
     random = np.random.default_rng(seed)
@@ -102,7 +102,7 @@ def _training_slices(
 
 def _examples(study: Study, read: Sequence[ReadSlice]) -> list[Example]:
     """What a person read, as the network takes it, by case and slice."""
-    from LMIALLib.network.training import Example
+    from LMIALLib.network.finetuning import Example
 
     examples = []
     for case in sorted({item.case for item in read}):
@@ -118,7 +118,7 @@ def _validation(study: Study, request: Finetune, old: ChangeModel, new: ChangeMo
     Only slices that were drawn at random, and so read without a suggestion, can judge: where patients are finished,
     the others were chosen because the model in use was expected to be wrong there.
     """
-    from LMIALLib.network.fit import figures_of
+    from LMIALLib.network.example_metrics import figures_of
 
     held = [one for one in validation_examples(study, upto=request.upto) if one.drawn == "random"]
     if not held:

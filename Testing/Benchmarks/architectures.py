@@ -24,8 +24,8 @@ from torch.nn import functional
 from LMIALLib.datasets.open_ms_patient import open_ms_root
 from LMIALLib.network.calibration import figures
 from LMIALLib.network.losses import change_loss
-from LMIALLib.network.origin import samples_record
 from LMIALLib.network.pretrain_config import PretrainConfig
+from LMIALLib.network.pretraining_provenance import samples_record
 from LMIALLib.network.samples import SamplePool, SampleSource, make_pool
 from LMIALLib.network.schedule import interpolate, newest_share
 

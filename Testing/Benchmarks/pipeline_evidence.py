@@ -43,7 +43,7 @@ from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.prediction import predict
 from LMIALLib.network.weights import load_weights
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pipeline import spread
+from LMIALLib.pipeline import spread_core_set
 from LMIALLib.pipeline.core_set import core_set
 from LMIALLib.pipeline.nnunet.dataset import write_dataset
 from LMIALLib.pipeline.nnunet.ensemble import Predictor, best_kept, mixed, trained_folds
@@ -54,7 +54,7 @@ from LMIALLib.pipeline.nnunet.running import run
 from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
 from LMIALLib.pipeline.teachers.bundled import bundled_teacher
-from LMIALLib.pipeline.teachers.teaching import teach
+from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
 from LMIALLib.study.case import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
@@ -103,7 +103,7 @@ def prepare(out: Path, root: Path) -> None:
         with Study.open(out / folder, reader="benchmark") as opened:
             if all(model.report.get("from") != weights.name for model in opened.models.all()):
                 add_first_model(opened, weights)  # what embeds the slices saw no person either
-            teach(opened, teacher_from(weights), existing="keep")
+            make_pseudo_labels(opened, teacher_from(weights), existing="keep")
 
 
 def write_table(cohort: Path, parts: Collection[str], table: Path) -> None:
@@ -153,8 +153,8 @@ class TruthOnSlices:
 def slices_of(study: Study, arm: str, seed: int) -> Slices:
     """The slices that are read in an arm."""
     if arm.startswith(("core-set", "k-center")):
-        sign = spread.SIGN if arm.startswith("core-set") else 0.0
-        with mock.patch.object(spread, "SIGN", sign):
+        sign = spread_core_set.SIGN if arm.startswith("core-set") else 0.0
+        with mock.patch.object(spread_core_set, "SIGN", sign):
             found = core_set(study, budget=arm.split()[1], seed=seed, device="cpu")
         return frozenset((query.case, query.slice) for query in found.queries)
     every = [(case.name, number) for case in study.cases.all() for number in range(case.n_slices)]

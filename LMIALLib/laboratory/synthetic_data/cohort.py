@@ -126,7 +126,7 @@ def make_cohort(  # half of it says what the arguments mean
         exclude: patients whose images and masks are left out, as "patient01" or "longitudinal/patient01".
         settings: numbers of lesions and strengths of effects.
         command: what was typed, kept in ``cohort.json``.
-        watch: told how many subjects are done, of how many.
+        watch: called with how many subjects are done, of how many.
 
     Raises WrongUse for impossible arguments, BadInput when ``out`` holds something, real data are missing or the disk
     refuses; nothing is left behind then.
@@ -254,10 +254,10 @@ def _brains(made: list[CohortSubject], root: Path | None) -> str:
     counts = [(part, len({s.brain for s in made if s.part == part})) for part in PARTS]
     shares = ", ".join(f"{n} for {part}" for part, n in counts if n)
     total = len({s.brain for s in made})
-    said = f"{len(made)} subjects rest on {total} brain{'s' if total > 1 else ''} ({shares}). "
+    sentence = f"{len(made)} subjects rest on {total} brain{'s' if total > 1 else ''} ({shares}). "
     if root is not None:
-        said += f"Only {len({source for source, _ in real_heads(root)})} patients here have images. "
-    return said + "Give figures per brain."
+        sentence += f"Only {len({source for source, _ in real_heads(root)})} patients here have images. "
+    return sentence + "Give figures per brain."
 
 
 def _write_pair(pair: ScannedPair, folder: Path) -> None:

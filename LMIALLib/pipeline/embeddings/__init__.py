@@ -1,1 +1,1 @@
-"""What tells slice pairs apart: a vector for each, from an encoder that never saw a label of the study."""
+"""Embeddings: a vector for each slice pair, from an encoder that never saw a label of the study."""

@@ -64,12 +64,12 @@ def load_local(model_class: Any, folder: Path, model_type: str, what: str, **con
     """
     files = weights_files(folder, model_type, what)
     try:
-        said = {**json_in(folder / "config.json", "it says what the model is"), **config}
-        made = configuration(model_class.config_class, said, folder / "config.json")
-        model, told = loaded(model_class, made, files)
+        described = {**json_in(folder / "config.json", "it describes the model"), **config}
+        made = configuration(model_class.config_class, described, folder / "config.json")
+        model, loading = loaded(model_class, made, files)
     except Exception as error:  # each library below has its own; all mean that these files are not the model
         raise BadInput(f"the weights in {folder} cannot be loaded as {what} ({first_line(error)}).") from error
-    wrong = [*told["missing_keys"], *told.get("mismatched_keys", ())]
+    wrong = [*loading["missing_keys"], *loading.get("mismatched_keys", ())]
     if wrong:
         first = sorted(str(key) for key in wrong)[0]
         raise BadInput(f"the weights in {folder} are incomplete: {len(wrong)} parts are missing, first {first}.")

@@ -110,7 +110,7 @@ def train_masked(
     """
     transformers = quiet_transformers()
     device = torch.device(chosen_device(settings.device))
-    told = {"settings": asdict(settings), **about}
+    run = {"settings": asdict(settings), **about}
     losses: list[float] = []
     with reproducible():
         torch.manual_seed(settings.seed)
@@ -123,10 +123,10 @@ def train_masked(
         with disk_errors("training the masked autoencoder"):
             folder.mkdir(parents=True, exist_ok=True)
             checkpoint = folder / CHECKPOINT
-            first = _gone_on_with(checkpoint, model, optimiser, told) if checkpoint.is_file() else 0
+            first = _gone_on_with(checkpoint, model, optimiser, run) if checkpoint.is_file() else 0
             for step in range(first, settings.steps):
                 if cancelled():
-                    save_checkpoint(checkpoint, step, {"model": model}, optimiser, told)
+                    save_checkpoint(checkpoint, step, {"model": model}, optimiser, run)
                     raise Cancelled(
                         f"Training the masked autoencoder was cancelled after {step} of {settings.steps} steps.",
                         "Run it again to go on from there.",
@@ -135,16 +135,16 @@ def train_masked(
                 done = step + 1
                 progress(f"masked autoencoder: loss {losses[-1]:.3f}", done, settings.steps)
                 if done % settings.checkpoint_every == 0 and done < settings.steps:
-                    save_checkpoint(checkpoint, done, {"model": model}, optimiser, told)
+                    save_checkpoint(checkpoint, done, {"model": model}, optimiser, run)
             _write(model, folder)
             checkpoint.unlink(missing_ok=True)
     return losses
 
 
-def _gone_on_with(checkpoint: Path, model: nn.Module, optimiser: torch.optim.Optimizer, told: dict[str, Any]) -> int:
+def _gone_on_with(checkpoint: Path, model: nn.Module, optimiser: torch.optim.Optimizer, run: dict[str, Any]) -> int:
     """The step of a checkpoint, whose state model and optimiser take. Raises BadInput where it is of another model."""
     try:
-        return load_checkpoint(checkpoint, {"model": model}, optimiser, told)
+        return load_checkpoint(checkpoint, {"model": model}, optimiser, run)
     except (RuntimeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise BadInput(f"The checkpoint {checkpoint} is of another model, or damaged.", "Remove it.") from error
 

@@ -8,7 +8,7 @@ import numpy as np
 def mean_over_brain(tokens: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Mean token of the patches that hold brain, float32 (n, d).
 
-    Over all patches the mean tells above all how much of a slice is empty: on two real pairs one direction then held
+    Over all patches the mean shows above all how much of a slice is empty: on two real pairs one direction then held
     nearly all of the variance.
 
     Args:

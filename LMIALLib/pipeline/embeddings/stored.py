@@ -52,13 +52,13 @@ def read_embedding(study: Study, encoder: str, case: str, made_by: Mapping[str, 
 
 
 def made_by_of(study: Study, encoder: str, case: str) -> dict[str, Any]:
-    """What `write_embedding` was told of the stored vectors of a case; empty where there are none."""
+    """The ``made_by`` of the stored vectors of a case, as given to `write_embedding`; empty where there are none."""
     stored = _stored(study, encoder, case)
     return stored[1] if stored is not None else {}
 
 
 def _stored(study: Study, encoder: str, case: str) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """Vectors and what was told of them; None where there are none, or all is damaged."""
+    """Vectors and their ``made_by``; None where there are none, or all is damaged."""
     from safetensors import SafetensorError, safe_open
 
     file = embedding_file(study, encoder, case)

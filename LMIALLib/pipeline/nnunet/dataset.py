@@ -148,8 +148,8 @@ def _written(
         _write_case(place, member.id, pair, labels)
         marked = set(labels.read) | set(labels.pseudo)
         ignored = [k for k in range(case.n_slices) if k not in marked]
-        told = {"read": list(labels.read), "pseudo": list(labels.pseudo), "ignored": ignored}
-        cases.append({**asdict(member), "pair": case.digest, **told})
+        slices = {"read": list(labels.read), "pseudo": list(labels.pseudo), "ignored": ignored}
+        cases.append({**asdict(member), "pair": case.digest, **slices})
     _write_json(place, cases)
     record = {"key": key, "cases": cases, "left_out": left_out}
     write_record(place, record)
@@ -193,10 +193,10 @@ def _nothing(left_out: dict[str, str]) -> BadInput:
     if left_out:
         named = [f"{case}: {why}" for case, why in left_out.items()]
         more = [f"and {len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
-        told = "; ".join([*named[:MOST_NAMED], *more])
+        reasons = "; ".join([*named[:MOST_NAMED], *more])
         return BadInput(
-            f"no case can be used: {told}.",
-            "Say where the brain is.",
+            f"no case can be used: {reasons}.",
+            "Give a mask of the brain.",
             Step(Do.ADD_WITH_MASK),
         )
     return BadInput("no case has labels to learn from.", "Let a teacher label the study, or read slices of it.")

@@ -173,6 +173,6 @@ def _sealed(files: dict[str, list[str]]) -> bytes:
 
 
 def _write(root: Path, files: dict[str, list[str]]) -> None:
-    told = {"files": files, "seal": seal(_sealed(files))}
+    ledger = {"files": files, "seal": seal(_sealed(files))}
     with written_whole(root / LEDGER) as temporary:
-        temporary.write_text(json.dumps(told, indent=1, sort_keys=True), encoding="utf-8")
+        temporary.write_text(json.dumps(ledger, indent=1, sort_keys=True), encoding="utf-8")

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from LMIALLib.json_data import Natural, read_json, shaped
+from LMIALLib.network.combined_predictions import CombinedMaps
 from LMIALLib.network.device import library_versions, processor_name
-from LMIALLib.network.several import Several
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import read_nrrd
 from LMIALLib.pipeline.nnunet.dataset import channels
 from LMIALLib.pipeline.nnunet.digests import check
-from LMIALLib.pipeline.nnunet.ensemble_file import Ensemble, read_ensemble, told_from
+from LMIALLib.pipeline.nnunet.ensemble_file import Ensemble, about_from, read_ensemble
 from LMIALLib.pipeline.nnunet.labels import IGNORE
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, PLANS, SPLITS, WorkFolder, read_record
 from LMIALLib.pipeline.nnunet.trainer import LMIALTrainer
@@ -40,10 +40,10 @@ def trained_folds(
                 same[name] = known
         states.append({name: stored["network_weights"][name] for name in first.values()})
         mirrored = stored["inference_allowed_mirroring_axes"]
-    read = {name: read_json(work.preprocessed / file, Any) for name, file in _TOLD.items()}
-    told = {**read, "config": config, "mirrored": list(mirrored or ()), "same": same}
-    told = told_from(told, str(work.preprocessed))
-    return Ensemble(tuple(states), told), _checkpoint(work, start)["network_weights"] if start else {}
+    read = {name: read_json(work.preprocessed / file, Any) for name, file in _ABOUT.items()}
+    described = {**read, "config": config, "mirrored": list(mirrored or ()), "same": same}
+    about = about_from(described, str(work.preprocessed))
+    return Ensemble(tuple(states), about), _checkpoint(work, start)["network_weights"] if start else {}
 
 
 def _checkpoint(work: WorkFolder, file: Path) -> dict[str, Any]:
@@ -60,11 +60,11 @@ def mixed(ensemble: Ensemble, start: dict[str, torch.Tensor], kept: float) -> En
             name: torch.lerp(value, start[name], kept) if kept and value.is_floating_point() else value
             for name, value in state.items()
         }
-        folds.append({**ours, **{name: ours[known] for name, known in ensemble.told["same"].items()}})
-    return Ensemble(tuple(folds), {**ensemble.told, "kept": kept})
+        folds.append({**ours, **{name: ours[known] for name, known in ensemble.about["same"].items()}})
+    return Ensemble(tuple(folds), {**ensemble.about, "kept": kept})
 
 
-_TOLD = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": SPLITS}
+_ABOUT = {"plans": f"{PLANS}.json", "dataset": "dataset.json", "splits": SPLITS}
 
 
 class Predictor:
@@ -74,15 +74,15 @@ class Predictor:
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-        told, self._folds = ensemble.told, ensemble.folds
-        plans = PlansManager(told["plans"])
-        configuration = plans.get_configuration(told["config"])
-        heads = plans.get_label_manager(told["dataset"]).num_segmentation_heads
-        inputs = len(told["dataset"]["channel_names"])
+        about, self._folds = ensemble.about, ensemble.folds
+        plans = PlansManager(about["plans"])
+        configuration = plans.get_configuration(about["config"])
+        heads = plans.get_label_manager(about["dataset"]).num_segmentation_heads
+        inputs = len(about["dataset"]["channel_names"])
         network = LMIALTrainer.build_network_architecture(plans, configuration, inputs, heads, False)
         self._predictor = nnUNetPredictor(device=device, allow_tqdm=False)
         self._predictor.manual_initialization(
-            network, plans, configuration, None, told["dataset"], LMIALTrainer.__name__, tuple(told["mirrored"])
+            network, plans, configuration, None, about["dataset"], LMIALTrainer.__name__, tuple(about["mirrored"])
         )
 
     def probabilities(self, pair: Pair) -> Sequence[np.ndarray]:
@@ -115,15 +115,15 @@ def best_kept(
 
     A few slices make a network forget what it learned from many pseudo-labels, many slices do not.
     """
-    told = read_record(work.raw)
-    assert told is not None  # its writer says so
-    splits, flat = trained.told["splits"], trained.told["config"] == "2d"
-    judging = [(fold, one) for one in told["cases"] if (fold := _held_out_by(one, splits)) is not None]
+    record = read_record(work.raw)
+    assert record is not None  # written with the data set
+    splits, flat = trained.about["splits"], trained.about["config"] == "2d"
+    judging = [(fold, one) for one in record["cases"] if (fold := _held_out_by(one, splits)) is not None]
     counts, done = np.zeros((len(KEPT), 3)), 0
     for fold, state in enumerate(trained.folds):
-        alone = Ensemble((state,), trained.told)
+        alone = Ensemble((state,), trained.about)
         shares = tuple(mixed(alone, start, kept).folds[0] for kept in KEPT)
-        predictor = Predictor(Ensemble(shares, trained.told), device)
+        predictor = Predictor(Ensemble(shares, trained.about), device)
         for one in (one for by, one in judging if by == fold):
             progress("keep", done, len(judging), case=one["case"])
             done += 1
@@ -183,12 +183,12 @@ def predict(
                 )
                 continue
             pair = study.cases.load_pair(case.name)
-            sums, judged = Several(pair.stack(pair.mask)), {}
+            sums, judged = CombinedMaps(pair.stack(pair.mask)), {}
             if pair.mask.any():
                 probabilities = predictor.probabilities(pair)
                 for probability in probabilities:
                     sums.add(probability)
-                judged = _judged(study, work, by_name.get(case.name), ensemble.told["splits"], probabilities, teacher)
+                judged = _judged(study, work, by_name.get(case.name), ensemble.about["splits"], probabilities, teacher)
             maps = {name: pair.unstack(getattr(sums, name)) for name in STORED_MAPS}
             study.maps.write(model, case.name, maps, {**_conditions(ensemble, device), "held_out": judged})
             _add(held_out, judged)
@@ -202,32 +202,32 @@ def predict(
 def _judged(
     study: Study,
     work: WorkFolder,
-    told: dict[str, Any] | None,
+    member: dict[str, Any] | None,
     splits: Sequence[dict[str, list[str]]],
     probabilities: Sequence[np.ndarray],
     teacher: str | None,
 ) -> dict[str, list[int]]:
     """Overlap, predicted and marked pixels on the read slices of a case that a fold (the first) did not learn from."""
-    fold = _held_out_by(told, splits)
-    if told is None or fold is None:
+    fold = _held_out_by(member, splits)
+    if member is None or fold is None:
         return {}
-    read = told["read"]
-    labels = read_nrrd(work.raw / "labelsTr" / f"{told['id']}.nrrd")[0][read]
-    pseudo = read_pseudo(study, teacher, told["case"]) if teacher else None
+    read = member["read"]
+    labels = read_nrrd(work.raw / "labelsTr" / f"{member['id']}.nrrd")[0][read]
+    pseudo = read_pseudo(study, teacher, member["case"]) if teacher else None
     found = {"folds": _counts(probabilities[fold][read], labels)}
     if pseudo is not None:
-        said = pseudo.done[read]  # where a teacher failed it has no opinion, not that of no change
-        stack = np.moveaxis(pseudo.probability, study.cases.get(told["case"]).axis, 0)[read]
-        found["teacher"] = _counts(stack[said], labels[said])
-        found["beside"] = _counts(probabilities[fold][read][said], labels[said])
+        labelled = pseudo.done[read]  # a slice on which a teacher failed has no pseudo-label, which is not "no change"
+        stack = np.moveaxis(pseudo.probability, study.cases.get(member["case"]).axis, 0)[read]
+        found["teacher"] = _counts(stack[labelled], labels[labelled])
+        found["beside"] = _counts(probabilities[fold][read][labelled], labels[labelled])
     return found
 
 
-def _held_out_by(told: dict[str, Any] | None, splits: Sequence[dict[str, list[str]]]) -> int | None:
+def _held_out_by(member: dict[str, Any] | None, splits: Sequence[dict[str, list[str]]]) -> int | None:
     """The first fold that did not learn from a case; None where there is none, or nothing of the case was read."""
-    if told is None or not told["read"]:
+    if member is None or not member["read"]:
         return None
-    return next((fold for fold, split in enumerate(splits) if told["id"] not in split["train"]), None)
+    return next((fold for fold, split in enumerate(splits) if member["id"] not in split["train"]), None)
 
 
 def _counts(probability: np.ndarray, labels: np.ndarray) -> list[int]:
@@ -246,7 +246,7 @@ def _dice(counts: np.ndarray) -> float | None:
 
 
 def _conditions(ensemble: Ensemble, device: torch.device) -> dict[str, Any]:
-    """Everything that must be the same for the same bits, as `network.prediction` tells it."""
+    """Everything that must be the same for the same bits, as `network.prediction` records it."""
     import importlib.metadata
 
     return {

@@ -1,4 +1,4 @@
-"""The folds of a training as one file without pickles: what it holds, and what it may say of itself."""
+"""The folds of a training as one file without pickles: what it holds, and the description in its header."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Ensemble:
 
     Args:
         folds: state of each network, by name of its tensor.
-        told: plans, dataset, splits, config, mirrored (axes that prediction may mirror), same (names of one tensor),
+        about: plans, dataset, splits, config, mirrored (axes that prediction may mirror), same (names of one tensor),
             kept (share of the weights that they started from).
     """
 
     folds: tuple[dict[str, torch.Tensor], ...]
-    told: dict[str, Any]
+    about: dict[str, Any]
 
 
 def store(work: WorkFolder, ensemble: Ensemble) -> str:
@@ -41,11 +41,11 @@ def store(work: WorkFolder, ensemble: Ensemble) -> str:
         f"{fold}/{name}": value.contiguous()
         for fold, state in enumerate(ensemble.folds)
         for name, value in state.items()
-        if name not in ensemble.told["same"]
+        if name not in ensemble.about["same"]
     }
-    told = json.dumps(ensemble.told, sort_keys=True)
+    about = json.dumps(ensemble.about, sort_keys=True)
     with written_whole(work.root / ENSEMBLE) as temporary:
-        save_file(tensors, str(temporary), metadata={FORMAT: told})  # several have no order
+        save_file(tensors, str(temporary), metadata={FORMAT: about})  # several have no order
     note(work.root, [work.root / ENSEMBLE])
     return sha256_of(work.root / ENSEMBLE)
 
@@ -59,24 +59,24 @@ def read_ensemble(path: Path) -> Ensemble:
             metadata = file.metadata() or {}
             if FORMAT not in metadata:
                 raise BadInput(f"{path} holds no nnU-Net ensemble.")
-            told = told_from(parse_json(metadata[FORMAT], dict[str, Any], str(path)), str(path))
+            about = about_from(parse_json(metadata[FORMAT], dict[str, Any], str(path)), str(path))
             folds: dict[str, dict[str, torch.Tensor]] = {}
             for key in file.keys():  # noqa: SIM118 - no mapping
                 fold, _, name = key.partition("/")
                 folds.setdefault(fold, {})[name] = file.get_tensor(key)
     except (OSError, SafetensorError) as error:
         raise BadInput(f"{path} is missing or broken.", "Restore the study from a backup.") from error
-    if sorted(folds) != sorted(str(fold) for fold in range(len(told["splits"]))):
-        raise BadInput(f"{path} does not hold one network for each of its {len(told['splits'])} splits.")
+    if sorted(folds) != sorted(str(fold) for fold in range(len(about["splits"]))):
+        raise BadInput(f"{path} does not hold one network for each of its {len(about['splits'])} splits.")
     for tensors in folds.values():
-        if not told["same"].keys().isdisjoint(tensors) or not tensors.keys() >= set(told["same"].values()):
+        if not about["same"].keys().isdisjoint(tensors) or not tensors.keys() >= set(about["same"].values()):
             raise BadInput(f"{path} does not hold the tensors that it names.")
-        tensors.update({name: tensors[known] for name, known in told["same"].items()})
-    return Ensemble(tuple(folds[str(fold)] for fold in range(len(folds))), told)
+        tensors.update({name: tensors[known] for name, known in about["same"].items()})
+    return Ensemble(tuple(folds[str(fold)] for fold in range(len(folds))), about)
 
 
 @dataclass(frozen=True)
-class _Told:
+class _About:
     plans: dict[str, Any]
     dataset: dict[str, Any]
     splits: list[Any]
@@ -86,19 +86,19 @@ class _Told:
     kept: Annotated[float, Limits(least=0, most=1)] = 0.0
 
 
-def told_from(found: dict[str, Any], where: str) -> dict[str, Any]:
-    """What an ensemble says of itself, made anew: nnU-Net builds its networks from it. Raises BadInput naming what is
-    not known."""
-    told = shaped(found, _Told, where)
-    plans = plan_from(told.plans, f"{where}: plans")
-    if told.config not in plans["configurations"]:
-        raise BadInput(f"{where}: plans has no configuration {told.config}.")
+def about_from(found: dict[str, Any], where: str) -> dict[str, Any]:
+    """The description of an ensemble, rebuilt from checked values, since nnU-Net builds its networks from it. Raises
+    BadInput naming what is not known."""
+    about = shaped(found, _About, where)
+    plans = plan_from(about.plans, f"{where}: plans")
+    if about.config not in plans["configurations"]:
+        raise BadInput(f"{where}: plans has no configuration {about.config}.")
     return {
         "plans": plans,
-        "dataset": dataset_from(told.dataset, f"{where}: dataset"),
-        "splits": splits_from(told.splits, f"{where}: splits"),
-        "config": told.config,
-        "mirrored": told.mirrored,
-        "same": told.same,
-        **({"kept": told.kept} if "kept" in found else {}),
+        "dataset": dataset_from(about.dataset, f"{where}: dataset"),
+        "splits": splits_from(about.splits, f"{where}: splits"),
+        "config": about.config,
+        "mirrored": about.mirrored,
+        "same": about.same,
+        **({"kept": about.kept} if "kept" in found else {}),
     }

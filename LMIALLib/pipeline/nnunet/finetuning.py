@@ -63,7 +63,7 @@ class Finetuned:
     settings: dict[str, Any]
 
 
-def finetune(  # half of it says what the arguments mean
+def finetune(  # half of it documents the arguments
     study: Study,
     *,
     writing: Callable[[], AbstractContextManager[Study]] | None = None,
@@ -76,15 +76,15 @@ def finetune(  # half of it says what the arguments mean
     """Fine-tune the pretrained nnU-Net on read slices, one training a fold, and store the ensemble as a model.
 
     Its maps (mean, and over the folds expected entropy, variance and vote entropy) are written for every case, so that
-    rankings and every face go by them. It is taken into use unless the teacher's pseudo-labels were better on the
+    rankings and every face use them. It is taken into use unless the teacher's pseudo-labels were better on the
     read slices of held-out subjects. A run that was stopped goes on from the last checkpoint; one that was stopped
     after the training only stores, also where more was read since, and then learns from that.
 
     Args:
         study: an open study; while nnU-Net trains it is only read, so that a person can annotate.
-        writing: opens the study for writing when there is something to store, see `pipeline.writing`; None: the study
-            itself can be written.
-        teacher: whose pseudo-labels it is held against, and may learn from.
+        writing: opens the study for writing when there is something to store, see `pipeline.study_writer`; None:
+            the study itself can be written.
+        teacher: whose pseudo-labels it is compared with, and may learn from.
         opinions_above: also learn from pseudo-labels of unread slices where the teacher is at least so confident;
             None: from what was read alone.
         settings: see NnunetSettings; the configuration must be the pretrained one.
@@ -113,26 +113,26 @@ def finetune(  # half of it says what the arguments mean
     if not training_examples(study, upto=upto):
         step = Step(Do.ANNOTATE, str(study.folder))
         raise BadInput("no slice that may be learned from has been read yet.", "Read some first.", step)
-    opinions = PseudoLabels(study, teacher, opinions_above) if teacher and opinions_above is not None else None
+    pseudo_labels = PseudoLabels(study, teacher, opinions_above) if teacher and opinions_above is not None else None
     dataset = write_dataset(
         study,
         WorkFolder.finetuning(study.folder),
-        ReadLabels(study, upto, opinions),
+        ReadLabels(study, upto, pseudo_labels),
         lambda members: fold_splits(members, settings.folds),
         progress=progress,
         cancelled=cancelled,
     )
     key = _key(dataset, settings, sha256_of(weights), teacher)
     if before is not None and before[0] == key and _has_maps(study, before[1]):
-        done = replace(before[1], upto=upto)  # answers since then, as skips, teach nothing
+        done = replace(before[1], upto=upto)  # nothing is learnt from the answers since then, such as skips
     else:
         read = sum(len(study.answers.current(case.name, upto=upto)) for case in study.cases.all())
         request = _request(dataset, settings, str(weights), teacher)
         results = run(study.folder, request, progress=progress, cancelled=cancelled)
         done = _finetuned(dataset, results, settings, upto, read)
-        told = json.dumps({"key": key, "trained": asdict(done)}, indent=1)
+        record = json.dumps({"key": key, "trained": asdict(done)}, indent=1)
         with written_whole(WorkFolder.finetuning(study.folder).root / TRAINED) as temporary:
-            temporary.write_text(told, encoding="utf-8")
+            temporary.write_text(record, encoding="utf-8")
         note(WorkFolder.finetuning(study.folder).root, [WorkFolder.finetuning(study.folder).root / TRAINED])
     if _is_model(study, done):
         return _as_it_stands(study, done)
@@ -173,9 +173,9 @@ def _trained(study: Study) -> tuple[str, Finetuned] | None:
     root = WorkFolder.finetuning(study.folder).root
     if not unchanged(root, [root / TRAINED, root / ENSEMBLE]):
         return None
-    told = read_json(root / TRAINED, _Trained)
-    whole = told.trained.model.endswith(sha256_of(root / ENSEMBLE)[:8])
-    return (told.key, told.trained) if whole else None
+    last = read_json(root / TRAINED, _Trained)
+    whole = last.trained.model.endswith(sha256_of(root / ENSEMBLE)[:8])
+    return (last.key, last.trained) if whole else None
 
 
 @dataclass(frozen=True)
@@ -208,15 +208,15 @@ def _judgement(judged: dict[str, Any]) -> tuple[bool, str]:
     """Whether the ensemble is taken into use, and why in a sentence."""
     ours, theirs = judged["dice_held_out"], judged["dice_teacher"]
     if theirs is not None:
-        ours = judged["dice_beside"]  # on the very slices of which the teacher said something
+        ours = judged["dice_beside"]  # on the very slices that have a pseudo-label
     if ours is None:
         why = "no change was read in a subject that a fold had not seen, so there is no evidence"
         return False, f"Not taken into use: {why}."
     where = "on read slices of subjects held out"
     if theirs is None:
         return True, f"Taken into use: Dice {ours:.3f} {where}."
-    said = "Not taken into use" if ours < theirs else "Taken into use"
-    return ours >= theirs, f"{said}: Dice {ours:.3f} {where}, that of the pseudo-labels {theirs:.3f}."
+    verdict = "Not taken into use" if ours < theirs else "Taken into use"
+    return ours >= theirs, f"{verdict}: Dice {ours:.3f} {where}, that of the pseudo-labels {theirs:.3f}."
 
 
 def _as_it_stands(study: Study, done: Finetuned) -> Finetuned:

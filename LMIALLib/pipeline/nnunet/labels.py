@@ -1,4 +1,4 @@
-"""What nnU-Net learns from: a teacher's pseudo-labels, or what readers said; everything else is its ignore label."""
+"""What nnU-Net learns from: pseudo-labels, or readers' answers; everything else is its ignore label."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CaseLabels:
     Args:
         values: uint8 (slices, rows, columns) along the pair's slice axis; 0 no change, 1 change, 2 ignored.
         read: slices that a person read.
-        pseudo: slices whose label is a teacher's opinion alone.
+        pseudo: slices whose label is a pseudo-label.
     """
 
     values: np.ndarray
@@ -45,10 +45,10 @@ class LabelSource(Protocol):
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """A teacher's opinions.
+    """The pseudo-labels of a teacher.
 
     Args:
-        study, teacher: whose opinions, see `pipeline.pseudo`.
+        study, teacher: whose pseudo-labels, see `pipeline.pseudo`.
         above: pixels whose confidence is lower are ignored, 0 to 1.
     """
 
@@ -57,7 +57,7 @@ class PseudoLabels:
     above: float = 0.0
 
     def key(self, case: Case) -> str | None:
-        """The digests of the stored opinions, or None where the teacher said nothing of any slice."""
+        """The digests of the stored pseudo-labels, or None where no slice of the case has one."""
         folder = pseudo_folder(self.study, self.teacher, case.name)
         record = read_pseudo_record(self.study, self.teacher, case.name)
         if record is None or not record.done:
@@ -68,7 +68,7 @@ class PseudoLabels:
     def labels(self, case: Case) -> CaseLabels:
         """Change where the probability is 0.5 or more; slices that the teacher failed on or left out are ignored."""
         pseudo = read_pseudo(self.study, self.teacher, case.name)
-        assert pseudo is not None  # its key said so
+        assert pseudo is not None  # it has a key
         probability, confidence = (np.moveaxis(v, case.axis, 0) for v in (pseudo.probability, pseudo.confidence))
         known = (confidence >= self.above) & pseudo.done[:, None, None]
         values = np.where(known, probability >= 0.5, IGNORE).astype(np.uint8)
@@ -77,32 +77,32 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class ReadLabels:
-    """What readers said, and where wanted a teacher's confident opinions on slices that nobody read.
+    """Readers' answers and, where wanted, confident pseudo-labels of slices that nobody read.
 
     Args:
         study: whose answers.
         upto: highest id of an answer that counts.
-        opinions: pseudo-labels for unread slices, or None.
+        pseudo_labels: for unread slices, or None.
     """
 
     study: Study
     upto: int
-    opinions: PseudoLabels | None = None
+    pseudo_labels: PseudoLabels | None = None
 
     def key(self, case: Case) -> str | None:
-        """The annotations (and opinions) of a case; None where nothing of it was read and there are no opinions."""
+        """What the labels of a case come from: answers and pseudo-labels; None where it has neither."""
         read = sorted(answer.id for answer in self.study.answers.current(case.name, upto=self.upto).values())
-        opinions = self.opinions.key(case) if self.opinions and case.split == "train" else None
-        return f"read {read} covering {case.covered}, {opinions}" if read or opinions else None
+        pseudo = self.pseudo_labels.key(case) if self.pseudo_labels and case.split == "train" else None
+        return f"read {read} covering {case.covered}, {pseudo}" if read or pseudo else None
 
     def labels(self, case: Case) -> CaseLabels:
         """Answers as training targets; equivocal spots and classes that the case does not cover are ignored."""
         stack = np.full((case.n_slices, *case.slice_shape), IGNORE, np.uint8)
         pseudo: tuple[int, ...] = ()
         answers = self.study.answers.current(case.name, upto=self.upto)
-        if self.opinions and case.split == "train" and self.opinions.key(case):
-            opinions = self.opinions.labels(case)
-            stack, pseudo = opinions.values, tuple(k for k in opinions.pseudo if k not in answers)
+        if self.pseudo_labels and case.split == "train" and self.pseudo_labels.key(case):
+            made = self.pseudo_labels.labels(case)
+            stack, pseudo = made.values, tuple(k for k in made.pseudo if k not in answers)
         for number, answer in answers.items():
             target = slice_target(answer, case)
             stack[number] = np.where(target == UNREAD, IGNORE, target)

@@ -89,7 +89,7 @@ def plan(
         progress("preprocess", 2, 3)
         with _pools(workers):
             _preprocess(work, config, max(workers, 1))
-        record = {"made_from": made_from, "plan": _told(plans["configurations"][config])}
+        record = {"made_from": made_from, "plan": _shown(plans["configurations"][config])}
         write_record(work.preprocessed, record)
         note_folder(work.root, work.preprocessed)
     shutil.copyfile(work.raw / SPLITS, work.preprocessed / SPLITS)
@@ -178,8 +178,8 @@ def _taken_over(source: WorkFolder, work: WorkFolder) -> dict[str, Any]:
     return read_plan(_plans(source)) | {"dataset_name": work.name}
 
 
-def _told(configuration: dict[str, Any]) -> dict[str, Any]:
+def _shown(configuration: dict[str, Any]) -> dict[str, Any]:
     """What a person wants to know of a configuration."""
-    told = ("spacing", "patch_size", "batch_size", "median_image_size_in_voxels")
+    shown = ("spacing", "patch_size", "batch_size", "median_image_size_in_voxels")
     widths = configuration["architecture"]["arch_kwargs"]["features_per_stage"]
-    return {name: configuration[name] for name in told} | {"widths": widths}
+    return {name: configuration[name] for name in shown} | {"widths": widths}

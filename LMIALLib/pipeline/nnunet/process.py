@@ -1,7 +1,7 @@
 """The process that runs nnU-Net: ``python -m LMIALLib.pipeline.nnunet.process STUDY``.
 
-It reads one request, a line of JSON on standard input, and tells on standard output how far it is and how it ended, in
-the words of the worker. Its environment names nnU-Net's folders. When standard input closes it ends at once, with every
+It reads one request, a line of JSON on standard input, and writes to standard output how far it is and how it ended, as
+the worker does. Its environment names nnU-Net's folders. When standard input closes it ends at once, with every
 process that it started; what nnU-Net wrote until then lies whole on the disk.
 """
 

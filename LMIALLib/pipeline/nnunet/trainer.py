@@ -19,8 +19,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from LMIALLib.pipeline.nnunet.digests import check, put_in_place
 
-TELL_EVERY = 0.5
-"""Seconds between two words on how far the training is."""
+REPORT_EVERY = 0.5
+"""Seconds between two reports of how far the training is."""
 
 
 class LMIALTrainer(nnUNetTrainer):
@@ -30,22 +30,22 @@ class LMIALTrainer(nnUNetTrainer):
         seed: weights, batches and augmentation of an epoch depend on it and the epoch alone (on a CPU without worker
             processes), so that a training that was killed and resumed ends as one that was not.
         root: the work folder, whose ledger knows the checkpoints.
-        tell: hears (iterations done, in all, figures).
+        report: called with (iterations done, in all, figures).
     """
 
     current_epoch: int
     _best_ema: Any
     seed = 0
     root: Path
-    tell: Callable[..., None] = staticmethod(lambda done, total, **figures: None)
+    report: Callable[..., None] = staticmethod(lambda done, total, **figures: None)
 
     def initialize(self) -> None:
         """Weights from the seed; every epoch leaves a checkpoint."""
         self.save_every = 1
-        self._began, self._told, self._iteration, self._first = time.monotonic(), 0.0, 0, self.current_epoch
+        self._began, self._reported, self._iteration, self._first = time.monotonic(), 0.0, 0, self.current_epoch
         self._seed(0)
         super().initialize()
-        self.logger.plot_progress_png = lambda output_folder: None  # seconds an epoch, and the figures are told
+        self.logger.plot_progress_png = lambda output_folder: None  # seconds an epoch, and the figures are reported
 
     def _do_i_compile(self) -> bool:
         return False
@@ -68,20 +68,20 @@ class LMIALTrainer(nnUNetTrainer):
         super().on_epoch_start()
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """One batch; now and then tell how far it is."""
+        """One batch; now and then it reports how far the training is."""
         result = super().train_step(batch)
         self._iteration += 1
         if not np.isfinite(result["loss"]).all():
             raise FloatingPointError("the loss of nnU-Net is not a number")
-        if time.monotonic() - self._told > TELL_EVERY:
-            self._tell()
+        if time.monotonic() - self._reported > REPORT_EVERY:
+            self._report()
         return dict(result)
 
     def on_epoch_end(self) -> None:
         """Checkpoint and figures."""
         super().on_epoch_end()
         self._iteration = 0
-        self._tell()
+        self._report()
 
     def save_checkpoint(self, filename: str) -> None:
         """nnU-Net's checkpoint, whole or not at all, known by its digest, and without numpy objects in it.
@@ -120,18 +120,18 @@ class LMIALTrainer(nnUNetTrainer):
         np.random.seed(int(state[1]))
         torch.manual_seed(int(state[2]))
 
-    def _tell(self) -> None:
-        self._told = time.monotonic()
+    def _report(self) -> None:
+        self._reported = time.monotonic()
         in_epoch, total = self.num_iterations_per_epoch, self.num_epochs * self.num_iterations_per_epoch
         done = min(self.current_epoch * in_epoch + self._iteration, total)
         here = done - self._first * in_epoch
-        left = (self._told - self._began) / here * (total - done) if here else None
+        left = (self._reported - self._began) / here * (total - done) if here else None
         figures = {"epoch": min(self.current_epoch + 1, self.num_epochs), "epochs": self.num_epochs}
         for name, key in (("loss", "train_losses"), ("dice", "mean_fg_dice")):
             values = self.logger.get_value(key, step=None)
             if values:
                 figures[name] = float(values[-1])
-        self.tell(done, total, seconds_left=left, **figures)
+        self.report(done, total, seconds_left=left, **figures)
 
 
 def _plain(value: Any) -> Any:

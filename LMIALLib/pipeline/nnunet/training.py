@@ -54,7 +54,7 @@ def train(
         shutil.rmtree(place, ignore_errors=True)
         write_record(place, made_from)
     trainer = _trainer(work, config, fold, of_training, device)
-    trainer.tell = lambda done, total, **figures: progress("train", done, total, fold=fold, **figures)
+    trainer.report = lambda done, total, **figures: progress("train", done, total, fold=fold, **figures)
     stored = next((place / name for name in (FINAL, LATEST) if (place / name).is_file()), None)
     trainer.initialize()
     if stored is not None:
@@ -100,8 +100,8 @@ def _trainer(
 ) -> LMIALTrainer:
     plans = read_plan(work.preprocessed / f"{PLANS}.json") | {"dataset_name": work.name}
     file = work.preprocessed / "dataset.json"
-    told = dataset_from(read_json(file, dict[str, Any]), str(file))
-    trainer = LMIALTrainer(plans | {"continue_training": False}, config, fold, told, device)
+    dataset = dataset_from(read_json(file, dict[str, Any]), str(file))
+    trainer = LMIALTrainer(plans | {"continue_training": False}, config, fold, dataset, device)
     trainer.root = work.root
     trainer.seed = int(of_training["seed"])
     trainer.num_epochs = int(of_training["epochs"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.pipeline.teachers.teacher import Check, Opinion, margin
+from LMIALLib.pipeline.teachers.teacher import Check, PseudoLabel, margin
 
 if TYPE_CHECKING:
     from LMIALLib.network.change_model import ChangeModel
@@ -26,7 +26,7 @@ class Bundled:
     threads: int | None
     id: str = "default"
 
-    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, Opinion | str]]:
+    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, PseudoLabel | str]]:
         """As `Teacher.judged`; the whole pair is predicted first, which takes seconds."""
         check()
         mean = self.model.predict(
@@ -36,7 +36,7 @@ class Bundled:
             progress=lambda stage, done, total, **figures: check(),
         ).mean
         for number in slices:
-            yield number, Opinion(mean[number], margin(mean[number]))
+            yield number, PseudoLabel(mean[number], margin(mean[number]))
 
 
 def bundled_teacher(device: str = "auto", threads: int | None = None) -> Bundled:

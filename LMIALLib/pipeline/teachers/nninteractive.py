@@ -25,7 +25,7 @@ from LMIALLib.pipeline.teachers.prompts import (
     prompts_of_volume,
     standardised_difference,
 )
-from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, cpu_threads
+from LMIALLib.pipeline.teachers.teacher import Check, PseudoLabel, attempted, cpu_threads
 from LMIALLib.pipeline.teachers.visits import Seen, change_at_prompts
 from LMIALLib.pipeline.weight_files import teacher_id
 
@@ -56,7 +56,7 @@ class NnInteractive:
     threads: int | None
     id: str
 
-    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, Opinion | str]]:
+    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, PseudoLabel | str]]:
         """As `Teacher.judged`; all components that touch these slices come first, then the slices."""
         difference = standardised_difference(pair, self.prompts)
         calm = background_confidence(difference, self.prompts)

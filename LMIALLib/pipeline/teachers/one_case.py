@@ -1,4 +1,4 @@
-"""One case on its way through a teacher: what it says fills up slice by slice and can be written at any time."""
+"""The pseudo-labels of one case in progress: made slice by slice, and written at any time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import LMIALLib
 from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.pseudo import RECORD, Pseudo, pseudo_folder, write_pseudo
-from LMIALLib.pipeline.teachers.teacher import Opinion, Teacher, objection
+from LMIALLib.pipeline.teachers.teacher import PseudoLabel, Teacher, objection
 from LMIALLib.progress import Cancelled
 from LMIALLib.study.case import Case
 from LMIALLib.study.store import Study
@@ -25,14 +25,14 @@ class UnreadablePair(BadInput):
     """The pair of this case cannot be read; others may be."""
 
 
-class CaseLesson:
-    """Stacks (slices, rows, columns) of one case, begun anew or gone on with.
+class CaseInProgress:
+    """Stacks (slices, rows, columns) of one case, from the start or continued.
 
     Slices without brain are done from the start, with probability 0 and confidence 1, because nothing can change
     there; ``made_by`` names them as ``slices_without_brain``.
 
     Args:
-        study, teacher, case: who is asked about what.
+        study, teacher, case: who labels what.
         before: pseudo-labels to go on from, or None.
 
     Raises UnreadablePair when the files of the pair are missing or broken.
@@ -57,8 +57,8 @@ class CaseLesson:
             )
             self._done, self._failed = before.done.copy(), dict(before.failed)
 
-    def finish(self, tell: Callable[[int], None], cancelled: Callable[[], bool]) -> Pseudo:
-        """Judge what is missing; ``tell`` is called with the number of slices that are finished.
+    def finish(self, report: Callable[[int], None], cancelled: Callable[[], bool]) -> Pseudo:
+        """Judge what is missing; ``report`` is called with the number of slices that are finished.
 
         Stopped by ``cancelled`` (raises Cancelled) or from the keyboard, it first writes what is new.
         """
@@ -69,10 +69,10 @@ class CaseLesson:
                 raise Cancelled
 
         try:
-            tell(begun)
-            for number, said in self._teacher.judged(self._pair, self._missing(), check):
-                self._take(number, said)
-                tell(self._finished)
+            report(begun)
+            for number, found in self._teacher.judged(self._pair, self._missing(), check):
+                self._take(number, found)
+                report(self._finished)
                 if time.monotonic() - written > WRITTEN_EVERY:
                     self.write()
                     written = time.monotonic()
@@ -115,10 +115,10 @@ class CaseLesson:
     def _missing(self) -> list[int]:
         return [int(k) for k in np.flatnonzero(~self._done) if int(k) not in self._failed]
 
-    def _take(self, number: int, said: Opinion | str) -> None:
-        why = objection(said, self._pair.slice_shape) if isinstance(said, Opinion) else said
-        if why or not isinstance(said, Opinion):
+    def _take(self, number: int, found: PseudoLabel | str) -> None:
+        why = objection(found, self._pair.slice_shape) if isinstance(found, PseudoLabel) else found
+        if why or not isinstance(found, PseudoLabel):
             self._failed[number] = why
             return
-        self._probability[number], self._confidence[number] = said.probability, said.confidence
+        self._probability[number], self._confidence[number] = found.probability, found.confidence
         self._done[number] = True

@@ -13,7 +13,7 @@ from LMIALLib.errors import BadInput, WrongUse, first_line
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.teachers.onnx_files import files_of
 from LMIALLib.pipeline.teachers.onnx_input import OnnxInput
-from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, margin
+from LMIALLib.pipeline.teachers.teacher import Check, PseudoLabel, attempted, margin
 from LMIALLib.pipeline.weight_files import files_digest, is_pickle, teacher_id
 
 BLANK = (64, 64)
@@ -32,19 +32,19 @@ class OnnxSegmenter:
     made_by: dict[str, Any]
     id: str
 
-    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, Opinion | str]]:
+    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, PseudoLabel | str]]:
         """As `Teacher.judged`, one slice after another."""
         channels = self.stated.scaled_channels(pair)
         brain = pair.stack(pair.mask)
         for number in slices:
             check()
 
-            def judge(number: int = number) -> Opinion | str:
+            def judge(number: int = number) -> PseudoLabel | str:
                 return self._judged_slice(np.stack([channel[number] for channel in channels]), brain[number])
 
             yield number, attempted(judge)
 
-    def _judged_slice(self, channels: np.ndarray, brain: np.ndarray) -> Opinion | str:
+    def _judged_slice(self, channels: np.ndarray, brain: np.ndarray) -> PseudoLabel | str:
         from LMIALLib.network.slices import resized
 
         shape = brain.shape
@@ -65,7 +65,7 @@ class OnnxSegmenter:
             return f"The teacher's output is stated as a probability but runs from {p.min():.3g} to {p.max():.3g}."
         p = p[: shape[0], : shape[1]] if self.stated.size is None else resized(p[None], (shape[0], shape[1]))[0]
         p = np.where(brain, np.clip(p, 0, 1), 0).astype(np.float32)
-        return Opinion(p, margin(p))
+        return PseudoLabel(p, margin(p))
 
 
 def change_of(answer: np.ndarray, stated: OnnxInput) -> np.ndarray:
@@ -144,8 +144,10 @@ def _check(session: Any, stated: OnnxInput, file: Path) -> None:
     wanted = (1, len(stated.channels), rows, columns)
     for name, found, want in zip(("slices at a time", "channels", *SIDES), declared, wanted, strict=True):
         if isinstance(found, int) and (found != want or (stated.size is None and name in SIDES)):
-            said = f"any multiple of {stated.multiple_of}" if stated.size is None and name in SIDES else str(want)
-            raise BadInput(f"{file} takes {found} {name}, but its input is stated with {said}.")
+            stated_size = (
+                f"any multiple of {stated.multiple_of}" if stated.size is None and name in SIDES else str(want)
+            )
+            raise BadInput(f"{file} takes {found} {name}, but its input is stated with {stated_size}.")
     try:
         answer = answered(session, np.zeros(wanted, np.float32))
     except Exception as error:

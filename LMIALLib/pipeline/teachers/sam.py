@@ -1,7 +1,7 @@
 """A teacher of the SAM family (Kirillov et al., arXiv 2304.02643; SAM 2, arXiv 2408.00714), asked at both visits.
 
 SAM knows objects, not change. It is pointed at every place where the visits differ, by a box and a point in it, once
-in the follow-up and once in the baseline; `visits.change_at_prompts` tells what changed from what it segments there.
+in the follow-up and once in the baseline; `visits.change_at_prompts` finds what changed from what it segments there.
 With both a box and a point there is little to be ambiguous about, so one mask is taken a prompt, as its authors do.
 """
 
@@ -23,7 +23,7 @@ from LMIALLib.pipeline.teachers.prompts import (
     standardised_difference,
 )
 from LMIALLib.pipeline.teachers.sam_folder import LoadedSam, load_sam
-from LMIALLib.pipeline.teachers.teacher import Check, Opinion, attempted, cpu_threads
+from LMIALLib.pipeline.teachers.teacher import Check, PseudoLabel, attempted, cpu_threads
 from LMIALLib.pipeline.teachers.visits import Seen, change_at_prompts
 from LMIALLib.pipeline.weight_files import teacher_id
 
@@ -45,7 +45,7 @@ class Sam:
     threads: int | None
     id: str
 
-    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, Opinion | str]]:
+    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, PseudoLabel | str]]:
         """As `Teacher.judged`, one slice after another. A slice without any difference costs nothing."""
         difference = standardised_difference(pair, self.prompts)
         calm = background_confidence(difference, self.prompts)
@@ -55,13 +55,13 @@ class Sam:
             check()
             asked = prompts_of_slice(difference, number, pair, self.prompts)
 
-            def judge(number: int = number, asked: list[Prompt] = asked) -> Opinion | str:
+            def judge(number: int = number, asked: list[Prompt] = asked) -> PseudoLabel | str:
                 seen = [self._seen(visit[number], asked) for visit in visits] if asked else [[], []]
                 return change_at_prompts(list(zip(asked, *seen, strict=True)), calm[number], brain[number])
 
             with cpu_threads(self.threads):
-                opinion = attempted(judge)
-            yield number, opinion
+                label = attempted(judge)
+            yield number, label
 
     def _seen(self, picture: np.ndarray, asked: list[Prompt]) -> list[Seen]:
         """As ``_answered``; where a GPU has not enough memory for one picture, all goes on on the CPU, and is noted."""

@@ -52,11 +52,11 @@ def load_sam(folder: Path) -> LoadedSam:
     a pickle; WrongUse when ``transformers`` is not installed.
     """
     folder = existing_folder(folder, WHAT)
-    architecture = json_in(folder / "config.json", "it says what the model is").get("model_type")
+    architecture = json_in(folder / "config.json", "it describes the model").get("model_type")
     if architecture not in ARCHITECTURES:
         raise BadInput(
             f"{folder} holds a model of the type {architecture!r}, which is no SAM.",
-            f"Types that can teach: {', '.join(ARCHITECTURES)}.",
+            f"Types that can be used: {', '.join(ARCHITECTURES)}.",
         )
     files = _weights(folder)
     picture = _picture_settings(folder)
@@ -100,15 +100,15 @@ def _loaded(folder: Path, architecture: str, files: list[Path]) -> Any:
         from transformers.utils import logging
     except ImportError as error:
         raise WrongUse(
-            "A SAM as teacher needs transformers, which is not installed.", "pip install 'lmial[teachers]'"
+            "A SAM as a teacher needs transformers, which is not installed.", "pip install 'lmial[teachers]'"
         ) from error
-    said = json_in(folder / "config.json", "it says what the model is")
+    described = json_in(folder / "config.json", "it describes the model")
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
         config_class = CONFIG_MAPPING[architecture]
-        config = configuration(config_class, said, folder / "config.json")
+        config = configuration(config_class, described, folder / "config.json")
         model, found = loaded(MODEL_FOR_MASK_GENERATION_MAPPING[config_class], config, files)
     except BadInput as problem:
         raise BadInput(f"The model in {folder} cannot be loaded: {problem.sentence}") from problem

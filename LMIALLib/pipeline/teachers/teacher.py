@@ -1,4 +1,4 @@
-"""What a teacher is: something that looks at slices of a pair and says of each what changed, or why it cannot say."""
+"""A teacher: a model, or anything else, that makes pseudo-labels of slices, or states why it cannot."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Opinion:
-    """What a teacher thinks of one slice.
+class PseudoLabel:
+    """The pseudo-label of one slice.
 
     Attributes:
         probability: of change, float32 (rows, columns), 0 to 1.
@@ -44,18 +44,18 @@ class Teacher(Protocol):
     @property
     def made_by(self) -> Mapping[str, Any]: ...
 
-    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, Opinion | str]]:
-        """An opinion of each of some slices that hold brain, in any order; a sentence where there is none."""
+    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, PseudoLabel | str]]:
+        """The pseudo-labels of some slices that hold brain, in any order; a sentence where a slice gets none."""
 
 
 def margin(probability: np.ndarray) -> np.ndarray:
-    """Confidence of a plain probability, |2 p - 1|: 0 where it is a toss of a coin, 1 where it is certain."""
+    """Confidence of a plain probability, |2 p - 1|: 0 where both are equally likely, 1 where it is certain."""
     return np.abs(2 * probability - 1).astype(np.float32)
 
 
-def attempted(judge: Callable[[], Opinion | str]) -> Opinion | str:
-    """What ``judge()`` says, or why it failed. A model from elsewhere can fail in any way, and one slice on which it
-    does must not end the teaching of a thousand pairs; what LMIAL itself raises goes on."""
+def attempted(judge: Callable[[], PseudoLabel | str]) -> PseudoLabel | str:
+    """What ``judge()`` returns, or why it failed. A model from elsewhere can fail in any way, and one slice on which it
+    does must not end the work on a thousand pairs; what LMIAL itself raises goes on."""
     try:
         return judge()
     except LMIALError:
@@ -91,9 +91,9 @@ def cpu_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def objection(opinion: Opinion, shape: tuple[int, int]) -> str:
-    """Why an opinion is none, or an empty string: another shape, values that are not finite or beyond 0 and 1."""
-    for name, values in (("probability", opinion.probability), ("confidence", opinion.confidence)):
+def objection(label: PseudoLabel, shape: tuple[int, int]) -> str:
+    """Why a pseudo-label is unusable, or an empty string: another shape, values not finite or beyond 0 and 1."""
+    for name, values in (("probability", label.probability), ("confidence", label.confidence)):
         if values.shape != shape:
             return f"The teacher's {name} has the shape {values.shape}; the slice has {shape}."
         if not np.isfinite(values).all():

@@ -11,14 +11,14 @@ import numpy as np
 from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.teachers.prompts import PromptSettings, excess_of_slices, standardised_difference
-from LMIALLib.pipeline.teachers.teacher import Opinion, Teacher, objection
+from LMIALLib.pipeline.teachers.teacher import PseudoLabel, Teacher, objection
 from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.study.store import Study
 
 
 @dataclass(frozen=True)
 class TriedSlice:
-    """What a teacher said of one slice.
+    """What a teacher found on one slice.
 
     Attributes:
         case, slice: which.
@@ -27,7 +27,7 @@ class TriedSlice:
         highest: highest probability; None where it failed.
         confidence: mean over the brain of the slice; None where it failed.
         seconds: since the slice before.
-        failed: why there is no opinion, or an empty string.
+        failed: why there is no pseudo-label, or an empty string.
     """
 
     case: str
@@ -49,10 +49,10 @@ def try_teacher(
     progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[TriedSlice, ...]:
-    """Ask a teacher about the ``limit`` most different slices of one case, or of each case that is named.
+    """Let a teacher label the ``limit`` most different slices of one case, or of each case that is named.
 
-    The other arguments as in ``teaching.teach``; when cancelled, what was tried by then is returned. Raises WrongUse
-    for a limit below 1, BadInput for an unknown case or a study without any.
+    The other arguments as in ``make_pseudo_labels``; when cancelled, what was tried by then is returned. Raises
+    WrongUse for a limit below 1, BadInput for an unknown case or a study without any.
     """
     if limit < 1:
         raise WrongUse(f"A limit of {limit} slices was given; the least is 1.")
@@ -73,9 +73,9 @@ def try_teacher(
         differences = excess_of_slices(standardised_difference(pair, PromptSettings()), PromptSettings())
         started = time.monotonic()
         try:
-            for number, said in teacher.judged(pair, most_different(pair, differences, limit), check):
+            for number, found in teacher.judged(pair, most_different(pair, differences, limit), check):
                 now = time.monotonic()
-                tried.append(_tried(case.name, number, float(differences[number]), said, pair, now - started))
+                tried.append(_tried(case.name, number, float(differences[number]), found, pair, now - started))
                 started = now
                 progress(f"{case.name}, slice {number}", len(tried), total)
         except Cancelled:
@@ -89,9 +89,11 @@ def most_different(pair: Pair, differences: np.ndarray, limit: int) -> list[int]
     return [int(number) for number in brain[np.argsort(-differences[brain], kind="stable")][:limit]]
 
 
-def _tried(case: str, number: int, difference: float, said: Opinion | str, pair: Pair, seconds: float) -> TriedSlice:
-    failed = objection(said, pair.slice_shape) if isinstance(said, Opinion) else said
-    if not isinstance(said, Opinion) or failed:
+def _tried(
+    case: str, number: int, difference: float, found: PseudoLabel | str, pair: Pair, seconds: float
+) -> TriedSlice:
+    failed = objection(found, pair.slice_shape) if isinstance(found, PseudoLabel) else found
+    if not isinstance(found, PseudoLabel) or failed:
         return TriedSlice(case, number, difference, None, None, None, seconds, failed)
     rows_mm, columns_mm = pair.in_plane_spacing
     brain = pair.stack(pair.mask)[number]
@@ -99,9 +101,9 @@ def _tried(case: str, number: int, difference: float, said: Opinion | str, pair:
         case,
         number,
         difference,
-        float((said.probability >= 0.5).sum() * rows_mm * columns_mm),
-        float(said.probability.max()),
-        float(said.confidence[brain].mean()),
+        float((found.probability >= 0.5).sum() * rows_mm * columns_mm),
+        float(found.probability.max()),
+        float(found.confidence[brain].mean()),
         seconds,
         "",
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.pipeline.teachers.prompts import Prompt
-from LMIALLib.pipeline.teachers.teacher import Opinion
+from LMIALLib.pipeline.teachers.teacher import PseudoLabel
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Seen:
 
 def change_at_prompts(
     asked: Sequence[tuple[Prompt, Seen, Seen]], background: np.ndarray, brain: np.ndarray
-) -> Opinion | str:
-    """The opinion of a slice from what was seen at its prompts at baseline and at follow-up.
+) -> PseudoLabel | str:
+    """The pseudo-label of a slice, from what was found at its prompts at baseline and at follow-up.
 
     Lesions that changed are objects at one visit only (new, vanished), or larger at one of them (a rim). With
     q = score * mask, the chance that a pixel belongs to an object in which the model itself believes, the chance that
@@ -39,8 +39,8 @@ def change_at_prompts(
 
     An object that is the same at both visits cancels, as does one that the model does not believe in at all. The
     confidence is |2 p - 1| times the mean of both scores: never high where p is near a half, nor where the model
-    trusts its own masks little, so that a model that is lost does not teach "no change". A prompt speaks of its own
-    window only; where windows overlap the highest p stands, with its own confidence.
+    trusts its own masks little, so that a model that finds nothing does not make labels of "no change". A prompt covers
+    its own window only; where windows overlap the highest p stands, with its own confidence.
 
     Args:
         asked: prompt, seen at baseline, seen at follow-up; none where the visits do not differ anywhere.
@@ -64,4 +64,4 @@ def change_at_prompts(
         probability[box] = np.where(takes, p, probability[box])
         confidence[box] = np.where(takes, sure, confidence[box])
         answered[box] = True
-    return Opinion(np.where(brain, probability, np.float32(0)), np.where(brain, confidence, np.float32(1)))
+    return PseudoLabel(np.where(brain, probability, np.float32(0)), np.where(brain, confidence, np.float32(1)))

@@ -50,7 +50,7 @@ def make_base(folder: Path, *, trained: bool) -> None:
         _lmial(folder, *label, "--slice", "3", "--equivocal")
         _lmial(folder, *label, "--slice", "4", "--skip")
     _lmial(folder, "remove", study, "--case", "gone")
-    _lmial(folder, "teach", study)
+    _lmial(folder, "pseudo-label", study)
     _lmial(folder, "core-set", study, "--budget", "6")
     _lmial(folder, "show", study, "--case", CASES[0], "--out", folder / "slices.png")
     _lmial(folder, "rank", study, "--strategy", "entropy")

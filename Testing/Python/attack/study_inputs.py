@@ -42,7 +42,7 @@ COMMANDS = {
     "register": 0.3,
     "remove": 1,
     "core-set": 0.7,
-    "teach": 0.5,
+    "pseudo-label": 0.5,
     "pipeline": 0.2,
     "pipeline stage": 1,
     "pretrain": 0.1,
@@ -107,8 +107,8 @@ def _words(random: Random, chosen: str, study: Path, place: Path) -> list[str]:
         return ["register", where, "--case", case, "--kind", "rigid"]
     if name == "core-set":
         return ["core-set", where, "--budget", "4"]
-    if name == "teach":
-        return ["teach", where, "--limit", "1"] if random.random() < 0.5 else ["teach", where, "--resume"]
+    if name == "pseudo-label":
+        return ["pseudo-label", where, "--limit", "1"] if random.random() < 0.5 else ["pseudo-label", where, "--resume"]
     if name == "pipeline":
         stages = ("teacher", "pretraining", "core-set", "reading", "fine-tuning", "lesions")
         return ["pipeline", where, *(["--stage", random.choice(stages[2:4])] if kind else ["--resume"]), *tiny]
@@ -188,7 +188,7 @@ def _of_file(file: Path, study: Path) -> tuple[str, ...]:
     if file.name == "pipeline.json":
         return ("pipeline stage", "pipeline stage", "backup")
     if file.name == "pseudo.json":
-        return ("core-set", "lesions --teacher", "teach", "pretrain", "backup", "pipeline stage")
+        return ("core-set", "lesions --teacher", "pseudo-label", "pretrain", "backup", "pipeline stage")
     if inside == "maps":
         return ("rank", "core-set", "show", "export suggestion", "export uncertainty", "lesions")
     if inside == "nnunet":

@@ -40,15 +40,22 @@ def test_the_command_of_an_action_is_parsed_and_its_options_exist(do: Do) -> Non
         (Do.CHOOSE_SERIES, "add"),
         (Do.ALIGN_CENTRES, "add"),
         (Do.NOTHING_HERE, "label"),
-        (Do.GO_ON, "teach"),
-        (Do.MAKE_ANEW, "teach"),
-        (Do.USE_CPU, "teach"),
+        (Do.GO_ON, "pseudo-label"),
+        (Do.MAKE_ANEW, "pseudo-label"),
+        (Do.USE_CPU, "pseudo-label"),
     ],
 )
 def test_the_option_of_an_action_is_one_of_its_command(do: Do, name: str) -> None:
     program: Any = typer.main.get_command(app)
     option = command_for(Step(do)).split()[0]
     assert option in [known for one in program.commands[name].params for known in one.opts]
+
+
+def test_the_old_name_of_the_command_for_pseudo_labels_works_and_is_not_shown() -> None:
+    program: Any = typer.main.get_command(app)
+    old, new = program.commands["teach"], program.commands["pseudo-label"]
+    assert old.hidden and not new.hidden
+    assert [one.opts for one in old.params] == [one.opts for one in new.params]
 
 
 def test_a_command_names_the_study_so_that_it_can_be_copied() -> None:

@@ -134,7 +134,7 @@ def test_bids_masks_of_change_in_derivatives(tmp_path: Path, name: str, covers: 
     files(tmp_path, str(truth.relative_to(tmp_path)))
     found = list_cases("bids", tmp_path)
     assert (found.cases[0].truth, found.cases[0].covers) == ((None, ()) if covers is None else (truth, covers))
-    notes = [one.sentence for one in found.notes if "come in this order" not in one.sentence]
+    notes = [one.sentence for one in found.notes if "are in this order" not in one.sentence]
     assert [note.endswith("not used.") for note in notes] == ([True] if "label-lesion" in name else [])
 
 

@@ -1,4 +1,4 @@
-"""Which visit came first: by dates, by known words, else asked; and always told by what."""
+"""Which visit came first: by dates, by known words, else by the user; always with its basis."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ EARLY, LATE = "2019-03-01T10:00:00", "2020-03-01T10:00:00"
 def test_sessions_by_words_say_so(tmp_path: Path, earlier: str, later: str) -> None:
     found = data_set(tmp_path, later, earlier)
     assert order(found) == [f"ses-{earlier}_ses-{later}"]
-    assert told(found) == f"ses-{earlier} and ses-{later} come in this order by the words in their names."
+    assert told(found) == f"ses-{earlier} and ses-{later} are in this order by the words in their names."
 
 
 @pytest.mark.parametrize("source", ["scans", "sidecars", "sessions"])
@@ -137,8 +137,8 @@ def test_dates_beat_names_and_the_contradiction_is_told(tmp_path: Path, source: 
     found = data_set(tmp_path, "1", "2", **{source: dates})  # type: ignore[arg-type]
     assert order(found) == ["ses-2_ses-1"]
     named = {"scans": "scans.tsv", "sidecars": "the JSON beside the images", "sessions": "sub-01_sessions.tsv"}[source]
-    assert f"come in this order by the dates in {named}" in told(found)
-    assert "the numbers in their names say otherwise (ses-1, ses-2)" in told(found)
+    assert f"are in this order by the dates in {named}" in told(found)
+    assert "the numbers in their names contradict it (ses-1, ses-2)" in told(found)
     assert found.cases[0].dates == ("2019-03-01", "2020-03-01")
 
 
@@ -147,11 +147,11 @@ def test_sources_that_contradict_each_other_are_told(tmp_path: Path) -> None:
                      sessions={"ses-pre": LATE, "ses-post": EARLY})  # fmt: skip
     assert order(found) == ["ses-pre_ses-post"]
     assert "by the dates in scans.tsv" in told(found)
-    assert "the dates in sub-01_sessions.tsv say otherwise" in told(found)
+    assert "the dates in sub-01_sessions.tsv contradict it" in told(found)
     assert "scans.tsv and sub-01_sessions.tsv date ses-pre, ses-post differently" in told(found)
     found = data_set(tmp_path / "b", "1", "2", "3", sessions={"1": LATE, "2": EARLY, "3": "n/a"})
     assert not found.cases
-    assert "is told by their names otherwise than by what dates there are in sub-01_sessions.tsv" in told(found)
+    assert "is unknown: their names contradict the dates in sub-01_sessions.tsv" in told(found)
     assert "dates ses-1, ses-2 but not ses-3" in told(found) and "--order 1,2,3" in told(found)
 
 
@@ -159,8 +159,8 @@ def test_sources_that_contradict_each_other_are_told(tmp_path: Path) -> None:
     ("first", "second", "said"),
     [
         ("1890-05-01T10:00:00", "1891-05-01T09:00:00", "by the shifted dates in scans.tsv"),
-        ("10:00:00", "09:00:00", "holds no day but '09:00:00', which orders nothing"),
-        ("T10:00:00", "09:00", "which orders nothing"),
+        ("10:00:00", "09:00:00", "holds no day but '09:00:00', so it gives no order"),
+        ("T10:00:00", "09:00", "so it gives no order"),
         ("1900-01-01T10:00:00", "1900-01-01T09:00:00", "one day for all (1900-01-01), which stands for no day"),
         ("1970-01-01T10:00:00", "1970-01-01T09:00:00", "stands for no day"),
         ("1899-12-30", "1899-12-30", "stands for no day"),
@@ -169,7 +169,7 @@ def test_sources_that_contradict_each_other_are_told(tmp_path: Path) -> None:
         ("2019-03-01", "n/a", "dates ses-pre but not ses-post"),
         ("01.03.2020", "01.04.2019", "holds no day but '01.04.2019'"),
         ("2019-03-01T09:00:00", "2019-03-01T10:00:00", "by the dates in scans.tsv"),
-        ("2019-13-45", "0000-00-00", "which orders nothing"),
+        ("2019-13-45", "0000-00-00", "so it gives no order"),
     ],
 )
 def test_shifted_days_order_and_times_alone_do_not(tmp_path: Path, first: str, second: str, said: str) -> None:
@@ -184,11 +184,11 @@ def test_shifted_days_order_and_times_alone_do_not(tmp_path: Path, first: str, s
 def test_what_nobody_can_know_is_asked(tmp_path: Path) -> None:
     found = data_set(tmp_path, "red", "blue")
     assert not found.cases
-    assert "which of ses-blue and ses-red came first is told by neither dates nor names" in told(found)
-    assert told(found).endswith("say --order blue,red, the earliest first.")
+    assert "which of ses-blue and ses-red came first is unknown: neither dates nor names show it" in told(found)
+    assert told(found).endswith("give --order blue,red, the earliest first.")
     for said in (["red", "blue"], ["ses-red", "x", "ses-blue"]):
         again = list_cases("bids", tmp_path, order=said)
-        assert order(again) == ["ses-red_ses-blue"] and "by what --order says" in told(again)
+        assert order(again) == ["ses-red_ses-blue"] and "by the option --order" in told(again)
     assert not list_cases("bids", tmp_path, order=["red", "green"]).cases
     with pytest.raises(WrongUse, match="layout bids only"):
         list_cases("csv", tmp_path, order=["a", "b"])
@@ -198,8 +198,8 @@ def test_what_order_says_goes_before_dates_and_the_contradiction_is_told(tmp_pat
     data_set(tmp_path, "pre", "post", scans={"pre": EARLY, "post": LATE})
     found = list_cases("bids", tmp_path, order=["post", "pre"])
     assert order(found) == ["ses-post_ses-pre"]
-    assert "the dates in scans.tsv say otherwise" in told(found)
-    assert "the words in their names say otherwise" in told(found)
+    assert "the dates in scans.tsv contradict it" in told(found)
+    assert "the words in their names contradict it" in told(found)
 
 
 @pytest.mark.parametrize(

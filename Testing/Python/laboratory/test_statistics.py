@@ -50,7 +50,7 @@ def test_equal_runs_tie_and_one_seed_tells_nothing() -> None:
     assert found.p == 1.0 and found.tied and found.verdict == "a tie"
     one = compared("a", "b", {"a": {0: 0.9}, "b": {0: 0.1}})
     assert one.tied and "one seed" in one.verdict
-    assert compared("a", "c", same).verdict == "cannot be told"
+    assert compared("a", "c", same).verdict == "unknown"
 
 
 def test_holm_by_hand() -> None:

@@ -75,7 +75,7 @@ def test_a_small_gap_says_nothing(tmp_path: Path) -> None:
     summary = summarise(write_rows(tmp_path, made_up_rows(start=0.69, full=0.72, noise=0.001)))
     assert not summary.informative and not np.isfinite(summary.strategies[0].gap_closed.mean).any()
     sentences = headline(summary)
-    assert len(sentences) == 1 and "tells nothing" in sentences[0]
+    assert len(sentences) == 1 and "shows nothing" in sentences[0]
     assert "under 0.05" in " ".join(summary.notes)
 
 
@@ -98,7 +98,7 @@ def test_one_seed_and_one_strategy(tmp_path: Path) -> None:
     assert "With one seed" in headline(two)[-1]
     rows = [r for r in made_up_rows() if r["strategy"] != "core-set" or r["seed"] == 0]
     told = headline(summarise(write_rows(tmp_path / "three", rows)))[-1]
-    assert "2 of 3 strategies" in told and "0 tied" in told, "what cannot be told is no tie"
+    assert "2 of 3 strategies" in told and "0 tied" in told, "what is unknown is no tie"
 
 
 def test_constant_curves_and_a_single_round(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_constant_curves_and_a_single_round(tmp_path: Path) -> None:
     assert summary.strategies[0].area.mean == pytest.approx(0.3) and summary.strategies[0].rank == 1.5
     assert summary.comparisons[0].verdict == "a tie" and not summary.penalty.any()
     start = summarise(write_rows(tmp_path / "start", [r for r in flat if r["round"] == 0]))
-    assert math.isnan(start.strategies[0].area.mean) and start.comparisons[0].verdict == "cannot be told"
+    assert math.isnan(start.strategies[0].area.mean) and start.comparisons[0].verdict == "unknown"
 
 
 def test_only_the_reference_is_finished(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_dice_is_pooled_and_undefined_where_there_is_nothing() -> None:
 
 def test_below_eight_random_slices_nothing_is_advised() -> None:
     advice = stop_advice([counts(5, 10, 10)] * 7)
-    assert advice.stop is None and "Too few to tell" in advice.sentence
+    assert advice.stop is None and "Too few to judge" in advice.sentence
 
 
 def test_slices_without_change_advise_nothing() -> None:

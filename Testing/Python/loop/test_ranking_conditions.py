@@ -14,11 +14,11 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop import learning
 from LMIALLib.loop import ranking_request as asking
+from LMIALLib.loop.ranking_inputs import committee_of, reading_time_of
 from LMIALLib.loop.ranking_request import ranking_request
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.settings import LoopSettings
-from LMIALLib.loop.telemetry import committee_of, reading_time_of
 from LMIALLib.queries import strategies
 from LMIALLib.queries.measures import Measure
 from LMIALLib.queries.pool import CaseMaps

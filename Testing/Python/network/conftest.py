@@ -11,7 +11,7 @@ import torch
 
 from LMIALLib.cohorts.synthesis import Sample
 from LMIALLib.network.architecture import CHANNELS, Architecture, ChangeNetwork
-from LMIALLib.network.lessons import Example
+from LMIALLib.network.finetuning_batches import Example
 from LMIALLib.network.weights import save_weights
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
@@ -96,7 +96,7 @@ def make_example(seed: int, change: bool, ignored: bool = False) -> Example:
 @pytest.fixture
 def small_guard(monkeypatch: pytest.MonkeyPatch) -> tuple[Sample, ...]:
     """Two 32 x 32 guard slices in place of the bundled ones."""
-    from LMIALLib.network import fit
+    from LMIALLib.network import example_metrics
 
     samples = []
     for seed in (1, 2):
@@ -104,5 +104,5 @@ def small_guard(monkeypatch: pytest.MonkeyPatch) -> tuple[Sample, ...]:
         part = (slice(12, 44), slice(10, 42))
         visits = [slices[:, *part] for slices in (example.baseline, example.follow_up, example.mask)]
         samples.append(Sample(*visits, example.target[part], "guard"))
-    monkeypatch.setattr(fit, "load_guard", lambda: tuple(samples))
+    monkeypatch.setattr(example_metrics, "load_guard", lambda: tuple(samples))
     return tuple(samples)

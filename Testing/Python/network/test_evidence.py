@@ -11,10 +11,10 @@ import torch
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.network.architecture import CHANNELS, Architecture, ChangeNetwork
+from LMIALLib.network.combined_predictions import CombinedMaps, turned, turned_back, turned_pair, views_of
 from LMIALLib.network.evidence import case_evidence
 from LMIALLib.network.predicted import CaseInput
 from LMIALLib.network.prediction import predict
-from LMIALLib.network.several import Several, turned, turned_back, turned_pair, views_of
 from LMIALLib.queries.measures import binary_entropy, mutual_information
 from LMIALLib.queries.pool import CaseMaps
 
@@ -96,7 +96,7 @@ def test_sums_are_all_that_is_kept(pair):
     """As many arrays after twenty maps as after two."""
 
     def kept(count):
-        sums = Several(pair.mask)
+        sums = CombinedMaps(pair.mask)
         for seed in range(count):
             sums.add(np.random.default_rng(seed).random(pair.mask.shape, dtype=np.float32) * pair.mask)
         return sum(value.nbytes for value in vars(sums).values() if isinstance(value, np.ndarray))
@@ -106,7 +106,7 @@ def test_sums_are_all_that_is_kept(pair):
 
 def test_probabilities_of_exactly_0_and_1_stay_finite():
     mask = np.ones((1, 2, 2), bool)
-    sums = Several(mask)
+    sums = CombinedMaps(mask)
     for value in (0.0, 1.0):
         sums.add(np.full(mask.shape, value, np.float32))
     assert np.allclose(sums.variance, 0.25) and np.allclose(sums.vote_entropy, np.log(2))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from LMIALLib.network import slice_numbers
+from LMIALLib.network import slice_terms
 from LMIALLib.network.architecture import Architecture, ChangeNetwork, dropout_masks
 from LMIALLib.network.inference import FoldedNetwork
 from LMIALLib.network.prediction import batches
-from LMIALLib.network.slice_numbers import GRADIENTS, expected_dice, gradient_embeddings, head_gradients
+from LMIALLib.network.slice_terms import GRADIENTS, expected_dice, gradient_embeddings, head_gradients
 
 
 def parts_of(network, pair, size=8):
@@ -116,7 +116,7 @@ def test_long_gradients_are_projected_and_keep_their_distances(network, pair, mo
     for a, b in ((1, 2), (2, 3), (1, 3), (0, 2)):
         ratio = np.linalg.norm(found[a] - found[b]) / np.linalg.norm(whole[a] - whole[b])
         assert 0.8 < ratio < 1.2
-    slice_numbers._projection.cache_clear()
+    slice_terms._projection.cache_clear()
     assert np.array_equal(gradient_embeddings(network, pair), found), "the projection must be the same each time"
 
 

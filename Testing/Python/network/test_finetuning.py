@@ -10,11 +10,11 @@ import torch
 
 from LMIALLib.errors import BadInput
 from LMIALLib.metrics.voxels import dice
-from LMIALLib.network import training
-from LMIALLib.network.lessons import Example, Lessons, _stacked, prepared
+from LMIALLib.network import finetuning
+from LMIALLib.network.finetuning import FinetuneSettings, finetune
+from LMIALLib.network.finetuning_batches import Example, FinetuningBatches, _stacked, prepared
 from LMIALLib.network.losses import change_loss
 from LMIALLib.network.slices import network_input, with_neighbours
-from LMIALLib.network.training import FinetuneSettings, finetune
 from LMIALLib.network.weights import load_weights
 from LMIALLib.progress import Cancelled
 
@@ -119,25 +119,25 @@ def test_time_limit_counts_as_fewer_steps(weights, examples, unread, tmp_path):
 
 
 def test_unread_slices_hold_no_target(examples, unread):
-    lessons = Lessons(examples, unread, size=32, seed=0)
-    lesson = lessons.opinions(0, 4)
-    assert not lesson.counted.any()
-    assert not lesson.target.any()
-    assert lesson.visits.any()
+    batches = FinetuningBatches(examples, unread, size=32, seed=0)
+    batch = batches.unread_slices(0, 4)
+    assert not batch.counted.any()
+    assert not batch.target.any()
+    assert batch.visits.any()
 
 
 def test_unread_slices_keep_their_own_pixel_size(examples, unread):
     coarse = replace(unread[0], in_plane_spacing=(1.6, 1.6))
-    lessons = Lessons(examples, [coarse, unread[1]], size=32, seed=0)
-    assert [tuple(part.planes.shape[1:]) for part in lessons.unread] == [(96, 96), (48, 48)]
+    batches = FinetuningBatches(examples, [coarse, unread[1]], size=32, seed=0)
+    assert [tuple(part.planes.shape[1:]) for part in batches.unread] == [(96, 96), (48, 48)]
 
 
 def test_backgrounds_are_slices_with_their_neighbours_at_their_own_distance(examples):
     wide = [replace(example, in_plane_spacing=(1.4, 1.4), slice_spacing=4.5) for example in examples]
-    lessons = Lessons(examples[:1], wide[1:], size=32, seed=0)
-    assert [found.volume.shape for found in lessons.backgrounds] == [(3, 48, 48)]
-    assert (lessons.backgrounds[0].slice_mm, lessons.backgrounds[0].pixel_mm) == (4.5, 1.4)
-    assert lessons.painted(0, 2).visits.shape == (2, 6, 32, 32)
+    batches = FinetuningBatches(examples[:1], wide[1:], size=32, seed=0)
+    assert [found.volume.shape for found in batches.backgrounds] == [(3, 48, 48)]
+    assert (batches.backgrounds[0].slice_mm, batches.backgrounds[0].pixel_mm) == (4.5, 1.4)
+    assert batches.painted(0, 2).visits.shape == (2, 6, 32, 32)
 
 
 def test_example_of_a_pair_holds_the_slice_between_its_neighbours(pair_of):
@@ -157,33 +157,33 @@ def test_lessons_are_fed_as_prediction_is(example_of):
     """A crop that nothing varies is what ``network_input`` makes of the same slices."""
     example = example_of(1, change=True)
     planes = prepared(example).planes
-    lesson = _stacked([planes])
+    batch = _stacked([planes])
     expected = network_input(example.baseline, example.follow_up, example.mask)
-    assert np.allclose(lesson.inputs[0].numpy(), expected, atol=1e-6)
-    assert np.array_equal(lesson.brain[0, 0].numpy(), example.brain)
-    assert np.array_equal(lesson.target[0, 0].numpy() > 0, example.target == 1)
+    assert np.allclose(batch.inputs[0].numpy(), expected, atol=1e-6)
+    assert np.array_equal(batch.brain[0, 0].numpy(), example.brain)
+    assert np.array_equal(batch.target[0, 0].numpy() > 0, example.target == 1)
 
 
 def test_unread_slices_are_no_negatives(weights, unread):
-    """Where nobody read, a model that still holds the old opinion gets no gradient, however much change it sees."""
+    """Where nobody read, a model that still predicts as the old one gets no gradient, however much change it sees."""
     network, _ = load_weights(weights)
     values = torch.from_numpy(network_input(unread[0].baseline, unread[0].follow_up, unread[0].mask)[None])
     brain = torch.from_numpy(unread[0].brain[None, None])
     with torch.no_grad():
         network.head.bias.add_(2.0)
-        opinion = torch.sigmoid(network(values))
-    assert (opinion > 0.5).any()
-    loss = training.opinion_loss(network(values), opinion, brain)
+        predicted = torch.sigmoid(network(values))
+    assert (predicted > 0.5).any()
+    loss = finetuning.divergence_loss(network(values), predicted, brain)
     loss.backward()
     gradient = max(float(p.grad.abs().max()) for p in network.parameters() if p.grad is not None)
     assert float(loss.detach()) == pytest.approx(0.0, abs=1e-6)
     assert gradient < 1e-6
 
 
-def test_opinion_pulls_towards_the_old_model_from_both_sides():
-    opinion = torch.tensor([0.95, 0.05])[None, None, None]
-    logits = torch.zeros_like(opinion).requires_grad_()
-    training.opinion_loss(logits, opinion, torch.ones_like(opinion, dtype=torch.bool)).backward()
+def test_the_divergence_pulls_towards_the_old_model_from_both_sides():
+    predicted = torch.tensor([0.95, 0.05])[None, None, None]
+    logits = torch.zeros_like(predicted).requires_grad_()
+    finetuning.divergence_loss(logits, predicted, torch.ones_like(predicted, dtype=torch.bool)).backward()
     assert logits.grad[0, 0, 0, 0] < 0 < logits.grad[0, 0, 0, 1]
 
 
@@ -205,17 +205,17 @@ def test_target_of_ignored_pixels_does_not_matter():
 
 
 def test_ignored_marks_are_not_counted_in_lessons(example_of):
-    lessons = Lessons([example_of(1, change=True, ignored=True)], [], size=48, seed=0)
-    lesson = lessons.annotated(0, 6)
-    assert lesson.counted.any()
-    assert float(lesson.counted.float().mean()) < 0.7
+    batches = FinetuningBatches([example_of(1, change=True, ignored=True)], [], size=48, seed=0)
+    batch = batches.annotated(0, 6)
+    assert batch.counted.any()
+    assert float(batch.counted.float().mean()) < 0.7
 
 
 def test_nothing_here_slices_are_true_negatives(example_of):
-    lessons = Lessons([example_of(2, change=False)], [], size=32, seed=0)
-    lesson = lessons.annotated(0, 3)
-    assert lesson.counted.any()
-    assert not lesson.target.any()
+    batches = FinetuningBatches([example_of(2, change=False)], [], size=32, seed=0)
+    batch = batches.annotated(0, 3)
+    assert batch.counted.any()
+    assert not batch.target.any()
 
 
 def test_normalisation_keeps_its_statistics(weights, examples, unread, tmp_path):
@@ -231,13 +231,13 @@ def test_half_kept_lies_in_the_middle(network):
     with torch.no_grad():
         other.head.weight.add_(1.0)
     middle = copy.deepcopy(other)
-    training.interpolate(middle, network, 0.5)
+    finetuning.interpolate(middle, network, 0.5)
     assert torch.allclose(middle.head.weight, network.head.weight + 0.5)
 
 
 def test_more_is_kept_while_the_synthetic_set_is_forgotten(weights, examples, unread, tmp_path, monkeypatch):
     answers = iter([0.7, 0.5, 0.6, 0.69, 0.69])
-    monkeypatch.setattr(training, "guard_dice", lambda network: next(answers))
+    monkeypatch.setattr(finetuning, "guard_dice", lambda network: next(answers))
     report = finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=replace(SETTINGS, kept=0.4))
     assert report.kept == pytest.approx(0.8)
     assert (report.guard_before, report.guard_after) == (0.7, 0.69)
@@ -245,7 +245,7 @@ def test_more_is_kept_while_the_synthetic_set_is_forgotten(weights, examples, un
 
 def test_model_that_always_forgets_ends_as_the_old_one(weights, examples, unread, tmp_path, monkeypatch):
     answers = iter([0.7] + [0.1] * 9)
-    monkeypatch.setattr(training, "guard_dice", lambda network: next(answers))
+    monkeypatch.setattr(finetuning, "guard_dice", lambda network: next(answers))
     report = finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=SETTINGS)
     assert report.kept == 1.0
     before, after = (dict(load_weights(p)[0].named_parameters()) for p in (weights, tmp_path / "a.safetensors"))
@@ -256,9 +256,9 @@ def test_line_is_drawn_where_held_out_slices_say(weights, examples, unread, exam
     three = [*examples, example_of(3, change=True)]
     settings = replace(SETTINGS, steps=2)
     plain, shifted = (tmp_path / f"{name}.safetensors" for name in ("plain", "shifted"))
-    monkeypatch.setattr(training.HeldOut, "shift", lambda found: 0.0)
+    monkeypatch.setattr(finetuning.HeldOut, "shift", lambda found: 0.0)
     first = finetune(weights, three, unread, plain, settings=settings)
-    monkeypatch.setattr(training.HeldOut, "shift", lambda found: -0.75 if len(found.halves) == 2 else 0.0)
+    monkeypatch.setattr(finetuning.HeldOut, "shift", lambda found: -0.75 if len(found.halves) == 2 else 0.0)
     second = finetune(weights, three, unread, shifted, settings=settings)
     biases = [load_weights(path)[0].head.bias for path in (plain, shifted)]
     assert torch.allclose(biases[1], biases[0] - 0.75, atol=2e-3)
@@ -295,7 +295,7 @@ def test_progress_counts_the_judging(weights, examples, unread, example_of, tmp_
 
 
 def test_gpu_that_is_full_is_given_up_for_the_cpu(weights, examples, unread, tmp_path, monkeypatch):
-    devices, original = [], training._Run.step
+    devices, original = [], finetuning._Run.step
 
     def step(run, number):
         devices.append(run.settings.device)
@@ -303,8 +303,8 @@ def test_gpu_that_is_full_is_given_up_for_the_cpu(weights, examples, unread, tmp
             raise torch.OutOfMemoryError("full")
         original(run, number)
 
-    monkeypatch.setattr(training, "run_on_cpu", lambda settings: settings.device == "cpu")
-    monkeypatch.setattr(training._Run, "step", step)
+    monkeypatch.setattr(finetuning, "run_on_cpu", lambda settings: settings.device == "cpu")
+    monkeypatch.setattr(finetuning._Run, "step", step)
     settings = replace(SETTINGS, device="auto", steps=2)
     assert finetune(weights, examples, unread, tmp_path / "a.safetensors", settings=settings).steps == 2
     assert devices == ["auto", "cpu", "cpu"]

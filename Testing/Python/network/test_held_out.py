@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from LMIALLib.network.finetuning_batches import Example
 from LMIALLib.network.held_out import HeldOut, agreed_shift, folds
-from LMIALLib.network.lessons import Example
 
 
 def example(marked: int) -> Example:

@@ -1,4 +1,4 @@
-"""The pixel sizes that a network covers travel with it: prediction and lessons follow them, older files mean ours."""
+"""The pixel sizes that a network covers travel with it: prediction and training follow them, older files mean ours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from safetensors.numpy import safe_open, save_file
 
 from LMIALLib.errors import BadInput
 from LMIALLib.network.architecture import Architecture, ChangeNetwork
-from LMIALLib.network.fit import slice_probability
-from LMIALLib.network.lessons import Lessons, prepared
+from LMIALLib.network.example_metrics import slice_probability
+from LMIALLib.network.finetuning_batches import FinetuningBatches, prepared
 from LMIALLib.network.prediction import predict
 from LMIALLib.network.slices import PIXEL_SIZES, network_shape
 from LMIALLib.network.weights import load_weights, save_weights
@@ -53,9 +53,9 @@ def test_lessons_and_figures_follow_the_network(network, coarse, example_of):
     example = replace(example_of(0, change=True), in_plane_spacing=(1.6, 1.6))
     assert prepared(example).planes.shape[1:] == (96, 96)
     assert prepared(example, coarse.architecture.pixels).planes.shape[1:] == (48, 48)
-    lessons = Lessons([example], [], size=32, pixels=coarse.architecture.pixels)
-    assert lessons.read[0].planes.shape[1:] == (48, 48)
-    assert lessons.painting.pixel_mm == pytest.approx((1.3, 1.9))
+    batches = FinetuningBatches([example], [], size=32, pixels=coarse.architecture.pixels)
+    assert batches.read[0].planes.shape[1:] == (48, 48)
+    assert batches.painting.pixel_mm == pytest.approx((1.3, 1.9))
     plain = slice_probability(network, example_of(0, change=True))
     assert np.array_equal(slice_probability(coarse, example), plain)
 

@@ -17,8 +17,8 @@ from LMIALLib.errors import BadInput
 from LMIALLib.network import samples
 from LMIALLib.network.architecture import Architecture, ChangeNetwork
 from LMIALLib.network.calibration import calibrate, figures
-from LMIALLib.network.origin import unseen
 from LMIALLib.network.pretraining import PretrainConfig, learning_rate, pretrain
+from LMIALLib.network.pretraining_provenance import unseen
 from LMIALLib.network.weights import load_weights, save_weights
 
 

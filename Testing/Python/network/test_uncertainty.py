@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from LMIALLib.network.prediction import predict
-from LMIALLib.network.slice_numbers import _two_class_dice
+from LMIALLib.network.slice_terms import _two_class_dice
 from LMIALLib.network.slices import resized
 from LMIALLib.network.uncertainty import binary_entropy_of, uncertainty_maps
 

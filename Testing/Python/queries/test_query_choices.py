@@ -1,4 +1,4 @@
-"""Choices against brute force: distance within a batch, fair lots, greedy core-sets."""
+"""Choices against brute force: distance within a batch, fair draws, greedy core-sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from LMIALLib.errors import WrongUse
 from LMIALLib.queries import diversity
 from LMIALLib.queries.candidates import Candidates, gather
-from LMIALLib.queries.choosers import ByLot, Chooser, HighestFirst
+from LMIALLib.queries.choosers import Chooser, HighestFirst, RandomOrder
 from LMIALLib.queries.distances import nearest_squared
 from LMIALLib.queries.diversity import KCenterGreedy
 from LMIALLib.queries.pool import CaseScores
@@ -76,7 +76,7 @@ def test_four_millimetre_slices_twelve_apart_are_far_enough(make_scores) -> None
 def test_skipped_slices_come_after_all_others(make_scores) -> None:
     scores = make_scores([9, 8, 7, 6, 5], skipped=frozenset({0, 2}), slice_spacing=1.0)
     assert hand_out(HighestFirst(pool(scores), 100.0), 5, 5) == [1, 3, 4, 0, 2]
-    assert set(hand_out(ByLot(pool(scores)), 3)) == {1, 3, 4}
+    assert set(hand_out(RandomOrder(pool(scores)), 3)) == {1, 3, 4}
     far = make_scores(np.zeros(5), skipped=frozenset({4}), features=np.array([[0.0], [1], [2], [3], [50]]))
     assert hand_out(KCenterGreedy(pool(far), 0.0), 5)[-1] == 4
 
@@ -88,7 +88,7 @@ def test_equal_scores_are_decided_by_the_seed(make_scores) -> None:
 
 
 def test_lots_are_uniform(make_scores) -> None:
-    first = [hand_out(ByLot(pool(make_scores(np.arange(8)), seed)), 1)[0] for seed in range(800)]
+    first = [hand_out(RandomOrder(pool(make_scores(np.arange(8)), seed)), 1)[0] for seed in range(800)]
     counts = np.bincount(first, minlength=8)
     # Chi-squared with 7 degrees of freedom exceeds 24.3 once in a thousand draws; the seeds are fixed.
     assert ((counts - 100) ** 2 / 100).sum() < 24.3
@@ -97,8 +97,8 @@ def test_lots_are_uniform(make_scores) -> None:
 def test_lots_of_a_slice_do_not_depend_on_other_cases(make_scores) -> None:
     alone = pool(make_scores(np.zeros(6), "b"), 5)
     among = pool([make_scores(np.zeros(9), "a"), make_scores(np.zeros(6), "b")], 5)
-    np.testing.assert_array_equal(alone.lot, among.lot[among.case == 1])
-    assert not np.isin(alone.lot, among.lot[among.case == 0]).any()
+    np.testing.assert_array_equal(alone.draw, among.draw[among.case == 1])
+    assert not np.isin(alone.draw, among.draw[among.case == 0]).any()
 
 
 def test_the_pool_does_not_depend_on_the_order_of_cases(make_scores) -> None:
@@ -107,7 +107,7 @@ def test_the_pool_does_not_depend_on_the_order_of_cases(make_scores) -> None:
     ]
     first, second = pool(cases), pool(cases[::-1])
     assert first.cases == second.cases == ("a", "b", "c")
-    for name in ("case", "slice", "position", "score", "tie", "lot", "features"):
+    for name in ("case", "slice", "position", "score", "tie", "draw", "features"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 

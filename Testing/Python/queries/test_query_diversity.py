@@ -1,4 +1,4 @@
-"""Choices by diversity, clusters, covers and lots, each against plain loops."""
+"""Choices by diversity, clusters, covers and random draws, each against plain loops."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_foreground_random_draws_two_of_three_among_signs_of_change(make_scores)
 
 def test_foreground_lots_leave_the_random_share_a_fair_draw(make_scores) -> None:
     pool = gather([make_scores(np.ones(500))], 0)
-    assert abs(np.corrcoef(pool.lot, pool.chance[0])[0, 1]) < 0.15
+    assert abs(np.corrcoef(pool.draw, pool.chance[0])[0, 1]) < 0.15
     assert abs(np.corrcoef(pool.tie, pool.chance[0])[0, 1]) < 0.15
 
 
@@ -290,8 +290,8 @@ def test_a_pool_larger_than_the_references_is_covered_by_a_drawn_part(make_pool,
 
 def test_clusters_of_a_large_pool_are_fitted_to_a_drawn_part(make_pool, monkeypatch) -> None:
     monkeypatch.setattr(clusters, "SAMPLE", 12)
-    features, lot = np.random.default_rng(0).standard_normal((40, 3)), np.random.default_rng(1).random(40)
-    label, distance = clusters.clustered(features, lot, 4, 0)
+    features, draw = np.random.default_rng(0).standard_normal((40, 3)), np.random.default_rng(1).random(40)
+    label, distance = clusters.clustered(features, draw, 4, 0)
     assert label.shape == distance.shape == (40,) and set(label) == set(range(4))
-    again, _ = clusters.clustered(features, lot, 4, 0)
+    again, _ = clusters.clustered(features, draw, 4, 0)
     np.testing.assert_array_equal(label, again)

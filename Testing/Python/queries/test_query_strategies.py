@@ -149,7 +149,7 @@ def test_slices_are_handed_out_once_with_lots_skips_and_reserved_cases(name: str
         make_random_maps(2, (9, 16, 18), case="b"),
         make_random_maps(3, (6, 16, 18), case="validation"),
     ]
-    ranking = ranked(cases, name, random_share=1 / 4, spacing_mm=12.0, batch=5, by_lot_only=["validation"])
+    ranking = ranked(cases, name, random_share=1 / 4, spacing_mm=12.0, batch=5, random_only=["validation"])
     places = [(query.case, query.slice) for query in ranking.queries]
     assert len(set(places)) == len(places)
     assert {place for place in places if place[0] != "validation"} == (
@@ -292,8 +292,8 @@ def test_a_reader_is_told_what_is_true(name: str, make_random_maps) -> None:
         if one.several and one.aggregation.of_map and "etween" in reason:
             assert {"passes": "passes", "members": "the last models", "views": "views"}[one.several] in reason
     strategic = [query for query in ranking.queries if query.drawn == "strategy"]
-    if one.choice.told is not None and strategic:
-        assert one.choice.told(strategic[0].terms)  # the first was handed out by the choice itself
+    if one.choice.words is not None and strategic:
+        assert one.choice.words(strategic[0].terms)  # the first was handed out by the choice itself
 
 
 def test_the_documentation_lists_what_is_registered() -> None:

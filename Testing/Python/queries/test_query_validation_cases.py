@@ -1,4 +1,4 @@
-"""Cases set aside for validation are asked for by lot alone."""
+"""Cases set aside for validation are chosen at random only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def scores(case: str) -> CaseScores:
 
 @pytest.mark.parametrize("name", ["entropy", "core-set"])
 def test_a_strategy_never_chooses_from_a_validation_case_and_the_lot_does(name: str) -> None:
-    found = rank([scores("learn"), scores("judge")], STRATEGIES[name], seed=3, by_lot_only=["judge"])
+    found = rank([scores("learn"), scores("judge")], STRATEGIES[name], seed=3, random_only=["judge"])
     chosen = {query.case for query in found.queries if query.drawn == "strategy"}
     drawn = {query.case for query in found.queries if query.drawn == "random"}
     assert chosen == {"learn"} and drawn == {"learn", "judge"}

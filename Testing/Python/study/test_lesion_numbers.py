@@ -17,7 +17,7 @@ from LMIALLib.study import NewAnswer, Study
 from LMIALLib.study.backup import write_backup
 from LMIALLib.study.checks import check_study
 from LMIALLib.study.lesion_numbers import read_numbers
-from LMIALLib.study.splitting import separate_lesions
+from LMIALLib.study.lesion_separation import separate_lesions
 from LMIALLib.study.targets import label_volume
 
 SHAPE = (6, 8, 10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from LMIALLib.study.splitting import separate_lesions
+from LMIALLib.study.lesion_separation import separate_lesions
 
 CUBES, SLABS = (1.0, 1.0, 1.0), (3.0, 0.72, 0.72)
 

@@ -17,7 +17,7 @@ from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.pairs.storage import save_pair
 from LMIALLib.study import NewAnswer, Study, cases, removal
 from LMIALLib.study.checks import check_study
-from LMIALLib.study.split import split_of
+from LMIALLib.study.subject_split import split_of
 
 
 def test_a_case_tells_its_geometry(study: Study, add_case: Callable, make_pair: Callable) -> None:

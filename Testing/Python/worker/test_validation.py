@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.network.training import Example
+from LMIALLib.network.finetuning import Example
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.storage import save_pair

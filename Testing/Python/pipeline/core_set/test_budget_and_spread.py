@@ -7,7 +7,7 @@ import pytest
 
 from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.budget import slices_of
-from LMIALLib.pipeline.spread import SIGN, most_a_subject, signs_of_change, spread
+from LMIALLib.pipeline.spread_core_set import SIGN, most_a_subject, signs_of_change, spread
 from LMIALLib.queries import choices
 from LMIALLib.queries.candidates import gather
 from LMIALLib.queries.pool import CaseScores

@@ -21,7 +21,7 @@ from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.settings import LoopSettings
-from LMIALLib.pipeline import seen
+from LMIALLib.pipeline import stored_predictions
 from LMIALLib.pipeline.core_set import core_set
 from LMIALLib.pipeline.core_set_choice import CoreSet
 from LMIALLib.pipeline.pseudo import Pseudo, write_pseudo
@@ -93,7 +93,7 @@ def test_what_was_computed_is_not_computed_again(
 ) -> None:
     study = make_study(2)
     first = choose(study, embedding="mae")
-    monkeypatch.setattr(seen, "case_evidence", lambda *given, **options: pytest.fail("predicted again"))
+    monkeypatch.setattr(stored_predictions, "case_evidence", lambda *given, **options: pytest.fail("predicted again"))
     assert places(choose(study, embedding="mae")) == places(first)
     shutil.rmtree(study.folder / "maps")
     with pytest.raises(pytest.fail.Exception):  # maps may be deleted; then they are made anew

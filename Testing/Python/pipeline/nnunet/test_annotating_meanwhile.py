@@ -16,16 +16,16 @@ from pathlib import Path
 import pytest
 
 from LMIALLib.errors import BadInput, Do, Step
-from LMIALLib.pipeline import writing
-from LMIALLib.pipeline.alone import alone
+from LMIALLib.pipeline import study_writer
 from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.nnunet.finetuning import finetune
 from LMIALLib.pipeline.nnunet.places import TRAINED, WorkFolder
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
+from LMIALLib.pipeline.pipeline_lock import alone
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Done, Stage, Work
 from LMIALLib.pipeline.stages import run_pipeline
-from LMIALLib.pipeline.writing import Writing
+from LMIALLib.pipeline.study_writer import Writing
 from LMIALLib.progress import Cancelled
 from LMIALLib.study import lease
 from LMIALLib.study.answer import NewAnswer
@@ -171,7 +171,7 @@ def test_the_lock_is_given_back_at_the_end_and_after_an_error(study_folder: Path
 def test_storing_waits_until_the_reader_leaves_and_can_be_cancelled(
     study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(study_writer, "LOOK_EVERY", 0.1)
     told: list[tuple[str, Step]] = []
     asked: list[int] = []
     reading = Study.open(study_folder, reader="anna")
@@ -200,7 +200,7 @@ def test_storing_waits_until_the_reader_leaves_and_can_be_cancelled(
 def test_while_it_stores_it_says_that_it_lives_and_being_taken_over_is_told(
     study_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "HEARTBEAT", 0.0)
+    monkeypatch.setattr(study_writer, "HEARTBEAT", 0.0)
     monkeypatch.setattr(lease.time, "time", lambda: 4e9)
     hold = Writing(study_folder)
     hold.alive()

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from LMIALLib.errors import BadInput
-from LMIALLib.pipeline.alone import alone
 from LMIALLib.pipeline.nnunet.digests import LEDGER, is_whole, note, note_folder
 from LMIALLib.pipeline.nnunet.ensemble_file import FORMAT, read_ensemble
 from LMIALLib.pipeline.nnunet.places import ENSEMBLE, FINAL, RECORD, WorkFolder
 from LMIALLib.pipeline.nnunet.plan_table import dataset_from, plan_from, splits_from
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.training import train
+from LMIALLib.pipeline.pipeline_lock import alone
 from LMIALLib.pipeline.pseudo import pseudo_folder, read_pseudo
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.state import PipelineState

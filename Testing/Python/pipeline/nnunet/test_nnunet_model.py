@@ -148,13 +148,13 @@ def test_folds_that_forgot_go_back_and_a_start_that_knew_nothing_is_left(
             order = {name: torch.randperm(value.numel(), generator=noise) for name, value in state.items()}
             return {name: value.flatten()[order[name]].reshape(value.shape) for name, value in state.items()}
 
-        forgot = Ensemble(tuple(map(shuffled, trained.folds)), trained.told)
+        forgot = Ensemble(tuple(map(shuffled, trained.folds)), trained.about)
         told: dict[str, Any] = {"device": torch.device("cpu"), "progress": lambda *told, **figures: None}
         assert best_kept(study, work, forgot, start, **told) == 0.75, "as far back as there is"
         assert best_kept(study, work, trained, shuffled(start), **told) < 0.5
         half = mixed(trained, start, 0.5)
         for name, value in half.folds[1].items():
-            own = trained.folds[1][half.told["same"].get(name, name)]
+            own = trained.folds[1][half.about["same"].get(name, name)]
             assert torch.allclose(value, (own + start[name]) / 2, atol=1e-6)
         stored = study.models.get(finetuned_study[1].model).report
     assert stored["kept"] in (0.0, 0.25, 0.5, 0.75)

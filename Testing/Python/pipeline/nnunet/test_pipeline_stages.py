@@ -20,7 +20,7 @@ from LMIALLib.pipeline.nnunet import running
 from LMIALLib.pipeline.nnunet.pretraining import pretrained_weights
 from LMIALLib.pipeline.settings import PipelineSettings
 from LMIALLib.pipeline.stage import Answer, Done, Stage, Work
-from LMIALLib.pipeline.stage_table import STAGES
+from LMIALLib.pipeline.stage_definitions import STAGES
 from LMIALLib.pipeline.stages import all_stages, run_pipeline
 from LMIALLib.pipeline.state import PipelineState
 from LMIALLib.resources import resource

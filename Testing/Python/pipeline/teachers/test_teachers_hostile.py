@@ -33,7 +33,7 @@ class Bomb:
 
 
 def refused(study: Path, teacher: str, *fragments: str) -> None:
-    command = [sys.executable, "-m", "LMIALLib", "teach", str(study), "--teacher", teacher]
+    command = [sys.executable, "-m", "LMIALLib", "pseudo-label", str(study), "--teacher", teacher]
     done = subprocess.run(
         command, capture_output=True, encoding="utf-8", timeout=200, check=False, env=dict(os.environ)
     )

@@ -21,8 +21,8 @@ from LMIALLib.pipeline.teachers import nninteractive_folder
 from LMIALLib.pipeline.teachers.nninteractive import NnInteractive, nninteractive_teacher
 from LMIALLib.pipeline.teachers.nninteractive_folder import LoadedSession
 from LMIALLib.pipeline.teachers.prompts import PromptSettings
-from LMIALLib.pipeline.teachers.teacher import Opinion
-from LMIALLib.pipeline.teachers.teaching import teach
+from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
+from LMIALLib.pipeline.teachers.teacher import PseudoLabel
 
 
 def installed() -> str:
@@ -53,7 +53,7 @@ def test_a_real_session_is_asked_at_both_visits_and_leaves_opinions_of_every_sli
 ) -> None:
     teacher = nninteractive_teacher(save_model_folder(tmp_path / "model"), "cpu", 1)
     with small_study(tmp_path / "study", axis=2) as study:
-        taught = teach(study, teacher)
+        taught = make_pseudo_labels(study, teacher)
         pseudo = read_pseudo(study, teacher.id, "a")
     assert pseudo is not None and pseudo.made_by["kind"] == "nninteractive"
     assert set(np.flatnonzero(pseudo.done)) | set(pseudo.failed) == set(range(6))
@@ -180,7 +180,7 @@ def test_boxes_and_points_lie_where_the_pair_differs_along_any_axis(axis: int) -
         truth = np.zeros((48, 40), bool)
         truth[rows, columns] = True
         opinion = said[number]
-        assert isinstance(opinion, Opinion) and ((opinion.probability >= 0.5) == truth).all()
+        assert isinstance(opinion, PseudoLabel) and ((opinion.probability >= 0.5) == truth).all()
         assert (opinion.confidence[truth] == 1).all()
     assert len(session.asked) == 4 and all(box[axis][1] - box[axis][0] == 1 for box in session.asked)
 
@@ -207,4 +207,4 @@ def test_an_error_of_the_session_fails_the_slices_of_that_component_only() -> No
 
     said = dict(stand_in(Broken()).judged(small_pair(), [1, 2, 3, 4], lambda: None))
     assert said[NEW[0]] == "The teacher failed: RuntimeError: no patch"
-    assert all(isinstance(said[number], Opinion) for number in (1, 3, 4))
+    assert all(isinstance(said[number], PseudoLabel) for number in (1, 3, 4))

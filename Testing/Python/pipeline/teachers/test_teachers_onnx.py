@@ -17,8 +17,8 @@ pytest.importorskip("onnx", reason="the extra [test] is not installed")
 from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.pipeline.teachers.onnx_segmenter import OnnxSegmenter, onnx_teacher
-from LMIALLib.pipeline.teachers.teacher import Opinion
-from LMIALLib.pipeline.teachers.teaching import teach
+from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
+from LMIALLib.pipeline.teachers.teacher import PseudoLabel
 
 
 def said_of(teacher: OnnxSegmenter, number: int) -> Any:
@@ -79,7 +79,7 @@ def test_scaling_unit_brings_the_brain_to_0_and_1_then_takes_mean_and_spread(tmp
 def test_a_study_is_taught_by_an_onnx_file_along_any_axis(tmp_path: Path) -> None:
     teacher = onnx_teacher(save_onnx(tmp_path / "m.onnx", weights=((0.0, 0.0, 3.0),), bias=(-6.0,)))
     with small_study(tmp_path / "study", axis=1) as study:
-        taught = teach(study, teacher)
+        taught = make_pseudo_labels(study, teacher)
         pseudo = read_pseudo(study, teacher.id, "a")
     assert pseudo is not None and pseudo.done.all() and (taught.cases[0].changed, taught.cases[0].judged) == (1, 4)
     assert taught.cases[0].changed_ml == pytest.approx(42 * 0.81 * 3 / 1000, rel=0.1)
@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_sentence(what: str, tmp_pa
 
 def test_a_model_of_a_fixed_size_is_refused_where_another_is_stated(tmp_path: Path) -> None:
     file = save_onnx(tmp_path / "model.onnx", size=(32, 48))
-    assert isinstance(said_of(onnx_teacher(file), 2), Opinion)
+    assert isinstance(said_of(onnx_teacher(file), 2), PseudoLabel)
     for said, sentence in (
         ([32, 32], "takes 48 columns, but its input is stated with 32"),
         ({"multiple_of": 16}, "takes 32 rows, but its input is stated with any multiple of 16"),

@@ -21,10 +21,10 @@ import torch
 from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.pipeline.teachers.prompts import Prompt
+from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
 from LMIALLib.pipeline.teachers.sam import Frame, sam_teacher
 from LMIALLib.pipeline.teachers.sam_folder import ARCHITECTURES
-from LMIALLib.pipeline.teachers.teacher import Opinion
-from LMIALLib.pipeline.teachers.teaching import teach
+from LMIALLib.pipeline.teachers.teacher import PseudoLabel
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_each_kind_of_sam_is_loaded_and_asked_at_every_difference(kind: str, tmp
     calls = []
     teacher.loaded.model.register_forward_pre_hook(lambda module, args, given: calls.append(given), with_kwargs=True)
     with small_study(tmp_path / "study") as study:
-        taught = teach(study, teacher)
+        taught = make_pseudo_labels(study, teacher)
         pseudo = read_pseudo(study, teacher.id, "a")
     assert pseudo is not None and len(calls) == 4, "two slices differ, each is shown at two visits"
     assert all(call["input_boxes"].shape == (1, 1, 4) and not call["multimask_output"] for call in calls)
@@ -78,7 +78,7 @@ def test_what_is_bright_at_one_visit_only_comes_out_as_change_where_it_is(saved:
     said = dict(teacher.judged(pair, [NEW[0], GONE[0]], lambda: None))
     for number, rows, columns in (NEW, GONE):
         opinion = said[number]
-        assert isinstance(opinion, Opinion) and opinion.probability.max() == pytest.approx(0.9, abs=0.02)
+        assert isinstance(opinion, PseudoLabel) and opinion.probability.max() == pytest.approx(0.9, abs=0.02)
         truth = np.zeros((48, 40), bool)
         truth[rows, columns] = True
         called = opinion.probability >= 0.5
@@ -91,7 +91,7 @@ def test_empty_masks_everywhere_are_a_failure_and_not_no_change(saved: Path) -> 
     believing(teacher, lambda pixels: torch.full((1, 1, 1, 16, 16), -9.0))
     said = dict(teacher.judged(small_pair(), [1, NEW[0]], lambda: None))
     assert (
-        isinstance(said[1], Opinion)
+        isinstance(said[1], PseudoLabel)
         and said[NEW[0]] == "The teacher found no object at the one place where the visits differ."
     )
 
@@ -120,7 +120,7 @@ def test_a_gpu_without_enough_memory_hands_over_to_the_cpu_and_says_so(saved: Pa
 
     believing(teacher, bright)
     teacher.loaded.model.register_forward_pre_hook(once)
-    assert isinstance(dict(teacher.judged(small_pair(), [NEW[0]], lambda: None))[NEW[0]], Opinion)
+    assert isinstance(dict(teacher.judged(small_pair(), [NEW[0]], lambda: None))[NEW[0]], PseudoLabel)
     assert teacher.made_by["notes"] == ["out of memory on cuda: went on on the CPU"]
 
 

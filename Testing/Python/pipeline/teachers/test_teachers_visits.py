@@ -1,4 +1,4 @@
-"""What changed, from what a model segments at both visits; a model that is lost must not teach "no change"."""
+"""What changed, from what a model segments at both visits; a model that is lost must not make labels of "no change"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a slice as a whole gives beyond its maps: expected Dice of its passes, and the gradient of its loss (BADGE)."""
+"""Terms of a slice as a whole, beyond its maps: expected Dice of its passes, and the gradient of its loss (BADGE)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def expected_dice(
     is averaged over change and no change, as nnActive does (``expected_dice``; its patch is our slice). A class that
     neither the pass nor the mean predicts anywhere (p of 1/2 or more) is left out of the average: there is nothing that
     could overlap, and the Dice of two faint backgrounds is near 0, so that empty slices at the rim of the brain would
-    be asked for first. Slices without brain have 1. Even equal passes come out below 1 where probabilities are neither
+    come first. Slices without brain have 1. Even equal passes come out below 1 where probabilities are neither
     0 nor 1: soft Dice of p with itself is sum p^2 / sum p.
 
     Options as in `prediction.predict`, with the same passes. They run twice over each batch, once for the mean and

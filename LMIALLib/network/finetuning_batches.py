@@ -1,6 +1,6 @@
 """What fine-tuning learns from at each step: annotated slices, slices nobody read, and change painted into both.
 
-A slice that nobody read is never taken for "no change": its target is the opinion of the model in use (learning without
+A slice that nobody read is never taken for "no change": its target is what the model in use predicts (learning without
 forgetting: Li and Hoiem, arXiv 1606.09282). Painted samples show one time point twice, so what is not painted has
 truly not changed, whatever the other time point shows.
 """
@@ -39,7 +39,7 @@ LEAST_BRAIN = 2500.0
 
 @dataclass(frozen=True)
 class Example:
-    """A slice between its neighbours, and what a person said of it; nothing, if nobody read it.
+    """A slice between its neighbours, and the label that a person gave it; none, if nobody read it.
 
     Args:
         baseline, follow_up: float32 (c, rows, columns), as in `Pair`; the slice is the middle one.
@@ -77,7 +77,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FinetuningBatch:
     """Crops of one step.
 
     Args:
@@ -129,12 +129,12 @@ def prepared(example: Example, pixels: PixelSizes = PIXEL_SIZES) -> _Slice:
     return _Slice(torch.from_numpy(planes), *places)
 
 
-class Lessons:
+class FinetuningBatches:
     """Makes the crops of each step from a seed and the number of the step.
 
     Args:
         examples: slices that were read.
-        unread: slices that were not; of their targets nothing is used.
+        unread: slices that were not; their targets are not used.
         size: rows and columns of a crop.
         seed: with the step it gives every random choice.
         pixels: pixel sizes of the network that learns; painted crops scale with them.
@@ -173,7 +173,7 @@ class Lessons:
             found.append(background_of("painted", volume, example.mask, example.slice_spacing, pixel, sites=600))
         return found
 
-    def annotated(self, step: int, count: int) -> Lesson:
+    def annotated(self, step: int, count: int) -> FinetuningBatch:
         """Crops of slices that were read: in turn, every second one from a slice with change, if there are any."""
         random = np.random.default_rng([self.seed, 5, step])
         marked = [part for part in self.read if len(part.change_at)]
@@ -185,13 +185,13 @@ class Lessons:
             crops.append(self._crop(part, near, random))
         return _stacked(crops)
 
-    def opinions(self, step: int, count: int) -> Lesson:
+    def unread_slices(self, step: int, count: int) -> FinetuningBatch:
         """Crops of slices that nobody read; nothing in their targets counts."""
         random = np.random.default_rng([self.seed, 6, step])
         parts = [self.unread[random.integers(len(self.unread))] for _ in range(count)]
         return _stacked([self._crop(part, part.brain_at, random) for part in parts])
 
-    def painted(self, step: int, count: int) -> Lesson:
+    def painted(self, step: int, count: int) -> FinetuningBatch:
         """Synthetic samples on backgrounds of this very study."""
         crops = []
         for place in range(count):
@@ -214,10 +214,10 @@ class Lessons:
         return torch.cat((visits, (seen[VISITS:-1] > 0.5).float(), (seen[-1:] > 0.99).float()))
 
 
-def _stacked(crops: Sequence[Tensor]) -> Lesson:
-    """Crops, planes as in `_Slice`, as one lesson."""
+def _stacked(crops: Sequence[Tensor]) -> FinetuningBatch:
+    """Crops, planes as in `_Slice`, as one batch."""
     batch = torch.stack(list(crops))
     masks = batch[:, VISITS:-2]
     brain = masks[:, NEIGHBOURS : NEIGHBOURS + 1] > 0
     counted = (batch[:, -1:] > 0) & brain
-    return Lesson(batch[:, :VISITS] * masks.repeat(1, 2, 1, 1), brain, batch[:, -2:-1] * counted, counted)
+    return FinetuningBatch(batch[:, :VISITS] * masks.repeat(1, 2, 1, 1), brain, batch[:, -2:-1] * counted, counted)

@@ -81,14 +81,14 @@ class Seeing:
         self._study.maps.write(self._model.id, case, on_grid, conditions)
 
     def _stored(self, case: str, pair: Pair) -> Prediction | None:
-        """What was kept, where the map of probabilities is still the one that came with the features."""
+        """The stored prediction, where the map of probabilities is still the one that came with the features."""
         features = read_embedding(self._study, BUNDLED, case, self._made_by(case))
         mean = self._study.maps.read(self._model.id, case, "mean")
-        told = made_by_of(self._study, BUNDLED, case)
-        conditions = told.get("conditions")
+        made_by = made_by_of(self._study, BUNDLED, case)
+        conditions = made_by.get("conditions")
         if features is None or mean is None or mean.shape != pair.baseline.shape or not isinstance(conditions, dict):
             return None
-        if _digest(pair.stack(mean)) != told.get("mean"):
+        if _digest(pair.stack(mean)) != made_by.get("mean"):
             return None
         return Prediction(np.array(pair.stack(mean)), None, None, features, 1, conditions)
 

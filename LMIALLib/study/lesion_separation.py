@@ -1,4 +1,4 @@
-"""Changed voxels told apart as lesions: connected ones, and those of them that only touch one by one."""
+"""Changed voxels separated into lesions: one a connected group, and lesions that only touch one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 1 of the pipeline: a teacher's opinion of every slice of every case, kept by `LMIALLib.pipeline.pseudo`.
+"""Stage 1 of the pipeline: a pseudo-label for every slice of every case, stored by `LMIALLib.pipeline.pseudo`.
 
 A case is complete when each of its slices was judged or failed. What is there of a case is written every minute and
 when the work is stopped, so that going on repeats about a minute of it, at worst one case.
@@ -14,7 +14,7 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.pipeline.pseudo import Pseudo, PseudoRecord, read_pseudo, read_pseudo_record
-from LMIALLib.pipeline.teachers.one_case import CaseLesson, UnreadablePair
+from LMIALLib.pipeline.teachers.one_case import CaseInProgress, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
 from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.study.case import Case
@@ -25,15 +25,15 @@ EXISTING = ("refuse", "keep", "replace")
 
 
 @dataclass(frozen=True)
-class TaughtCase:
-    """What a teacher left of one case.
+class LabelledCase:
+    """The pseudo-labels of one case, counted.
 
     Attributes:
         case: its name.
         slices: of the pair, in all.
-        empty: slices without brain; their probability is 0 with confidence 1, and nobody was asked.
-        judged: slices with brain of which the teacher said something.
-        failed: slice number to the sentence why it did not.
+        empty: slices without brain; their probability is 0 with confidence 1, without asking the teacher.
+        judged: slices with brain that the teacher labelled.
+        failed: slice number to the sentence why it failed.
         changed: slices with a pixel of p >= 0.5.
         changed_ml: volume of p >= 0.5.
         already: whether nothing was left to do.
@@ -50,23 +50,23 @@ class TaughtCase:
 
 
 @dataclass(frozen=True)
-class Taught:
-    """What a stage left.
+class PseudoLabelled:
+    """The result of making pseudo-labels.
 
     Attributes:
         teacher: its id, the name of its folder.
         cases: those that are complete.
-        left_out: case to the sentence why its pair could not be read; the others were taught.
-        cancelled: whether it was stopped and cases wait.
+        left_out: case to the sentence why its pair could not be read; the others were labelled.
+        cancelled: whether it was stopped before all cases were done.
     """
 
     teacher: str
-    cases: tuple[TaughtCase, ...]
+    cases: tuple[LabelledCase, ...]
     left_out: Mapping[str, str]
     cancelled: bool
 
 
-def teach(  # half of it says what the arguments mean
+def make_pseudo_labels(  # half of it documents the arguments
     study: Study,
     teacher: Teacher,
     *,
@@ -74,8 +74,8 @@ def teach(  # half of it says what the arguments mean
     existing: str = "refuse",
     progress: Progress = ignore,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Taught:
-    """Ask a teacher about every slice of some cases, and keep what it says in ``pseudo/`` of the study.
+) -> PseudoLabelled:
+    """Let a teacher label every slice of some cases, and store the pseudo-labels in ``pseudo/`` of the study.
 
     Args:
         study: open, also read-only: a reader may annotate meanwhile; only files beside the study's own are written.
@@ -84,7 +84,7 @@ def teach(  # half of it says what the arguments mean
             missing) or "replace".
         progress: called with slices done, slices in all (empty ones and those that were there already included), and
             where the work is.
-        cancelled: asked between slices; what was done is kept.
+        cancelled: called between slices; what was done is kept.
 
     Raises WrongUse for another ``existing``, BadInput for an unknown case, for pseudo-labels that are there already
     or were made with other settings, for a folder that may not be written to, and when no pair can be read; LMIALError
@@ -94,18 +94,16 @@ def teach(  # half of it says what the arguments mean
         raise WrongUse(f"existing={existing!r} is unknown; use one of {', '.join(EXISTING)}.")
     wanted = [study.cases.get(name) for name in cases] if cases is not None else list(study.cases.all())
     if not wanted:
-        raise BadInput(
-            f"the study {study.folder} has no case to teach about.", "Add one.", Step(Do.ADD, str(study.folder))
-        )
+        raise BadInput(f"the study {study.folder} has no case to label.", "Add one.", Step(Do.ADD, str(study.folder)))
     records = {} if existing == "replace" else _records(study, teacher, wanted, keep=existing == "keep")
     with disk_errors("making the folder of pseudo-labels"):
         (study.folder / OPINIONS / teacher.id).mkdir(parents=True, exist_ok=True)
     done, total = 0, sum(case.n_slices for case in wanted)
-    finished: list[TaughtCase] = []
+    finished: list[LabelledCase] = []
     left_out: dict[str, str] = {}
     for place, case in enumerate(wanted, start=1):
 
-        def tell(slices: int, base: int = done, where: str = f"{case.name}, case {place} of {len(wanted)}") -> None:
+        def report(slices: int, base: int = done, where: str = f"{case.name}, case {place} of {len(wanted)}") -> None:
             progress(where, base + slices, total)
 
         record = records.get(case.name)
@@ -113,13 +111,13 @@ def teach(  # half of it says what the arguments mean
         if before is not None and record is not None and _complete(record):
             finished.append(summary(case, before, already=True))
         elif cancelled():
-            return Taught(teacher.id, tuple(finished), left_out, True)
+            return PseudoLabelled(teacher.id, tuple(finished), left_out, True)
         else:
             try:
-                lesson = CaseLesson(study, teacher, case, before)
-                finished.append(_taught(lesson, case, tell, cancelled, first=not finished))
+                work = CaseInProgress(study, teacher, case, before)
+                finished.append(_labelled(work, case, report, cancelled, first=not finished))
             except Cancelled:
-                return Taught(teacher.id, tuple(finished), left_out, True)
+                return PseudoLabelled(teacher.id, tuple(finished), left_out, True)
             except UnreadablePair as problem:
                 left_out[case.name] = problem.sentence
         done += case.n_slices
@@ -127,15 +125,15 @@ def teach(  # half of it says what the arguments mean
     if not finished:
         why, step = next(iter(left_out.values())), Step(Do.CHECK, str(study.folder))
         raise BadInput(f"No pair can be read. {why}", "Check the study.", step)
-    return Taught(teacher.id, tuple(finished), left_out, False)
+    return PseudoLabelled(teacher.id, tuple(finished), left_out, False)
 
 
-def summary(case: Case, pseudo: Pseudo, *, already: bool) -> TaughtCase:
-    """What stands in the pseudo-labels of a case."""
+def summary(case: Case, pseudo: Pseudo, *, already: bool) -> LabelledCase:
+    """Count the pseudo-labels of a case."""
     called = np.moveaxis(pseudo.probability >= 0.5, case.axis, 0)
     without = pseudo.made_by.get("slices_without_brain", ())
     empty = len(without) if isinstance(without, (list, tuple)) else 0
-    return TaughtCase(
+    return LabelledCase(
         case.name,
         len(pseudo.done),
         empty,
@@ -147,21 +145,21 @@ def summary(case: Case, pseudo: Pseudo, *, already: bool) -> TaughtCase:
     )
 
 
-def _taught(
-    lesson: CaseLesson, case: Case, tell: Callable[[int], None], cancelled: Callable[[], bool], *, first: bool
-) -> TaughtCase:
-    """Finish a case and keep it. Raises LMIALError when the teacher failed on all of the first one."""
-    pseudo = lesson.finish(tell, cancelled)
-    if first and lesson.wholly_failed():
-        lesson.forget()
+def _labelled(
+    work: CaseInProgress, case: Case, report: Callable[[int], None], cancelled: Callable[[], bool], *, first: bool
+) -> LabelledCase:
+    """Finish a case and store it. Raises LMIALError when the teacher failed on all of the first one."""
+    pseudo = work.finish(report, cancelled)
+    if first and work.wholly_failed():
+        work.forget()
         why = next(iter(pseudo.failed.values()))
         raise LMIALError(f"The teacher failed on every slice of {case.name}, the first case: {why}")
-    lesson.write()
+    work.write()
     return summary(case, pseudo, already=False)
 
 
 def _records(study: Study, teacher: Teacher, cases: Iterable[Case], *, keep: bool) -> dict[str, PseudoRecord]:
-    """What is known of the pseudo-labels that are there, by case, without their volumes.
+    """The records of the pseudo-labels that are there, by case, without their volumes.
 
     Raises BadInput where there are some and they shall not be kept, and for those that must not be mixed with new ones.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from LMIALLib.loop.lesions import DrawnLesion, drawn_lesions, next_class, proposed_class
-from LMIALLib.loop.news import what_changed
+from LMIALLib.loop.ranking_change import what_changed
 from LMIALLib.queries.query import Query
 from LMIALLib.study.labels import LabelSchema
 

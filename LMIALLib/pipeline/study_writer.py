@@ -60,13 +60,13 @@ class Writing:
                 self._held = None
 
     def alive(self) -> None:
-        """Say now and then that this session lives, while it holds the study."""
+        """Renew the lease now and then, while this session holds the study."""
         if self._held is not None and time.monotonic() - self._last > HEARTBEAT:
             self._last = time.monotonic()
             self._held.heartbeat()
 
     def _taken(self) -> Study:
-        told = False
+        reported = False
         while True:
             study = Study.open(self._folder, reader=self._reader, kind=HolderKind.COMMAND)
             if not study.read_only:
@@ -75,8 +75,8 @@ class Writing:
             study.close()
             if why is None or why.holder is None:
                 raise BadInput(f"{self._folder} cannot be changed now: {why}")
-            if not told:
-                told = True
+            if not reported:
+                reported = True
                 self._waiting(
                     f"The study is written to as soon as it is free: {why} "
                     "If you stop it now, everything trained is kept and you can go on later.",

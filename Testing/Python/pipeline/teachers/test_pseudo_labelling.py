@@ -19,8 +19,8 @@ from LMIALLib.pairs.pair import Pair
 from LMIALLib.pipeline.pseudo import Pseudo, read_pseudo, write_pseudo
 from LMIALLib.pipeline.teachers.bundled import bundled_teacher
 from LMIALLib.pipeline.teachers.choosing import teacher_named
-from LMIALLib.pipeline.teachers.teacher import Check, Opinion
-from LMIALLib.pipeline.teachers.teaching import teach
+from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
+from LMIALLib.pipeline.teachers.teacher import Check, PseudoLabel
 from LMIALLib.pipeline.teachers.trial import try_teacher
 from LMIALLib.resources import resource
 from LMIALLib.study.store import Study
@@ -31,20 +31,20 @@ class Speaker:
 
     id = "speaker-1"
 
-    def __init__(self, say: Callable[[int], Opinion | str] | None = None, **settings: object) -> None:
+    def __init__(self, say: Callable[[int], PseudoLabel | str] | None = None, **settings: object) -> None:
         self.made_by = {"kind": "speaker", "weights": "0", "settings": settings, "versions": {}}
         self.say, self.asked = say or (lambda number: half(number / 10)), []
 
-    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, Opinion | str]]:
+    def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, PseudoLabel | str]]:
         for number in slices:
             check()
             self.asked.append(number)
             yield number, self.say(number)
 
 
-def half(probability: float, confidence: float = 0.5) -> Opinion:
+def half(probability: float, confidence: float = 0.5) -> PseudoLabel:
     """The same opinion all over the slice."""
-    return Opinion(*(np.full((48, 40), value, np.float32) for value in (probability, confidence)))
+    return PseudoLabel(*(np.full((48, 40), value, np.float32) for value in (probability, confidence)))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def stored(study: Study, case: str = "a", teacher: str = "speaker-1") -> Pseudo:
 
 def test_the_bundled_teacher_says_what_the_worker_would_predict(study: Study) -> None:
     teacher = bundled_teacher("cpu", 1)
-    taught = teach(study, teacher)
+    taught = make_pseudo_labels(study, teacher)
     network, info = load_weights(resource("Weights", "change.safetensors"))
     for case in taught.cases:
         pair, pseudo = study.cases.load_pair(case.case), stored(study, case.case, "default")
@@ -75,7 +75,7 @@ def test_the_bundled_teacher_says_what_the_worker_would_predict(study: Study) ->
 
 def test_slices_without_brain_are_done_as_empty_and_said_to_be(study: Study) -> None:
     teacher = Speaker()
-    taught = teach(study, teacher, cases=["a"])
+    taught = make_pseudo_labels(study, teacher, cases=["a"])
     pseudo = stored(study)
     assert teacher.asked == [1, 2, 3, 4] and pseudo.done.all()
     assert pseudo.made_by["slices_without_brain"] == [0, 5]
@@ -85,7 +85,7 @@ def test_slices_without_brain_are_done_as_empty_and_said_to_be(study: Study) -> 
 
 def test_a_pair_along_another_axis_is_stored_on_its_own_grid(tmp_path: Path) -> None:
     with small_study(tmp_path / "study", axis=2) as study:
-        teach(study, Speaker())
+        make_pseudo_labels(study, Speaker())
         pseudo = stored(study)
         assert pseudo.probability.shape == study.cases.get("a").grid.shape and len(pseudo.done) == 6
         assert np.allclose(pseudo.probability[0, 0], [0, 0.1, 0.2, 0.3, 0.4, 0])
@@ -96,60 +96,60 @@ def test_a_slice_that_fails_says_why_and_is_no_empty_mask(study: Study) -> None:
         1: "It fell asleep.",
         2: half(float("nan")),
         3: half(1.5),
-        4: Opinion(np.zeros((3, 3), np.float32), np.zeros((3, 3), np.float32)),
+        4: PseudoLabel(np.zeros((3, 3), np.float32), np.zeros((3, 3), np.float32)),
     }
-    taught = teach(study, Speaker(lambda n: half(0.5) if n == 4 else wrong[n]), cases=["a"])
+    taught = make_pseudo_labels(study, Speaker(lambda n: half(0.5) if n == 4 else wrong[n]), cases=["a"])
     pseudo = stored(study)
     assert list(pseudo.done) == [True, False, False, False, True, True]
     assert pseudo.failed[1] == "It fell asleep." and "not finite" in pseudo.failed[2] and "1.5" in pseudo.failed[3]
     assert not pseudo.probability[1:4].any() and not pseudo.confidence[1:4].any()
     assert taught.cases[0].failed == pseudo.failed and taught.cases[0].changed == 1
-    teach(study, Speaker(lambda n: wrong[n] if n == 4 else half(0.5)), cases=["a"], existing="replace")
+    make_pseudo_labels(study, Speaker(lambda n: wrong[n] if n == 4 else half(0.5)), cases=["a"], existing="replace")
     assert "(3, 3)" in stored(study).failed[4]
 
 
 def test_a_slice_that_the_teacher_left_out_is_not_taken_for_judged(study: Study) -> None:
     class Lazy(Speaker):
-        def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, Opinion | str]]:
+        def judged(self, pair: Pair, slices: Sequence[int], check: Check) -> Iterator[tuple[int, PseudoLabel | str]]:
             yield from super().judged(pair, slices[:2], check)
 
-    teach(study, Lazy(), cases=["a"])
+    make_pseudo_labels(study, Lazy(), cases=["a"])
     assert stored(study).failed == dict.fromkeys((3, 4), "The teacher left this slice out.")
 
 
 def test_what_is_there_is_neither_repeated_nor_replaced_unless_asked(study: Study) -> None:
-    teach(study, Speaker(), cases=["a"])
+    make_pseudo_labels(study, Speaker(), cases=["a"])
     with pytest.raises(BadInput, match="a has pseudo-labels of the teacher speaker-1 already"):
-        teach(study, Speaker())
+        make_pseudo_labels(study, Speaker())
     assert read_pseudo(study, "speaker-1", "b") is None, "refused before anything was done"
     keeping = Speaker(lambda number: half(0.9))
-    taught = teach(study, keeping, existing="keep")
+    taught = make_pseudo_labels(study, keeping, existing="keep")
     assert [case.already for case in taught.cases] == [True, False] and keeping.asked == [1, 2, 3, 4]
     assert stored(study).probability[2, 0, 0] == np.float32(0.2)
-    teach(study, Speaker(lambda number: half(0.9)), existing="replace")
+    make_pseudo_labels(study, Speaker(lambda number: half(0.9)), existing="replace")
     assert stored(study).probability[2, 0, 0] == np.float32(0.9)
     with pytest.raises(BadInput, match="other weights or settings"):
-        teach(study, Speaker(threshold=5), existing="keep")
+        make_pseudo_labels(study, Speaker(threshold=5), existing="keep")
     with pytest.raises(WrongUse, match="overwrite"):
-        teach(study, Speaker(), existing="overwrite")
+        make_pseudo_labels(study, Speaker(), existing="overwrite")
 
 
 def test_a_pair_that_cannot_be_read_is_named_and_the_others_are_taught(study: Study) -> None:
     (study.cases.pair_folder("a") / "mask.nrrd").unlink()
-    taught = teach(study, Speaker())
+    taught = make_pseudo_labels(study, Speaker())
     assert [case.case for case in taught.cases] == ["b"] and "mask.nrrd" in taught.left_out["a"]
     with pytest.raises(BadInput, match=r"No pair can be read. .*mask.nrrd"):
-        teach(study, Speaker(), cases=["a"])
+        make_pseudo_labels(study, Speaker(), cases=["a"])
 
 
 def test_pseudo_labels_go_with_their_case_and_those_of_another_pair_count_for_nothing(study: Study) -> None:
-    teach(study, Speaker())
+    make_pseudo_labels(study, Speaker())
     study.cases.remove("a")
     assert not (study.folder / "pseudo" / "speaker-1" / "a").exists()
     made = stored(study, "b")
     write_pseudo(study, "speaker-1", "b", replace(made, made_by={**made.made_by, "pair": "another"}))
     again = Speaker()
-    teach(study, again)
+    make_pseudo_labels(study, again)
     assert again.asked == [1, 2, 3, 4]
 
 
@@ -158,13 +158,13 @@ def test_a_stopped_case_keeps_what_was_judged_and_goes_on_from_there(study: Stud
     told: list[tuple[int, int]] = []
     teacher = Speaker()
 
-    def say(number: int) -> Opinion:
+    def say(number: int) -> PseudoLabel:
         if stop == "interrupted" and number == 3:
             raise KeyboardInterrupt
         return half(0.3)
 
     def begin() -> None:
-        taught = teach(
+        taught = make_pseudo_labels(
             study,
             Speaker(say),
             progress=lambda sentence, done, total: told.append((done, total)),
@@ -179,7 +179,7 @@ def test_a_stopped_case_keeps_what_was_judged_and_goes_on_from_there(study: Stud
         begin()
     pseudo = stored(study)
     assert list(pseudo.done) == [True, True, True, False, False, True] and not pseudo.failed
-    teach(study, teacher, existing="keep")
+    make_pseudo_labels(study, teacher, existing="keep")
     assert teacher.asked == [3, 4, 1, 2, 3, 4] and stored(study).done.all()
     assert np.allclose(stored(study).probability[:, 0, 0], [0, 0.3, 0.3, 0.3, 0.4, 0])
     assert told[-1][1] == 12
@@ -189,12 +189,12 @@ def test_a_case_on_its_way_is_written_now_and_then(study: Study, monkeypatch: py
     monkeypatch.setattr("LMIALLib.pipeline.teachers.one_case.WRITTEN_EVERY", 0.0)
     seen = []
 
-    def say(number: int) -> Opinion:
+    def say(number: int) -> PseudoLabel:
         found = read_pseudo(study, "speaker-1", "a")
         seen.append(0 if found is None else int(found.done.sum()))
         return half(0.1)
 
-    teach(study, Speaker(say), cases=["a"])
+    make_pseudo_labels(study, Speaker(say), cases=["a"])
     assert seen == [0, 3, 4, 5]
 
 
@@ -203,13 +203,13 @@ def test_a_teacher_that_fails_everywhere_stops_at_the_first_case_and_leaves_noth
 ) -> None:
     monkeypatch.setattr("LMIALLib.pipeline.teachers.one_case.WRITTEN_EVERY", 0.0)
     with pytest.raises(LMIALError, match="every slice of a, the first case: No"):
-        teach(study, Speaker(lambda number: "No."))
+        make_pseudo_labels(study, Speaker(lambda number: "No."))
     assert read_pseudo(study, "speaker-1", "a") is None
 
 
 def test_progress_counts_all_slices_of_all_cases_and_names_the_case(study: Study) -> None:
     told: list[tuple[str, int, int]] = []
-    teach(study, Speaker(), progress=lambda *told_now: told.append(told_now))
+    make_pseudo_labels(study, Speaker(), progress=lambda *told_now: told.append(told_now))
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
     assert told[0] == ("a, case 1 of 2", 2, 12) and told[-1][1:] == (12, 12)
 
@@ -235,23 +235,23 @@ def test_unknown_teachers_and_cases_are_named(study: Study) -> None:
     with pytest.raises(WrongUse, match="--onnx-input"):
         teacher_named("default", onnx_input=Path("x.json"))
     with pytest.raises(BadInput, match="no case 'c'"):
-        teach(study, Speaker(), cases=["c"])
+        make_pseudo_labels(study, Speaker(), cases=["c"])
 
 
 def test_a_process_that_dies_leaves_whole_cases_and_a_partial_one_that_goes_on(study: Study) -> None:
     script = (
         f"import os, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_teachers_teach import Speaker, half\n"
-        "from LMIALLib.pipeline.teachers import one_case, teaching\nfrom LMIALLib.study.store import Study\n"
+        "from test_pseudo_labelling import Speaker, half\n"
+        "from LMIALLib.pipeline.teachers import one_case, pseudo_labelling\nfrom LMIALLib.study.store import Study\n"
         "one_case.WRITTEN_EVERY, asked = 0.0, []\n"
         "def say(number):\n    asked.append(number)\n    return half(0.3) if len(asked) < 7 else os._exit(9)\n"
-        f"teaching.teach(Study.open({str(study.folder)!r}, read_only=True), Speaker(say))\n"
+        f"pseudo_labelling.make_pseudo_labels(Study.open({str(study.folder)!r}, read_only=True), Speaker(say))\n"
     )
     died = subprocess.run([sys.executable, "-c", script], timeout=120, check=False)
     assert died.returncode == 9
     assert stored(study, "a").done.all() and list(np.flatnonzero(stored(study, "b").done)) == [0, 1, 2, 5]
     going_on = Speaker()
-    teach(study, going_on, existing="keep")
+    make_pseudo_labels(study, going_on, existing="keep")
     assert going_on.asked == [3, 4] and stored(study, "b").done.all()
 
 
@@ -261,7 +261,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from LMIALLib.pipeline.teachers.choosing import Source, Wanted
-from LMIALLib.pipeline.teachers.teacher import Opinion
+from LMIALLib.pipeline.teachers.teacher import PseudoLabel
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ class Difference:
         for number in slices:
             check()
             marked = (np.abs(pair.stack(pair.difference)[number]) > self.threshold).astype(np.float32)
-            yield number, Opinion(marked, np.full_like(marked, 0.5))
+            yield number, PseudoLabel(marked, np.full_like(marked, 0.5))
 
 
 def load(wanted: Wanted) -> Difference:
@@ -288,7 +288,7 @@ SOURCE = Source("difference", load, "SPREADS")
 def test_a_source_of_pseudo_labels_is_added_in_one_file(install, study: Study) -> None:
     install("lmial-difference", {"made_of_difference.py": SPECKLED}, {"difference": "made_of_difference:SOURCE"},
             "lmial.pseudo_labels")  # fmt: skip
-    taught = teach(study, teacher_named("difference:2.5"))
+    taught = make_pseudo_labels(study, teacher_named("difference:2.5"))
     assert taught.teacher == "difference" and sum(one.judged for one in taught.cases) > 0
     with pytest.raises(WrongUse, match="'difference' is unknown"):
         teacher_named("difference")

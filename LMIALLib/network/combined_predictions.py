@@ -1,4 +1,4 @@
-"""Several predictions of one pair, added up as they come: a committee of networks, or several views of the same slice.
+"""Several predictions of one pair, added up as they come: of a committee of networks, or of views of the same slice.
 
 Only sums are kept, never the maps of single members or views, so memory does not grow with their number.
 """
@@ -24,7 +24,7 @@ Predictor = Callable[[ChangeModel, Pair], Prediction]
 View = tuple[int, bool]
 
 
-class Several:
+class CombinedMaps:
     """Mean, expected entropy, variance and votes over probability maps, in float32 by running means (Welford 1962).
 
     All of them, and so the mutual information that is made from them, are taken of the same maps on the pair's grid.
@@ -67,7 +67,7 @@ class Several:
 
 
 def committee(networks: Sequence[ChangeModel], pair: Pair, predicted: Predictor) -> tuple[Prediction, np.ndarray]:
-    """What several networks say together, and the entropy of their votes (Settles 2009, query by committee).
+    """The combined prediction of several networks, and the entropy of their votes (Settles 2009, query by committee).
 
     Args:
         networks: two or more; the first is the model in use, and features are its.
@@ -87,7 +87,7 @@ def committee(networks: Sequence[ChangeModel], pair: Pair, predicted: Predictor)
 
 
 def seen_in_views(network: ChangeModel, pair: Pair, predicted: Predictor) -> Prediction:
-    """What one network says of mirrored and turned slices, each prediction brought back (test-time augmentation).
+    """One network's combined prediction of mirrored and turned slices, each turned back (test-time augmentation).
 
     Eight views where pixels are square (quarter turns, each mirrored or not: those that pretraining shows), else four
     (mirrored along rows, columns, both, none). Source: Wang et al., arXiv 1807.07356, with these transformations.
@@ -136,9 +136,9 @@ def turned_pair(pair: Pair, view: View) -> Pair:
     return Pair(baseline, follow_up, mask, grid, axis=0)
 
 
-def _added(pair: Pair, predictions: Iterable[Prediction]) -> tuple[Several, Prediction]:
+def _added(pair: Pair, predictions: Iterable[Prediction]) -> tuple[CombinedMaps, Prediction]:
     """Sums over predictions, and the first of them."""
-    sums, first = Several(pair.stack(pair.mask)), None
+    sums, first = CombinedMaps(pair.stack(pair.mask)), None
     for made in predictions:
         sums.add(made.mean)
         first = first or replace(made, mean=sums.mean)
@@ -146,7 +146,7 @@ def _added(pair: Pair, predictions: Iterable[Prediction]) -> tuple[Several, Pred
     return sums, first
 
 
-def _together(first: Prediction, sums: Several, **counted: int) -> Prediction:
+def _together(first: Prediction, sums: CombinedMaps, **counted: int) -> Prediction:
     """One prediction from the sums, with the features of the first; ``counted`` is added to the conditions."""
     conditions = {**first.conditions, **counted}
     return replace(

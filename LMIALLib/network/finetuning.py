@@ -17,10 +17,10 @@ from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.checkpoint import load_checkpoint, save_checkpoint
 from LMIALLib.network.device import chosen_device, library_versions, reproducible
+from LMIALLib.network.example_metrics import guard_dice, read_figures
 from LMIALLib.network.finetune_settings import FinetuneSettings
-from LMIALLib.network.fit import guard_dice, read_figures
+from LMIALLib.network.finetuning_batches import Example, FinetuningBatches
 from LMIALLib.network.held_out import HeldOut, folds
-from LMIALLib.network.lessons import Example, Lessons
 from LMIALLib.network.losses import change_loss
 from LMIALLib.network.report import FinetuneReport
 from LMIALLib.network.schedule import interpolate, newest_share, set_rate
@@ -47,17 +47,17 @@ def finetune(
     Args:
         weights: the model to start from.
         examples: slices that were read, at least one.
-        unread: slices that were not. They are never taken for "no change": there the new model is held to the old
-            one's opinion.
+        unread: slices that were not. They are never taken for "no change": there the new model is kept
+            near the old one's predictions.
         out: the new weights file, written whole or not at all.
         settings: see `FinetuneSettings`.
         checkpoint: file that lets a stopped run go on; removed when the run is complete.
         progress: called before each step, and before each other part that takes a second, as ("finetune", steps done,
             steps in all, loss=..., dice=...). The time that it takes is not the run's: it may do something more urgent
             there, see `device.apart`.
-        cancelled: asked before each step; True raises Cancelled.
+        cancelled: called before each step; True raises Cancelled.
 
-    Batch normalisation keeps its statistics: a few slices say nothing about the pool's. In the end the logits are
+    Batch normalisation keeps its statistics: those of a few slices are not the pool's. In the end the logits are
     shifted to where the reader draws the line, as far as held-out slices agree (see `HeldOut.shift`). Raises ValueError
     without examples, BadInput for unusable weights or a checkpoint of another run, Cancelled when cancelled.
     """
@@ -158,7 +158,7 @@ class _Run:
         self.old = network.to(self.device)
         self.new = copy.deepcopy(self.old)
         pixels = network.architecture.pixels
-        self.lessons = Lessons(examples, unread, size=settings.size, seed=settings.seed, pixels=pixels)
+        self.batches = FinetuningBatches(examples, unread, size=settings.size, seed=settings.seed, pixels=pixels)
         trained = [p for p in self.new.parameters() if p.ndim > 1 or p is self.new.head.bias]
         for parameter in self.new.parameters():
             parameter.requires_grad_(any(parameter is t for t in trained))
@@ -180,9 +180,9 @@ class _Run:
         falling = 0.55 + 0.45 * math.cos(math.pi * number / settings.steps)  # from the first step on, rising or not
         set_rate(self.optimiser, settings.rate * min((number + 1) / 10, falling))
         learning(self.new)
-        loss = self._taught(number)
-        if settings.unread and self.lessons.unread:
-            loss = loss + settings.opinion * self._opinion(number)
+        loss = self._labelled_loss(number)
+        if settings.unread and self.batches.unread:
+            loss = loss + settings.opinion * self._unread_loss(number)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_([p for p in self.new.parameters() if p.requires_grad], 1.0)
@@ -190,27 +190,27 @@ class _Run:
         interpolate(self.averaged, self.new, newest_share(settings.average, number))
         self.losses.append(float(loss.detach()))
 
-    def _taught(self, number: int) -> Tensor:
+    def _labelled_loss(self, number: int) -> Tensor:
         """Loss on what was read and on what was painted."""
-        lessons = [self.lessons.annotated(number, self.settings.annotated)]
-        if self.settings.painted and self.lessons.backgrounds:
-            lessons.append(self.lessons.painted(number, self.settings.painted))
-        inputs = torch.cat([lesson.inputs for lesson in lessons]).to(self.device)
-        target = torch.cat([lesson.target for lesson in lessons]).to(self.device)
-        counted = torch.cat([lesson.counted for lesson in lessons]).to(self.device)
+        batches = [self.batches.annotated(number, self.settings.annotated)]
+        if self.settings.painted and self.batches.backgrounds:
+            batches.append(self.batches.painted(number, self.settings.painted))
+        inputs = torch.cat([batch.inputs for batch in batches]).to(self.device)
+        target = torch.cat([batch.target for batch in batches]).to(self.device)
+        counted = torch.cat([batch.counted for batch in batches]).to(self.device)
         logits = self.new(inputs)
-        read = counted & (torch.arange(len(counted), device=self.device) < len(lessons[0].target))[:, None, None, None]
+        read = counted & (torch.arange(len(counted), device=self.device) < len(batches[0].target))[:, None, None, None]
         called, truth = (value[read].detach().cpu().numpy() for value in (logits > 0, target > 0.5))
         self.overlaps.append(dice(called, truth, empty=1.0))
         return self.loss(logits, target, counted)
 
-    def _opinion(self, number: int) -> Tensor:
+    def _unread_loss(self, number: int) -> Tensor:
         """Cross-entropy with the old model's probabilities where nobody read, above that of the old model itself."""
-        lesson = self.lessons.opinions(number, self.settings.unread)
-        inputs, brain = lesson.inputs.to(self.device), lesson.brain.to(self.device)
+        batch = self.batches.unread_slices(number, self.settings.unread)
+        inputs, brain = batch.inputs.to(self.device), batch.brain.to(self.device)
         with torch.no_grad():
-            opinion = torch.sigmoid(self.old(inputs))
-        return opinion_loss(self.new(inputs), opinion, brain)
+            predicted = torch.sigmoid(self.old(inputs))
+        return divergence_loss(self.new(inputs), predicted, brain)
 
     def figures(self) -> dict[str, float]:
         """Mean over the last ten steps of the loss, and of Dice on crops that were read; nothing before the first."""
@@ -219,7 +219,7 @@ class _Run:
         return {"loss": float(np.mean(self.losses[-10:])), "dice": float(np.mean(self.overlaps[-10:]))}
 
     def _safe(self, guard: float) -> tuple[ChangeNetwork, float]:
-        """The averaged network, as far on the way back to the old one as the synthetic set asks for, and how far."""
+        """The averaged network, as far on the way back to the old one as the synthetic set requires, and how far."""
         kept = self.settings.kept
         while True:
             network = copy.deepcopy(self.averaged)
@@ -231,7 +231,7 @@ class _Run:
     def finish(self, out: Path, steps: int, time_used: WorkTime, held_out: HeldOut) -> FinetuneReport:
         """Go part of the way back to the old weights, shift, save, and compare both models.
 
-        What it still knows of the synthetic set is asked before the shift, because a reader who draws lines elsewhere
+        Its Dice on the synthetic set is measured before the shift, because a reader who draws lines elsewhere
         than that set has not made the model forget.
         """
         before = guard_dice(self.old)
@@ -270,11 +270,11 @@ class _Run:
         )
 
 
-def opinion_loss(logits: Tensor, opinion: Tensor, brain: Tensor) -> Tensor:
+def divergence_loss(logits: Tensor, predicted: Tensor, brain: Tensor) -> Tensor:
     """Mean Kullback-Leibler divergence (nats) from the old model's probabilities, over brain; 0 where both agree."""
-    cross = functional.binary_cross_entropy_with_logits(logits, opinion, reduction="none")
-    clear = opinion.clamp(1e-6, 1 - 1e-6)
-    own = -(opinion * clear.log() + (1 - opinion) * (1 - clear).log())
+    cross = functional.binary_cross_entropy_with_logits(logits, predicted, reduction="none")
+    clear = predicted.clamp(1e-6, 1 - 1e-6)
+    own = -(predicted * clear.log() + (1 - predicted) * (1 - clear).log())
     return ((cross - own) * brain).sum() / brain.sum().clamp(min=1)
 
 

@@ -28,17 +28,17 @@ def _teacher_depends(work: Work) -> dict[str, Any]:
     return {"teacher": work.settings.teacher, "pairs": _pairs(work)}
 
 
-def _teach(work: Work) -> Done:
+def _pseudo_label(work: Work) -> Done:
     from LMIALLib.pipeline.teachers.choosing import teacher_named
-    from LMIALLib.pipeline.teachers.teaching import teach
+    from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
 
     teacher = teacher_named(work.settings.teacher, device=work.settings.nnunet.device)
-    taught = teach(work.study, teacher, existing="keep", progress=work.progress, cancelled=work.cancelled)
-    if taught.cancelled:
+    made = make_pseudo_labels(work.study, teacher, existing="keep", progress=work.progress, cancelled=work.cancelled)
+    if made.cancelled:
         raise Cancelled
-    judged, failed = sum(one.judged for one in taught.cases), sum(len(one.failed) for one in taught.cases)
-    said = f"{taught.teacher} judged {judged} slices of {len(taught.cases)} cases"
-    return Done(f"{said}, and failed on {failed}." if failed else f"{said}.", {"teacher": taught.teacher})
+    judged, failed = sum(one.judged for one in made.cases), sum(len(one.failed) for one in made.cases)
+    summary = f"{made.teacher} judged {judged} slices of {len(made.cases)} cases"
+    return Done(f"{summary}, and failed on {failed}." if failed else f"{summary}.", {"teacher": made.teacher})
 
 
 def _pretraining_depends(work: Work) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def _pretraining_there(work: Work) -> bool:
 
 def _core_set_depends(work: Work) -> dict[str, Any]:
     settings = work.settings
-    told = {name: getattr(settings, name) for name in ("budget", "embedding", "distance", "seed")}
-    return {**told, "teacher": work.state.left("teacher", "teacher", str), "pairs": _pairs(work)}
+    chosen = {name: getattr(settings, name) for name in ("budget", "embedding", "distance", "seed")}
+    return {**chosen, "teacher": work.state.left("teacher", "teacher", str), "pairs": _pairs(work)}
 
 
 def _choose(work: Work) -> Done:
@@ -104,8 +104,8 @@ def _choose(work: Work) -> Done:
     except NothingToChoose:
         return Done("Every slice that holds brain is annotated already, so nothing is chosen.", {"chosen": []})
     chosen = [[query.case, query.slice] for query in found.queries]
-    said = f"{len(chosen)} of {found.slices} slices are chosen for a reader; see {found.report.name} in the study."
-    return Done(" ".join([said, *found.notes]), {"chosen": chosen})
+    summary = f"{len(chosen)} of {found.slices} slices are chosen for a reader; see {found.report.name} in the study."
+    return Done(" ".join([summary, *found.notes]), {"chosen": chosen})
 
 
 def _chosen(work: Work) -> list[tuple[str, int]]:
@@ -137,8 +137,8 @@ def _read(work: Work) -> Done:
         return Done("Nothing was chosen to be read.", {})
     put_off = {name: work.study.answers.skipped(name) for name in _names(work.study)}
     skipped = sum(number in put_off.get(case, ()) for case, number in chosen)
-    said = f"{skipped} of {len(chosen)} chosen slices were skipped, the others are read."
-    return Done(said if skipped else f"All {len(chosen)} chosen slices are read.", {})
+    summary = f"{skipped} of {len(chosen)} chosen slices were skipped, the others are read."
+    return Done(summary if skipped else f"All {len(chosen)} chosen slices are read.", {})
 
 
 def _ask_for_the_core_set(work: Work) -> None:
@@ -184,15 +184,15 @@ def _finetune(work: Work) -> Done:
         progress=work.progress,
         cancelled=work.cancelled,
     )
-    said = f"{done.model} learned from {done.read} read slices, {done.folds} folds. {done.reason}"
+    summary = f"{done.model} learned from {done.read} read slices, {done.folds} folds. {done.reason}"
     if done.adopted:
         with work.writing() as study:
             _ask_by_disagreement(study, work.settings.seed)
-        said += " The queue goes by the disagreement of its folds now."
+        summary += " The queue is ordered by the disagreement of its folds now."
     newer = work.study.answers.highest_id() > done.upto
     if newer:
-        said += " What was answered meanwhile is not in it yet; go on to learn from that as well."
-    return Done(said, asdict(done), steps=_steps(work, *([Do.PIPELINE_RESUME] if newer else [])))
+        summary += " It has not learned from the answers given meanwhile; go on to learn from them as well."
+    return Done(summary, asdict(done), steps=_steps(work, *([Do.PIPELINE_RESUME] if newer else [])))
 
 
 def _ask_by_disagreement(study: Study, seed: int) -> None:
@@ -218,13 +218,13 @@ def _lesions(work: Work) -> Done:
     with work.writing() as study:
         for number, case in enumerate(cases):
             work.progress(f"lesions of {case.name}", number, len(cases))
-            total += len(study.lesions.of_case(case.name, _opinion(work, case.name), keep=True).lesions)
+            total += len(study.lesions.of_case(case.name, _probability(work, case.name), keep=True).lesions)
     return Done(f"{total} changed lesions in {len(cases)} cases.", {"lesions": total}, steps=_steps(work, Do.LESIONS))
 
 
-def _opinion(work: Work, case: str) -> np.ndarray | None:
-    """Probability of change (k, j, i) where nobody read: nnU-Net's if it is in use, else the teacher's, NaN where it
-    said nothing."""
+def _probability(work: Work, case: str) -> np.ndarray | None:
+    """Probability of change (k, j, i) where nobody read: nnU-Net's if it is in use, else that of the
+    pseudo-labels, NaN where there is none."""
     tuned, in_use = work.state.left("fine-tuning", "model", str), work.study.models.in_use()
     if in_use is not None and in_use.id == tuned:
         return work.study.maps.read(tuned, case, "mean")
@@ -237,7 +237,7 @@ def _opinion(work: Work, case: str) -> np.ndarray | None:
 
 
 STAGES = (
-    Stage("teacher", _teacher_depends, _teach),
+    Stage("teacher", _teacher_depends, _pseudo_label),
     Stage("pretraining", _pretraining_depends, _pretrain, _pretraining_there),
     Stage("core-set", _core_set_depends, _choose),
     Stage("reading", _reading_depends, _read),

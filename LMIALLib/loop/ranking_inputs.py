@@ -1,4 +1,4 @@
-"""What a study's own past tells a ranking: which models make its committee, and how fast its readers are."""
+"""What a ranking takes from a study's history: which models make its committee, and how fast its readers are."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Words for a reader, from the terms of a slice: what an aggregation or a choice went by, beyond the map that is shown.
+"""Words for a reader, from the terms of a slice: what an aggregation or a choice used, beyond the map that is shown.
 
-Each function gives "" where the terms do not hold what it tells, as for a slice that chance brought.
+Each function returns "" where the terms lack what it describes, as for a slice that was drawn at random.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def expected_dice(terms: Terms) -> str:
 
 
 def predicted_loss(terms: Terms) -> str:
-    """What the loss head says."""
+    """The loss that the trained head predicts."""
     return f"predicted loss {terms['learned']:.2g}"
 
 
 def unlike(terms: Terms) -> str:
-    """What the discriminator says."""
-    return f"told apart from the labelled slices with {terms['learned']:.2g}"
+    """The probability that a slice is none of the labelled ones, by the discriminator."""
+    return f"unlike the labelled slices with probability {terms['learned']:.2g}"
 
 
 def farthest(terms: Terms) -> str:
@@ -62,12 +62,12 @@ def farthest(terms: Terms) -> str:
     return f"{novelty(terms) or 'differs most from the slices in the queue so far'} (distance {terms['distance']:.2g})"
 
 
-def lot(terms: Terms) -> str:
+def at_random(terms: Terms) -> str:
     """Random, where it is no fair draw because the slice was skipped before."""
     return "chosen at random"
 
 
-def by_lot(terms: Terms) -> str:
+def foreground_random(terms: Terms) -> str:
     """Foreground-aware random: from which slices this one was drawn."""
     if "among_foreground" not in terms:
         return ""
@@ -75,14 +75,14 @@ def by_lot(terms: Terms) -> str:
 
 
 def turn(terms: Terms) -> str:
-    """Class-stratified: for which class the slice was asked for."""
+    """Class-stratified: for which class the slice was chosen."""
     if "turn" not in terms:
         return ""
     return ("most uncertain", "most uncertain of change")[int(terms["turn"])]
 
 
 def selective_turn(terms: Terms) -> str:
-    """Selective: by which of its two means the slice was asked for."""
+    """Selective: by which of its two means the slice was chosen."""
     if "turn" not in terms:
         return ""
     return ("most uncertain where change may be", "most uncertain near the border of change")[int(terms["turn"])]
@@ -131,10 +131,10 @@ def cover(terms: Terms) -> str:
 
 
 def ball(terms: Terms) -> str:
-    """ProbCover: which share of all slices it stands for."""
+    """ProbCover: which share of all slices it represents."""
     if "covered_share" not in terms:
         return ""
-    return f"stands for {100 * terms['covered_share']:.0f} % of the slices, none of them stood for so far"
+    return f"represents {100 * terms['covered_share']:.0f} % of the slices, none of them represented so far"
 
 
 def dissimilar(terms: Terms) -> str:

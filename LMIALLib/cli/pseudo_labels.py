@@ -1,4 +1,4 @@
-"""The command that asks a teacher, a model from elsewhere or the bundled one, about every slice of a study."""
+"""The command that lets a teacher, a model from elsewhere or the bundled one, label every slice of a study."""
 
 from __future__ import annotations
 
@@ -18,23 +18,27 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.progress import Progress
 
 if TYPE_CHECKING:
-    from LMIALLib.pipeline.teachers.teaching import Taught, TaughtCase
+    from LMIALLib.pipeline.teachers.pseudo_labelling import LabelledCase, PseudoLabelled
     from LMIALLib.pipeline.teachers.trial import TriedSlice
 
 MOST_REASONS = 5
-"""Failed slices that are told one by one; all of them stand in the study."""
+"""Failed slices that are printed one by one; the study records all of them."""
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands."""
-    app.command()(guarded(teach))
+    command = guarded(pseudo_label)
+    app.command("pseudo-label")(command)
+    app.command("teach", hidden=True)(command)  # its name until 2026-11-29
 
 
-def teach(
+def pseudo_label(
     study: StudyFolder,
     teacher: Annotated[
         str,
-        typer.Option("--teacher", metavar="default|sam:FOLDER|nninteractive:FOLDER|onnx:FILE", help="Who is asked."),
+        typer.Option(
+            "--teacher", metavar="default|sam:FOLDER|nninteractive:FOLDER|onnx:FILE", help="What labels the slices."
+        ),
     ] = "default",
     limit: Annotated[
         int | None,
@@ -43,7 +47,7 @@ def teach(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Make anew what this teacher has made already.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Make again what this teacher has made already.")] = False,
     case: Annotated[
         list[str], typer.Option("--case", metavar="NAME", help="Only this case; may be given several times.")
     ] = [],  # noqa: B006 - typer copies it
@@ -54,33 +58,33 @@ def teach(
     threads: Annotated[int | None, typer.Option("--threads", metavar="N", min=1, help="CPU threads.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Let a teacher give pseudo-labels with confidence for every slice. They are opinions and never count as read."""
+    """Make pseudo-labels with confidence of every slice by a teacher. They are suggestions and never count as read."""
     from LMIALLib.pipeline.teachers.choosing import teacher_named
-    from LMIALLib.pipeline.teachers.teaching import teach as run
+    from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
     from LMIALLib.pipeline.teachers.trial import try_teacher
 
     if resume and again:
-        raise WrongUse("--resume goes on with what is there, --again makes it anew: choose one.")
+        raise WrongUse("--resume goes on with what is there, --again makes it again: choose one.")
     if limit is not None and (resume or again):
         raise WrongUse("--limit only tries the teacher and stores nothing; --resume and --again do not go with it.")
     with study_at(study) as opened:
         cases = [opened.cases.get(name).name for name in case] or None
-        asked = teacher_named(teacher, device=device, threads=threads, onnx_input=onnx_input)
+        chosen = teacher_named(teacher, device=device, threads=threads, onnx_input=onnx_input)
         with _bar() as progress:
             if limit is not None:
-                tried = try_teacher(opened, asked, limit, cases=cases, progress=progress)
+                tried = try_teacher(opened, chosen, limit, cases=cases, progress=progress)
             else:
                 existing = "keep" if resume else "replace" if again else "refuse"
-                taught = run(opened, asked, cases=cases, existing=existing, progress=progress)
+                made = make_pseudo_labels(opened, chosen, cases=cases, existing=existing, progress=progress)
     if limit is not None:
         if as_json:
-            document({"teacher": asked.id, "made_by": dict(asked.made_by), "tried": [asdict(one) for one in tried]})
+            document({"teacher": chosen.id, "made_by": dict(chosen.made_by), "tried": [asdict(one) for one in tried]})
         else:
-            _tell_trial(tried, study, teacher)
+            _print_trial(tried, study, teacher)
     elif as_json:
-        document({**asdict(taught), "made_by": dict(asked.made_by)})
+        document({**asdict(made), "made_by": dict(chosen.made_by)})
     else:
-        _tell(taught)
+        _print_result(made)
 
 
 @contextmanager
@@ -91,36 +95,36 @@ def _bar() -> Iterator[Progress]:
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Bar(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
-        task = bar.add_task("teach", total=None)
+        task = bar.add_task("pseudo-labels", total=None)
 
-        def tell(stage: str, done: int, total: int, **figures: Any) -> None:
+        def update(stage: str, done: int, total: int, **figures: Any) -> None:
             bar.update(task, completed=done, total=total, description=stage)
 
-        yield tell
+        yield update
 
 
-def _tell(taught: Taught) -> None:
-    for case in taught.cases:
+def _print_result(made: PseudoLabelled) -> None:
+    for case in made.cases:
         already = " There already." if case.already else ""
         OUT.print(
             f"{case.case}: {case.judged} of {case.slices - case.empty} slices judged, {case.empty} empty (no brain), "
             f"{len(case.failed)} failed; change on {case.changed} slices, {case.changed_ml:.2f} ml.{already}",
             markup=False,
         )
-        _tell_failed(case)
-    for name, why in taught.left_out.items():
+        _print_failures(case)
+    for name, why in made.left_out.items():
         ERR.print(f"{name} was left out: {why}", style="yellow", markup=False)
-    OUT.print(f"Teacher: {taught.teacher}. These are opinions: no slice counts as read.", markup=False)
+    OUT.print(f"Teacher: {made.teacher}. These are suggestions: no slice counts as read.", markup=False)
 
 
-def _tell_failed(case: TaughtCase) -> None:
+def _print_failures(case: LabelledCase) -> None:
     for number, why in sorted(case.failed.items())[:MOST_REASONS]:
         ERR.print(f"{case.case}, slice {number}: {why}", style="yellow", markup=False)
     if len(case.failed) > MOST_REASONS:
         ERR.print(f"{case.case}: {len(case.failed) - MOST_REASONS} more slices failed.", style="yellow", markup=False)
 
 
-def _tell_trial(tried: tuple[TriedSlice, ...], study: Path, teacher: str) -> None:
+def _print_trial(tried: tuple[TriedSlice, ...], study: Path, teacher: str) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -136,5 +140,6 @@ def _tell_trial(tried: tuple[TriedSlice, ...], study: Path, teacher: str) -> Non
         )
     OUT.print(table)
     OUT.print(
-        f"Nothing was stored. All slices: lmial teach {quote(str(study))} --teacher {quote(teacher)}", markup=False
+        f"Nothing was stored. All slices: lmial pseudo-label {quote(str(study))} --teacher {quote(teacher)}",
+        markup=False,
     )

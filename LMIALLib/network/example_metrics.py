@@ -1,4 +1,4 @@
-"""How well a network fits what a person read, and what it still knows of the built-in synthetic set."""
+"""How well a network fits the slices that a person read, and how well it still reads the built-in synthetic set."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.nn import functional
 from LMIALLib.metrics.voxels import dice
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.calibration import figures
+from LMIALLib.network.finetuning_batches import Example
 from LMIALLib.network.guard import load_guard
-from LMIALLib.network.lessons import Example
 from LMIALLib.network.slices import network_input, network_shape, resized
 
 

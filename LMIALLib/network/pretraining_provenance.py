@@ -1,4 +1,4 @@
-"""Which brains and lesion shapes made weights: what pretraining writes into their provenance."""
+"""Which brains and lesion shapes weights were trained on: what pretraining writes into their provenance."""
 
 from __future__ import annotations
 

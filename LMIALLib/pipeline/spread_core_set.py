@@ -36,7 +36,7 @@ def spread(choice: Choice, subject_of: Mapping[str, str], most: int, signs: Mapp
     Args:
         choice: one whose chooser is a `Greedy`, as k-center.
         subject_of: case to subject.
-        most: slices a subject; those drawn by lot count, but a lot is never held back, so that it stays fair; those
+        most: slices a subject; random ones count, but are never held back, so that they stay a fair sample; those
             annotated earlier do not count.
         signs: case to (n,) bool, slices with signs of change.
     """
