@@ -210,6 +210,12 @@ def export(
     unread: Annotated[
         int, typer.Option("--unread", metavar="V", help="Value of slices nobody read in plain label maps.")
     ] = UNREAD,
+    suggestions: Annotated[
+        bool,
+        typer.Option(
+            "--suggestions", help="Lesions, tables and reports hold what is suggested where nobody read, too."
+        ),
+    ] = False,
 ) -> None:
     """Write labels, lesions one by one, the network's suggestion, the uncertainty, or tables.
 
@@ -226,6 +232,7 @@ def export(
             file_format=file_format,
             reader=reader,
             unread=unread,
+            suggestions=suggestions,
         )
     for file in files:
         OUT.print(str(file), markup=False)

@@ -60,6 +60,7 @@ def request_export(
     file_format: str | None = None,
     reader: str | None = None,
     unread: int = UNREAD,
+    suggestions: bool = False,
 ) -> Job[Exported]:
     """Ask the worker to write exports of one case, or of all, into folder ``out``; see ``study.exports``.
 
@@ -68,7 +69,7 @@ def request_export(
     if reader is not None and reader not in (known := sorted({one.reader for one in learning.study.answers.all()})):
         raise BadInput(f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}.")
     keep_numbers = not learning.study.read_only
-    return learning.worker.submit(Export(str(out), what, file_format, case, reader, unread, keep_numbers))
+    return learning.worker.submit(Export(str(out), what, file_format, case, reader, unread, suggestions, keep_numbers))
 
 
 def export_files(learning: Learning, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:

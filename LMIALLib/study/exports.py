@@ -52,6 +52,7 @@ class ExportRequest:
             given, for "lesions", "table" and "report"; uncertainty (nats) for "uncertainty".
         model: id of the model that made the maps.
         estimates: case -> how good its delivered label is expected to be, JSON-ready; written into its header.
+        suggestions: whether "lesions", "table" and "report" hold what the model suggests where nobody read.
         keep_numbers: store the numbers of lesions, which the session that annotates alone may ask for.
     """
 
@@ -63,6 +64,7 @@ class ExportRequest:
     maps: Mapping[str, np.ndarray] | None = None
     model: str | None = None
     estimates: Mapping[str, Mapping[str, Any]] | None = None
+    suggestions: bool = True
     keep_numbers: bool = False
 
 
@@ -255,7 +257,13 @@ def _write_report(study: Study, cases: tuple[Case, ...], request: ExportRequest,
 
 def _lesions(study: Study, case: Case, request: ExportRequest) -> CaseLesions:
     probability = _map_of(request, case) if request.maps is not None and case.name in request.maps else None
-    return study.lesions.of_case(case.name, probability, reader=request.reader, keep=request.keep_numbers)
+    return study.lesions.of_case(
+        case.name,
+        probability,
+        reader=request.reader,
+        keep=request.keep_numbers,
+        suggestions=request.suggestions or request.what == "delivered",
+    )
 
 
 def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:

@@ -146,17 +146,26 @@ class LesionAnswers:
         found = (one for one in self.all(known.name) if one.pair == known.pair_number and one.id not in gone)
         return tuple(one for one in found if upto is None or one.id <= upto)
 
-    def laid_over(self, case: str, probability: np.ndarray) -> np.ndarray:
-        """A map of probabilities (k, j, i) with 1 and 0 where a lesion answer of the case says what is change."""
-        found = probability
+    def laid_over(self, case: str, probability: np.ndarray, *, reader: str | None = None) -> np.ndarray:
+        """A map of probabilities (k, j, i) with 1 and 0 where a lesion answer of the case says what is change.
+
+        ``reader``: only answers by this reader.
+        """
+        known, found = self._cases.get(case), probability
         for answer in self.current(case):
+            if reader is not None and answer.reader != reader:
+                continue
             found = found.copy() if found is probability else found
-            axis = self._cases.get(case).axis
-            stack = np.moveaxis(found, axis, 0)
+            stack = np.moveaxis(found, known.axis, 0)
             for number in answer.shown:
-                voxels, change = answer.of_slice(number, axis)
+                voxels, change = answer.of_slice(number, known.axis)
                 stack[number][voxels] = change[voxels]
         return found
+
+    def accepted(self, case: str, *, reader: str | None = None) -> np.ndarray:
+        """Change, bool (k, j, i), that readers, or one, accepted or outlined as whole lesions, where they saw it."""
+        nothing = np.zeros(self._cases.get(case).grid.shape, np.float32)
+        return self.laid_over(case, nothing, reader=reader) > 0
 
     def ids(self, case: str) -> list[int]:
         """Ids of all answers to a case's lesions, ascending, withdrawn ones included."""

@@ -182,6 +182,7 @@ def export_job(study_folder: Path, request: Export, progress: Progress) -> Expor
             maps=maps,
             model=model,
             estimates=stored.conditions.get("estimates") if stored is not None else None,
+            suggestions=request.suggestions,
             keep_numbers=request.keep_numbers,
         )
         files = export(study, Path(request.out), wanted)

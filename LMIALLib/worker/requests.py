@@ -268,6 +268,7 @@ class Export(Request[Exported], do="export", gives=Exported, for_reader=True):
     case: str | None = None
     reader: str | None = None
     unread: Natural = 255
+    suggestions: bool = False
     keep_numbers: bool = False
 
 
