@@ -240,6 +240,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/lesion_answers.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
+  LMIALLib/study/lesion_outline.py
   LMIALLib/study/lesion_separation.py
   LMIALLib/study/lesions.py
   LMIALLib/study/log.py
