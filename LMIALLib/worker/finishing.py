@@ -73,11 +73,10 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
     recorded: dict[str, Any] = {"heads": {}, "estimates": {}, "pairs": {}}
     conditions: dict[str, Any] = {}
     made: dict[str, dict[str, Any]] = {}
+    being_read = next(reversed(_patients), (None, None))[:2]
     with Study.open(study_folder, read_only=True) as study:
         if not (request.keep or goes_by_stored_maps(request.model)):
-            model_of(
-                study, request.model
-            )  # weights that cannot be trusted are refused, also where their maps lie there
+            model_of(study, request.model)  # refuses weights that cannot be trusted, also where their maps lie there
         before = _usable(study.rankings.latest() if request.keep else None, request, chosen)
         for position, wanted in enumerate(request.cases):
             name = wanted.name
@@ -93,7 +92,8 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
             key = _key(study, request, wanted)
             patient = _patient(study, request, wanted, key, progress)
             part, about = _finished(study, request, wanted, chosen, patient, progress)
-            _keep_in_memory(key, patient, request)
+            if request.keep or key[:2] == being_read or (position < KEPT and not isinstance(request, RankAnew)):
+                _keep_in_memory(key, patient)
             parts.append(part)
             conditions = patient.conditions
             made[name] = _made(conditions, name)
@@ -152,11 +152,9 @@ def _key(study: Study, request: Rank, wanted: RankCase) -> Key:
     return study.folder, wanted.name, (wanted.pair, model, request.write_maps, computed)
 
 
-def _keep_in_memory(key: Key, patient: Patient, request: Rank) -> None:
-    """Keep the patient that was looked at last; of a ranking in the background only the one that is being read."""
-    read = next(reversed(_patients), None)
-    if isinstance(request, RankAnew) and read is not None and read[:2] != key[:2]:
-        return
+def _keep_in_memory(key: Key, patient: Patient) -> None:
+    """Keep a patient at hand for the next answer: of a ranking of many the one that was being read, and the first ones
+    of the list, which are read next; of one in the background nobody else, for it must not push out a reader's."""
     _patients[key] = patient
     _patients.move_to_end(key)
     while len(_patients) > KEPT:
