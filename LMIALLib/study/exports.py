@@ -268,7 +268,9 @@ def _lesions(study: Study, case: Case, request: ExportRequest) -> CaseLesions:
 
 def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:
     unread = None if request.format == "seg.nrrd" else request.unread
-    return provenance(study, case, what=request.what, reader=request.reader, unread=unread, model=request.model)
+    found = provenance(study, case, what=request.what, reader=request.reader, unread=unread, model=request.model)
+    with_lesions = request.what in ("lesions", "table")
+    return found | ({"unread_suggestions": request.suggestions and bool(request.maps)} if with_lesions else {})
 
 
 def _map_of(request: ExportRequest, case: Case) -> np.ndarray:
