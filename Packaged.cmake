@@ -71,6 +71,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/lesions.py
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
+  LMIALLib/loop/presented.py
   LMIALLib/loop/queue.py
   LMIALLib/loop/ranking_change.py
   LMIALLib/loop/ranking_inputs.py
@@ -220,6 +221,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/answer.py
   LMIALLib/study/answers.py
   LMIALLib/study/backup.py
+  LMIALLib/study/case.py
   LMIALLib/study/cases.py
   LMIALLib/study/checks.py
   LMIALLib/study/clock.py
@@ -238,6 +240,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/lesion_answers.py
   LMIALLib/study/lesion_class.py
   LMIALLib/study/lesion_numbers.py
+  LMIALLib/study/lesion_outline.py
   LMIALLib/study/lesion_separation.py
   LMIALLib/study/lesions.py
   LMIALLib/study/log.py

@@ -80,12 +80,12 @@ def box_answer(number: int, mask: np.ndarray, rows: slice, columns: slice) -> Sl
     return SliceAnswer(number, target, read=False)
 
 
-def lesion_answers(lesion: np.ndarray, accepted: bool, shown: Iterable[int]) -> tuple[SliceAnswer, ...]:
-    """Make the answers of a suggested lesion that was accepted or rejected as a whole.
+def lesion_answers(lesion: np.ndarray, change: np.ndarray, shown: Iterable[int]) -> tuple[SliceAnswer, ...]:
+    """Make the answers of a suggested lesion that was accepted, rejected or outlined anew as a whole.
 
     Args:
-        lesion: bool (slices, rows, columns).
-        accepted: whether it is change.
+        lesion: bool (slices, rows, columns), what the answer speaks for.
+        change: bool of the same shape, which of it is change: all, none, or the new outline.
         shown: slices, 0-based, that were on the screen; the lesion's voxels on others are not answered.
 
     No slice becomes read by it.
@@ -93,7 +93,7 @@ def lesion_answers(lesion: np.ndarray, accepted: bool, shown: Iterable[int]) -> 
     found = []
     for number in sorted(set(shown)):
         if lesion[number].any():
-            target = np.where(lesion[number], np.uint8(accepted), np.uint8(UNKNOWN))
+            target = np.where(lesion[number], change[number].astype(np.uint8), np.uint8(UNKNOWN))
             found.append(SliceAnswer(number, target.astype(np.uint8), read=False))
     return tuple(found)
 

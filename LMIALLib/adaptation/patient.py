@@ -21,6 +21,7 @@ from LMIALLib.adaptation.features import Features
 from LMIALLib.adaptation.found import Found, judged
 from LMIALLib.adaptation.head import AdaptedMaps, Head, adapted, fit
 from LMIALLib.adaptation.order import FinishScores, finish_scores
+from LMIALLib.progress import Progress, ignore
 
 THRESHOLD = 0.5
 """Probability from which a voxel is delivered as change."""
@@ -60,10 +61,10 @@ class Course:
     _steps: list[tuple[str, Found | None]] = field(default_factory=list)
     _last: tuple[str, Head | None, AdaptedMaps] | None = None
 
-    def learn(self, answers: Sequence[SliceAnswer]) -> Learnt:
+    def learn(self, answers: Sequence[SliceAnswer], progress: Progress = ignore) -> Learnt:
         """Learn all answers of the patient, in their order; only those that are new cost time.
 
-        Where earlier answers changed, what came after them is learnt anew.
+        Where earlier answers changed, what came after them is learnt anew. ``progress`` is called before each.
         """
         answers = list(answers)
         reached = digests(answers)
@@ -73,6 +74,7 @@ class Course:
         del self._steps[known:]
         head, maps = self._at(reached[known], answers[:known])
         for count in range(known, len(answers)):
+            progress("learn", count - known, len(answers) - known)
             answer = answers[count]
             found = judged(self.features, maps, answer.number, answer.target) if answer.read else None
             self._steps.append((reached[count + 1], found))

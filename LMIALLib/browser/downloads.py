@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from LMIALLib.errors import BadInput
-from LMIALLib.loop.exporting import KINDS, Kind
+from LMIALLib.loop.exporting import KINDS, Kind, request_export
 
 if TYPE_CHECKING:
     from LMIALLib.loop.session import Session
@@ -47,7 +47,7 @@ class Downloads:
             raise BadInput("This export is unknown.")
         if self._running is None:
             out = Path(tempfile.mkdtemp(dir=self._place.name))
-            job = session.learning.request_export(out, what=kind.what, file_format=kind.format)
+            job = request_export(session.learning, out, what=kind.what, file_format=kind.format)
             self._running = job, kind, out
 
     def finished(self, job: Job) -> Download | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from LMIALLib.cli.console import OUT, guarded
-from LMIALLib.cli.studies import StudyFolder
+from LMIALLib.cli.options import StudyFolder
 
 
 def register(app: typer.Typer) -> None:

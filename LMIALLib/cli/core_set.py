@@ -11,7 +11,7 @@ import typer
 
 from LMIALLib.cli.console import ERR, OUT, document, guarded, sentences
 from LMIALLib.cli.opening import study_at
-from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.cli.options import Json, StudyFolder
 from LMIALLib.errors import WrongUse
 
 

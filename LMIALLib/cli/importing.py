@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from LMIALLib.cli.cases import Align, checked_align
 from LMIALLib.cli.console import ERR, OUT, document, guarded, progress_of
 from LMIALLib.cli.opening import session_at
-from LMIALLib.cli.studies import Align, checked_align
 from LMIALLib.errors import BadInput, WrongUse
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import typer
 
 from LMIALLib.cli.console import OUT, document, guarded
 from LMIALLib.cli.opening import study_at
+from LMIALLib.cli.options import Json, StudyFolder
 from LMIALLib.cli.reading import AnyCase
-from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import BadInput
 
 if TYPE_CHECKING:

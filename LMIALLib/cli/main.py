@@ -9,6 +9,7 @@ import typer
 import LMIALLib
 from LMIALLib.cli import (
     annotate,
+    cases,
     cohorts,
     core_set,
     importing,
@@ -48,6 +49,7 @@ def _root(
     """Label a longitudinal study by reading only the slices that matter. Research use only."""
 
 
+cases.register(app)
 studies.register(app)
 importing.register(app)
 annotate.register(app)

@@ -9,7 +9,7 @@ import typer
 
 from LMIALLib.cli.console import OUT, document, guarded
 from LMIALLib.cli.opening import study_at
-from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.cli.options import Json, StudyFolder
 
 if TYPE_CHECKING:
     from LMIALLib.study.models import Model

@@ -13,7 +13,7 @@ import typer
 from LMIALLib.cli.commands import command_for
 from LMIALLib.cli.console import ERR, OUT, document, guarded, sentences
 from LMIALLib.cli.opening import COMMAND, study_at
-from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.cli.options import Json, StudyFolder
 from LMIALLib.errors import Step
 
 Config = Annotated[str | None, typer.Option("--config", metavar="2d|3d_fullres", help="What nnU-Net sees at once.")]

@@ -22,7 +22,7 @@ from LMIALLib.cli.nnunet import (
     waits_for,
 )
 from LMIALLib.cli.opening import COMMAND
-from LMIALLib.cli.studies import Json, StudyFolder
+from LMIALLib.cli.options import Json, StudyFolder
 from LMIALLib.errors import BadInput, Do, Step, WrongUse
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import typer
 
 from LMIALLib.cli.console import ERR, OUT, document, guarded, print_queue, progress_of
 from LMIALLib.cli.opening import session_at
+from LMIALLib.cli.options import Json, StudyFolder
 from LMIALLib.cli.regions import tell_alarms
-from LMIALLib.cli.studies import Json, StudyFolder
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.pairs.unread import UNREAD
 
@@ -210,14 +210,29 @@ def export(
     unread: Annotated[
         int, typer.Option("--unread", metavar="V", help="Value of slices nobody read in plain label maps.")
     ] = UNREAD,
+    suggestions: Annotated[
+        bool,
+        typer.Option(
+            "--suggestions", help="Lesions, tables and reports hold what is suggested where nobody read, too."
+        ),
+    ] = False,
 ) -> None:
     """Write labels, lesions one by one, the network's suggestion, the uncertainty, or tables.
 
     Slices nobody read are marked as such.
     """
+    from LMIALLib.loop.exporting import export_files
+
     with session_at(study, may_only_look=True) as session:
-        files = session.learning.export(
-            out.absolute(), case=case, what=what, file_format=file_format, reader=reader, unread=unread
+        files = export_files(
+            session.learning,
+            out.absolute(),
+            case=case,
+            what=what,
+            file_format=file_format,
+            reader=reader,
+            unread=unread,
+            suggestions=suggestions,
         )
     for file in files:
         OUT.print(str(file), markup=False)

@@ -29,7 +29,7 @@ KEPT = ("torch", "numpy", "scipy", "SimpleITK")
 SETTING = "LMIAL/WorkerPython"
 """Slicer's setting that names another interpreter for the worker; empty: Slicer's own."""
 
-FACE = ("pynrrd",)
+FACE = ("pynrrd", "scikit-image")
 """Of the requirements, what Slicer itself needs where the worker has an interpreter of its own."""
 
 

@@ -16,6 +16,7 @@ from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport, end_all
 from LMIALLib.desktop.views import Layout, cursor, waiting
 from LMIALLib.errors import BadInput
+from LMIALLib.loop.exporting import request_export
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.scene.case_scene import close_case
@@ -232,7 +233,7 @@ class Face(Following):
         def ask() -> None:
             if self.exporting is not None:
                 raise BadInput(_("An export is being written."), _("Wait until it is done."))
-            job = desk.session.learning.request_export(out, what=what, file_format=file_format)
+            job = request_export(desk.session.learning, out, what=what, file_format=file_format)
             self.exporting = job, out
 
         desk.guarded(ask)

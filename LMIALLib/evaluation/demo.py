@@ -15,7 +15,9 @@ from LMIALLib.errors import BadInput
 from LMIALLib.evaluation.outcome import CurvePoint, Outcome
 from LMIALLib.evaluation.report import write_demo_report
 from LMIALLib.evaluation.simulated_reader import ExactReader
-from LMIALLib.loop.session import LoopSettings, Session
+from LMIALLib.loop.exporting import export_files
+from LMIALLib.loop.session import Session
+from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.loop.studies import new_study
 from LMIALLib.metrics.voxels import dice
 from LMIALLib.pairs.request import PairRequest
@@ -244,7 +246,7 @@ def _export(session: Session, outcome: Outcome) -> None:
         ("uncertainty", "nifti"),
         ("table", None),
     ):
-        outcome.files += session.learning.export(outcome.folder / "export", what=what, file_format=file_format)
+        outcome.files += export_files(session.learning, outcome.folder / "export", what=what, file_format=file_format)
 
 
 def _slices(queries: list[Query]) -> str:

@@ -1,8 +1,17 @@
-"""What a reader can export, in words: the one list that every face shows."""
+"""What a reader can export, the one list that every face shows, and the exports by way of the worker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from LMIALLib.errors import BadInput
+from LMIALLib.loop.learning import Learning
+from LMIALLib.loop.queue import core_set_waits, of_another_model
+from LMIALLib.study.labels import UNREAD
+from LMIALLib.worker.client import Job
+from LMIALLib.worker.requests import Export, Exported
 
 
 @dataclass(frozen=True)
@@ -40,3 +49,38 @@ KINDS = (
     Kind("suggestion", "suggestion", "nifti", "Suggestion of the network", "Probability of change, NIfTI"),
     Kind("uncertainty", "uncertainty", "nifti", "Uncertainty", "The map that was ranked, NIfTI"),
 )
+
+
+def request_export(
+    learning: Learning,
+    out: Path,
+    *,
+    case: str | None = None,
+    what: str = "labels",
+    file_format: str | None = None,
+    reader: str | None = None,
+    unread: int = UNREAD,
+    suggestions: bool = False,
+) -> Job[Exported]:
+    """Ask the worker to write exports of one case, or of all, into folder ``out``; see ``study.exports``.
+
+    The suggestion and the uncertainty are those of the last ranking, whichever model made it.
+    """
+    if reader is not None and reader not in (known := sorted({one.reader for one in learning.study.answers.all()})):
+        raise BadInput(f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}.")
+    keep_numbers = not learning.study.read_only
+    return learning.worker.submit(Export(str(out), what, file_format, case, reader, unread, suggestions, keep_numbers))
+
+
+def export_files(learning: Learning, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:
+    """Do ``request_export`` and wait for the files.
+
+    Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
+    uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
+    """
+    needs_maps = what in ("suggestion", "uncertainty", "delivered") and not learning.study.read_only
+    stale = of_another_model(learning.study) or (what == "delivered" and learning.answered_since())
+    if needs_maps and stale and not core_set_waits(learning.study):
+        learning.wait(learning.request_ranking(keep=True))
+    result = learning.wait(request_export(learning, out, what=what, **options))
+    return [Path(file) for file in result.files]

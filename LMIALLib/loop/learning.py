@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_problem
-from LMIALLib.loop.queue import core_set_waits, of_another_model
+from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.ranking_request import ranking_request
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.pairs.regions import CHOICES
@@ -22,17 +22,16 @@ from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.queries.query import Ranking
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.kept import goes_by_stored_maps
-from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
 from LMIALLib.worker.events import Cancelled, Event, Failed
 from LMIALLib.worker.requests import (
     ChangeRegion,
-    Export,
     Exported,
     Finetune,
     R,
+    RankAnew,
     Ranked,
     Register,
     Registered,
@@ -65,6 +64,7 @@ class Learning:
         self.settings = settings
         self.training: Job[Trained] | None = None
         self.ranking: Job[Ranked] | None = None
+        self.ranking_anew: Job[Ranked] | None = None
         self.registering: Job[Registered] | None = None
         self.trouble = ""
         self._train_again = False
@@ -79,8 +79,25 @@ class Learning:
         strategy finishes one patient after the other.
         """
         self._rank_again = False
+        self._give_up_ranking_anew()
         self.ranking = self.worker.submit(ranking_request(self.study, self.settings, self._reader(), keep=keep))
         return self.ranking
+
+    def _rank_with_new_model(self) -> None:
+        """Rank by the network that was just adopted. A reader who is finishing a patient goes on meanwhile, with the
+        ranking and the maps of the one before."""
+        stored = self.study.rankings.latest()
+        if stored is None or not stored.finishes or not self.finishes:
+            self.request_ranking()
+            return
+        self._give_up_ranking_anew()
+        request = ranking_request(self.study, self.settings, self._reader())
+        self.ranking_anew = self.worker.submit(RankAnew(**vars(request)))
+
+    def _give_up_ranking_anew(self) -> None:
+        if self.ranking_anew is not None and not self.ranking_anew.over:
+            self.worker.cancel(self.ranking_anew)
+        self.ranking_anew = None
 
     @property
     def finishes(self) -> bool:
@@ -99,7 +116,14 @@ class Learning:
             self._rank_again = True
             return
         try:
-            self.request_ranking(keep=True)
+            if self.ranking_anew is None:
+                self.request_ranking(keep=True)
+                return
+            self._rank_again, stored = False, self.study.rankings.latest()
+            model = stored.model if stored is not None else None
+            self.ranking = self.worker.submit(
+                ranking_request(self.study, self.settings, self._reader(), keep=True, model=model)
+            )
         except (LMIALError, OSError) as error:
             self.trouble = f"The rest of the patient was not brought up to date: {error}"
 
@@ -224,12 +248,7 @@ class Learning:
 
     def _record(self, job: Job[Any], event: Event) -> None:
         if isinstance(event, Ranked):
-            ranking = Ranking.from_dict(event.ranking)
-            self.study.rankings.store(
-                StoredRanking(event.ranking, event.conditions, ranking.scores, event.annotations_upto)
-            )
-            if self._rank_again:
-                self.adapt_when_possible()
+            self._record_ranking(job, event)
         elif isinstance(event, Trained):
             self._record_model(event)
         elif isinstance(event, Registered) and self._staged is not None:
@@ -242,11 +261,28 @@ class Learning:
                 self.request_ranking()
         elif job is self.registering and isinstance(event, Failed | Cancelled):
             self._drop_staged()
+        elif job is self.ranking_anew and isinstance(event, Failed | Cancelled):
+            self.ranking_anew = None
         elif isinstance(event, Exported) and not self.study.read_only:
             files = [Path(file).name for file in event.files]
             self.study.log.record("export", what=event.what, files=files)
         if isinstance(event, Trained) and job is self.training and self._train_again:
             self.request_training()
+
+    def _record_ranking(self, job: Job[Any], event: Ranked) -> None:
+        """Store a ranking, and what was answered while it was made goes into the next. One by the network before that
+        ends after the first one by the new network is not stored."""
+        ranking = Ranking.from_dict(event.ranking)
+        new = StoredRanking(event.ranking, event.conditions, ranking.scores, event.annotations_upto)
+        before, in_use = self.study.rankings.latest(), self.study.models.in_use()
+        outdated = before is not None and in_use is not None and before.model == in_use.id != new.model
+        if not outdated:
+            self.study.rankings.store(new)
+        behind = outdated or (job is self.ranking_anew and self.answered_since())
+        if job is self.ranking_anew:
+            self.ranking_anew = None
+        if behind or self._rank_again:
+            self.adapt_when_possible()
 
     def _record_model(self, new: Trained) -> None:
         parent = self.study.models.get(new.parent)
@@ -263,28 +299,7 @@ class Learning:
             report={**new.report, "adopted": new.adopted, "reasons": reasons},
         )
         if new.adopted and self.settings.train and not core_set_waits(self.study):
-            self.request_ranking()
-
-    def request_export(
-        self,
-        out: Path,
-        *,
-        case: str | None = None,
-        what: str = "labels",
-        file_format: str | None = None,
-        reader: str | None = None,
-        unread: int = UNREAD,
-    ) -> Job[Exported]:
-        """Ask the worker to write exports of one case, or of all, into folder ``out``; see ``study.exports``.
-
-        The suggestion and the uncertainty are those of the last ranking, whichever model made it.
-        """
-        if reader is not None and reader not in (known := sorted({one.reader for one in self.study.answers.all()})):
-            raise BadInput(
-                f"nobody of the name {reader!r} has read here; there are: {', '.join(known) or 'no readers'}."
-            )
-        keep_numbers = not self.study.read_only
-        return self.worker.submit(Export(str(out), what, file_format, case, reader, unread, keep_numbers))
+            self._rank_with_new_model()
 
     def answered_since(self) -> bool:
         """Whether anything was said that the newest ranking's heads have not learnt."""
@@ -293,16 +308,3 @@ class Learning:
             return False
         lesions = int(stored.conditions.get("lesions_upto", 0))
         return stored.annotations_upto < study.answers.highest_id() or lesions < study.lesion_answers.highest_id()
-
-    def export(self, out: Path, *, what: str = "labels", **options: Any) -> list[Path]:
-        """``request_export`` and wait for the files.
-
-        Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
-        uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
-        """
-        needs_maps = what in ("suggestion", "uncertainty", "delivered") and not self.study.read_only
-        stale = of_another_model(self.study) or (what == "delivered" and self.answered_since())
-        if needs_maps and stale and not core_set_waits(self.study):
-            self.wait(self.request_ranking(keep=True))
-        result = self.wait(self.request_export(out, what=what, **options))
-        return [Path(file) for file in result.files]

@@ -157,11 +157,19 @@ class PatientWork:
         """The reader says that a patient is not finished after all. WrongUse if it is not."""
         self._study.patients.reopen(case, self._reader())
 
-    def say_of_lesion(self, case: str, verdict: str, voxels: np.ndarray, shown: Collection[int]) -> LesionAnswer:
-        """Accept or reject a suggested lesion as a whole; see ``study.lesion_answers.save``."""
+    def say_of_lesion(
+        self,
+        case: str,
+        verdict: str,
+        voxels: np.ndarray,
+        shown: Collection[int],
+        *,
+        outline: np.ndarray | None = None,
+    ) -> LesionAnswer:
+        """Accept, reject or outline a suggested lesion as a whole; see ``study.lesion_answers.save``."""
         stored = self._study.rankings.latest()
         ranking = stored.number if stored is not None else None
-        saved = self._study.lesion_answers.save(case, verdict, voxels, shown, self._reader(), ranking)
+        saved = self._study.lesion_answers.save(case, verdict, voxels, shown, self._reader(), ranking, outline=outline)
         self._learning.adapt_when_possible()
         return saved
 

@@ -8,19 +8,22 @@ from LMIALLib.errors import Do, LMIALError, Step, WrongUse
 from LMIALLib.loop.ranking_inputs import committee_of, reading_time_of
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.queries.strategies import strategy
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.store import Study
 from LMIALLib.worker.requests import Rank, RankCase
 
 
-def ranking_request(study: Study, settings: LoopSettings, reader: str, *, keep: bool = False) -> Rank:
-    """What to rank now: every case, with the model in use.
+def ranking_request(
+    study: Study, settings: LoopSettings, reader: str, *, keep: bool = False, model: str | None = None
+) -> Rank:
+    """What to rank now: every case.
 
     Args:
         study: an open study.
         settings: how slices are chosen.
         reader: who sits here; an empty string for nobody yet.
         keep: as in `Rank`.
+        model: by which model; None: the one in use.
 
     Raises WrongUse for a study without a case and for an order that names a case that there is not; LMIALError for a
     study without a model.
@@ -46,7 +49,7 @@ def ranking_request(study: Study, settings: LoopSettings, reader: str, *, keep: 
         cases=tuple(cases),
         annotations_upto=study.answers.highest_id(),
         lesions_upto=study.lesion_answers.highest_id(),
-        model=in_use.id,
+        model=model or in_use.id,
         strategy=settings.strategy,
         seed=settings.seed,
         random_share=settings.random_share,

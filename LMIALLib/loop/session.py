@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,55 +15,17 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning
 from LMIALLib.loop.patient import PatientWork
+from LMIALLib.loop.presented import Opinion, Presented, test_of, unchanged
 from LMIALLib.loop.queue import queue_of
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.queries.query import Query
 from LMIALLib.queries.strategies import strategy
-from LMIALLib.study.answer import KINDS, Answer, NewAnswer, SliceTest, Viewed
-from LMIALLib.study.rankings import StoredRanking
+from LMIALLib.study.answer import KINDS, Answer, NewAnswer, Viewed
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 
 NOBODY_YET = "reader not named yet"
 """Whose drafts are that were drawn before anybody said who reads."""
-
-
-@dataclass
-class Presented:
-    """The slice under the reader's hand; the maps of ``ranking`` belong to it, whatever is ranked meanwhile."""
-
-    case: str
-    slice: int
-    query: Query | None
-    since: float | None
-    ranking: StoredRanking | None = None
-    suggestion_seconds: float | None = None
-
-    @property
-    def model(self) -> str | None:
-        """Id of the model that this slice was ranked with, which its answer tests."""
-        return self.ranking.model if self.ranking else None
-
-    @property
-    def suggested_by(self) -> str | None:
-        """Who made the maps of this slice: the same model, or a teacher."""
-        return self.ranking.suggested_by if self.ranking else None
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """What the network thinks of a case: the very maps that were ranked.
-
-    Args:
-        ranking, model, strategy: which ranking, whose maps (a model's or a teacher's), the measure of the uncertainty.
-        probability, uncertainty: float32 (k, j, i) on the pair's grid.
-    """
-
-    ranking: int
-    model: str
-    strategy: str
-    probability: np.ndarray
-    uncertainty: np.ndarray
 
 
 class Session:
@@ -208,12 +170,17 @@ class Session:
         return replace(shown, model=here.ranking.suggested_by, probability=mean, uncertainty=doubt)
 
     def newest_probability(self, case: str) -> np.ndarray | None:
-        """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing."""
+        """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing.
+
+        What was answered of a lesion as a whole counts at once.
+        """
         here, stored = self.current, self.study.rankings.latest()
         if here and here.ranking and stored and (here.case, here.ranking.number) == (case, stored.number):
             opinion = self.opinion()  # in memory already
-            return opinion.probability if opinion else None
-        return self.study.maps.suggested(case)
+            found = opinion.probability if opinion else None
+        else:
+            found = self.study.maps.suggested(case)
+        return None if found is None else self.study.lesion_answers.laid_over(case, found)
 
     # Answers ---------------------------------------------------------------------------------------------------
 
@@ -240,7 +207,7 @@ class Session:
     def as_suggested(self, number: int, mask: np.ndarray) -> bool:
         """Whether a mask of any slice of the case at hand marks exactly what is suggested there; notes nothing."""
         here = self._presented()
-        return _unchanged(mask, self._suggested(here, number))
+        return unchanged(mask, self._suggested(here, number))
 
     def take_back(self) -> Answer:
         """Withdraw the current slice's answer; it returns to the pool, and the withdrawn version stays stored."""
@@ -293,12 +260,12 @@ class Session:
                 seconds=self._elapsed(here) if seconds is None else seconds,
                 suggestion_seen=seen,
                 suggestion_seconds=here.suggestion_seconds,
-                accepted_unchanged=_unchanged(mask, suggested) if seen else False,
+                accepted_unchanged=unchanged(mask, suggested) if seen else False,
                 model=here.suggested_by,
                 query_rank=query.rank if query else None,
                 ranking=here.ranking.number if query and here.ranking else None,
                 drawn=query.drawn if query else "reader",
-                test=_test_of(str(here.model), mask, self._predicted(here, suggested)) if tested else None,
+                test=test_of(str(here.model), mask, self._predicted(here, suggested)) if tested else None,
                 viewed=viewed,
             )
         )
@@ -332,19 +299,3 @@ class Session:
     def close(self) -> None:
         """End the worker; the study stays open for its owner."""
         self.learning.worker.close()
-
-
-def _unchanged(mask: np.ndarray | None, suggested: np.ndarray | None) -> bool:
-    if suggested is None:
-        return False
-    return not suggested.any() if mask is None else bool(np.array_equal(mask != 0, suggested))
-
-
-def _test_of(model: str, mask: np.ndarray | None, suggested: np.ndarray | None) -> SliceTest | None:
-    """Score the model that ranked the slice that is being saved, before it can learn from it."""
-    if suggested is None:
-        return None
-    marked = np.zeros_like(suggested) if mask is None else np.asarray(mask) != 0
-    if marked.shape != suggested.shape:
-        return None  # the study refuses such a mask with a sentence
-    return SliceTest(model, int((marked & suggested).sum()), int(suggested.sum()), int(marked.sum()))

@@ -38,7 +38,7 @@ from LMIALLib.study.store import Study
 
 if TYPE_CHECKING:
     from LMIALLib.queries.strategies import Strategy
-    from LMIALLib.study.cases import Case
+    from LMIALLib.study.case import Case
     from LMIALLib.study.models import Model
 
 STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}

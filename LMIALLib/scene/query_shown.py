@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.loop.session import Presented
+from LMIALLib.loop.presented import Presented
 from LMIALLib.queries.query import Query
 from LMIALLib.scene.desk import Desk
 from LMIALLib.study.answer import KINDS

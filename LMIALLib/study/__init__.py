@@ -1,7 +1,7 @@
 """The study folder: cases, answers, models and rankings, so kept that nothing acknowledged is ever lost."""
 
 from LMIALLib.study.answer import Answer, NewAnswer, SliceTest
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.checks import Problem
 from LMIALLib.study.drafts import Draft
 from LMIALLib.study.labels import UNREAD, LabelClass, LabelSchema

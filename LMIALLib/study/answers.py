@@ -9,7 +9,8 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.study.answer import ANSWERS, DRAWN, KINDS, Answer, NewAnswer, SliceTest
-from LMIALLib.study.cases import Case, Cases
+from LMIALLib.study.case import Case
+from LMIALLib.study.cases import Cases
 from LMIALLib.study.clock import now
 from LMIALLib.study.connection import RESTORE
 from LMIALLib.study.database import StudyDatabase

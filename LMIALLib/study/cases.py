@@ -7,19 +7,14 @@ import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import TEMPORARY, flush_folder, rename, written_whole
-from LMIALLib.json_data import Natural, parse_json
-from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
 from LMIALLib.pairs.registration_record import Alarm, alarms
+from LMIALLib.study.case import SELECT, Case, case_of
 from LMIALLib.study.clock import for_a_folder, now
 from LMIALLib.study.connection import RESTORE
 from LMIALLib.study.database import StudyDatabase
@@ -31,52 +26,6 @@ from LMIALLib.study.staging import LONGEST_INSIDE, LONGEST_PATH, check_staged, f
 from LMIALLib.study.subject_split import split_of
 
 
-@dataclass(frozen=True)
-class Case:
-    """A pair with its name and subject.
-
-    Args:
-        name, subject: names as given; the subject is a pseudonym.
-        pair_number: the newest ``pair-<n>`` of the case.
-        grid: the pair's grid; axis: array axis (k, j, i) along which slices are counted.
-        digest: of the pair, see ``Pair.digest``.
-        split: "train" or "validation", for good.
-        covered: values of the label schema that the truth of this case covers.
-        created: UTC time.
-    """
-
-    name: str
-    subject: str
-    pair_number: int
-    grid: Grid
-    axis: int
-    digest: str
-    split: str
-    covered: tuple[int, ...]
-    created: str
-
-    @property
-    def n_slices(self) -> int:
-        """Number of slices along the slice axis."""
-        return self.grid.shape[self.axis]
-
-    @property
-    def slice_shape(self) -> tuple[int, int]:
-        """Rows and columns of one slice: the two remaining array axes, in array order."""
-        rows, columns = (length for axis, length in enumerate(self.grid.shape) if axis != self.axis)
-        return rows, columns
-
-    @property
-    def slice_spacing(self) -> float:
-        """Millimetres between neighbouring slices."""
-        return self.grid.spacing[2 - self.axis]
-
-    def check_slice(self, number: int) -> None:
-        """Raise BadInput where the case has no slice with this number."""
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < self.n_slices:
-            raise BadInput(f"{self.name} has no slice {number}; its slices are 0 to {self.n_slices - 1}.")
-
-
 class Cases:
     """``study.cases``: adding, finding and removing cases, and their pairs."""
 
@@ -86,15 +35,15 @@ class Cases:
 
     def all(self) -> tuple[Case, ...]:
         """All cases in the order in which they were added."""
-        return tuple(_case_of(row) for row in self._database.rows(f"{_SELECT} ORDER BY c.rowid"))
+        return tuple(case_of(row) for row in self._database.rows(f"{SELECT} ORDER BY c.rowid"))
 
     def get(self, name: str) -> Case:
         """One case. Raises BadInput naming those there are."""
-        row = self._database.row(f"{_SELECT} WHERE c.name = ?", (name,))
+        row = self._database.row(f"{SELECT} WHERE c.name = ?", (name,))
         if row is None:
             there = ", ".join(c.name for c in self.all()) or "none yet"
             raise BadInput(f"the study {self._database.folder} has no case {name!r}; it has: {there}.")
-        return _case_of(row)
+        return case_of(row)
 
     def stage(self, name: str) -> Path:
         """A fresh folder inside ``cases/`` to prepare a case in. Raises BadInput for a name that cannot be used."""
@@ -267,37 +216,3 @@ class Cases:
         for path, digest, size in files:
             inside = path.relative_to(self._database.folder).as_posix()
             connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (inside, case, digest, size))
-
-
-_SELECT = """
-SELECT c.name, c.subject, c.covered, c.created, s.split, p.number, p.axis, p.grid, p.digest
-FROM cases c JOIN subjects s ON s.name = c.subject
-JOIN pairs p ON p.case_name = c.name AND p.number = (SELECT max(number) FROM pairs WHERE case_name = c.name)
-"""
-
-
-def _case_of(row: sqlite3.Row) -> Case:
-    """A case of a database that may come from elsewhere: its name becomes the name of folders and files."""
-    name = checked_file_name(row["name"], "case name")
-    return Case(
-        name=name,
-        subject=checked_person(row["subject"], "subject"),
-        pair_number=row["number"],
-        grid=_grid_of(row["grid"], name),
-        axis=row["axis"],
-        digest=row["digest"],
-        split=row["split"],
-        covered=_covered_of(row["covered"], name),
-        created=row["created"],
-    )
-
-
-@lru_cache(maxsize=1024)  # a case is looked up at every save and every redraw
-def _grid_of(text: str, case: str) -> Grid:
-    where = f"the case {case}: its grid"
-    return Grid.from_dict(parse_json(text, dict[str, Any], where), where)
-
-
-@lru_cache(maxsize=1024)
-def _covered_of(text: str, case: str) -> tuple[int, ...]:
-    return parse_json(text, tuple[Natural, ...], f"the case {case}: the classes that its truth covers")

@@ -13,7 +13,7 @@ from LMIALLib.study.store import Study
 
 SUGGESTED, READ, EQUIVOCAL, LESION = 0, 1, 2, 3
 """Where a voxel of the delivered label comes from: the model, an answer of its slice, a spot or slice that its reader
-left open, a lesion that was accepted or rejected as a whole."""
+left open, a lesion that was answered as a whole."""
 ORIGINS = {SUGGESTED: "suggested", READ: "read", EQUIVOCAL: "equivocal", LESION: "lesion answered as a whole"}
 CHANGE = 1
 """Value of suggested change, whose class no reader gave."""
@@ -57,8 +57,8 @@ def delivered_label(study: Study, case: str, probability: np.ndarray | None, *, 
         if reader is not None and lesion.reader != reader:
             continue
         for number in lesion.shown:
-            inside = lesion.of_slice(number, known.axis)
-            values_stack[number][inside] = CHANGE if lesion.verdict == "accepted" else 0
+            inside, change = lesion.of_slice(number, known.axis)
+            values_stack[number][inside] = np.where(change, CHANGE, 0)[inside]
             origin_stack[number][inside] = LESION
     values[read != UNREAD] = read[read != UNREAD]
     origin[read != UNREAD] = READ

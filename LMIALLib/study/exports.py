@@ -15,7 +15,7 @@ import numpy as np
 from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
 from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.delivered import ORIGINS, delivered_label
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.lesions import THRESHOLD, CaseLesions
@@ -52,6 +52,7 @@ class ExportRequest:
             given, for "lesions", "table" and "report"; uncertainty (nats) for "uncertainty".
         model: id of the model that made the maps.
         estimates: case -> how good its delivered label is expected to be, JSON-ready; written into its header.
+        suggestions: whether "lesions", "table" and "report" hold what the model suggests where nobody read.
         keep_numbers: store the numbers of lesions, which only the session that annotates may do.
     """
 
@@ -63,6 +64,7 @@ class ExportRequest:
     maps: Mapping[str, np.ndarray] | None = None
     model: str | None = None
     estimates: Mapping[str, Mapping[str, Any]] | None = None
+    suggestions: bool = True
     keep_numbers: bool = False
 
 
@@ -255,12 +257,20 @@ def _write_report(study: Study, cases: tuple[Case, ...], request: ExportRequest,
 
 def _lesions(study: Study, case: Case, request: ExportRequest) -> CaseLesions:
     probability = _map_of(request, case) if request.maps is not None and case.name in request.maps else None
-    return study.lesions.of_case(case.name, probability, reader=request.reader, keep=request.keep_numbers)
+    return study.lesions.of_case(
+        case.name,
+        probability,
+        reader=request.reader,
+        keep=request.keep_numbers,
+        suggestions=request.suggestions or request.what == "delivered",
+    )
 
 
 def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:
     unread = None if request.format == "seg.nrrd" else request.unread
-    return provenance(study, case, what=request.what, reader=request.reader, unread=unread, model=request.model)
+    found = provenance(study, case, what=request.what, reader=request.reader, unread=unread, model=request.model)
+    with_lesions = request.what in ("lesions", "table")
+    return found | ({"unread_suggestions": request.suggestions and bool(request.maps)} if with_lesions else {})
 
 
 def _map_of(request: ExportRequest, case: Case) -> np.ndarray:

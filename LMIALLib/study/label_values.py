@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from LMIALLib.study.answer import KINDS, Answer
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.labels import UNREAD
 
 

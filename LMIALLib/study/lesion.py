@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.pairs.pair import Pair
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.labels import UNREAD, LabelSchema
 from LMIALLib.study.lesion_class import proposed_class
 from LMIALLib.study.lesion_numbers import places_of
 
-READ, PARTLY_READ, MODELS_ALONE = "read", "partly read", "model's alone"
+READ, PARTLY_READ, ACCEPTED, MODELS_ALONE = "read", "partly read", "accepted as a whole", "model's alone"
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class Lesion:
 
     Args:
         number: its identity in the case; see ``lesion_numbers``.
-        status: "read" when every voxel of it and every neighbour of them was read by a person, "model's alone" when
-            none of its voxels was, else "partly read".
+        status: "read" when every voxel of it and every neighbour of them was read by a person, "accepted as a whole"
+            when no slice of it was read and a reader accepted or outlined some of it as a lesion, "model's alone" when
+            neither is so, else "partly read".
         classes: names of the classes that readers gave its voxels, the commonest first; empty for the model's alone.
         confirmed: the commonest of those classes that names a kind of change; empty where no reader gave one, since the
             first class of a schema only says that something changed.
@@ -82,6 +83,7 @@ def measured_lesions(
     values: np.ndarray,
     probability: np.ndarray | None,
     unseen: Collection[int] = (),
+    accepted: np.ndarray | None = None,
 ) -> tuple[Lesion, ...]:
     """The lesions of a volume with everything that is known of them, by number.
 
@@ -90,6 +92,7 @@ def measured_lesions(
         case, schema, pair: whose lesions they are, and the pair on whose grid they lie.
         values, probability: as for ``Lesions.volume``.
         unseen: slices that are left out, because their predictions must stay hidden.
+        accepted: bool (k, j, i), change that a reader accepted or outlined as a whole lesion.
     """
     lesions = []
     for number, place in places_of(volume).items():
@@ -97,7 +100,7 @@ def measured_lesions(
         if unseen:
             index = index[~np.isin(index[:, case.axis], list(unseen))]
         if len(index):
-            lesions.append(_measured(number, index, case, schema, pair, values, probability))
+            lesions.append(_measured(number, index, case, schema, pair, values, probability, accepted))
     return tuple(lesions)
 
 
@@ -109,6 +112,7 @@ def _measured(
     pair: Pair,
     values: np.ndarray,
     probability: np.ndarray | None,
+    accepted: np.ndarray | None,
 ) -> Lesion:
     """One lesion, from the array indices (n, 3) of its voxels."""
     around = tuple(
@@ -132,7 +136,7 @@ def _measured(
     left, posterior, superior = _lps(case, nearest)
     return Lesion(
         number=number,
-        status=_status(inside, values[around]),
+        status=_status(inside, values[around], None if accepted is None else accepted[around]),
         classes=classes,
         confirmed=confirmed[0] if confirmed else "",
         proposed=proposed_class(inside, baseline, follow_up),
@@ -156,12 +160,12 @@ def _classes(values: np.ndarray, schema: LabelSchema) -> tuple[str, ...]:
     return tuple(schema.name_of(int(found[n])) for n in np.argsort(-counts, kind="stable"))
 
 
-def _status(inside: np.ndarray, values: np.ndarray) -> str:
+def _status(inside: np.ndarray, values: np.ndarray, accepted: np.ndarray | None) -> str:
     from scipy import ndimage
 
     unread = values == UNREAD
     if unread[inside].all():
-        return MODELS_ALONE
+        return MODELS_ALONE if accepted is None or not accepted[inside].any() else ACCEPTED
     beside = ndimage.binary_dilation(inside, structure=np.ones((3, 3, 3), bool))
     return PARTLY_READ if unread[beside].any() else READ
 

@@ -1,4 +1,4 @@
-"""Readers' answers to a suggested lesion as a whole: accepted or rejected. They make no slice read."""
+"""Suggested lesions that readers accepted, rejected or outlined anew as a whole. It makes no slice read."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ import numpy as np
 
 from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.json_data import Natural, parse_json
-from LMIALLib.study.cases import Case, Cases
+from LMIALLib.study.case import Case
+from LMIALLib.study.cases import Cases
 from LMIALLib.study.clock import now
 from LMIALLib.study.connection import RESTORE
 from LMIALLib.study.database import StudyDatabase
 from LMIALLib.study.log import Log
 from LMIALLib.study.names import checked_person
 
-VERDICTS = ("accepted", "rejected")
+VERDICTS = ("accepted", "rejected", "outlined")
 
 
 @dataclass(frozen=True)
 class LesionAnswer:
-    """One lesion that was accepted or rejected.
+    """One lesion that was accepted, rejected or outlined anew.
 
     Args:
         id: counts up over the study.
         case, pair: on which pair of the case it was suggested.
-        verdict: "accepted" or "rejected".
-        voxels: bool (k, j, i), the lesion as it was suggested.
+        verdict: one of `VERDICTS`.
+        voxels: bool (k, j, i), what the answer speaks for: the lesion as it was suggested, and its new outline.
+        change: bool (k, j, i), which of them are change: all, none, or those within the new outline.
         shown: slices of it that were on the screen; only there does the answer speak for its voxels.
         reader, ranking, saved_at: who, by which ranking's map, when (UTC).
     """
@@ -41,15 +43,19 @@ class LesionAnswer:
     pair: int
     verdict: str
     voxels: np.ndarray
+    change: np.ndarray
     shown: frozenset[int]
     reader: str
     ranking: int | None
     saved_at: str
 
-    def of_slice(self, number: int, axis: int) -> np.ndarray:
-        """The lesion's voxels on a slice, bool (rows, columns), none where that slice was not on the screen."""
-        plane = np.moveaxis(self.voxels, axis, 0)[number]
-        return plane if number in self.shown else np.zeros_like(plane)
+    def of_slice(self, number: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """The voxels of a slice that the answer speaks for, and which are change, bool (rows, columns).
+
+        None where that slice was not on the screen.
+        """
+        voxels, change = (np.moveaxis(volume, axis, 0)[number] for volume in (self.voxels, self.change))
+        return (voxels, change) if number in self.shown else (np.zeros_like(voxels), np.zeros_like(change))
 
 
 class LesionAnswers:
@@ -59,16 +65,26 @@ class LesionAnswers:
         self._database, self._log, self._cases = database, log, cases
 
     def save(
-        self, case: str, verdict: str, voxels: np.ndarray, shown: Iterable[int], reader: str, ranking: int | None = None
+        self,
+        case: str,
+        verdict: str,
+        voxels: np.ndarray,
+        shown: Iterable[int],
+        reader: str,
+        ranking: int | None = None,
+        *,
+        outline: np.ndarray | None = None,
     ) -> LesionAnswer:
         """Save a reader's answer to a lesion; it is on the disk when this returns.
 
         Args:
-            verdict: "accepted" or "rejected".
-            voxels: bool (k, j, i) on the case's grid, at least one.
+            verdict: one of `VERDICTS`.
+            voxels: bool (k, j, i) on the case's grid, the lesion as it was suggested, at least one voxel.
             shown: slices of it that were on the screen, at least one that holds it.
+            outline: for "outlined" alone: bool (k, j, i), the lesion as it is, at least one voxel.
 
-        Raises BadInput, with nothing written, for another shape, no voxel, no slice, or an unknown case or reader.
+        Raises BadInput, with nothing written, for another shape, no voxel, no slice, an unknown case or reader, and an
+        outline that is missing or not wanted.
         """
         known, reader = self._cases.get(case), checked_person(reader, "reader")
         slices = sorted(set(shown))
@@ -80,11 +96,19 @@ class LesionAnswers:
             raise BadInput(f"the lesion has shape {voxels.shape}; the pair of {known.name} has {known.grid.shape}.")
         if not np.moveaxis(voxels, known.axis, 0)[slices].any():
             raise BadInput(f"no slice of this lesion of {known.name} was on the screen.")
-        raw = np.flatnonzero(voxels).astype("<i4").tobytes()
+        if (outline is not None) != (verdict == "outlined"):
+            raise BadInput("a lesion that is outlined anew needs its outline, and no other verdict takes one.")
+        if outline is not None:
+            if outline.shape != known.grid.shape or outline.dtype != bool or not outline.any():
+                raise BadInput(f"the outline does not fit the pair of {known.name}, or it is empty.")
+            voxels = voxels | outline
+        raw = _places_of(voxels)
+        changed = None if outline is None else _places_of(outline)
         row = {
             "case_name": known.name, "pair": known.pair_number, "verdict": verdict, "of": None,
-            "voxels": zlib.compress(raw, 1), "digest": hashlib.sha256(raw).hexdigest(), "shown": json.dumps(slices),
+            "voxels": zlib.compress(raw, 1), "digest": _digest(raw, changed), "shown": json.dumps(slices),
             "reader": reader, "ranking": ranking, "saved_at": now(),
+            "outline": None if changed is None else zlib.compress(changed, 1),
         }  # fmt: skip
         number = self._insert(row)
         return next(one for one in self.all(known.name) if one.id == number)
@@ -98,7 +122,7 @@ class LesionAnswers:
         self._insert(
             {
                 "case_name": known.name, "pair": known.pair_number, "verdict": "withdrawn", "of": number,
-                "voxels": zlib.compress(empty, 1), "digest": hashlib.sha256(empty).hexdigest(), "shown": "[]",
+                "voxels": zlib.compress(empty, 1), "digest": _digest(empty, None), "shown": "[]",
                 "reader": checked_person(reader, "reader"), "ranking": None, "saved_at": now(),
             }
         )  # fmt: skip
@@ -122,6 +146,27 @@ class LesionAnswers:
         found = (one for one in self.all(known.name) if one.pair == known.pair_number and one.id not in gone)
         return tuple(one for one in found if upto is None or one.id <= upto)
 
+    def laid_over(self, case: str, probability: np.ndarray, *, reader: str | None = None) -> np.ndarray:
+        """A map of probabilities (k, j, i) with 1 and 0 where a lesion answer of the case says what is change.
+
+        ``reader``: only answers by this reader.
+        """
+        known, found = self._cases.get(case), probability
+        for answer in self.current(case):
+            if reader is not None and answer.reader != reader:
+                continue
+            found = found.copy() if found is probability else found
+            stack = np.moveaxis(found, known.axis, 0)
+            for number in answer.shown:
+                voxels, change = answer.of_slice(number, known.axis)
+                stack[number][voxels] = change[voxels]
+        return found
+
+    def accepted(self, case: str, *, reader: str | None = None) -> np.ndarray:
+        """Change, bool (k, j, i), that readers, or one, accepted or outlined as whole lesions, where they saw it."""
+        nothing = np.zeros(self._cases.get(case).grid.shape, np.float32)
+        return self.laid_over(case, nothing, reader=reader) > 0
+
     def ids(self, case: str) -> list[int]:
         """Ids of all answers to a case's lesions, ascending, withdrawn ones included."""
         rows = self._database.rows("SELECT id FROM lesion_answers WHERE case_name = ? ORDER BY id", (case,))
@@ -143,23 +188,50 @@ class LesionAnswers:
 
     def _read(self, row: sqlite3.Row, case: Case) -> LesionAnswer:
         """An answer of a database that may come from elsewhere. Raises BadInput where it is damaged."""
-        where, most = f"answer {row['id']} about a lesion of {case.name}", 4 * int(np.prod(case.grid.shape))
-        try:
-            inflate = zlib.decompressobj()
-            raw = inflate.decompress(row["voxels"], most + 1)
-        except zlib.error as error:
-            raise BadInput(f"{where} is damaged ({error}).", RESTORE) from error
-        if len(raw) > most or len(raw) % 4 or hashlib.sha256(raw).hexdigest() != row["digest"]:
+        where = f"answer {row['id']} about a lesion of {case.name}"
+        raw = _inflated(row["voxels"], case, where)
+        outline = None if row["outline"] is None else _inflated(row["outline"], case, where)
+        if _digest(raw, outline) != row["digest"]:
             raise BadInput(f"{where} is not what was saved.", RESTORE)
-        places = np.frombuffer(raw, "<i4")
-        voxels = np.zeros(case.grid.shape, bool)
-        if places.size and not (places.min() >= 0 and places.max() < voxels.size):
-            if row["pair"] == case.pair_number:
-                raise BadInput(f"{where} lies outside of its pair.", RESTORE)
-            places = places[:0]  # of an earlier pair, whose grid may have been another one
-        voxels.ravel()[places] = True
+        of_now = row["pair"] == case.pair_number
+        voxels = _volume_of(raw, case, where, of_now=of_now)
+        if outline is not None:
+            change = _volume_of(outline, case, where, of_now=of_now)
+        else:
+            change = voxels if row["verdict"] == "accepted" else np.zeros_like(voxels)
         shown = frozenset(parse_json(row["shown"], tuple[Natural, ...], where))
         return LesionAnswer(
-            row["id"], case.name, row["pair"], row["verdict"], voxels, shown, row["reader"], row["ranking"],
+            row["id"], case.name, row["pair"], row["verdict"], voxels, change, shown, row["reader"], row["ranking"],
             row["saved_at"],
         )  # fmt: skip
+
+
+def _places_of(volume: np.ndarray) -> bytes:
+    return np.flatnonzero(volume).astype("<i4").tobytes()
+
+
+def _digest(voxels: bytes, outline: bytes | None) -> str:
+    return hashlib.sha256(voxels if outline is None else voxels + b"outline" + outline).hexdigest()
+
+
+def _inflated(packed: bytes, case: Case, where: str) -> bytes:
+    most = 4 * int(np.prod(case.grid.shape))
+    try:
+        raw = zlib.decompressobj().decompress(packed, most + 1)
+    except zlib.error as error:
+        raise BadInput(f"{where} is damaged ({error}).", RESTORE) from error
+    if len(raw) > most or len(raw) % 4:
+        raise BadInput(f"{where} is not what was saved.", RESTORE)
+    return raw
+
+
+def _volume_of(raw: bytes, case: Case, where: str, *, of_now: bool) -> np.ndarray:
+    """Voxels (k, j, i) bool from their places; none of an earlier pair (``of_now`` false) that do not fit today's."""
+    places = np.frombuffer(raw, "<i4")
+    volume = np.zeros(case.grid.shape, bool)
+    if places.size and not (places.min() >= 0 and places.max() < volume.size):
+        if of_now:
+            raise BadInput(f"{where} lies outside of its pair.", RESTORE)
+        places = places[:0]  # of an earlier pair, whose grid may have been another one
+    volume.ravel()[places] = True
+    return volume

@@ -15,6 +15,7 @@ from LMIALLib.study.database import StudyDatabase
 from LMIALLib.study.label_values import label_values
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.lesion import Lesion, measured_lesions
+from LMIALLib.study.lesion_answers import LesionAnswers
 from LMIALLib.study.lesion_numbers import NUMBERS, Numbered, number_lesions, read_numbers
 from LMIALLib.study.lesion_separation import separate_lesions
 
@@ -40,25 +41,38 @@ class CaseLesions:
 class Lesions:
     """``study.lesions``: the lesions of a case as they stand now, and the numbers that they keep."""
 
-    def __init__(self, database: StudyDatabase, cases: Cases, answers: Answers) -> None:
-        self._database, self._cases, self._answers = database, cases, answers
+    def __init__(self, database: StudyDatabase, cases: Cases, answers: Answers, lesion_answers: LesionAnswers) -> None:
+        self._database, self._cases = database, cases
+        self._answers, self._lesion_answers = answers, lesion_answers
 
     def of_case(
-        self, case: str, probability: np.ndarray | None, *, reader: str | None = None, keep: bool
+        self,
+        case: str,
+        probability: np.ndarray | None,
+        *,
+        reader: str | None = None,
+        keep: bool,
+        suggestions: bool = True,
     ) -> CaseLesions:
         """The lesions of a case as they stand now.
 
         Args:
             probability, keep: see ``volume``.
             reader: only answers by this reader; by default the newest by any.
+            suggestions: whether voxels that nobody read or accepted belong to it. Numbers are the same either way.
 
         Raises as ``number`` and ``study.cases.load_pair`` do.
         """
         known = self._cases.get(case)
         values = label_values(known, self._answers.current(known.name, reader=reader))
+        accepted = self._lesion_answers.accepted(known.name, reader=reader)
+        if probability is not None:
+            probability = self._lesion_answers.laid_over(known.name, probability, reader=reader)
         volume = self.volume(known.name, values, probability, keep=keep)
-        pair = self._cases.load_pair(known.name)
-        lesions = measured_lesions(volume, known, self._database.label_schema, pair, values, probability)
+        if not suggestions:
+            volume[(values == UNREAD) & ~accepted] = 0
+        pair, schema = self._cases.load_pair(known.name), self._database.label_schema
+        lesions = measured_lesions(volume, known, schema, pair, values, probability, accepted=accepted)
         return CaseLesions(volume, values != UNREAD, lesions)
 
     def volume(self, case: str, values: np.ndarray, probability: np.ndarray | None, *, keep: bool) -> np.ndarray:

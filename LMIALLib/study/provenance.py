@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from LMIALLib import __version__
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.clock import now
 from LMIALLib.study.schema import SCHEMA_VERSION
 from LMIALLib.study.store import Study

@@ -17,7 +17,7 @@ from LMIALLib.json_data import Natural, shaped
 from LMIALLib.pairs.orientation import orientation
 from LMIALLib.pairs.registration_record import alarms
 from LMIALLib.study.answer import KINDS, Answer
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.clock import now
 from LMIALLib.study.lesion import Lesion
 from LMIALLib.study.store import Study

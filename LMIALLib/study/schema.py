@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from LMIALLib.study.answer import ANSWERS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Stored in ``user_version``. Raise it together with an entry in ``MIGRATIONS`` and one in ``PAST``."""
 
 APPLICATION_ID = 0x4C4D4941
@@ -28,8 +28,9 @@ RANGES = {
     "viewed": "share BETWEEN 0 AND 1 AND rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000",
     "sweeps": "id > 0 AND slice BETWEEN 0 AND 1000000 AND label_shown IN (0, 1) AND seconds >= 0",
     "patients": "id > 0 AND state IN ('finished', 'reopened')",
-    "lesion_answers": "id > 0 AND pair BETWEEN 1 AND 99999 AND verdict IN ('accepted', 'rejected', 'withdrawn')"
-    " AND (of IS NULL OR of > 0)",
+    "lesion_answers": "id > 0 AND pair BETWEEN 1 AND 99999"
+    " AND verdict IN ('accepted', 'rejected', 'outlined', 'withdrawn')"
+    " AND (of IS NULL OR of > 0) AND (verdict = 'outlined') = (outline IS NOT NULL)",
     "drafts": "slice BETWEEN 0 AND 1000000 AND rows BETWEEN 1 AND 100000 AND columns BETWEEN 1 AND 100000",
 }
 """What LMIAL's own rows always fulfil, beside the types of their columns: SQLite itself checks it only on writing."""
@@ -197,9 +198,13 @@ CREATE TABLE lesion_answers (                  -- a suggested lesion that was ac
 CREATE TRIGGER lesion_answers_are_never_overwritten BEFORE UPDATE ON lesion_answers
 BEGIN SELECT RAISE(ABORT, 'an answer is never overwritten'); END;
 """
-TABLES = _TABLES_1 + _VIEWED + _FINISH
+_OUTLINE = """
+-- of a lesion that was outlined anew: which of its voxels are change, stored as they are
+ALTER TABLE lesion_answers ADD COLUMN outline BLOB;
+"""
+TABLES = _TABLES_1 + _VIEWED + _FINISH + _OUTLINE
 
-MIGRATIONS: dict[int, str] = {1: _VIEWED, 2: _FINISH}
+MIGRATIONS: dict[int, str] = {1: _VIEWED, 2: _FINISH, 3: _OUTLINE}
 """Version -> the SQL that makes a database of that version one of the next.
 
 It may make a table anew, to change what SQLite checks of it (a new kind of answer): make ``T_new``, copy the rows,
@@ -207,7 +212,7 @@ It may make a table anew, to change what SQLite checks of it (a new kind of answ
 meanwhile, so that dropping the old table takes nothing along, and are checked at the end.
 """
 
-PAST: dict[int, str] = {1: _TABLES_1, 2: _TABLES_1 + _VIEWED}
+PAST: dict[int, str] = {1: _TABLES_1, 2: _TABLES_1 + _VIEWED, 3: _TABLES_1 + _VIEWED + _FINISH}
 """Version -> what ``TABLES`` was then. Kept for ever, to check the tables of a study of that version."""
 
 

@@ -73,8 +73,8 @@ class Study:
         self.rankings = Rankings(database, self.log)
         self.maps = Maps(database, self.cases, self.rankings)
         self.truths = Truths(database, self.log, self.cases)
-        self.lesions = Lesions(database, self.cases, self.answers)
         self.lesion_answers = LesionAnswers(database, self.log, self.cases)
+        self.lesions = Lesions(database, self.cases, self.answers, self.lesion_answers)
         self.sweeps = Sweeps(database, self.cases)
         self.patients = Patients(database, self.log, self.cases)
 

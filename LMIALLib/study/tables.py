@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.lesion import Lesion
 from LMIALLib.study.store import Study
 

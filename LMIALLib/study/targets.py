@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LMIALLib.study.answer import Answer
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.label_values import label_values, slice_values
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study

@@ -28,7 +28,7 @@ from LMIALLib.study.rankings import StoredRanking, adapted_map
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import slice_target
 from LMIALLib.worker.predicting import PASSES, conditions_of, model_of, predict_case, queue_options
-from LMIALLib.worker.requests import Rank, RankCase, Ranked
+from LMIALLib.worker.requests import Rank, RankAnew, RankCase, Ranked
 
 if TYPE_CHECKING:
     from LMIALLib.adaptation.answers import SliceAnswer
@@ -60,7 +60,10 @@ class Patient:
     conditions: dict[str, Any]
 
 
-_patients: OrderedDict[tuple[object, ...], Patient] = OrderedDict()
+Key = tuple[Path, str, object]
+"""Folder of the study, case, and all that its features depend on beside."""
+
+_patients: OrderedDict[Key, Patient] = OrderedDict()
 
 
 def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
@@ -70,11 +73,10 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
     recorded: dict[str, Any] = {"heads": {}, "estimates": {}, "pairs": {}}
     conditions: dict[str, Any] = {}
     made: dict[str, dict[str, Any]] = {}
+    being_read = next(reversed(_patients), (None, None))[:2]
     with Study.open(study_folder, read_only=True) as study:
         if not (request.keep or goes_by_stored_maps(request.model)):
-            model_of(
-                study, request.model
-            )  # weights that cannot be trusted are refused, also where their maps lie there
+            model_of(study, request.model)  # refuses weights that cannot be trusted, also where their maps lie there
         before = _usable(study.rankings.latest() if request.keep else None, request, chosen)
         for position, wanted in enumerate(request.cases):
             name = wanted.name
@@ -87,8 +89,11 @@ def finish_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
                 conditions = conditions or before.conditions
                 made[name] = _made(before.conditions, name)
                 continue
-            patient = _patient(study, request, wanted, progress)
-            part, about = _finished(study, request, wanted, chosen, patient)
+            key = _key(study, request, wanted)
+            patient = _patient(study, request, wanted, key, progress)
+            part, about = _finished(study, request, wanted, chosen, patient, progress)
+            if request.keep or key[:2] == being_read or (position < KEPT and not isinstance(request, RankAnew)):
+                _keep_in_memory(key, patient)
             parts.append(part)
             conditions = patient.conditions
             made[name] = _made(conditions, name)
@@ -141,17 +146,29 @@ def _holds(study: Study, before: StoredRanking, request: Rank, wanted: RankCase)
     return not any(changed)
 
 
-def _patient(study: Study, request: Rank, wanted: RankCase, progress: Progress) -> Patient:
+def _key(study: Study, request: Rank, wanted: RankCase) -> Key:
+    computed = request.passes, request.device, request.dtype, request.threads, request.slices_at_once
+    model = study.models.get(request.model).digest
+    return study.folder, wanted.name, (wanted.pair, model, request.write_maps, computed)
+
+
+def _keep_in_memory(key: Key, patient: Patient) -> None:
+    """Keep a patient at hand for the next answer: of a ranking of many the one that was being read, and the first ones
+    of the list, which are read next; of one in the background nobody else, for it must not push out a reader's."""
+    _patients[key] = patient
+    _patients.move_to_end(key)
+    while len(_patients) > KEPT:
+        _patients.popitem(last=False)
+
+
+def _patient(study: Study, request: Rank, wanted: RankCase, key: Key, progress: Progress) -> Patient:
     """The features of a case, from memory, from the maps that lie in the study, or by predicting them."""
     from LMIALLib.adaptation.features import features_of
     from LMIALLib.adaptation.inputs import HeadInputs
     from LMIALLib.adaptation.patient import Course
 
-    model, name, writes = request.model, wanted.name, request.write_maps
-    computed = request.passes, request.device, request.dtype, request.threads, request.slices_at_once
-    key = study.folder, name, wanted.pair, study.models.get(model).digest, writes, computed
-    if key in _patients and (not writes or study.maps.has(model, name, FROZEN)):
-        _patients.move_to_end(key)
+    name = wanted.name
+    if key in _patients and (not request.write_maps or study.maps.has(request.model, name, FROZEN)):
         return _patients[key]
     pair = study.cases.load_pair(name, wanted.pair)
     maps, conditions = _frozen(study, request, wanted, pair, progress)
@@ -164,11 +181,7 @@ def _patient(study: Study, request: Rank, wanted: RankCase, progress: Progress) 
         variance=maps["variance"],
         expected_entropy=maps["expected_entropy"],
     )
-    patient = Patient(pair, pair.digest(), Course(features_of(inputs)), conditions)
-    _patients[key] = patient
-    while len(_patients) > KEPT:
-        _patients.popitem(last=False)
-    return patient
+    return Patient(pair, pair.digest(), Course(features_of(inputs)), conditions)
 
 
 def _frozen(
@@ -199,7 +212,7 @@ def _frozen(
 
 
 def _finished(
-    study: Study, request: Rank, wanted: RankCase, chosen: Strategy, patient: Patient
+    study: Study, request: Rank, wanted: RankCase, chosen: Strategy, patient: Patient, progress: Progress
 ) -> tuple[Ranking, dict[str, Any]]:
     """The ranking of one case, and what is to be kept of its head and of how finished it is."""
     from LMIALLib.adaptation.order import FINISH_STRATEGIES
@@ -208,7 +221,7 @@ def _finished(
 
     name, pair, features = wanted.name, patient.pair, patient.course.features
     answers = _answers(study, request, name)
-    learnt = patient.course.learn(answers)
+    learnt = patient.course.learn(answers, progress)
     maps = CaseMaps(
         case=name,
         mean=learnt.maps.probability,
@@ -266,8 +279,8 @@ def _answers(study: Study, request: Rank, name: str) -> list[SliceAnswer]:
     case = study.cases.get(name)
     answers: list[SliceAnswer] = []
     for lesion in study.lesion_answers.current(name, upto=request.lesions_upto):
-        stack = np.moveaxis(lesion.voxels, case.axis, 0)
-        answers += lesion_answers(stack, lesion.verdict == "accepted", lesion.shown)
+        voxels, change = (np.moveaxis(volume, case.axis, 0) for volume in (lesion.voxels, lesion.change))
+        answers += lesion_answers(voxels, change, lesion.shown)
     upto, reader = request.annotations_upto or 0, request.reader or None
     current = study.answers.current(name, upto=upto, reader=reader)
     ordered = sorted(current.values(), key=lambda one: one.id)

@@ -25,6 +25,7 @@ from LMIALLib.worker.requests import (
     Prepare,
     Prepared,
     Rank,
+    RankAnew,
     Ranked,
     Register,
     Registered,
@@ -86,6 +87,7 @@ def predict_job(study_folder: Path, request: Predict, progress: Progress) -> Pre
     return Predicted(request.cases)
 
 
+@handles(RankAnew)
 @handles(Rank)
 def rank_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
     """Rank the slices that nobody answered."""
@@ -180,6 +182,7 @@ def export_job(study_folder: Path, request: Export, progress: Progress) -> Expor
             maps=maps,
             model=model,
             estimates=stored.conditions.get("estimates") if stored is not None else None,
+            suggestions=request.suggestions,
             keep_numbers=request.keep_numbers,
         )
         files = export(study, Path(request.out), wanted)

@@ -207,6 +207,11 @@ class Rank(Request[Ranked], do="rank", gives=Ranked, for_reader=True):
 
 
 @dataclass(frozen=True)
+class RankAnew(Rank, do="rank anew", gives=Ranked, in_background=True):
+    """As `Rank`, by a network that was just adopted, while its reader goes on with the ranking of the one before."""
+
+
+@dataclass(frozen=True)
 class Trained(Result, event="model"):
     """A new model, and whether it should be adopted.
 
@@ -263,6 +268,7 @@ class Export(Request[Exported], do="export", gives=Exported, for_reader=True):
     case: str | None = None
     reader: str | None = None
     unread: Natural = 255
+    suggestions: bool = False
     keep_numbers: bool = False
 
 

@@ -55,7 +55,7 @@ from LMIALLib.pipeline.nnunet.settings import FINETUNING_RATE, NnunetSettings
 from LMIALLib.pipeline.nnunet.splits import fold_splits
 from LMIALLib.pipeline.teachers.bundled import bundled_teacher
 from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
 

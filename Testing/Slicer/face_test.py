@@ -115,7 +115,9 @@ class FaceTest(unittest.TestCase):
 
     def lacking(self, *, network):
         """What the worker lacks for its network, or to prepare a pair."""
-        return [one for one in self.widget.logic.missing() if one.lower().startswith("pynrrd") != network]
+        return [
+            one for one in self.widget.logic.missing() if one.lower().startswith(("pynrrd", "scikit-image")) != network
+        ]
 
     def need_network(self):
         lacking = self.lacking(network=True)

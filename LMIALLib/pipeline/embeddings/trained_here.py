@@ -18,7 +18,7 @@ from LMIALLib.pipeline.embeddings.slice_images import CHANNELS, slice_images
 from LMIALLib.pipeline.embeddings.stored import encoder_folder
 from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.queries.pool import eligible_slices
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.store import Study
 
 NAME = "mae"

@@ -23,7 +23,7 @@ from LMIALLib.pipeline.nnunet.labels import CHANGE, IGNORE, CaseLabels, LabelSou
 from LMIALLib.pipeline.nnunet.places import RECORD, SPLITS, WorkFolder, read_record, write_record
 from LMIALLib.pipeline.nnunet.splits import Member, Split
 from LMIALLib.progress import Cancelled, Progress
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.store import Study
 
 CHANNELS = ("baseline", "follow_up", "difference")

@@ -9,7 +9,7 @@ import numpy as np
 
 from LMIALLib.files import sha256_of
 from LMIALLib.pipeline.pseudo import RECORD, pseudo_folder, read_pseudo, read_pseudo_record
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.labels import UNREAD
 from LMIALLib.study.store import Study
 from LMIALLib.study.targets import slice_target

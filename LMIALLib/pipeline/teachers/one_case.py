@@ -13,7 +13,7 @@ from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.pseudo import RECORD, Pseudo, pseudo_folder, write_pseudo
 from LMIALLib.pipeline.teachers.teacher import PseudoLabel, Teacher, objection
 from LMIALLib.progress import Cancelled
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.store import Study
 
 WRITTEN_EVERY = 60.0

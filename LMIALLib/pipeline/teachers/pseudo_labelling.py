@@ -17,7 +17,7 @@ from LMIALLib.pipeline.pseudo import Pseudo, PseudoRecord, read_pseudo, read_pse
 from LMIALLib.pipeline.teachers.one_case import CaseInProgress, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
 from LMIALLib.progress import Cancelled, Progress, ignore
-from LMIALLib.study.cases import Case
+from LMIALLib.study.case import Case
 from LMIALLib.study.kept import OPINIONS
 from LMIALLib.study.store import Study
 

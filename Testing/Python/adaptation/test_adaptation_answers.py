@@ -33,11 +33,11 @@ def test_a_box_speaks_for_itself_alone_and_leaves_the_slice_unread():
 def test_a_lesion_speaks_for_its_voxels_on_the_slices_that_were_shown():
     lesion = np.zeros((4, 2, 2), bool)
     lesion[1:3, 0, 0] = True
-    answers = lesion_answers(lesion, False, shown=(3, 2))
+    answers = lesion_answers(lesion, np.zeros_like(lesion), shown=(3, 2))
     assert [answer.number for answer in answers] == [2]  # slice 1 was not shown, and slice 3 does not hold it
     assert answers[0].target.tolist() == [[0, 255], [255, 255]]
     assert not answers[0].read
-    assert lesion_answers(lesion, True, shown=(1,))[0].target[0, 0] == 1
+    assert lesion_answers(lesion, lesion, shown=(1,))[0].target[0, 0] == 1
 
 
 def test_a_read_slice_replaces_what_was_said_before_and_a_part_adds_to_it():

@@ -38,7 +38,12 @@ def test_the_table_is_that_of_the_study_and_its_numbers_stay(study_folder: Path,
     assert (again["confirmed"], again["status"], again["largest_slice"]) == (
         "enlarged", "partly read", first.largest_slice
     )  # fmt: skip
-    exported = lmial("export", study_folder, tmp_path / "out", "--what", "lesions")
+    read_alone = lmial("export", study_folder, tmp_path / "read", "--what", "lesions")
+    assert read_alone.returncode == 0, read_alone.stderr
+    with open(tmp_path / "read" / "head-lesions.csv", encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (int(row["lesion"]), row["slices"]) == (first.number, "1"), "under its number, as far as it was read"
+    exported = lmial("export", study_folder, tmp_path / "out", "--what", "lesions", "--suggestions")
     assert exported.returncode == 0, exported.stderr
     header = nrrd.read_header(str(tmp_path / "out" / "head-lesions.seg.nrrd"))
     names = [header[key] for key in header if key.startswith("Segment") and key.endswith("_Name")]

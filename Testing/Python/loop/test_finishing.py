@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.evaluation.simulated_reader import ExactReader
@@ -22,6 +23,7 @@ from LMIALLib.progress import ignore
 from LMIALLib.study.rankings import StoredRanking
 from LMIALLib.study.store import Study
 from LMIALLib.worker.predicting import predict_case
+from LMIALLib.worker.requests import Trained
 
 Opened = Callable[..., Session]
 
@@ -298,3 +300,86 @@ def test_a_ranking_says_which_maps_were_made_elsewhere(opened: Opened, two_patie
         session.nothing_here()
         adapt(session)
     assert "made_otherwise" in replay(session, stored).differing or "cpu" in replay(session, stored).differing
+
+
+def adopt_another(session: Session, tmp_path: Path, name: str) -> None:
+    """Record a network whose weights differ a little from those in use, as after a fine-tuning that went well."""
+    from LMIALLib.network.weights import load_weights, save_weights
+
+    study, learning = session.study, session.learning
+    parent = study.models.in_use()
+    assert parent is not None
+    network, _ = load_weights(study.models.path(parent.id))
+    with torch.no_grad():
+        network.head.bias.add_(0.2)
+    save_weights(network, study.models.path(name), {})
+    learning.settings = replace(learning.settings, train=True)
+    learning._record_model(Trained(name, parent.id, {}, adopted=True, reasons=()))
+    learning.settings = replace(learning.settings, train=False)
+
+
+def test_a_reader_goes_on_with_the_ranking_before_while_a_new_network_ranks(
+    opened: Opened, two_patients: Path, phantom_truth: np.ndarray, tmp_path: Path
+) -> None:
+    session = opened()
+    study, reader = session.study, ExactReader({"head": phantom_truth, "other": phantom_truth})
+    reader.answer_next(session, 1)
+    old = adapt(session).model
+    adopt_another(session, tmp_path, "new")
+    anew = session.learning.ranking_anew
+    assert anew is not None and not anew.over
+    reader.answer_next(session, 1)
+    meanwhile = adapt(session)
+    assert (meanwhile.model, meanwhile.annotations_upto) == (old, 2), "it would have waited for every case"
+    session.learning.wait(anew)
+    first = study.rankings.latest()
+    assert first is not None and (first.model, first.annotations_upto) == ("new", 1)
+    assert session.learning.ranking is not None
+    session.learning.wait(session.learning.ranking)
+    last = study.rankings.latest()
+    assert last is not None and (last.model, last.annotations_upto) == ("new", 2)
+    assert last.conditions["heads"]["head"]["slices"] == sorted(study.answers.current("head"))
+    assert all(replay(session, one).identical for one in study.rankings.all()), "paused or not, the bits are the same"
+
+
+def test_a_ranking_by_the_network_before_that_ends_too_late_is_not_the_newest(
+    opened: Opened, two_patients: Path, phantom_truth: np.ndarray, tmp_path: Path
+) -> None:
+    session = opened()
+    study, learning = session.study, session.learning
+    reader = ExactReader({"head": phantom_truth, "other": phantom_truth})
+    reader.answer_next(session, 1)
+    adapt(session)
+    adopt_another(session, tmp_path, "new")
+    anew = learning.ranking_anew
+    assert anew is not None
+    while not anew.over:
+        learning.worker.poll(0.1)  # done, but this session has not recorded it yet
+    reader.answer_next(session, 1)
+    learning.adapt_when_possible()
+    late = learning.ranking
+    assert late is not None and late.request.model != "new"  # type: ignore[attr-defined]
+    assert anew.result is not None
+    learning._record(anew, anew.result)
+    learning.wait(late)
+    while learning.ranking is not late and learning.ranking is not None and not learning.ranking.over:
+        learning.poll(0.1)
+    stored = study.rankings.latest()
+    assert stored is not None and (stored.model, stored.annotations_upto) == ("new", 2)
+    assert [one.model for one in study.rankings.all()].count("new") == 2
+
+
+def test_a_second_new_network_puts_an_end_to_the_ranking_of_the_first(
+    opened: Opened, two_patients: Path, phantom_truth: np.ndarray, tmp_path: Path
+) -> None:
+    session = opened()
+    ExactReader({"head": phantom_truth, "other": phantom_truth}).answer_next(session, 1)
+    adapt(session)
+    adopt_another(session, tmp_path, "new")
+    first = session.learning.ranking_anew
+    adopt_another(session, tmp_path, "newer")
+    second = session.learning.ranking_anew
+    assert first is not None and second is not None
+    while not first.over:
+        session.learning.poll(0.1)
+    assert first.state == "cancelled" and session.learning.ranking_anew is second and not second.over

@@ -162,7 +162,7 @@ def test_the_workers_interpreter_is_named_by_environment_then_setting(
     assert dependencies.worker_python() == "/opt/python"
     monkeypatch.setenv("LMIAL_PYTHON", "/mine/python")
     assert dependencies.worker_python() == "/mine/python"
-    assert dependencies.missing() == ["pynrrd>=1.1"], "another interpreter brings its own torch"
+    assert dependencies.missing() == ["pynrrd>=1.1", "scikit-image>=0.24"], "another interpreter brings its own torch"
 
 
 def test_loading_the_module_asks_nothing_of_slicer() -> None:

@@ -125,7 +125,7 @@ print("\\n".join(failed))
 def test_requirements_cover_the_imports_and_never_name_torch() -> None:
     from packaging.requirements import Requirement
 
-    names = {"nrrd": "pynrrd", "sklearn": "scikit-learn"}
+    names = {"nrrd": "pynrrd", "sklearn": "scikit-learn", "skimage": "scikit-image"}
     lines = (PROJECT / "Resources" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     wanted = [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
     assert {r.name for r in wanted} & {"torch", "torchvision", "torchaudio", "numpy", "scipy", "SimpleITK"} == set()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from LMIALLib.loop.session import Presented, Session
+from LMIALLib.loop.presented import Presented
+from LMIALLib.loop.session import Session
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.scene.case_scene import CaseScene
 from LMIALLib.scene.desk import Desk

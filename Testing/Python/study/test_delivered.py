@@ -69,9 +69,14 @@ def test_an_answer_about_a_lesion_holds_where_it_was_on_the_screen_and_no_slice_
     np.moveaxis(voxels, axis, 0)[1:4, 3:5, 4:6] = True
     study.lesion_answers.save("a", "accepted", voxels, [1, 2], "anna")
     study.lesion_answers.save("a", "rejected", suggested > 0.5, [0], "anna")
+    outline = np.zeros(suggested.shape, bool)
+    np.moveaxis(outline, axis, 0)[4, 5, 5:7] = True
+    study.lesion_answers.save("a", "outlined", suggested > 0.5, [4], "anna", outline=outline)
     say(study, 2, "nothing")
     found = delivered_label(study, "a", suggested)
     values, origin = (np.moveaxis(volume, axis, 0) for volume in (found.values, found.origin))
+    outlined = np.moveaxis(outline, axis, 0)[4]
+    assert np.array_equal(values[4] > 0, outlined) and (origin[4] == LESION).sum() == 6, "the new outline alone"
     assert not values[0].any() and (origin[0] == LESION).sum() == 4, "rejected"
     assert values[1].sum() == 8 and (origin[1] == LESION).sum() == 4, "accepted, beside what is suggested"
     assert not values[2].any() and (origin[2] == READ).all(), "the slice was read: its answer alone counts"

@@ -217,3 +217,29 @@ def test_a_case_without_lesions_exports_what_was_read(study: Study, tmp_path: Pa
     values, header = nrrd.read(str(files[1]), index_order="F")
     assert not values.any() and header["Segment0_Name"] == "reviewed"
     assert rows_of(files[0]) == []
+
+
+def test_an_export_leaves_out_what_nobody_read_unless_asked(measured: tuple[Study, Lesion], tmp_path: Path) -> None:
+    study, lesion = measured
+    case, opinion = study.cases.get("b"), np.full(OBLIQUE.shape, 0.1, np.float32)
+    opinion[BOX] = 0.8
+    request = ExportRequest("lesions", "nrrd", case="b", maps={"b": opinion}, keep_numbers=True)
+
+    def exported(**options: bool) -> tuple[np.ndarray, list[dict[str, str]]]:
+        files = export(study, tmp_path, replace(request, **options))
+        volume = next(file for file in files if file.suffix == ".nrrd")
+        return sitk.GetArrayFromImage(sitk.ReadImage(str(volume))), rows_of(
+            next(f for f in files if f.suffix == ".csv")
+        )
+
+    volume, rows = exported(suggestions=False)
+    assert not (volume == lesion.number).any() and rows == []
+    shown = [lesion.first_slice]
+    study.lesion_answers.save("b", "accepted", opinion >= 0.5, shown, "anna")
+    volume, rows = exported(suggestions=False)
+    assert np.flatnonzero((np.moveaxis(volume, case.axis, 0) == lesion.number).any(axis=(1, 2))).tolist() == shown
+    assert [(row["lesion"], row["status"]) for row in rows] == [(str(lesion.number), "accepted as a whole")]
+    volume, rows = exported()
+    assert (volume == lesion.number).sum() == lesion.voxels and rows[0]["status"] == "accepted as a whole"
+    study.lesion_answers.save("b", "rejected", opinion >= 0.5, range(lesion.first_slice, lesion.last_slice + 1), "anna")
+    assert exported()[1] == [], "a rejected lesion is none, whatever the model says"

@@ -62,7 +62,8 @@ def test_a_lesion_answer_speaks_for_what_was_on_the_screen(study: Study) -> None
     voxels = blob(study, 1, 2, 3)
     saved = study.lesion_answers.save("a", "accepted", voxels, [1, 2], "anna")
     axis = study.cases.get("a").axis
-    assert saved.of_slice(2, axis).sum() == 4 and saved.of_slice(3, axis).sum() == 0
+    assert [part.sum() for part in saved.of_slice(2, axis)] == [4, 4]
+    assert [part.sum() for part in saved.of_slice(3, axis)] == [0, 0]
     (again,) = study.lesion_answers.current("a")
     assert np.array_equal(again.voxels, voxels) and again.shown == {1, 2} and again.verdict == "accepted"
     assert not study.answers.current("a"), "no slice becomes read by it"
@@ -80,7 +81,21 @@ def test_a_change_of_mind_about_a_lesion_is_a_new_row(study: Study) -> None:
     assert len(study.lesion_answers.all("a")) == 2
 
 
-@pytest.mark.parametrize("what", ["verdict", "shape", "empty", "unseen", "slice"])
+def test_a_lesion_that_was_outlined_anew_speaks_for_both_outlines(study: Study) -> None:
+    suggested, outline = blob(study, 1, 2), blob(study, 2)
+    axis = study.cases.get("a").axis
+    wider = np.moveaxis(outline, axis, 0)
+    wider[2] |= np.roll(wider[2], 1, axis=0)
+    study.lesion_answers.save("a", "outlined", suggested, [1, 2], "anna", outline=outline)
+    (again,) = study.lesion_answers.current("a")
+    assert np.array_equal(again.voxels, suggested | outline) and np.array_equal(again.change, outline)
+    laid = study.lesion_answers.laid_over("a", np.full(suggested.shape, 0.3, np.float32))
+    stack = np.moveaxis(laid, axis, 0)
+    assert (np.moveaxis(laid, axis, 0)[2] == 1).sum() == wider[2].sum() > 4
+    assert (stack[1] == 0).sum() == 4 and (stack[3] == np.float32(0.3)).all()
+
+
+@pytest.mark.parametrize("what", ["verdict", "shape", "empty", "unseen", "slice", "outline", "no outline", "nothing"])
 def test_a_lesion_answer_that_cannot_be_is_refused(study: Study, what: str) -> None:
     voxels, shown, verdict = blob(study, 1), [1], "accepted"
     if what == "verdict":
@@ -91,16 +106,29 @@ def test_a_lesion_answer_that_cannot_be_is_refused(study: Study, what: str) -> N
         voxels = np.zeros_like(voxels)
     elif what == "unseen":
         shown = [2]
-    else:
+    elif what == "slice":
         shown = [10_000]
+    elif what in ("no outline", "nothing"):
+        verdict = "outlined"
+    outline = {"outline": voxels, "nothing": np.zeros_like(voxels)}.get(what)
     with pytest.raises(BadInput):
-        study.lesion_answers.save("a", verdict, voxels, shown, "anna")
+        study.lesion_answers.save("a", verdict, voxels, shown, "anna", outline=outline)
     assert not study.lesion_answers.all("a")
 
 
 @pytest.mark.parametrize(
     "damage",
-    ["voxels = x'00'", "digest = 'no'", "shown = '[\"one\"]'", "shown = '[-1]'", "verdict = 'perhaps'", "pair = 0"],
+    [
+        "voxels = x'00'",
+        "digest = 'no'",
+        "shown = '[\"one\"]'",
+        "shown = '[-1]'",
+        "verdict = 'perhaps'",
+        "pair = 0",
+        "verdict = 'outlined'",
+        "outline = x'00'",
+        "verdict = 'outlined', outline = voxels",
+    ],
 )
 def test_a_damaged_lesion_answer_is_said_to_be(study: Study, damage: str) -> None:
     study.lesion_answers.save("a", "accepted", blob(study, 1), [1], "anna")

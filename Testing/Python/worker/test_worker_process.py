@@ -82,6 +82,7 @@ def test_a_queued_job_can_be_cancelled(client: WorkerClient) -> None:
 
 
 def test_an_export_does_not_wait_until_a_training_has_ended(study_folder: Path, tmp_path: Path) -> None:
+    from LMIALLib.loop.exporting import request_export
     from LMIALLib.loop.session import Session
     from LMIALLib.loop.settings import LoopSettings
     from LMIALLib.study.store import Study
@@ -95,8 +96,8 @@ def test_an_export_does_not_wait_until_a_training_has_ended(study_folder: Path, 
         while not learning.training.progress:
             learning.poll(timeout=0.1)
         (tmp_path / "out").mkdir()
-        exported = learning.request_export(tmp_path / "out", what="labels")
-        again = learning.request_export(tmp_path / "out", what="table")
+        exported = request_export(learning, tmp_path / "out", what="labels")
+        again = request_export(learning, tmp_path / "out", what="table")
         learning.wait(exported)
         learning.wait(again)
         assert exported.state == again.state == "done" and any((tmp_path / "out").iterdir())

@@ -16,6 +16,7 @@ from small_studies import TINY, head, put
 
 from LMIALLib.errors import BadInput, LMIALError, WrongUse
 from LMIALLib.evaluation.case_views import case_views
+from LMIALLib.loop.exporting import export_files
 from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.replay import replay
 from LMIALLib.loop.session import Session
@@ -149,7 +150,7 @@ def test_an_adopted_model_leaves_a_waiting_core_set_in_place(make_study: Callabl
     shutil.copyfile(study.models.path("first"), study.models.path("second"))
     session.learning._record_model(Trained("second", "first", {}, adopted=True, reasons=()))
     assert study.models.in_use().id == "second" and session.learning.ranking is None  # type: ignore[union-attr]
-    files = session.learning.export(study.folder.parent / "out", what="suggestion", case="case0")
+    files = export_files(session.learning, study.folder.parent / "out", what="suggestion", case="case0")
     assert files and len(study.rankings.all()) == 1, "also an export asks for no ranking now"
     session.close()
 
