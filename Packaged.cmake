@@ -73,8 +73,10 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/queue.py
+  LMIALLib/loop/ranking_request.py
   LMIALLib/loop/replay.py
   LMIALLib/loop/session.py
+  LMIALLib/loop/settings.py
   LMIALLib/loop/shortcuts.py
   LMIALLib/loop/studies.py
   LMIALLib/loop/telemetry.py
@@ -192,28 +194,37 @@ set(LMIAL_SCRIPTS
   LMIALLib/resources.py
   LMIALLib/scene/__init__.py
   LMIALLib/scene/answering.py
+  LMIALLib/scene/brush.py
   LMIALLib/scene/case_scene.py
-  LMIALLib/scene/desk.py
+  LMIALLib/scene/drafts.py
   LMIALLib/scene/drawing.py
   LMIALLib/scene/edited.py
-  LMIALLib/scene/editing.py
   LMIALLib/scene/finishing.py
+  LMIALLib/scene/following.py
   LMIALLib/scene/hierarchy.py
   LMIALLib/scene/images.py
+  LMIALLib/scene/jobs.py
+  LMIALLib/scene/label.py
   LMIALLib/scene/labelmaps.py
   LMIALLib/scene/layout.py
-  LMIALLib/scene/listing.py
-  LMIALLib/scene/looking.py
+  LMIALLib/scene/lesion_list.py
+  LMIALLib/scene/maps.py
   LMIALLib/scene/navigation.py
   LMIALLib/scene/overlays.py
   LMIALLib/scene/painting.py
   LMIALLib/scene/patient_shown.py
   LMIALLib/scene/plane.py
+  LMIALLib/scene/presenting.py
   LMIALLib/scene/query_shown.py
+  LMIALLib/scene/screen.py
+  LMIALLib/scene/segment_editor.py
   LMIALLib/scene/segments.py
   LMIALLib/scene/shown.py
   LMIALLib/scene/sight.py
+  LMIALLib/scene/slicer_files.py
+  LMIALLib/scene/viewing.py
   LMIALLib/scene/volumes.py
+  LMIALLib/scene/workspace.py
   LMIALLib/study/__init__.py
   LMIALLib/study/answer.py
   LMIALLib/study/answers.py

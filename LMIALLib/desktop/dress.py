@@ -8,8 +8,9 @@ from typing import Any
 from LMIALLib.desktop.editor import Editor
 from LMIALLib.desktop.views import SliceView, add_legend
 from LMIALLib.scene.case_scene import CaseScene
-from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.scene.hierarchy import arrange, forget
+from LMIALLib.scene.segment_editor import SegmentEditor
+from LMIALLib.scene.workspace import Workspace
 
 
 class Dress:
@@ -26,19 +27,19 @@ class Dress:
         self._legends: list[Any] = []
         self._observed: list[tuple[Any, int]] = []
 
-    def fit(self, desk: EditorDesk, views: dict[str, SliceView]) -> None:
+    def fit(self, workspace: Workspace, drawer: SegmentEditor, views: dict[str, SliceView]) -> None:
         """Dress the case on the screen, unless it wears its dress already."""
         import slicer
         from slicer.i18n import tr as _
 
-        opened = desk.open
+        opened = workspace.open
         if opened is None or opened is self._worn:
             return
         self.take_off()
         self._worn = opened
         drawing = opened.drawing.node
         self._editor.edit(drawing, opened.images.nodes["", "follow_up"])
-        desk.edit_others(desk.others)  # the editor took its masking from the node it had before
+        drawer.edit_others(drawer.others)  # the editor took its masking from the node it had before
         for node in (drawing, opened.drawing.label):
             tag = node.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, self._drawn)
             self._observed.append((node, tag))
@@ -47,7 +48,7 @@ class Dress:
             add_legend(opened.overlays.uncertainty, _("uncertainty"), views["follow_up"]),
         ]
         dates = opened.images.pair.registration.get("dates", {})
-        subject = desk.session.study.cases.get(opened.case).subject
+        subject = workspace.session.study.cases.get(opened.case).subject
         arrange(slicer.mrmlScene, opened, subject, {name: str(value) for name, value in dates.items() if value})
 
     def show_legends(self, wanted: bool, *, overlay: bool) -> None:

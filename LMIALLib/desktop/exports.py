@@ -45,14 +45,14 @@ class Exports:
 
         from LMIALLib.desktop.dicom_seg import export_dicom
 
-        desk = self.face.desk
-        if desk is None or desk.open is None:
+        workspace = self.face.workspace
+        if workspace is None or workspace.open is None:
             return
         reference = self.ui.segReferenceSelector.currentNode()
         folder = self._folder()
         if folder is None:
             return
-        export_dicom(desk.session.study, desk.open, reference, folder)
+        export_dicom(workspace.session.study, workspace.open, reference, folder)
         self.face.panel.notice("good", _("Exported to {folder}.").format(folder=folder))
 
     def _folder(self) -> Path | None:

@@ -1,4 +1,4 @@
-"""The widgets that show what the desk says: banner, bars, query, strip, queue, lesions, tools, training."""
+"""The widgets that show what stands in the workspace: banner, bars, query, strip, queue, lesions, tools, training."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from LMIALLib.desktop.actions import told
+from LMIALLib.desktop.actions import texts_of
 from LMIALLib.desktop.curve import draw
 from LMIALLib.desktop.shortcuts import tips
 from LMIALLib.desktop.strip import make_strip
 from LMIALLib.desktop.tables import Table
 from LMIALLib.loop.shortcuts import SHORTCUTS
-from LMIALLib.scene.desk import Desk
 from LMIALLib.scene.shown import look_of, training_of
+from LMIALLib.scene.workspace import Workspace
 
 BUTTONS = {
     "saveButton": "save", "nothingButton": "nothing_here", "equivocalButton": "equivocal", "skipButton": "skip",
@@ -133,13 +133,13 @@ class Panel:
         """Show or hide the ranker's own terms."""
         self.ui.detailsText.setVisible(not self.ui.detailsText.visible)
 
-    def tell(self, desk: Desk, values: dict[str, Any], dead: str) -> None:
+    def tell(self, workspace: Workspace, values: dict[str, Any], dead: str) -> None:
         """Show everything; ``dead`` names the job during which the worker died, if it did."""
         from slicer.i18n import tr as _
 
         ui, banner, query = self.ui, values["banner"], values["query"]
         ui.annotateArea.setEnabled(True)
-        for name, text in told(values).items():
+        for name, text in texts_of(values).items():
             getattr(ui, f"{name}Text").setText(text)
         registration = banner["registration"] or {"tip": "", "alarm": False}
         ui.bannerText.setToolTip("\n".join([registration["tip"], *banner["remarks"]]))
@@ -172,21 +172,21 @@ class Panel:
         self._tell_patient(values["patient"])
         self._tell_training(values["training"])
         self._tell_tools(values)
-        self._take_notices(desk)
+        self._take_notices(workspace)
 
     def tell_lesions(self, lesions: list[dict[str, Any]]) -> None:
         """Show the changed lesions of the case."""
         self._listed = [one["number"] for one in lesions]
         self._objects.tell([(str(o["number"]), o["class"], o["ml"], o["slices"], o["read"]) for o in lesions])
 
-    def tell_quickly(self, desk: Desk) -> None:
+    def tell_quickly(self, workspace: Workspace) -> None:
         """Show progress and sentences."""
-        self._tell_training(training_of(desk))
-        self._take_notices(desk)
+        self._tell_training(training_of(workspace))
+        self._take_notices(workspace)
 
-    def tell_place(self, desk: Desk) -> None:
+    def tell_place(self, workspace: Workspace) -> None:
         """Show where the views are."""
-        look = look_of(desk)
+        look = look_of(workspace)
         self.strip.tell({"bars": self.strip.bars, "label": ""}, look["slice"] - 1 if look["main"] else -1)
         self.ui.returnButton.setEnabled(bool(look["away"]))
 
@@ -214,9 +214,9 @@ class Panel:
         """What stands there now."""
         return list(self._notices)
 
-    def _take_notices(self, desk: Desk) -> None:
-        taken = list(desk.notices)
-        desk.notices.clear()
+    def _take_notices(self, workspace: Workspace) -> None:
+        taken = list(workspace.screen.notices)
+        workspace.screen.notices.clear()
         for kind, sentence in taken:
             self.notice(kind, sentence)
 

@@ -39,14 +39,7 @@ def make_strip(chosen: Callable[[int], None]) -> Any:
     import qt
     from slicer.i18n import tr as _
 
-    words = {
-        "": _("not read"),
-        "mask": _("change drawn"),
-        "nothing": _("nothing here"),
-        "equivocal": _("equivocal"),
-        "draft": _("draft"),
-        "viewed": _("looked at, not answered"),
-    }
+    words = _words()
 
     class Strip(qt.QLabel):
         def __init__(self) -> None:
@@ -66,20 +59,8 @@ def make_strip(chosen: Callable[[int], None]) -> Any:
 
         def draw(self) -> None:
             width, height = self.size.width(), self.size.height()
-            if width < 2 or height < 2:
-                return
-            picture = qt.QPixmap(width, height)
-            picture.fill(qt.QColor(BEHIND))
-            painter = qt.QPainter()
-            painter.begin(picture)
-            for number, (x, y, wide, tall, said, asked) in enumerate(bars_of(self.bars, width, height)):
-                painter.fillRect(qt.QRect(x, y, wide, tall), qt.QBrush(qt.QColor(COLOURS.get(said, COLOURS[""]))))
-                if asked:
-                    painter.fillRect(qt.QRect(x, 0, wide, 3), qt.QBrush(qt.QColor(ASKED)))
-                if number == self.here:
-                    painter.fillRect(qt.QRect(x, 4, wide, 4), qt.QBrush(qt.QColor(HERE)))
-            painter.end()
-            self.setPixmap(picture)
+            if width >= 2 and height >= 2:
+                self.setPixmap(_picture(self.bars, self.here, width, height))
 
         def resizeEvent(self, _: Any) -> None:  # noqa: N802 - Qt's name
             self.draw()
@@ -92,7 +73,39 @@ def make_strip(chosen: Callable[[int], None]) -> Any:
             if self.bars:
                 number = slice_at(event.pos().x(), len(self.bars), self.size.width())
                 said = words.get(self.bars[number][1], self.bars[number][1])
-                told = _("Slice {slice} of {of}: {said}")
-                self.setToolTip(told.format(slice=number + 1, of=len(self.bars), said=said))
+                tip = _("Slice {slice} of {of}: {said}")
+                self.setToolTip(tip.format(slice=number + 1, of=len(self.bars), said=said))
 
     return Strip()
+
+
+def _words() -> dict[str, str]:
+    """What a tooltip says of a slice in each state."""
+    from slicer.i18n import tr as _
+
+    return {
+        "": _("not read"),
+        "mask": _("change drawn"),
+        "nothing": _("nothing here"),
+        "equivocal": _("equivocal"),
+        "draft": _("draft"),
+        "viewed": _("looked at, not answered"),
+    }
+
+
+def _picture(bars: list[Any], here: int, width: int, height: int) -> Any:
+    """The bars as a QPixmap of so many pixels, with a mark above the slice on the screen."""
+    import qt
+
+    picture = qt.QPixmap(width, height)
+    picture.fill(qt.QColor(BEHIND))
+    painter = qt.QPainter()
+    painter.begin(picture)
+    for number, (x, y, wide, tall, said, asked) in enumerate(bars_of(bars, width, height)):
+        painter.fillRect(qt.QRect(x, y, wide, tall), qt.QBrush(qt.QColor(COLOURS.get(said, COLOURS[""]))))
+        if asked:
+            painter.fillRect(qt.QRect(x, 0, wide, 3), qt.QBrush(qt.QColor(ASKED)))
+        if number == here:
+            painter.fillRect(qt.QRect(x, 4, wide, 4), qt.QBrush(qt.QColor(HERE)))
+    painter.end()
+    return picture
