@@ -31,7 +31,7 @@ from LMIALLib.loop.exporting import KINDS
 from LMIALLib.loop.session import Session
 from LMIALLib.scene.brush import Brush
 from LMIALLib.scene.screen import Screen
-from LMIALLib.scene.shown import fixed, listed, quick, shown, training_of
+from LMIALLib.scene.view_state import fixed, listed, quick, shown, training_of
 from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.names import checked_person
 from LMIALLib.worker.events import Progressed
@@ -151,7 +151,7 @@ class Page:
         except Senseless:
             return "taken"
         came = self.tabs.arrive(tab, self._connection)
-        self._tell_tabs()
+        self._show_active_tab()
         for view in self.views.values():
             view.refresh()
         unknown = (
@@ -166,13 +166,13 @@ class Page:
             if self.tabs.active != before:
                 self._guarded(self.brush.finish_stroke)
                 self._push()
-            self._tell_tabs()
+            self._show_active_tab()
 
     def _take_over_tab(self, *_: Any) -> None:
         self.tabs.take_over(self._connection)
-        self._tell_tabs()
+        self._show_active_tab()
 
-    def _tell_tabs(self) -> None:
+    def _show_active_tab(self) -> None:
         self.server.state.active_tab = self.tabs.active
 
     # What the annotating tab asks for ----------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class Page:
             self.server.state.reader_problem = "One line of up to 60 characters, first a letter or digit."
 
     def _open_panel(self, name: str) -> None:
-        """Open a panel, or close it, also where the page opened it by itself and did not tell."""
+        """Open a panel, or close it, also where the page opened it by itself."""
         self.server.state.panel = name
         self.server.clear_state_client_cache("panel")
         self.server.state.dirty("panel")
@@ -277,7 +277,7 @@ class Page:
                 self._push(quickly=True)
 
     def _tick(self) -> None:
-        """Look at the worker, the study's holder and the clock; tell the page only where something is new."""
+        """Look at the worker, the study's holder and the clock; change the page only where something is new."""
         events: list[Any] = []
         self._guarded(lambda: events.extend(self.workspace.tick()))
         self._guarded(self._take_export)

@@ -110,7 +110,7 @@ def _of_images(workspace: Workspace, cursor: Cursor) -> dict[str, Callable[..., 
 
 
 def texts_of(values: dict[str, Any]) -> dict[str, str]:
-    """The lines of text of the face, from `scene.shown`: banner, query, details."""
+    """The lines of text of the face, from `scene.view_state`: banner, query, details."""
     from slicer.i18n import tr as _
 
     banner, query, look = values["banner"], values["query"], values["look"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.desktop.face import Face
-from LMIALLib.desktop.timing import entry
+from LMIALLib.desktop.qt_slots import entry
 from LMIALLib.loop.exporting import KINDS
 
 

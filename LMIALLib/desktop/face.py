@@ -9,10 +9,10 @@ from typing import Any
 from LMIALLib.desktop import editor
 from LMIALLib.desktop.actions import ANSWERS, NEED_CASE, NEED_READER, PUT_AWAY, actions_of
 from LMIALLib.desktop.editor import Editor
-from LMIALLib.desktop.following import Following
+from LMIALLib.desktop.face_events import FaceEvents
 from LMIALLib.desktop.panel import Panel
+from LMIALLib.desktop.qt_slots import entry
 from LMIALLib.desktop.shortcuts import Keys
-from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport, end_all
 from LMIALLib.desktop.views import Layout, cursor, waiting
 from LMIALLib.errors import BadInput
@@ -26,12 +26,12 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 
 
-class Face(Following):
+class Face(FaceEvents):
     """The annotating part of the module; nothing in it must survive.
 
     Args:
         ui: the widgets of LMIAL.ui by name.
-        train: tells whether the worker can rank and train here.
+        train: says whether the worker can rank and train here.
     """
 
     def __init__(self, ui: Any, *, train: Callable[[], bool]) -> None:
@@ -64,7 +64,7 @@ class Face(Following):
             worker = WorkerClient(study.folder, transport=QProcessTransport)
             return Session(study, reader=reader, worker=worker, settings=LoopSettings(train=train))
 
-        opening(False).study.close()  # a wrong folder is told before anything changes on the screen
+        opening(False).study.close()  # a wrong folder is refused before anything changes on the screen
         self._views = self.layout.show(prior_left=prior_left)
         try:
             with self._by_us():
@@ -121,7 +121,7 @@ class Face(Following):
                 for node, tag in self._watched:
                     node.RemoveObserver(tag)
                 self.editor.rest()
-                self._dress.take_off()
+                self._appearance.take_off()
                 for view in self._views.values():
                     view.wipe()
                 if workspace.open is not None:

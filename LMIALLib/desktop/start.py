@@ -13,7 +13,7 @@ from typing import Any
 from LMIALLib.desktop import load_pair
 from LMIALLib.desktop.face import Face
 from LMIALLib.desktop.inputs import Inputs
-from LMIALLib.desktop.timing import entry
+from LMIALLib.desktop.qt_slots import entry
 from LMIALLib.desktop.transport import QProcessTransport
 from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, as_sentence
 from LMIALLib.loop.preparing import Preparing

@@ -18,7 +18,7 @@ BEHIND, ASKED, HERE = "#14191e", "#ffffff", "#e05a47"
 
 
 def bars_of(bars: list[Any], width: int, height: int) -> list[tuple[int, int, int, int, str, bool]]:
-    """Rectangles of `scene.shown`'s bars: x, y, width, height in pixels, what was said, and whether it is asked for."""
+    """Rectangles of the bars: x, y, width, height in pixels, the state of the slice, and whether it is queried."""
     count = max(len(bars), 1)
     room, edges = max(height - 10, 4), [round(number * width / count) for number in range(count + 1)]
     made = []
@@ -51,8 +51,8 @@ def make_strip(chosen: Callable[[int], None]) -> Any:
             self.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Ignored)
             self.setMouseTracking(True)
 
-        def tell(self, values: dict[str, Any], here: int) -> None:
-            """Show the bars of `scene.shown` and where the views are, 0-based."""
+        def fill(self, values: dict[str, Any], here: int) -> None:
+            """Show the bars of `scene.view_state` and where the views are, 0-based."""
             self.bars, self.here = values["bars"], here
             self.setToolTip(values["label"])
             self.draw()

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from typing import Any
 
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.scene.brush_label import BrushLabel
 from LMIALLib.scene.drafts import keep_draft
-from LMIALLib.scene.drawing import Drawing
 from LMIALLib.scene.screen import Screen
 from LMIALLib.study.labels import LabelSchema
 
@@ -30,9 +30,9 @@ class Brush:
 
     def new_label(
         self, scene: Any, grid: Grid, axis: int, schema: LabelSchema, case: str, view_nodes: Collection[Any]
-    ) -> Drawing:
-        """Put the empty label of a case into a scene, see `drawing.Drawing`."""
-        return Drawing(scene, grid, axis, schema, case, view_nodes)
+    ) -> BrushLabel:
+        """Put the empty label of a case into a scene, see `brush_label.BrushLabel`."""
+        return BrushLabel(scene, grid, axis, schema, case, view_nodes)
 
     def case_opened(self) -> None:
         """Nothing to set: each stroke goes to the case on the screen."""
@@ -41,9 +41,9 @@ class Brush:
         """Nothing to take in: each stroke is a draft at once."""
 
     @property
-    def _drawing(self) -> Drawing:
+    def _drawing(self) -> BrushLabel:
         drawing = self._screen.opened().drawing
-        assert isinstance(drawing, Drawing)
+        assert isinstance(drawing, BrushLabel)
         return drawing
 
     def paint(self, view: str, phase: str, points: list[tuple[float, float]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from LMIALLib.scene.drawing import Drawing
+from LMIALLib.scene.brush_label import BrushLabel
 from LMIALLib.scene.images import Images, add_images
 from LMIALLib.scene.label import Label
 from LMIALLib.scene.navigation import Navigation
@@ -34,7 +34,7 @@ def open_case(
     study: Study,
     case: str,
     painted_views: Collection[Any],
-    make_drawing: Callable[..., Label] = Drawing,
+    make_drawing: Callable[..., Label] = BrushLabel,
 ) -> CaseScene:
     """Put a case into a scene; label and suggestion are shown in ``painted_views`` (slice nodes) only.
 

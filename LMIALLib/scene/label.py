@@ -1,6 +1,6 @@
 """The label of a case while it is drawn on, and who draws it: two protocols, each with two who keep to it.
 
-Our own brush draws on a `Drawing`, Slicer's Segment Editor on an `EditedDrawing`.
+Our own brush draws on a `BrushLabel`, Slicer's Segment Editor on a `SegmentEditorLabel`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class LabelMaker(Protocol):
     def new_label(
         self, scene: Any, grid: Grid, axis: int, schema: LabelSchema, case: str, view_nodes: Collection[Any]
     ) -> Label:
-        """Put the empty label of a case into a scene, see `drawing.Drawing`."""
+        """Put the empty label of a case into a scene, see `brush_label.BrushLabel`."""
 
     def case_opened(self) -> None:
         """Draw on the label of the case on the screen from now on."""

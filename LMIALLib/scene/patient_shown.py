@@ -20,11 +20,11 @@ def patient_of(workspace: Workspace) -> dict[str, Any]:
         return empty | {"plot": ""}
     work = workspace.session.patient
     standing, curve = work.standing(workspace.open.case), work.curve(workspace.open.case)
-    told = standing.estimate.sentence if standing.estimate is not None else ""
+    words = standing.estimate.sentence if standing.estimate is not None else ""
     line, band = curve_points(curve)
     return empty | {
         "curve": [(one.answers, one.dice, one.dice_low, one.dice_high) for one in curve if one.has_dice],
-        "sentence": "This patient is finished." if standing.finished else told,
+        "sentence": "This patient is finished." if standing.finished else words,
         "finished": standing.finished,
         "left": len(workspace.finishing.left),
         "ahead": workspace.finishing.ahead,

@@ -8,8 +8,8 @@ from typing import Any
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.drafts import keep_draft, keep_mask
-from LMIALLib.scene.edited import EditedDrawing, History
 from LMIALLib.scene.screen import Screen
+from LMIALLib.scene.segment_editor_label import History, SegmentEditorLabel
 from LMIALLib.study.labels import LabelSchema
 
 
@@ -31,9 +31,9 @@ class SegmentEditor:
 
     def new_label(
         self, scene: Any, grid: Grid, axis: int, schema: LabelSchema, case: str, view_nodes: Collection[Any]
-    ) -> EditedDrawing:
-        """Put the empty label of a case into a scene, see `drawing.Drawing`."""
-        return EditedDrawing(scene, grid, axis, schema, case, view_nodes, history=self._history)
+    ) -> SegmentEditorLabel:
+        """Put the empty label of a case into a scene, see `brush_label.BrushLabel`."""
+        return SegmentEditorLabel(scene, grid, axis, schema, case, view_nodes, history=self._history)
 
     def case_opened(self) -> None:
         """Let the editor draw on the label of the case on the screen."""
@@ -61,7 +61,7 @@ class SegmentEditor:
             self._edited.limit(self.editor_node, to_slice=not on)
 
     @property
-    def _edited(self) -> EditedDrawing:
+    def _edited(self) -> SegmentEditorLabel:
         drawing = self._screen.opened().drawing
-        assert isinstance(drawing, EditedDrawing)
+        assert isinstance(drawing, SegmentEditorLabel)
         return drawing

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ import pytest
 from LMIALLib.browser.downloads import Downloads
 from LMIALLib.browser.notices import Notices
 from LMIALLib.errors import BadInput
+from LMIALLib.loop.session import Session
+from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job
-from LMIALLib.worker.requests import Export, Exported
+from LMIALLib.worker.requests import Exported
 
 
 def test_a_sentence_stands_for_its_time_the_newest_last_and_none_twice() -> None:
@@ -22,7 +24,7 @@ def test_a_sentence_stands_for_its_time_the_newest_last_and_none_twice() -> None
     queued = [("info", "one"), ("good", "two"), ("good", "three"), ("info", "one")]
     shown = notices.take(queued)
     assert queued == [] and [one["text"] for one in shown] == ["three", "one"]
-    assert [one["id"] for one in shown] == [3, 4], "the page tells a sentence that comes again from the one before"
+    assert [one["id"] for one in shown] == [3, 4], "the page knows a sentence that comes again from the one before"
     now[0] += 5.0
     assert notices.over
     assert [one["text"] for one in notices.take([])] == ["one"] and not notices.over
@@ -30,22 +32,31 @@ def test_a_sentence_stands_for_its_time_the_newest_last_and_none_twice() -> None
     assert [one["text"] for one in many] == ["2", "3", "4", "5"]
 
 
+class Idle:
+    """A worker that takes jobs and does none."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job[Any]] = []
+
+    def submit(self, request: Any) -> Job[Any]:
+        self.jobs.append(Job(len(self.jobs) + 1, request))
+        return self.jobs[-1]
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
 @pytest.fixture
-def session(tmp_path: Path) -> Any:
-    """A session whose exports are jobs that nobody does."""
-    asked: list[Job[Exported]] = []
-
-    def request_export(out: Path, *, what: str, file_format: str | None) -> Job[Exported]:
-        asked.append(Job(len(asked) + 1, Export(str(out), what, file_format)))
-        return asked[-1]
-
-    return SimpleNamespace(learning=SimpleNamespace(request_export=request_export), asked=asked)
+def session(tmp_path: Path) -> Iterator[Session]:
+    """A session whose worker does nothing."""
+    with Study.create(tmp_path / "study") as study:
+        yield Session(study, reader="anna", worker=Idle())  # type: ignore[arg-type]
 
 
 def test_an_export_that_is_over_is_a_download_whether_or_not_its_event_came(session: Any, tmp_path: Path) -> None:
     downloads = Downloads("mystudy")
     downloads.begin(session, "table")
-    (job,) = session.asked
+    (job,) = session.learning.worker.jobs
     assert downloads.writing == "Tables" and downloads.finished() is None
     file = tmp_path / "lesions.csv"
     file.write_text("number\n")
@@ -62,7 +73,7 @@ def test_an_export_that_is_over_is_a_download_whether_or_not_its_event_came(sess
 def test_an_export_that_failed_makes_room_for_the_next(session: Any, state: str) -> None:
     downloads = Downloads("mystudy")
     downloads.begin(session, "table")
-    session.asked[0].state = state
+    session.learning.worker.jobs[0].state = state
     assert downloads.finished() is None and downloads.writing == ""
     downloads.begin(session, "report")
     assert downloads.writing == "Report"

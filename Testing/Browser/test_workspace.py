@@ -20,7 +20,7 @@ from LMIALLib.loop.shortcuts import SHORTCUTS
 from LMIALLib.scene.brush import Brush
 from LMIALLib.scene.drafts import keep_draft
 from LMIALLib.scene.screen import Screen
-from LMIALLib.scene.shown import fixed, shown
+from LMIALLib.scene.view_state import fixed, shown
 from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.store import Study
 from Testing.Python.scene.sitting import look_first

@@ -72,9 +72,9 @@ class FaceTest(unittest.TestCase):
         before = time.perf_counter()
         cls.widget = load_module()
         cls.loaded_in = time.perf_counter() - before
-        from LMIALLib.desktop import timing
+        from LMIALLib.desktop import qt_slots
 
-        timing.LISTENERS.append(cls.took)
+        qt_slots.LISTENERS.append(cls.took)
         cls.widget.ui.readerEdit.setText("tester")
         slicer.util.mainWindow().showNormal()
         slicer.util.mainWindow().setGeometry(0, 0, 1600, 1000)
@@ -443,9 +443,9 @@ class FaceTest(unittest.TestCase):
         self.widget.onReload()
         pump(0.5)
         type(self).widget = slicer.modules.LMIALWidget
-        from LMIALLib.desktop import timing
+        from LMIALLib.desktop import qt_slots
 
-        timing.LISTENERS.append(self.took)
+        qt_slots.LISTENERS.append(self.took)
         self.ui.readerEdit.setText("tester")
         self.widget.enter()
         self.face.open(folder, "tester", True)

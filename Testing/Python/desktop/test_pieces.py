@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import LMIALLib
-from LMIALLib.desktop import timing
+from LMIALLib.desktop import qt_slots
 from LMIALLib.desktop.actions import texts_of
 from LMIALLib.desktop.curve import BAND, LINE
 from LMIALLib.desktop.curve import bars_of as curve_bars
@@ -111,23 +111,23 @@ def test_every_entry_is_timed_once_and_errors_become_sentences() -> None:
     class Face:
         unexpected = staticmethod(said.append)
 
-        @timing.entry
+        @qt_slots.entry
         def outer(self) -> None:
             self.act("save")
 
-        @timing.entry
+        @qt_slots.entry
         def act(self, name: str) -> None:
             raise ValueError(name)
 
     def listen(name: str, seconds: float) -> None:
         heard.append((name, seconds))
 
-    timing.LISTENERS.append(listen)
+    qt_slots.LISTENERS.append(listen)
     try:
         Face().outer()
         Face().act("skip")
     finally:
-        timing.LISTENERS.remove(listen)
+        qt_slots.LISTENERS.remove(listen)
     assert [name for name, _ in heard] == ["outer", "act skip"] and [str(one) for one in said] == ["save", "skip"]
 
 

@@ -14,7 +14,7 @@ from LMIALLib.loop.session import Session
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.scene.brush import Brush
 from LMIALLib.scene.screen import Screen
-from LMIALLib.scene.shown import listed, quick
+from LMIALLib.scene.view_state import listed, quick
 from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.lesions import Lesions
 from LMIALLib.study.store import Study

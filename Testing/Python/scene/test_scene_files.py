@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.scene.brush_label import BrushLabel
 from LMIALLib.scene.case_scene import close_case, nodes_of
-from LMIALLib.scene.drawing import Drawing
-from LMIALLib.scene.edited import MASK_SEGMENT, EditedDrawing
 from LMIALLib.scene.hierarchy import arrange
 from LMIALLib.scene.labelmaps import read_labels
 from LMIALLib.scene.overlays import Overlays
+from LMIALLib.scene.segment_editor_label import MASK_SEGMENT, SegmentEditorLabel
 from LMIALLib.scene.segments import LABELMAP, add_segmentation
 from LMIALLib.scene.slicer_files import label_saved, scene_loaded
 from LMIALLib.scene.volumes import OURS, add_volume, voxels_of
@@ -128,9 +128,9 @@ def test_an_empty_segmentation_of_ours_is_written_so_that_slicer_can_read_it(
 
     schema = LabelSchema.default()
     if make == "drawing":
-        node = Drawing(place.scene, oblique, 0, schema, "a", place.views[1:2]).label
+        node = BrushLabel(place.scene, oblique, 0, schema, "a", place.views[1:2]).label
     elif make == "edited":
-        node = EditedDrawing(place.scene, oblique, 0, schema, "a", place.views[1:2], history=Editor(place)).label
+        node = SegmentEditorLabel(place.scene, oblique, 0, schema, "a", place.views[1:2], history=Editor(place)).label
     else:
         node = Overlays(place.scene, oblique, 0, "a").suggestion
     file = write_node(node, tmp_path / "empty")

@@ -12,8 +12,8 @@ import pytest
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.case_scene import close_case, nodes_of
-from LMIALLib.scene.edited import MASK_SEGMENT
 from LMIALLib.scene.labelmaps import read_labels
+from LMIALLib.scene.segment_editor_label import MASK_SEGMENT
 from LMIALLib.scene.segments import add_segmentation
 from LMIALLib.scene.volumes import OURS, add_volume, voxels_of
 from LMIALLib.study.store import Study

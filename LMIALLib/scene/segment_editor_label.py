@@ -52,8 +52,8 @@ class History(Protocol):
         """Forget every step."""
 
 
-class EditedDrawing:
-    """The label of a case, drawn on by Slicer's Segment Editor; members as in `drawing.Drawing`.
+class SegmentEditorLabel:
+    """The label of a case, drawn on by Slicer's Segment Editor; members as in `brush_label.BrushLabel`.
 
     ``node`` is the segmentation that the editor draws on and that is shown, ``label`` the one that Slicer saves.
 

@@ -13,8 +13,8 @@ from LMIALLib.scene.segment_editor import SegmentEditor
 from LMIALLib.scene.workspace import Workspace
 
 
-class Dress:
-    """Put on when a case has come, changed for the next one, taken off when the study closes.
+class Appearance:
+    """Made when a case has come, made anew for the next one, taken away when the study closes.
 
     Args:
         editor: draws on the case.
@@ -23,20 +23,20 @@ class Dress:
 
     def __init__(self, editor: Editor, drawn: Callable[..., None]) -> None:
         self._editor, self._drawn = editor, drawn
-        self._worn: CaseScene | None = None
+        self._surrounded: CaseScene | None = None
         self._legends: list[Any] = []
         self._observed: list[tuple[Any, int]] = []
 
     def fit(self, workspace: Workspace, drawer: SegmentEditor, views: dict[str, SliceView]) -> None:
-        """Dress the case on the screen, unless it wears its dress already."""
+        """Surround the case on the screen with all this, unless that is done already."""
         import slicer
         from slicer.i18n import tr as _
 
         opened = workspace.open
-        if opened is None or opened is self._worn:
+        if opened is None or opened is self._surrounded:
             return
         self.take_off()
-        self._worn = opened
+        self._surrounded = opened
         drawing = opened.drawing.node
         self._editor.edit(drawing, opened.images.nodes["", "follow_up"])
         drawer.edit_others(drawer.others)  # the editor took its masking from the node it had before
@@ -62,6 +62,6 @@ class Dress:
 
         for node, tag in self._observed:
             node.RemoveObserver(tag)
-        if self._worn is not None:
-            forget(slicer.mrmlScene, self._worn.case)
-        self._worn, self._legends, self._observed = None, [], []
+        if self._surrounded is not None:
+            forget(slicer.mrmlScene, self._surrounded.case)
+        self._surrounded, self._legends, self._observed = None, [], []

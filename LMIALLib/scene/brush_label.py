@@ -45,7 +45,7 @@ def capsule(
     return box, inside
 
 
-class Drawing:
+class BrushLabel:
     """The label's segmentation of a case. Only the slice that was opened last can be drawn on.
 
     ``node`` is the segmentation that is shown, ``label`` the one that Slicer saves: here they are one.

@@ -221,17 +221,17 @@ def _object(lesion: Lesion) -> dict[str, Any]:
     """A lesion of the case, as its list shows it; a class that no reader gave has a question mark."""
     first, last = lesion.first_slice + 1, lesion.last_slice + 1
     proposed = bool(lesion.proposed and not lesion.confirmed)
-    told = [f"largest on slice {lesion.largest_slice + 1}", f"diameter {lesion.diameter_mm:.1f} mm"]
-    told += [f"difference {lesion.difference_sd:+.1f} SD"]
-    told += ["class proposed by both visits, no reader set it"] if proposed else []
-    told += [] if lesion.confidence is None else [f"mean probability {lesion.confidence:.2f}"]
+    tip = [f"largest on slice {lesion.largest_slice + 1}", f"diameter {lesion.diameter_mm:.1f} mm"]
+    tip += [f"difference {lesion.difference_sd:+.1f} SD"]
+    tip += ["class proposed by both visits, no reader set it"] if proposed else []
+    tip += [] if lesion.confidence is None else [f"mean probability {lesion.confidence:.2f}"]
     return {
         "number": lesion.number,
         "class": f"{lesion.kind}?" if proposed else lesion.kind,
         "ml": f"{lesion.volume_ml:.2f}" if lesion.volume_ml >= 0.005 else f"{lesion.volume_ml:.3f}",
         "slices": f"{first}" if first == last else f"{first}-{last}",
         "read": "suggested" if lesion.status == MODELS_ALONE else lesion.status,
-        "tip": ", ".join(told),
+        "tip": ", ".join(tip),
         "suggested": lesion.status != READ,
     }
 

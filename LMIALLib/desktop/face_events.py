@@ -9,16 +9,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.desktop.dress import Dress
+from LMIALLib.desktop.appearance import Appearance
 from LMIALLib.desktop.editor import Editor
 from LMIALLib.desktop.looks import Looks
 from LMIALLib.desktop.panel import Panel
-from LMIALLib.desktop.timing import entry
+from LMIALLib.desktop.qt_slots import entry
 from LMIALLib.desktop.views import SliceView
 from LMIALLib.errors import LMIALError, as_sentence
 from LMIALLib.scene.segment_editor import SegmentEditor
-from LMIALLib.scene.shown import listed, look_of, shown
 from LMIALLib.scene.slicer_files import label_saved, scene_loaded
+from LMIALLib.scene.view_state import listed, look_of, shown
 from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.names import checked_person
 from LMIALLib.worker.client import Job, WorkerDied
@@ -29,7 +29,7 @@ TICK, WATCH, SETTLE, LIST = 200, 2000, 300, 400
 after the last change until the lesions are listed anew."""
 
 
-class Following:
+class FaceEvents:
     """Keeps widgets and views at what stands; nothing in it must survive.
 
     Args:
@@ -45,7 +45,7 @@ class Following:
         self.panel, self.editor = panel, editor
         self._views: dict[str, SliceView] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._dress = Dress(editor, self.segmentation_changed)
+        self._appearance = Appearance(editor, self.segmentation_changed)
         self._looks = Looks(time.monotonic)
         self._ours = False
         self._unsettled = False
@@ -102,7 +102,7 @@ class Following:
             self._stand = stand
             self._show()
         elif events or workspace.screen.notices:
-            self.panel.tell_quickly(workspace)
+            self.panel.show_progress(workspace)
         self.panel.forget_notices()
 
     @entry
@@ -146,7 +146,7 @@ class Following:
             qt.QTimer.singleShot(0, self.resized)
         elif not self._ours:
             self.workspace.viewing.view_moved(name)
-            self.panel.tell_place(self.workspace)
+            self.panel.show_place(self.workspace)
             ring = look_of(self.workspace).get("ring", [])
             for view in self._views.values():
                 view.ring(ring)
@@ -170,7 +170,7 @@ class Following:
     def list_lesions(self) -> None:
         """List the changed lesions, when the hand rests: finding them anew takes a moment."""
         if self.workspace is not None:
-            self.panel.tell_lesions(listed(self.workspace))
+            self.panel.show_lesions(listed(self.workspace))
 
     @entry
     def resized(self) -> None:
@@ -226,16 +226,16 @@ class Following:
         self.panel.notice("error", sentence)
 
     def _show(self) -> None:
-        """Tell the widgets what stands, and dress a case that has just come."""
+        """Show in the widgets what stands, and surround a case that has just come with what Slicer has around it."""
         workspace, drawer = self.workspace, self._drawer
         if workspace is None or drawer is None:
             return
         with self._by_us():
-            self._dress.fit(workspace, drawer, self._views)
+            self._appearance.fit(workspace, drawer, self._views)
         values = shown(workspace)
-        self.panel.tell(workspace, values, self._dead)
+        self.panel.show(workspace, values, self._dead)
         self._write_on_views(values["look"])
-        self._dress.show_legends(self.panel.legends, overlay=values["tools"]["visible"])
+        self._appearance.show_legends(self.panel.legends, overlay=values["tools"]["visible"])
         self._list_timer.start()
         locked = workspace.screen.watching or workspace.session.current is None
         if locked != self._locked:
