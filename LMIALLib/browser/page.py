@@ -39,7 +39,7 @@ from LMIALLib.worker.events import Progressed
 STATIC = Path(__file__).parent / "static"
 TITLES = {"baseline": "PRIOR", "follow_up": "CURRENT", "difference": "Difference"}
 TICK = 0.2
-"""Seconds between two looks at what the worker said."""
+"""Seconds between two looks at what the worker reported."""
 WATCH = 2.0
 """Seconds between two looks at who holds the study and, while watching, at what they did."""
 ICON = (
@@ -224,8 +224,8 @@ class Page:
         self.server.state.dirty("panel")
 
     def _reader_hint(self) -> str:
-        said = [one.reader for one in self.workspace.session.study.answers.all() if one.reader != "simulated reader"]
-        return said[-1] if said else ""
+        readers = [one.reader for one in self.workspace.session.study.answers.all() if one.reader != "simulated reader"]
+        return readers[-1] if readers else ""
 
     def _export(self, kind: str) -> None:
         self.downloads.begin(self.workspace.session, kind)

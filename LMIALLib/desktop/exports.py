@@ -40,7 +40,7 @@ class Exports:
 
     @entry
     def ask_and_export_dicom(self) -> None:
-        """Let the reader choose a folder, and write what was said of the case on the screen as DICOM SEG."""
+        """Let the reader choose a folder, and write the answers of the case on the screen as DICOM SEG."""
         from slicer.i18n import tr as _
 
         from LMIALLib.desktop.dicom_seg import export_dicom

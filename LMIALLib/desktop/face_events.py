@@ -80,7 +80,7 @@ class FaceEvents:
 
     @entry
     def tick(self) -> None:
-        """Take in what the worker said."""
+        """Take in what the worker reported."""
         from slicer.i18n import tr as _
 
         if self.workspace is None:

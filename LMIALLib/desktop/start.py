@@ -107,8 +107,8 @@ class Start:
 
         mask, subject = self.ui.maskSelector.currentNode(), str(self.ui.subjectEdit.text).strip()
         self._folder = folder
-        said = {"force": force, "align": align}
-        self._again = lambda **more: self._begin(folder, baseline, follow_up, **(said | more))
+        choices = {"force": force, "align": align}
+        self._again = lambda **more: self._begin(folder, baseline, follow_up, **(choices | more))
         self._place = Path(tempfile.mkdtemp(prefix="lmial-", dir=slicer.app.temporaryPath))
         inputs = Inputs(self._place, slicer.dicomDatabase if hasattr(slicer, "dicomDatabase") else None)
         request = PairRequest(

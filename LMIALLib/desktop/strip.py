@@ -13,7 +13,7 @@ COLOURS = {
     "draft": "#e8e4d8",
     "viewed": "#8fb3cc",
 }
-"""Unread, and what was said of a slice."""
+"""Unread, and the answers of a slice."""
 BEHIND, ASKED, HERE = "#14191e", "#ffffff", "#e05a47"
 
 
@@ -22,10 +22,10 @@ def bars_of(bars: list[Any], width: int, height: int) -> list[tuple[int, int, in
     count = max(len(bars), 1)
     room, edges = max(height - 10, 4), [round(number * width / count) for number in range(count + 1)]
     made = []
-    for number, (score, said, asked) in enumerate(bars):
+    for number, (score, state, asked) in enumerate(bars):
         tall = max(round(score * room), 3)
         gap = 1 if width / count > 3 else 0
-        made.append((edges[number], height - tall, max(edges[number + 1] - edges[number] - gap, 1), tall, said, asked))
+        made.append((edges[number], height - tall, max(edges[number + 1] - edges[number] - gap, 1), tall, state, asked))
     return made
 
 
@@ -72,9 +72,9 @@ def make_strip(chosen: Callable[[int], None]) -> Any:
         def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
             if self.bars:
                 number = slice_at(event.pos().x(), len(self.bars), self.size.width())
-                said = words.get(self.bars[number][1], self.bars[number][1])
-                tip = _("Slice {slice} of {of}: {said}")
-                self.setToolTip(tip.format(slice=number + 1, of=len(self.bars), said=said))
+                state = words.get(self.bars[number][1], self.bars[number][1])
+                tip = _("Slice {slice} of {of}: {state}")
+                self.setToolTip(tip.format(slice=number + 1, of=len(self.bars), state=state))
 
     return Strip()
 
@@ -101,8 +101,8 @@ def _picture(bars: list[Any], here: int, width: int, height: int) -> Any:
     picture.fill(qt.QColor(BEHIND))
     painter = qt.QPainter()
     painter.begin(picture)
-    for number, (x, y, wide, tall, said, asked) in enumerate(bars_of(bars, width, height)):
-        painter.fillRect(qt.QRect(x, y, wide, tall), qt.QBrush(qt.QColor(COLOURS.get(said, COLOURS[""]))))
+    for number, (x, y, wide, tall, state, asked) in enumerate(bars_of(bars, width, height)):
+        painter.fillRect(qt.QRect(x, y, wide, tall), qt.QBrush(qt.QColor(COLOURS.get(state, COLOURS[""]))))
         if asked:
             painter.fillRect(qt.QRect(x, 0, wide, 3), qt.QBrush(qt.QColor(ASKED)))
         if number == here:

@@ -89,7 +89,7 @@ class Answering:
         """Say ``what`` (the action of a kind of answer) of the slice on the screen. On disk before the next shows.
 
         Nothing is stored that was not seen: not before the slice has stood in all views for a moment, and, where it is
-        not the slice at hand or part of it was never large enough on the screen, not before the same is said twice.
+        not the slice at hand or part of it was never large enough on the screen, not before the same is given twice.
         """
         screen, sight = self._screen, self._sight
         here, shown, place = screen.session.current, screen.shown_slice, sight.place

@@ -93,7 +93,7 @@ class BrushLabel:
         return bool(self._redo)
 
     def show_answers(self, masks: Mapping[int, np.ndarray | None]) -> None:
-        """Show what was said of other slices: slice number -> mask or None. The open slice is left as it is."""
+        """Show the answers of other slices: slice number -> mask or None. The open slice is left as it is."""
         for number in range(len(self._stack)):
             if number != self.slice:
                 mask = masks.get(number)

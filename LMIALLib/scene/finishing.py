@@ -115,7 +115,7 @@ class Finishing:
     def finish(self) -> None:
         """Say that the patient on the screen is finished; the next patient opens.
 
-        Where slices were neither read nor looked at, only when it is said twice.
+        Where slices were neither read nor looked at, only when it is given twice.
         """
         screen = self._screen
         case, now = screen.opened().case, screen.clock()

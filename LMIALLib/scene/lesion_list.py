@@ -17,7 +17,7 @@ from LMIALLib.study.lesion import READ, Lesion, measured_lesions
 
 
 class LesionList:
-    """What can be known of the lesions of a case, shown of them, and said of one as a whole.
+    """The lesions of a case, as far as they may be shown, and what a reader says of one as a whole.
 
     Args:
         screen: what is on the screen.
@@ -84,7 +84,7 @@ class LesionList:
         self._viewing.go_to_spot(found.largest_slice, found.largest_spot)
 
     def accept(self, number: int) -> None:
-        """Say that a suggested lesion is one; its number is that of the list. BadInput where that cannot be said."""
+        """Say that a suggested lesion is one; its number is that of the list. BadInput where it cannot be one."""
         self._judge(number, "accepted")
 
     def reject(self, number: int) -> None:
@@ -92,7 +92,7 @@ class LesionList:
         self._judge(number, "rejected")
 
     def take_back(self) -> None:
-        """Withdraw what was said last of a lesion as a whole."""
+        """Withdraw the last word on a lesion as a whole."""
         self._screen.session.patient.take_back_lesion(self._screen.opened().case)
         self._screen.say("good", "What was said last of a lesion is taken back.")
 

@@ -143,7 +143,7 @@ class SegmentEditorLabel:
         return strayed
 
     def show_answers(self, masks: Mapping[int, np.ndarray | None]) -> None:
-        """Show what was said of other slices: slice number -> mask or None. The open slice is left as it is."""
+        """Show the answers of other slices: slice number -> mask or None. The open slice is left as it is."""
         now = self.stack()
         for number in range(len(now)):
             if number != self.slice:
