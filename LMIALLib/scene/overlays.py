@@ -29,7 +29,7 @@ SUGGESTION = (1.00, 0.42, 0.83)
 class Overlays:
     """The uncertainty volume and the suggestion's segmentation of a case.
 
-    They are opinions: Slicer never writes them, beside the label least of all.
+    They are predictions: Slicer never writes them, beside the label least of all.
 
     Args:
         scene: a vtkMRMLScene.
