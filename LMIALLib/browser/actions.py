@@ -37,6 +37,8 @@ NEED_CASE = (
     "own_map",
     "accept_lesion",
     "reject_lesion",
+    "tighter_lesion",
+    "wider_lesion",
     "take_back_lesion",
 )
 """Actions that mean nothing while no case is on the screen."""
@@ -177,6 +179,8 @@ def _of_patient(workspace: Workspace) -> dict[str, Action]:
         "finish": Action(finishing.finish),
         "reopen": Action(finishing.reopen),
         "accept_lesion": Action(lesion_list.accept, (COUNT,)),
+        "tighter_lesion": Action(lesion_list.tighter, (COUNT,)),
+        "wider_lesion": Action(lesion_list.wider, (COUNT,)),
         "reject_lesion": Action(lesion_list.reject, (COUNT,)),
         "take_back_lesion": Action(lesion_list.take_back),
     }

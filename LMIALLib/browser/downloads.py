@@ -47,7 +47,9 @@ class Downloads:
             raise BadInput("This export is unknown.")
         if self._running is None:
             out = Path(tempfile.mkdtemp(dir=self._place.name))
-            job = request_export(session.learning, out, what=kind.what, file_format=kind.format)
+            job = request_export(
+                session.learning, out, what=kind.what, file_format=kind.format, suggestions=kind.suggestions
+            )
             self._running = job, kind, out
 
     def finished(self) -> Download | None:

@@ -20,6 +20,7 @@ NEED_READER = (
 NEED_CASE = (
     "accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "lesion", "return", "register",
     "region", "sweep", "finish", "reopen", "own_map", "accept_lesion", "reject_lesion", "take_back_lesion",
+    "tighter_lesion", "wider_lesion",
 )  # fmt: skip
 """Actions that mean nothing while no case is on the screen."""
 
@@ -59,6 +60,8 @@ def actions_of(workspace: Workspace, drawer: SegmentEditor, cursor: Cursor) -> d
         "lesion": lesion_list.go_to,
         "accept_lesion": lesion_list.accept,
         "reject_lesion": lesion_list.reject,
+        "tighter_lesion": lesion_list.tighter,
+        "wider_lesion": lesion_list.wider,
         "take_back_lesion": lesion_list.take_back,
         "take_over": workspace.take_over,
     }

@@ -36,7 +36,7 @@ class Exports:
         folder = self._folder()
         if folder is not None:
             kind = KINDS[int(self.ui.exportBox.currentIndex)]
-            self.face.export(kind.what, kind.format, folder)
+            self.face.export(kind.what, kind.format, folder, suggestions=kind.suggestions)
 
     @entry
     def ask_and_export_dicom(self) -> None:

@@ -227,7 +227,7 @@ class Face(FaceEvents):
         self.act("train" if self._dead == "finetune" else "rank")
 
     @entry
-    def export(self, what: str, file_format: str | None, out: Path) -> None:
+    def export(self, what: str, file_format: str | None, out: Path, *, suggestions: bool = False) -> None:
         """Write an export of all cases into a folder, in the background."""
         from slicer.i18n import tr as _
 
@@ -238,7 +238,9 @@ class Face(FaceEvents):
         def ask() -> None:
             if self.exporting is not None:
                 raise BadInput(_("An export is being written."), _("Wait until it is done."))
-            job = request_export(workspace.session.learning, out, what=what, file_format=file_format)
+            job = request_export(
+                workspace.session.learning, out, what=what, file_format=file_format, suggestions=suggestions
+            )
             self.exporting = job, out
 
         workspace.guarded(ask)

@@ -26,6 +26,11 @@ BUTTONS = {
     "reopenButton": "reopen", "takeBackLesionButton": "take_back_lesion",
 }  # fmt: skip
 """Name of a button to the action that it calls."""
+OF_LESION = {
+    "acceptLesionButton": "accept_lesion", "rejectLesionButton": "reject_lesion",
+    "tighterLesionButton": "tighter_lesion", "widerLesionButton": "wider_lesion",
+}  # fmt: skip
+"""The same, of the lesion that is chosen in the list."""
 SECONDS = {"info": 6.0, "good": 4.0, "warning": 12.0, "error": 12.0}
 """How long a sentence stays."""
 
@@ -70,7 +75,7 @@ class Panel:
         ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, column: act("class", row))
         ui.objectTable.connect("cellClicked(int,int)", lambda row, column: act("lesion", self._listed[row]))
         ui.keysText.setText("\n".join(f"{one.key}\t{one.tip}" for one in SHORTCUTS))
-        for name, action in (("acceptLesionButton", "accept_lesion"), ("rejectLesionButton", "reject_lesion")):
+        for name, action in OF_LESION.items():
             getattr(ui, name).connect("clicked()", lambda action=action: self._say_of_lesion(action, act))
         self._cases: list[str] = []
         self._listed: list[int] = []

@@ -265,7 +265,7 @@ class Session:
                 query_rank=query.rank if query else None,
                 ranking=here.ranking.number if query and here.ranking else None,
                 drawn=query.drawn if query else "reader",
-                test=test_of(str(here.model), mask, self._predicted(here, suggested)) if tested else None,
+                test=test_of(str(here.model), mask, self._predicted(here)) if tested else None,
                 viewed=viewed,
             )
         )
@@ -278,17 +278,21 @@ class Session:
 
     def _suggested(self, here: Presented, number: int | None = None) -> np.ndarray | None:
         """The suggestion (rows, columns) bool for a presented slice, or another one of its case, whether or not it may
-        be shown."""
+        be shown; lesions that were answered as a whole as they were answered."""
+        number = here.slice if number is None else number
+        mapped = self._mapped(here, number)
+        return None if mapped is None else self.study.lesion_answers.on_slice(here.case, number, mapped)
+
+    def _mapped(self, here: Presented, number: int) -> np.ndarray | None:
         opinion = self.opinion()
         if opinion is None:
             return None
-        number = here.slice if number is None else number
         return np.moveaxis(opinion.probability, self.study.cases.get(here.case).axis, 0)[number] >= 0.5
 
-    def _predicted(self, here: Presented, suggested: np.ndarray | None) -> np.ndarray | None:
+    def _predicted(self, here: Presented) -> np.ndarray | None:
         """What the model itself predicted for a slice (rows, columns) bool, also where a teacher suggested."""
         if here.suggested_by == here.model:
-            return suggested
+            return self._mapped(here, here.slice)
         mean = self.study.maps.read(str(here.model), here.case, "mean")
         return None if mean is None else np.moveaxis(mean, self.study.cases.get(here.case).axis, 0)[here.slice] >= 0.5
 

@@ -1,4 +1,4 @@
-"""The changed lesions of the case on the screen as a list: the jump to each, and accepting or rejecting one whole."""
+"""The changed lesions of the case on the screen as a list: the jump to each; accepting, rejecting, outlining one whole."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from LMIALLib.errors import BadInput, LMIALError
-from LMIALLib.pairs.unread import UNREAD
 from LMIALLib.scene.maps import Maps
 from LMIALLib.scene.screen import Screen
 from LMIALLib.scene.sight import unseen_share
 from LMIALLib.scene.viewing import Viewing
 from LMIALLib.study.label_values import label_values
 from LMIALLib.study.lesion import READ, Lesion, measured_lesions
+from LMIALLib.study.lesion_outline import TIGHTEST, WIDEST, outlined
 
 
 class LesionList:
@@ -29,6 +29,7 @@ class LesionList:
         self._screen, self._viewing, self._maps = screen, viewing, maps
         self._known: tuple[Any, ...] = ()
         self._lesions: tuple[Lesion, ...] = ()
+        self._levels: dict[int, int] = {}  # of lesions whose outline was made tighter or wider, and not yet accepted
 
     def lesions(self) -> tuple[Lesion, ...]:
         """The changed lesions, by number, as answers and the newest ranking have them; drafts are left out.
@@ -42,9 +43,10 @@ class LesionList:
         study, withheld = screen.session.study, self._maps.withheld
         case, ranking = study.cases.get(screen.open.case), study.rankings.latest()
         answers = tuple(sorted(answer.id for answer in screen.answers.values()))
-        now = case.name, case.pair_number, answers, ranking and ranking.number, withheld
+        answered = study.lesion_answers.highest_id()
+        now = case.name, case.pair_number, answers, answered, ranking and ranking.number, withheld
         if now != self._known:
-            self._known = now
+            self._known, self._levels = now, {}
             try:
                 self._lesions = self._found(withheld)
             except LMIALError as error:
@@ -58,7 +60,8 @@ class LesionList:
         values = label_values(case, screen.answers)
         probability = screen.session.newest_probability(case.name)
         volume = study.lesions.volume(case.name, values, probability, keep=not screen.watching)
-        return measured_lesions(volume, case, study.label_schema, pair, values, probability, withheld)
+        accepted = study.lesion_answers.accepted(case.name)
+        return measured_lesions(volume, case, study.label_schema, pair, values, probability, withheld, accepted)
 
     def suggested(self, number: int) -> np.ndarray:
         """The suggested voxels of a lesion of the list, bool (k, j, i); none on slices that were read, or of which
@@ -67,10 +70,15 @@ class LesionList:
         case = study.cases.get(screen.opened().case)
         values = label_values(case, screen.answers)
         volume = study.lesions.volume(case.name, values, screen.session.newest_probability(case.name), keep=False)
-        voxels: np.ndarray = (volume == number) & (values == UNREAD)
-        stack = np.moveaxis(voxels, case.axis, 0)
+        return self._open_part(volume == number)
+
+    def _open_part(self, voxels: np.ndarray) -> np.ndarray:
+        """Without slices that were read, or of which nothing may be shown yet."""
+        screen = self._screen
+        found = voxels.copy()
+        stack = np.moveaxis(found, screen.session.study.cases.get(screen.opened().case).axis, 0)
         stack[sorted(screen.answers.keys() | self._maps.withheld)] = False
-        return voxels
+        return found
 
     def go_to(self, number: int) -> None:
         """Show the slice on which a lesion's area is largest, the lesion in the middle; BadInput where it is gone.
@@ -84,12 +92,48 @@ class LesionList:
         self._viewing.go_to_spot(found.largest_slice, found.largest_spot)
 
     def accept(self, number: int) -> None:
-        """Say that a suggested lesion is one; its number is that of the list. BadInput where it cannot be one."""
-        self._judge(number, "accepted")
+        """Say that a suggested lesion is one, as it is outlined now; its number is that of the list.
+
+        BadInput where it cannot be one.
+        """
+        self._judge(number, "outlined" if self._levels.get(number) else "accepted")
 
     def reject(self, number: int) -> None:
         """Say that a suggested lesion is none."""
         self._judge(number, "rejected")
+
+    def tighter(self, number: int) -> None:
+        """Show the outline of a suggested lesion one step tighter; accepting it stores that. BadInput as `accept`."""
+        self._outline(number, -1)
+
+    def wider(self, number: int) -> None:
+        """Show its outline one step wider."""
+        self._outline(number, 1)
+
+    def _outline(self, number: int, step: int) -> None:
+        self._unread(number)
+        level = self._levels.get(number, 0)
+        wanted = min(max(level + step, TIGHTEST), WIDEST)
+        if wanted == level:
+            self._screen.say("info", f"The outline of lesion {number} gets no {'wider' if step > 0 else 'tighter'}.")
+            return
+        before, self._levels[number] = self._outlined(number), wanted
+        self._maps.outline(before, self._outlined(number))
+
+    def _outlined(self, number: int) -> np.ndarray:
+        """A suggested lesion as it is outlined now, bool (k, j, i)."""
+        suggested, level = self.suggested(number), self._levels.get(number, 0)
+        session, opened = self._screen.session, self._screen.opened()
+        probability = session.newest_probability(opened.case)
+        if not level or probability is None or not suggested.any():
+            return suggested
+        pair = opened.images.pair
+        spacing = pair.grid.spacing[::-1]
+        return self._open_part(outlined(probability, suggested, level, axis=pair.axis, spacing=spacing))
+
+    def _unread(self, number: int) -> None:
+        if self._of(number).status == READ:
+            raise BadInput(f"Lesion {number} was read: its slices have their answers.", "Answer the slice again.")
 
     def take_back(self) -> None:
         """Withdraw the last word on a lesion as a whole."""
@@ -98,19 +142,22 @@ class LesionList:
 
     def _judge(self, number: int, verdict: str) -> None:
         screen, opened, case = self._screen, self._screen.opened(), self._screen.opened().case
-        if self._of(number).status == READ:
-            raise BadInput(f"Lesion {number} was read: its slices have their answers.", "Answer the slice again.")
+        self._unread(number)
         voxels = self.suggested(number)
-        stack = opened.images.pair.stack(voxels)
+        outline = self._outlined(number) if verdict == "outlined" else None
+        stack = opened.images.pair.stack(voxels if outline is None else voxels | outline)
         shown = [
             int(k) for k in np.flatnonzero(stack.any(axis=(1, 2)))
             if unseen_share(stack[k], self._viewing.sight.seen(case, int(k))) == 0.0
         ]  # fmt: skip
         if not shown:
             raise BadInput(f"Lesion {number} was not on the screen yet.", "Click on it in the list, and look.")
-        screen.session.patient.say_of_lesion(case, verdict, voxels, shown)
+        screen.session.patient.say_of_lesion(case, verdict, voxels, shown, outline=outline)
+        self._maps.update()
+        self._viewing.redraw()
         everywhere = "" if len(shown) == np.count_nonzero(stack.any(axis=(1, 2))) else ", where you saw it"
-        screen.say("good", f"Lesion {number} is {verdict}{everywhere}.")
+        done = "accepted as you outlined it" if outline is not None else verdict
+        screen.say("good", f"Lesion {number} is {done}{everywhere}.")
 
     def _of(self, number: int) -> Lesion:
         found = next((one for one in self.lesions() if one.number == number), None)

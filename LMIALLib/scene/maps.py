@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from LMIALLib.scene.screen import Screen
 from LMIALLib.scene.viewing import Viewing
 
@@ -33,14 +35,22 @@ class Maps:
         session, opened = self._screen.session, self._screen.opened()
         withheld, own = self.withheld, self._screen.tools.own_map
         maps = None if not session.current else session.network_opinion() if own else session.opinion()
-        key = (self._viewing.pair_shown, maps.ranking if maps else None, withheld, own)
+        study, case = session.study, opened.case
+        lesions = study.lesion_answers.highest_id()
+        key = (self._viewing.pair_shown, maps.ranking if maps else None, withheld, own, lesions)
         if key == self._overlaid:
             return
         self._overlaid = key
         if maps is None:
             opened.overlays.clear()
         else:
-            opened.overlays.show(maps.probability, maps.uncertainty, withheld)
+            probability = maps.probability if own else study.lesion_answers.laid_over(case, maps.probability)
+            opened.overlays.show(probability, maps.uncertainty, withheld)
+
+    def outline(self, before: np.ndarray, after: np.ndarray) -> None:
+        """Show another outline of a suggested lesion, both bool (k, j, i), until the maps are shown anew."""
+        self._screen.opened().overlays.outline(before, after)
+        self.show(True)
 
     def show(self, on: bool) -> None:
         """Show suggestion and uncertainty, or clean images again; the first look is noted in the answer."""

@@ -75,6 +75,14 @@ class Overlays:
         voxels_changed(self.uncertainty)
         changed(self.suggestion)
 
+    def outline(self, before: np.ndarray, after: np.ndarray) -> None:
+        """Take ``before`` out of the suggestion and put ``after`` in, both bool (k, j, i)."""
+        from LMIALLib.scene.segments import changed
+
+        self._suggested[before] = 0
+        self._suggested[after] = 1
+        changed(self.suggestion)
+
     def clear(self) -> None:
         """Show nothing: there is no map."""
         self.show(np.zeros_like(self._values), np.zeros_like(self._values), ())

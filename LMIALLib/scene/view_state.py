@@ -19,7 +19,13 @@ from LMIALLib.study.status import status_of
 
 QUEUE = 12
 """Queries listed on the page."""
-DOING = {"register": "Registering", "region": "Changing the region", "finetune": "Learning", "rank": "Ranking"}
+DOING = {
+    "register": "Registering",
+    "region": "Changing the region",
+    "finetune": "Learning",
+    "rank": "Ranking",
+    "rank anew": "Ranking",
+}
 """What the page says while a job of the worker runs."""
 RING_MM = 9.0
 """Radius of the ring around a query's spot: it leaves what it points at free."""
@@ -241,7 +247,7 @@ def training_of(workspace: Workspace) -> dict[str, Any]:
     learning, in_use = workspace.session.learning, workspace.session.study.models.in_use()
     changing = learning.registering is not None and not learning.registering.over
     shown = {"on": False, "what": "", "share": 0, "round": in_use.round if in_use else 0, "changing": changing}
-    for job in (learning.registering, learning.training, learning.ranking):
+    for job in (learning.registering, learning.training, learning.ranking, learning.ranking_anew):
         if job is None or job.over:
             continue
         event = job.progress
