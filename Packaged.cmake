@@ -69,6 +69,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/importing.py
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
+  LMIALLib/loop/pair_changes.py
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/presented.py
@@ -81,6 +82,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/settings.py
   LMIALLib/loop/shortcuts.py
   LMIALLib/loop/studies.py
+  LMIALLib/loop/suggestions.py
   LMIALLib/metrics/__init__.py
   LMIALLib/metrics/calibration.py
   LMIALLib/metrics/lesion_matching.py
@@ -284,6 +286,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/handling.py
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
+  LMIALLib/worker/orders.py
   LMIALLib/worker/predicting.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py

@@ -33,7 +33,7 @@ class Jobs:
 
     def register_again(self, kind: str) -> None:
         """Register the case on the screen again, "rigid" or "affine"."""
-        self._screen.session.learning.request_registration(self._screen.opened().case, kind)
+        self._screen.session.learning.pairs.register_again(self._screen.opened().case, kind)
         self._screen.say("info", "Registering again; you can go on meanwhile. Your answers stay where they are.")
 
     def change_region(self, choice: str) -> None:
@@ -52,7 +52,7 @@ class Jobs:
             stack = np.broadcast_to(opened.drawing.mask > 0, (pair.n_slices, *opened.drawing.mask.shape))
             mask = np.ascontiguousarray(np.moveaxis(stack, 0, pair.axis))
         learning = self._screen.session.learning
-        learning.request_region(opened.case, "given" if choice == "drawn" else choice, mask)
+        learning.pairs.change_region(opened.case, "given" if choice == "drawn" else choice, mask)
         self._screen.say(
             "info", "The region is being changed; you can go on meanwhile. Your answers stay where they are."
         )

@@ -1,4 +1,4 @@
-"""The changed lesions of the case on the screen as a list: the jump to each; accepting, rejecting, outlining one whole."""
+"""The changed lesions of the case on the screen as a list: jumping to one, accepting, rejecting, outlining it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class LesionList:
         screen, study, opened = self._screen, self._screen.session.study, self._screen.opened()
         case, pair = study.cases.get(opened.case), opened.images.pair
         values = label_values(case, screen.answers)
-        probability = screen.session.newest_probability(case.name)
+        probability = screen.session.suggestions.newest(case.name, screen.session.current)
         volume = study.lesions.volume(case.name, values, probability, keep=not screen.watching)
         accepted = study.lesion_answers.accepted(case.name)
         return measured_lesions(volume, case, study.label_schema, pair, values, probability, withheld, accepted)
@@ -69,7 +69,9 @@ class LesionList:
         screen, study = self._screen, self._screen.session.study
         case = study.cases.get(screen.opened().case)
         values = label_values(case, screen.answers)
-        volume = study.lesions.volume(case.name, values, screen.session.newest_probability(case.name), keep=False)
+        volume = study.lesions.volume(
+            case.name, values, screen.session.suggestions.newest(case.name, screen.session.current), keep=False
+        )
         return self._open_part(volume == number)
 
     def _open_part(self, voxels: np.ndarray) -> np.ndarray:
@@ -124,7 +126,7 @@ class LesionList:
         """A suggested lesion as it is outlined now, bool (k, j, i)."""
         suggested, level = self.suggested(number), self._levels.get(number, 0)
         session, opened = self._screen.session, self._screen.opened()
-        probability = session.newest_probability(opened.case)
+        probability = session.suggestions.newest(opened.case, session.current)
         if not level or probability is None or not suggested.any():
             return suggested
         pair = opened.images.pair

@@ -28,13 +28,14 @@ class Maps:
         session, case = self._screen.session, self._screen.opened().case
         here = session.current
         random = here is not None and here.case == case and here.query is not None and here.query.drawn == "random"
-        return session.hidden(case) | ({here.slice} if random and here is not None else frozenset())
+        return session.suggestions.withheld(case) | ({here.slice} if random and here is not None else frozenset())
 
     def update(self) -> None:
         """Show the maps that belong to the slice at hand; no maps of slices that may not be shown yet."""
         session, opened = self._screen.session, self._screen.opened()
         withheld, own = self.withheld, self._screen.tools.own_map
-        maps = None if not session.current else session.network_opinion() if own else session.opinion()
+        here, suggestions = session.current, session.suggestions
+        maps = None if here is None else suggestions.network_maps(here) if own else suggestions.maps(here)
         study, case = session.study, opened.case
         lesions = study.lesion_answers.highest_id()
         key = (self._viewing.pair_shown, maps.ranking if maps else None, withheld, own, lesions)
@@ -86,6 +87,6 @@ class Maps:
         self._screen.say(
             "info",
             "Chosen at random: the suggestion stays hidden until you have answered."
-            if here.slice in session.hidden(here.case)
+            if here.slice in session.suggestions.withheld(here.case)
             else "The network has made no suggestion yet.",
         )

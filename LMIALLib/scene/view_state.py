@@ -245,9 +245,9 @@ def _object(lesion: Lesion) -> dict[str, Any]:
 def training_of(workspace: Workspace) -> dict[str, Any]:
     """The running registration, training or ranking, else nothing; 100 % is never shown before it is done."""
     learning, in_use = workspace.session.learning, workspace.session.study.models.in_use()
-    changing = learning.registering is not None and not learning.registering.over
+    changing = learning.pairs.running
     shown = {"on": False, "what": "", "share": 0, "round": in_use.round if in_use else 0, "changing": changing}
-    for job in (learning.registering, learning.training, learning.ranking, learning.ranking_anew):
+    for job in (learning.pairs.job, learning.training, learning.ranking, learning.ranking_anew):
         if job is None or job.over:
             continue
         event = job.progress

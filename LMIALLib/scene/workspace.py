@@ -146,7 +146,8 @@ class Workspace:
     def stand(self) -> tuple[Any, ...]:
         """Changes whenever something happened in the background that a face shows."""
         screen, learning = self.screen, self.session.learning
-        states = [job.state for job in (learning.training, learning.ranking, learning.registering) if job]
+        jobs = learning.training, learning.ranking, learning.ranking_anew, learning.pairs.job
+        states = [job.state for job in jobs if job]
         swept = screen.shown_slice if self.finishing.sweeping else None
         case = screen.open and screen.open.case
         return screen.watching, len(screen.queue), len(screen.answers), states, case, swept

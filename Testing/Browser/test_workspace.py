@@ -138,7 +138,7 @@ def test_maps_of_slices_drawn_by_lot_are_shown_only_after_the_answer(
     workspace.answering.answer("nothing_here")
     saved = workspace.session.study.answers.current("head")[lot.slice]
     assert saved.drawn == "random" and not saved.suggestion_seen
-    assert lot.slice not in workspace.session.hidden("head")
+    assert lot.slice not in workspace.session.suggestions.withheld("head")
 
 
 def test_only_the_follow_ups_view_and_only_the_slice_at_hand_can_be_painted(

@@ -355,7 +355,7 @@ class FaceTest(unittest.TestCase):
         self.stroke()
         mask = self.workspace.open.drawing.mask
         self.ui.rigidButton.click()
-        job = self.workspace.session.learning.registering
+        job = self.workspace.session.learning.pairs.job
         self.assertIsNotNone(job, self.face.panel.sentences)
         self.assertTrue(wait_for(lambda: job.over, 300))
         self.assertEqual(job.state, "done", job.error)

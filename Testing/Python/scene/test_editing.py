@@ -196,7 +196,7 @@ def test_a_case_registered_again_is_shown_anew_with_what_was_drawn(
     workspace.paint()  # and not taken in yet
     mask = opened.drawing.mask
     workspace.jobs.register_again("rigid")
-    job = workspace.session.learning.registering
+    job = workspace.session.learning.pairs.job
     assert job is not None
     workspace.session.learning.worker.wait(job)
     assert job.result is not None

@@ -201,8 +201,8 @@ def test_a_lesion_keeps_its_number_when_its_case_is_registered_again(
     known = {one.number: one.place_ras for one in workspace.lesion_list.lesions()}
     learning = workspace.session.learning
     workspace.jobs.register_again("rigid")
-    assert learning.registering is not None
-    while not learning.registering.over:
+    assert learning.pairs.job is not None
+    while not learning.pairs.job.over:
         workspace.tick()
     assert workspace.session.study.cases.get("head").pair_number == 2
     assert workspace.lesion_list.lesions() == (), "the new pair was not ranked yet, and nobody read anything"
