@@ -98,7 +98,7 @@ class LesionList:
 
         BadInput where it cannot be one.
         """
-        self._judge(number, "outlined" if self._levels.get(number) else "accepted")
+        self._judge(number, "accepted")
 
     def reject(self, number: int) -> None:
         """Say that a suggested lesion is none."""
@@ -113,18 +113,22 @@ class LesionList:
         self._outline(number, 1)
 
     def _outline(self, number: int, step: int) -> None:
+        """Show the next outline that differs from this one."""
         self._unread(number)
         level = self._levels.get(number, 0)
-        wanted = min(max(level + step, TIGHTEST), WIDEST)
-        if wanted == level:
+        before = after = self._outlined(number, level)
+        while np.array_equal(after, before) and TIGHTEST <= level + step <= WIDEST:
+            level += step
+            after = self._outlined(number, level)
+        if np.array_equal(after, before):
             self._screen.say("info", f"The outline of lesion {number} gets no {'wider' if step > 0 else 'tighter'}.")
             return
-        before, self._levels[number] = self._outlined(number), wanted
-        self._maps.outline(before, self._outlined(number))
+        self._levels[number] = level
+        self._maps.outline(before, after)
 
-    def _outlined(self, number: int) -> np.ndarray:
-        """A suggested lesion as it is outlined now, bool (k, j, i)."""
-        suggested, level = self.suggested(number), self._levels.get(number, 0)
+    def _outlined(self, number: int, level: int) -> np.ndarray:
+        """A suggested lesion outlined at a level, bool (k, j, i)."""
+        suggested = self.suggested(number)
         session, opened = self._screen.session, self._screen.opened()
         probability = session.suggestions.newest(opened.case, session.current)
         if not level or probability is None or not suggested.any():
@@ -146,7 +150,9 @@ class LesionList:
         screen, opened, case = self._screen, self._screen.opened(), self._screen.opened().case
         self._unread(number)
         voxels = self.suggested(number)
-        outline = self._outlined(number) if verdict == "outlined" else None
+        drawn = self._outlined(number, self._levels.get(number, 0))
+        outline = drawn if verdict == "accepted" and not np.array_equal(drawn, voxels) else None
+        verdict = verdict if outline is None else "outlined"
         stack = opened.images.pair.stack(voxels if outline is None else voxels | outline)
         shown = [
             int(k) for k in np.flatnonzero(stack.any(axis=(1, 2)))

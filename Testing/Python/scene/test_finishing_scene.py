@@ -145,6 +145,37 @@ def test_a_lesion_is_accepted_or_rejected_only_where_it_was_seen(
         workspace.lesion_list.accept(99)
 
 
+def test_a_suggested_lesion_is_outlined_wider_and_accepted_so(
+    study_folder: Path, workspace_at: Callable[[Path], Workspace]
+) -> None:
+    start = open_run(study_folder, 3)
+    suggest(study_folder, np.s_[start : start + 3, 20:24, 30:34])
+    workspace = workspace_at(study_folder)
+    workspace.presenting.choose(start + 5 if start < 8 else start - 5)
+    (lesion,) = workspace.lesion_list.lesions()
+    workspace.lesion_list.go_to(lesion.number)
+    assert workspace.viewing.sight.place is not None
+    workspace.viewing.sight.looked(workspace.viewing.sight.place.number, 1.0)
+    drawn = workspace.screen.opened().overlays._suggested
+    suggested = drawn > 0
+    workspace.lesion_list.wider(lesion.number)
+    wider = drawn > 0
+    assert wider.sum() > suggested.sum() and not (suggested & ~wider).any() and workspace.screen.tools.showing
+    workspace.lesion_list.tighter(lesion.number)
+    assert np.array_equal(drawn > 0, suggested), "a step back is as it was"
+    workspace.lesion_list.wider(lesion.number)
+    workspace.lesion_list.accept(lesion.number)
+    (answer,) = workspace.session.study.lesion_answers.current("head")
+    assert answer.verdict == "outlined" and np.array_equal(answer.change, wider)
+    assert np.array_equal(drawn[sorted(answer.shown)] > 0, wider[sorted(answer.shown)]), "it stays as it was outlined"
+    (kind, text) = workspace.screen.notices[-1]
+    assert kind == "good" and text.startswith(f"Lesion {lesion.number} is accepted as you outlined it")
+    for _ in range(9):
+        workspace.lesion_list.tighter(lesion.number)
+    assert "gets no tighter" in workspace.screen.notices[-1][1]
+    assert workspace.lesion_list.suggested(lesion.number).any()
+
+
 def test_a_query_gives_way_to_a_better_one_only_before_the_reader_has_begun(
     study_folder: Path, workspace_at: Callable[[Path], Workspace], clock: Clock
 ) -> None:
