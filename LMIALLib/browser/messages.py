@@ -39,7 +39,7 @@ def _none_by_name(value: Any) -> dict[str, Any]:
 
 
 LIFE = one_of("client_connected", "client_mounted", "client_unmounted", "client_exited")
-"""What a page tells of itself; nobody listens."""
+"""What a page reports of itself; nobody listens."""
 CALLS: dict[str, tuple[Check, ...]] = {
     "trame.state.get": (),
     "trame.trigger": (one_of("act", "hello", "take_over_tab"), _nested(list), _none_by_name),

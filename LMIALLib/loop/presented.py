@@ -33,22 +33,6 @@ class Presented:
         return self.ranking.suggested_by if self.ranking else None
 
 
-@dataclass(frozen=True)
-class Opinion:
-    """What the network thinks of a case: the very maps that were ranked.
-
-    Args:
-        ranking, model, strategy: which ranking, whose maps (a model's or a teacher's), the measure of the uncertainty.
-        probability, uncertainty: float32 (k, j, i) on the pair's grid.
-    """
-
-    ranking: int
-    model: str
-    strategy: str
-    probability: np.ndarray
-    uncertainty: np.ndarray
-
-
 def unchanged(mask: np.ndarray | None, suggested: np.ndarray | None) -> bool:
     """Whether a mask (rows, columns), or None for nothing marked, marks exactly what was suggested, bool alike."""
     if suggested is None:

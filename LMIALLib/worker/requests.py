@@ -15,6 +15,7 @@ from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries.reading_time import ReadingTime
 from LMIALLib.worker.events import Result
 from LMIALLib.worker.messages import plain
+from LMIALLib.worker.orders import ORDERS, Order
 
 R = TypeVar("R", bound=Result)
 Count = Annotated[int, Limits(least=1)]
@@ -23,7 +24,6 @@ Positive = Annotated[float, Limits(least=0)]
 
 
 REQUESTS: dict[str, type[Request[Any]]] = {}
-ORDERS: dict[str, type[Order]] = {}
 """By the name that each is sent under."""
 
 
@@ -44,16 +44,6 @@ class Request(Generic[R]):
     ) -> None:
         cls.do, cls.gives, cls.for_reader, cls.in_background = do, gives, for_reader, in_background
         REQUESTS[do] = cls
-
-
-class Order:
-    """Something that the worker answers at once, beside the request that runs."""
-
-    do: ClassVar[str]
-
-    def __init_subclass__(cls, *, do: str) -> None:
-        cls.do = do
-        ORDERS[do] = cls
 
 
 @dataclass(frozen=True)
@@ -270,23 +260,6 @@ class Export(Request[Exported], do="export", gives=Exported, for_reader=True):
     unread: Natural = 255
     suggestions: bool = False
     keep_numbers: bool = False
-
-
-@dataclass(frozen=True)
-class Cancel(Order, do="cancel"):
-    """Give up the request of this id, whether it runs or waits."""
-
-    job: Natural
-
-
-@dataclass(frozen=True)
-class Status(Order, do="status"):
-    """Report what runs; answered by `events.Stand`."""
-
-
-@dataclass(frozen=True)
-class Stop(Order, do="stop"):
-    """End: the other side is about to close."""
 
 
 def request_message(request: Request[Any] | Order, number: int) -> dict[str, Any]:

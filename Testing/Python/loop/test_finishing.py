@@ -85,7 +85,7 @@ def test_what_is_shown_is_what_was_ranked(opened: Opened, phantom_truth: np.ndar
     stored = adapt(session)
     query = session.next()
     assert query is not None
-    opinion = session.opinion()
+    opinion = session.suggestions.maps(session.current)
     assert opinion is not None and opinion.ranking == stored.number
     axis = session.study.cases.get("head").axis
     error = np.moveaxis(opinion.uncertainty, axis, 0)[query.slice].sum(dtype=np.float64)

@@ -19,21 +19,18 @@ from LMIALLib.worker.client import WorkerClient
 from LMIALLib.worker.events import event_message, read_event
 from LMIALLib.worker.handling import HANDLERS, handles
 from LMIALLib.worker.messages import decode, encode
+from LMIALLib.worker.orders import Cancel, Order, Status, Stop
 from LMIALLib.worker.process import Worker
 from LMIALLib.worker.requests import (
-    Cancel,
     ChangeRegion,
     Export,
     Finetune,
-    Order,
     Predict,
     Prepare,
     Rank,
     RankCase,
     Register,
     Request,
-    Status,
-    Stop,
     read_request,
     request_message,
 )

@@ -121,13 +121,13 @@ def test_readers_meet_the_chosen_slices_as_any_queue(make_study: Callable[..., S
     assert {(q.case, q.slice) for q in session.queue()} == set(places(found))
     query = session.next()
     assert query is not None and query.rank == 1
-    opinion = session.opinion()
+    opinion = session.suggestions.maps(session.current)
     assert opinion is not None and (opinion.model, opinion.strategy) == ("first", "core-set-cosine")
     answer = session.nothing_here()
     assert (answer.ranking, answer.query_rank, answer.model) == (found.ranking, 1, "first")
     lot = next(one for one in session.queue() if one.drawn == "random")
     session.present(lot.case, lot.slice, lot)
-    assert session.suggestion() is None and lot.slice in session.hidden(lot.case)
+    assert session.suggestion() is None and lot.slice in session.suggestions.withheld(lot.case)
     tested = session.nothing_here()
     assert tested.drawn == "random" and tested.test is not None and tested.test.model == "first"
     session.close()
@@ -205,7 +205,7 @@ def test_a_slice_that_the_teacher_failed_on_shows_no_suggestion_rather_than_an_e
     choose(study, budget="3")
     session = Session(study, reader="anna", settings=LoopSettings(train=False))
     session.present("case0", 5)
-    assert session.suggestion() is None and 5 in session.hidden("case0")
+    assert session.suggestion() is None and 5 in session.suggestions.withheld("case0")
     views = case_views(study, "case0", [4, 5])
     assert views[1].suggestion is None
     session.close()
