@@ -37,7 +37,7 @@ def test_a_click_on_a_lesion_jumps_to_it_and_the_export_has_the_same_numbers(
         known = {
             one.number: one for one in study.lesions.of_case("head", study.maps.suggested("head"), keep=False).lesions
         }
-    assert listed and {one["number"] for one in listed} <= known.keys(), "none that lies on slices drawn by lot alone"
+    assert listed and {one["number"] for one in listed} <= known.keys(), "none that lies on random slices alone"
     assert reader.page.locator(".objects h3").inner_text().split() == [
         "Lesions",
         "of",

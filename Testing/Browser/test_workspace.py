@@ -122,7 +122,7 @@ def test_a_study_that_went_back_to_another_model_is_ranked_by_it_when_it_is_open
     assert workspace.session.study.rankings.latest().conditions["model"] == "model-001"
 
 
-def test_maps_of_slices_drawn_by_lot_are_shown_only_after_the_answer(
+def test_maps_of_slices_chosen_at_random_are_shown_only_after_the_answer(
     study_folder: Path, workspace_at: Callable[..., Workspace]
 ) -> None:
     from LMIALLib.scene.volumes import voxels_of

@@ -84,7 +84,7 @@ def test_without_plotly_the_user_is_told(report: object, simulation: Path, monke
 
 
 def picks() -> list[Chosen]:
-    """Round 1 by lot, the same for both; then a asks for 5 and 6, b for 7 of another case; two seeds of a."""
+    """Round 1 at random, the same for both; then a chooses 5 and 6, b for 7 of another case; two seeds of a."""
     rows = [Chosen(name, seed, "pool", 1, 1, "x", 0) for name, seed in (("a", 0), ("a", 1), ("b", 0))]
     rows += [Chosen("a", 0, "pool", 2, 2, "x", 5), Chosen("a", 0, "pool", 2, 3, "x", 6)]
     rows += [Chosen("a", 1, "pool", 2, 2, "x", 5), Chosen("b", 0, "pool", 2, 2, "y", 7)]

@@ -55,8 +55,8 @@ def suggest(folder: Path, *boxes: tuple[slice, ...]) -> None:
         study.maps.write(str(stored.conditions["model"]), "head", {"mean": volume}, {})
 
 
-def by_lot(folder: Path) -> list[int]:
-    """Slices that were drawn by lot, of which the faces tell nothing before the answer."""
+def at_random(folder: Path) -> list[int]:
+    """Slices chosen at random, of which the faces show nothing before the answer."""
     with Study.open(folder, read_only=True) as study:
         stored = study.rankings.latest()
         assert stored is not None
@@ -64,8 +64,8 @@ def by_lot(folder: Path) -> list[int]:
 
 
 def open_run(folder: Path, length: int) -> int:
-    """The first of ``length`` slices of which none was drawn by lot."""
-    lot = by_lot(folder)
+    """The first of ``length`` slices of which none was chosen at random."""
+    lot = at_random(folder)
     return next(start for start in range(2, 40) if not set(range(start, start + length)) & set(lot))
 
 
@@ -128,10 +128,10 @@ def test_a_lesion_keeps_its_number_and_is_read_once_its_slices_are(
     assert next(one for one in workspace.lesion_list.lesions() if one.number == number).largest_slice == start + 1
 
 
-def test_nothing_is_told_of_a_slice_drawn_by_lot_before_its_answer(
+def test_nothing_is_shown_of_a_slice_chosen_at_random_before_its_answer(
     study_folder: Path, workspace_at: Callable[[Path], Workspace]
 ) -> None:
-    every = by_lot(study_folder)
+    every = at_random(study_folder)
     lot = next(one for one in every if not {one - 1, one + 1} & set(every))
     suggest(study_folder, np.s_[lot, 40:44, 10:14], np.s_[lot - 1 : lot + 2, 20:24, 30:34])
     workspace = workspace_at(study_folder)

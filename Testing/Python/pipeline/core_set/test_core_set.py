@@ -58,10 +58,12 @@ def test_the_queue_keeps_to_the_budget_spreads_over_subjects_and_leaves_empty_sl
     assert [query.rank for query in found.queries] == list(range(1, 13))
 
 
-def test_one_in_six_is_drawn_by_lot_and_says_nothing_of_the_slice(make_study: Callable[..., Study]) -> None:
+def test_one_in_six_is_chosen_at_random_and_shows_nothing_of_the_slice(make_study: Callable[..., Study]) -> None:
     found = choose(make_study(3))
-    by_lot = [query for query in found.queries if query.drawn == "random"]
-    assert len(by_lot) == 2 and {query.reason for query in by_lot} == {"Chosen at random, to measure progress fairly."}
+    at_random = [query for query in found.queries if query.drawn == "random"]
+    assert len(at_random) == 2 and {query.reason for query in at_random} == {
+        "Chosen at random, to measure progress fairly."
+    }
     chosen = [query for query in found.queries if query.drawn == "strategy"]
     assert all(f"distance {query.score:.2g}" in query.reason for query in chosen)
 
@@ -222,7 +224,7 @@ def test_of_several_teachers_one_must_be_named(make_study: Callable[..., Study])
     assert choose(study, budget="3", teacher="a-teacher-with-a-very-long-name").teacher is not None
 
 
-def test_subjects_set_aside_for_validation_are_asked_for_by_lot_only(make_study: Callable[..., Study]) -> None:
+def test_subjects_set_aside_for_validation_get_random_slices_only(make_study: Callable[..., Study]) -> None:
     study = make_study(6)
     aside = {case.name for case in study.cases.all() if case.split == "validation"}
     assert aside
