@@ -1,7 +1,7 @@
 """What a websocket may say: the few calls that our page makes, each with its form. All else ends the connection.
 
 Below this lies wslink, which would put messages of up to 4 GB together, run every method that trame offers (one of them
-ends the server), and tell whoever sent nonsense where in the code it went wrong.
+ends the server), and show the sender of nonsense where in the code it went wrong.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ def _under_truth(
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=[110 / (110 + body), body / (110 + body)]
     )
-    _dress(figure, height)
+    _styled(figure, height)
     if truth is not None:
         figure.add_bar(x=list(places), y=truth, marker={"color": LABEL}, showlegend=False, row=1, col=1)
     figure.add_heatmap(
@@ -263,11 +263,11 @@ def _figure(height: int) -> Figure:
     from plotly.graph_objects import Figure
 
     figure = Figure()
-    _dress(figure, height)
+    _styled(figure, height)
     return figure
 
 
-def _dress(figure: Figure, height: int) -> None:
+def _styled(figure: Figure, height: int) -> None:
     """The page's colours."""
     figure.update_layout(
         template="plotly_dark",

@@ -53,7 +53,7 @@ class Patients:
     def in_turn(
         self, labelling: Labelling, wanted: int, chosen: Strategy, reply: Reply, seed: int
     ) -> list[tuple[str, int]]:
-        """Ask for so many slices, each answered and learnt before the next, one patient after the other by name.
+        """Query so many slices, each answered and learnt before the next, one patient after the other by name.
 
         Notes in ``labelling.suggested`` what was suggested on each; its labels stay as they are.
         """

@@ -118,7 +118,7 @@ class _Simulation:
         shutil.rmtree(job.state, ignore_errors=True)
 
     def _budgets(self) -> tuple[int, ...]:
-        """Labelled slices of the pool after each round; rounds in which nothing is left to ask are none."""
+        """Labelled slices of the pool after each round; rounds in which no slice is left are none."""
         size = self.runs[0].track.size
         if self.full:
             return (size,)
@@ -132,7 +132,7 @@ class _Simulation:
         return budget if run is self.runs[0] else round(budget * run.track.size / whole)
 
     def _step(self, run: Labelling, number: int, budgets: Sequence[int], spent: dict[str, float]) -> list[list[Any]]:
-        """Ask, train and predict on one track; returns what was chosen."""
+        """Query, train and predict on one track; returns the chosen slices."""
         began = time.perf_counter()
         new = self._chosen(run, number, budgets)
         first = len(run.order) + 1
@@ -248,7 +248,7 @@ class _Simulation:
         return row_of(row)
 
     def _keep_round(self, number: int, entry: dict[str, Any]) -> None:
-        """Models first, then what says that the round is complete; models that nothing needs any more go."""
+        """Models first, then the mark that the round is complete; models that nothing needs any more go."""
         from LMIALLib.network.weights import save_weights
 
         state = self.job.state

@@ -96,7 +96,7 @@ class Learning:
         return strategy(self.settings.strategy).purpose == "finish"
 
     def adapt_when_possible(self) -> None:
-        """Take an answer into the rest of its patient, after a save: a failure is told in ``trouble`` only.
+        """Take an answer into the rest of its patient, after a save: a failure is reported in ``trouble`` only.
 
         Answers that come while that is being done are taken in together, afterwards. Nothing is done where no ranking
         waits to be adapted, and while a core-set is read.
@@ -151,7 +151,7 @@ class Learning:
         )
 
     def train_when_possible(self) -> None:
-        """``request_training`` after a save: what was saved stays saved, so a failure is told in ``trouble`` only.
+        """``request_training`` after a save: what was saved stays saved, so a failure is reported in ``trouble`` only.
 
         Nothing is trained where the model in use goes by stored maps.
         """
@@ -247,7 +247,7 @@ class Learning:
             self._rank_with_new_model()
 
     def answered_since(self) -> bool:
-        """Whether anything was said that the newest ranking's heads have not learnt."""
+        """Whether there is an answer that the newest ranking's heads have not learnt."""
         stored, study = self.study.rankings.latest(), self.study
         if stored is None or not stored.finishes:
             return False

@@ -26,7 +26,7 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 
 NOBODY_YET = "reader not named yet"
-"""Whose drafts are that were drawn before anybody said who reads."""
+"""The reader of drafts that were drawn before a reader was named."""
 
 
 class Session:
@@ -171,7 +171,7 @@ class Session:
         """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet. ``number`` is another slice
         of the same case that was drawn on as well."""
         here = self._presented()
-        # a draft is no answer: it is kept also while nobody has said who reads
+        # a draft is no answer: it is kept also while no reader is named
         reader = self.reader or NOBODY_YET
         self.study.drafts.save(here.case, here.slice if number is None else number, mask, reader)
 

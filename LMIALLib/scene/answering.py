@@ -129,7 +129,7 @@ class Answering:
         if here is None:
             return
         session.take_back()
-        self._screen.say("good", f"Slice {here.slice + 1} is in the pool again; what was said stays in the history.")
+        self._screen.say("good", f"Slice {here.slice + 1} is in the pool again; its answer stays in the history.")
         self._presenting.choose(here.slice, here.case)
 
     def _store(self, what: str, mask: np.ndarray, seconds: float | None, seen: Viewed) -> None:

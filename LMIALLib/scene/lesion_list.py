@@ -144,7 +144,7 @@ class LesionList:
     def take_back(self) -> None:
         """Withdraw the last word on a lesion as a whole."""
         self._screen.session.patient.take_back_lesion(self._screen.opened().case)
-        self._screen.say("good", "What was said last of a lesion is taken back.")
+        self._screen.say("good", "The last answer to a lesion is taken back.")
 
     def _judge(self, number: int, verdict: str) -> None:
         screen, opened, case = self._screen, self._screen.opened(), self._screen.opened().case

@@ -1,4 +1,4 @@
-"""A masked autoencoder trained on the slices of one study (He et al., arXiv 2111.06377), and what it says of a slice.
+"""A masked autoencoder trained on the slices of one study (He et al., arXiv 2111.06377), and its vector of a slice.
 
 The model is ViT-MAE of ``transformers``, small, with baseline, follow-up and difference as its three channels. No label
 is looked at. Every draw depends on the seed and the step alone, so that a run that was stopped goes on as if it had
