@@ -7,7 +7,7 @@ every slice is read, or after `MOST` answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from finish_pairs import FinishPair
@@ -17,6 +17,7 @@ from LMIALLib.adaptation.estimate import Estimate, estimate
 from LMIALLib.adaptation.features import Features, features_of
 from LMIALLib.adaptation.found import Found, judged
 from LMIALLib.adaptation.head import AdaptedMaps, HeadSettings, adapted, fit
+from LMIALLib.adaptation.inputs import HeadInputs
 from LMIALLib.adaptation.order import FINISH_STRATEGIES, finish_scores
 from LMIALLib.laboratory import readers, subjects
 from LMIALLib.laboratory.delivered import overlap
@@ -91,6 +92,8 @@ class Step:
 
 
 NextSlice = Callable[[Subject, Reading], int]
+Training = Callable[[Sequence[SliceAnswer]], HeadInputs | None]
+"""What the head sees under a network trained on the answers; None where the network in use stays."""
 
 
 def run(
@@ -99,12 +102,16 @@ def run(
     settings: HeadSettings | None,
     *,
     most: int = MOST,
+    enough: float = ENOUGH,
     estimates: bool = False,
-    reader: str = "exact",
+    training: Training | None = None,
 ) -> Iterator[Step]:
-    """Read slice after slice; ``settings`` None: without learning; ``reader``: one of `laboratory.readers`."""
-    truth, features = subject.pair.truth, subject.features
-    maps = adapted(features, None)
+    """Read slice after slice, up to ``most`` or until the delivered Dice was ``enough`` after two answers in a row.
+
+    ``settings`` None: without a head; ``training``: called after each answer.
+    """
+    truth = subject.pair.truth
+    maps = maps_after(subject, (), settings)
     reading = Reading(maps, wrong_voxels(maps, truth))
     seconds = SECONDS_A_CASE
     good = 0
@@ -113,21 +120,38 @@ def run(
         dice = delivered_dice(reading.maps, truth, read)
         made = None
         if estimates:
-            made = estimate(features, reading.maps, gathered(reading.answers), reading.found)
+            made = estimate(subject.features, reading.maps, gathered(reading.answers), reading.found)
         yield Step(dice, delivered_dice(reading.maps, truth, read, unread_only=True), seconds, made)
-        good = good + 1 if dice >= ENOUGH else 0
+        good = good + 1 if dice >= enough else 0
         if good > 1 or len(reading.read) >= min(most, int(subject.eligible.sum())):
             return
         number = following(subject, reading)
-        marked = truth[number] if reader == "exact" else read_by(subject, number, reader)
-        answer = mask_answer(number, marked)
+        answer = mask_answer(number, truth[number])
         suggested = reading.maps.probability[number] >= 0.5
         seconds += correcting_seconds(suggested, answer.target, subject.pair.inputs.spacing[1:])
-        reading.found.append(judged(features, reading.maps, number, answer.target))
+        reading.found.append(judged(subject.features, reading.maps, number, answer.target))
         reading.answers.append(answer)
-        if settings is not None:
-            reading.maps = adapted(features, fit(features, reading.answers, settings))
+        inputs = None if training is None else training(reading.answers)
+        if inputs is not None:
+            subject = replace(subject, features=features_of(inputs))
+            reading.found = found_again(subject, reading.answers, settings)
+        if settings is not None or inputs is not None:
+            reading.maps = maps_after(subject, reading.answers, settings)
             reading.wrong = wrong_voxels(reading.maps, truth)
+
+
+def maps_after(subject: Subject, answers: Sequence[SliceAnswer], settings: HeadSettings | None) -> AdaptedMaps:
+    """What is suggested after some answers: the network's map, or with settings that of a head fitted to them all."""
+    learns = settings is not None and len(answers) > 0
+    return adapted(subject.features, fit(subject.features, answers, settings) if learns else None)
+
+
+def found_again(subject: Subject, answers: Sequence[SliceAnswer], settings: HeadSettings | None) -> list[Found]:
+    """What each answer found, under the maps of a network that came later: every head is learnt anew, as in a study."""
+    return [
+        judged(subject.features, maps_after(subject, answers[:count], settings), answer.number, answer.target)
+        for count, answer in enumerate(answers)
+    ]
 
 
 def wrong_voxels(maps: AdaptedMaps, truth: np.ndarray) -> np.ndarray:
@@ -135,11 +159,12 @@ def wrong_voxels(maps: AdaptedMaps, truth: np.ndarray) -> np.ndarray:
     return np.asarray(((maps.probability >= 0.5) != truth).sum(axis=(1, 2)))
 
 
-def read_by(subject: Subject, number: int, reader: str) -> np.ndarray:
-    """What a reader of the laboratory marks on a slice, bool (rows, columns)."""
-    inputs = subject.pair.inputs
-    pair = stacked_pair(inputs.baseline, inputs.follow_up, inputs.region, inputs.spacing)
-    return readers.answer(subjects.Subject(subject.pair.name, "pool", pair, subject.pair.truth), number, reader, 0) == 1
+def read_by(pair: FinishPair, reader: str, seed: int = 0) -> np.ndarray:
+    """What a reader of the laboratory marks on every slice of a pair, bool (slices, rows, columns)."""
+    inputs = pair.inputs
+    stacked = stacked_pair(inputs.baseline, inputs.follow_up, inputs.region, inputs.spacing)
+    subject = subjects.Subject(pair.name, "pool", stacked, pair.truth.astype(np.uint8))
+    return np.stack([readers.answer(subject, number, reader, seed) == 1 for number in range(len(pair.truth))])
 
 
 def delivered_dice(
