@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from finish_pairs import KINDS, FinishPair, data_folder, named_pair, names_of, synthetic_pair
-from finish_simulation import Reading, Subject, maps_after, next_of, read_by, run, wrong_voxels
+from finish_simulation import Planes, Reading, Subject, maps_after, next_of, read_by, run
 
 from LMIALLib.adaptation.answers import nothing_here
 from LMIALLib.adaptation.head import HeadSettings
@@ -106,7 +106,7 @@ def unchanged_row(pair: FinishPair) -> dict[str, Any]:
     """Voxels that are suggested on a pair without change, before and after ten answers "nothing here"."""
     subject, following, settings = Subject.of(pair), next_of("default"), HeadSettings()
     maps = maps_after(subject, (), settings)
-    reading = Reading(maps, wrong_voxels(maps, pair.truth))
+    reading = Reading(maps, Planes.of(maps, pair.truth))
     for _ in range(NOTHING):
         reading.answers.append(nothing_here(following(subject, reading), pair.truth.shape[1:]))
         reading.maps = maps_after(subject, reading.answers, settings)

@@ -44,17 +44,16 @@ def pair(case):
     return finish_pairs.FinishPair("small", "own", case.features.inputs, case.truth)
 
 
-def test_the_delivered_dice_by_hand(pair, case):
+def test_the_delivered_dice_is_that_of_the_laboratory(pair, case):
     maps = finish_simulation.adapted(case.features, None)
+    planes = finish_simulation.Planes.of(maps, case.truth)
     suggested = maps.probability >= 0.5
-    read = {k: case.truth[k] for k in (2, 3)}
-    label = suggested.copy()
-    label[[2, 3]] = case.truth[[2, 3]]
-    expected = 2 * (label & case.truth).sum() / (label.sum() + case.truth.sum())
-    assert finish_simulation.delivered_dice(maps, case.truth, read) == pytest.approx(expected)
-    unread = [k for k in range(10) if k not in (2, 3)]
-    own = 2 * (suggested & case.truth)[unread].sum() / (suggested[unread].sum() + case.truth[unread].sum())
-    assert finish_simulation.delivered_dice(maps, case.truth, read, unread_only=True) == pytest.approx(own)
+    for read in ([], [2, 3], list(range(10))):
+        for unread_only in (False, True):
+            marked = {k: case.truth[k] for k in read}
+            both, size = delivered.overlap(suggested, case.truth, marked, unread_only=unread_only)
+            assert planes.dice(read, unread_only=unread_only) == (2 * both / size if size else 1.0)
+    assert (planes.wrong == (suggested != case.truth).sum(axis=(1, 2))).all()
 
 
 @pytest.mark.parametrize("order", finish_simulation.ORDERS)
