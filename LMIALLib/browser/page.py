@@ -82,10 +82,11 @@ class Page:
 
     def _build(self) -> None:
         server, state = self.server, self.server.state
-        state.client_only("tab", "panel", "details", "tools")
+        state.client_only("tab", "panel", "chosen_lesion", "details", "tools")
         state.trame__title, state.trame__favicon = "LMIAL", ICON
         state.update(fixed())
-        state.update({"tab": "", "panel": "", "details": False, "active_tab": "", "notices": [], "exporting": ""})
+        state.update({"tab": "", "panel": "", "chosen_lesion": 0, "details": False, "active_tab": ""})
+        state.update({"notices": [], "exporting": ""})
         state.update({"download": {"url": "", "name": ""}, "reader_problem": "", "reader_hint": self._reader_hint()})
         state.panes = [{"name": name, "title": TITLES[name]} for name in VIEWS]
         state.export_kinds = [{"id": kind.id, "title": kind.title, "tip": kind.tip} for kind in KINDS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from LMIALLib.network.prediction import predict
 from LMIALLib.network.report import FinetuneReport
 from LMIALLib.network.weights import load_weights, save_weights
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.progress import Progress, ignore
 
 if TYPE_CHECKING:
     from LMIALLib.network.finetuning import FinetuneSettings
@@ -63,7 +64,7 @@ class UNetModel:
         *,
         settings: FinetuneSettings,
         checkpoint: Path | None = None,
-        progress: Callable[..., None] = lambda done, total, **figures: None,
+        progress: Progress = ignore,
     ) -> FinetuneReport:
         """As `finetuning.finetune`. Raises ValueError for a network that was not read from a file."""
         from LMIALLib.network.finetuning import finetune
