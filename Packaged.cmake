@@ -11,6 +11,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/adaptation/linear.py
   LMIALLib/adaptation/order.py
   LMIALLib/adaptation/patient.py
+  LMIALLib/adaptation/ranking.py
   LMIALLib/cohorts/__init__.py
   LMIALLib/cohorts/acquisition.py
   LMIALLib/cohorts/anatomy.py
@@ -267,6 +268,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/targets.py
   LMIALLib/study/truths.py
   LMIALLib/study/versions.py
+  LMIALLib/version.py
   LMIALLib/worker/__init__.py
   LMIALLib/worker/__main__.py
   LMIALLib/worker/client.py

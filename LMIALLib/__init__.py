@@ -1,3 +1,5 @@
 """LMIAL: active learning on pairs of scans. The rooms and their floors are drawn in README.md."""
 
-__version__ = "0.1.0"
+from LMIALLib.version import __version__
+
+__all__ = ["__version__"]

@@ -15,7 +15,7 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning
 from LMIALLib.loop.patient import PatientWork
-from LMIALLib.loop.presented import Opinion, Presented, test_of, unchanged
+from LMIALLib.loop.presented import Opinion, Presented, opinion_of, predicted_of, test_of, unchanged
 from LMIALLib.loop.queue import queue_of
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.queries.query import Query
@@ -37,6 +37,16 @@ class Session:
         worker: client of the background process, injected by tests and faces.
         settings: see LoopSettings.
         clock: seconds, monotonic.
+
+    Example:
+        >>> with Study.open(Path("study"), reader="anna") as study:
+        ...     session = Session(study, reader="anna", settings=LoopSettings(train=False))
+        ...     ranked = session.learning.wait(session.learning.request_ranking())
+        ...     query = session.next()
+        ...     answer = session.nothing_here()
+        ...     session.close()
+        >>> answer.answer, answer.reader, answer.slice == query.slice
+        ('nothing', 'anna', True)
     """
 
     def __init__(
@@ -149,12 +159,10 @@ class Session:
             return None
         key = here.case, self.study.cases.get(here.case).pair_number, here.ranking.number
         if key != self._opinion_key:
-            maps, ranking = self.study.maps, here.ranking
-            mean, uncertainty = maps.probability(ranking, here.case), maps.doubt(ranking, here.case)
-            if mean is None or uncertainty is None:
+            found = opinion_of(self.study, here.ranking, here.case)
+            if found is None:
                 return None
-            self._opinion = Opinion(ranking.number, ranking.suggested_by, ranking.strategy, mean, uncertainty)
-            self._opinion_key = key
+            self._opinion, self._opinion_key = found, key
         return self._opinion
 
     def network_opinion(self) -> Opinion | None:
@@ -265,7 +273,7 @@ class Session:
                 query_rank=query.rank if query else None,
                 ranking=here.ranking.number if query and here.ranking else None,
                 drawn=query.drawn if query else "reader",
-                test=test_of(str(here.model), mask, self._predicted(here, suggested)) if tested else None,
+                test=test_of(str(here.model), mask, predicted_of(self.study, here, suggested)) if tested else None,
                 viewed=viewed,
             )
         )
@@ -284,13 +292,6 @@ class Session:
             return None
         number = here.slice if number is None else number
         return np.moveaxis(opinion.probability, self.study.cases.get(here.case).axis, 0)[number] >= 0.5
-
-    def _predicted(self, here: Presented, suggested: np.ndarray | None) -> np.ndarray | None:
-        """What the model itself predicted for a slice (rows, columns) bool, also where a teacher suggested."""
-        if here.suggested_by == here.model:
-            return suggested
-        mean = self.study.maps.read(str(here.model), here.case, "mean")
-        return None if mean is None else np.moveaxis(mean, self.study.cases.get(here.case).axis, 0)[here.slice] >= 0.5
 
     def stop_advice(self) -> StopAdvice:
         """Whether more answers promise anything, from the randomly drawn queries alone."""
