@@ -63,6 +63,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/interrupts.py
   LMIALLib/json_data.py
   LMIALLib/json_shapes.py
+  LMIALLib/library/__init__.py
+  LMIALLib/library/label_file.py
+  LMIALLib/library/one_pair.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
   LMIALLib/loop/choosing_model.py
@@ -288,6 +291,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/waiting.py
   )
 set(LMIAL_RESOURCES
+  LMIALLib/py.typed
   Resources/Icons/LMIAL.png
   Resources/Icons/LMIALSample.png
   Resources/UI/LMIAL.ui
