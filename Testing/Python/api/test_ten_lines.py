@@ -16,10 +16,10 @@ PAGE = Path(__file__).parents[3] / "Docs" / "library.md"
 
 
 def ten_lines() -> list[str]:
-    """The first block of Python on the page."""
+    """The lines of the first block of Python on the page."""
     block = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert block is not None
-    return block[1].strip().splitlines()
+    return [line for line in block[1].splitlines() if line]
 
 
 def drawn_by_the_reader(pair: lmial.Pair, number: int) -> np.ndarray:
