@@ -157,7 +157,7 @@ def _train(
 
 def unread_slices(pair: FinishPair, read: Sequence[SliceAnswer], seed: int) -> list[int]:
     """The unread slices on which the old network's probabilities are kept, as the worker draws them."""
-    from LMIALLib.worker.training_job import UNREAD_SLICES
+    from LMIALLib.network.finetuning_batches import UNREAD_SLICES
 
     answered = {answer.number for answer in read}
     region = pair.inputs.region
