@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,18 @@ def few_slices(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture
-def two_files(few_slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the test works now, with both files of `few_slices`."""
+def two_files(few_slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which the test works now, with both files of `few_slices`.
+
+    Networks compute on one thread, here and in workers: on so small a pair several wait for each other.
+    """
+    import torch
+
     folder = tmp_path / "work"
     shutil.copytree(few_slices, folder)
     monkeypatch.chdir(folder)
-    return folder
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield folder
+    torch.set_num_threads(threads)
