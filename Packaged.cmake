@@ -11,6 +11,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/adaptation/linear.py
   LMIALLib/adaptation/order.py
   LMIALLib/adaptation/patient.py
+  LMIALLib/adaptation/ranking.py
   LMIALLib/cohorts/__init__.py
   LMIALLib/cohorts/acquisition.py
   LMIALLib/cohorts/anatomy.py
@@ -62,6 +63,9 @@ set(LMIAL_SCRIPTS
   LMIALLib/interrupts.py
   LMIALLib/json_data.py
   LMIALLib/json_shapes.py
+  LMIALLib/library/__init__.py
+  LMIALLib/library/label_file.py
+  LMIALLib/library/one_pair.py
   LMIALLib/loop/__init__.py
   LMIALLib/loop/advice.py
   LMIALLib/loop/choosing_model.py
@@ -278,6 +282,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/study/targets.py
   LMIALLib/study/truths.py
   LMIALLib/study/versions.py
+  LMIALLib/version.py
   LMIALLib/worker/__init__.py
   LMIALLib/worker/__main__.py
   LMIALLib/worker/client.py
@@ -298,6 +303,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/waiting.py
   )
 set(LMIAL_RESOURCES
+  LMIALLib/py.typed
   Resources/Icons/LMIAL.png
   Resources/Icons/LMIALSample.png
   Resources/UI/LMIAL.ui

@@ -110,6 +110,10 @@ class LMIALError(Exception):
         sentence: what was found and what was expected, naming the file or field.
         hint: what the user can do about it in words for every face, or an empty string.
         steps: the same as actions, which the command line prints as commands after the hint.
+
+    Example:
+        >>> str(LMIALError("The weights file is truncated.", "Restore it."))
+        'The weights file is truncated. Restore it.'
     """
 
     exit_code = 4
@@ -125,7 +129,15 @@ class LMIALError(Exception):
 
 
 class BadInput(LMIALError):
-    """A file, folder or value that came from outside cannot be used; nothing was written."""
+    """A file, folder or value that came from outside cannot be used; nothing was written.
+
+    Example:
+        >>> try:
+        ...     prepare("baseline.nii.gz", "missing.nii.gz")
+        ... except BadInput as error:
+        ...     print(error.exit_code)
+        3
+    """
 
     exit_code = 3
 

@@ -23,6 +23,10 @@ class SliceAnswer:
             whole, are evidence for the head and leave the slice unread.
 
     Raises ValueError for a negative number, another shape or another value.
+
+    Example:
+        >>> SliceAnswer(12, np.array([[0, 1], [255, 0]], np.uint8)).read
+        True
     """
 
     number: int
@@ -50,6 +54,10 @@ def mask_answer(number: int, mask: np.ndarray, equivocal: np.ndarray | None = No
         number: slice, 0-based.
         mask: bool (rows, columns), change.
         equivocal: bool (rows, columns), pixels to ignore; None for none.
+
+    Example:
+        >>> mask_answer(12, np.array([[False, True], [False, False]])).target.tolist()
+        [[0, 1], [0, 0]]
     """
     target = np.asarray(mask, dtype=bool).astype(np.uint8)
     if equivocal is not None:
@@ -58,7 +66,16 @@ def mask_answer(number: int, mask: np.ndarray, equivocal: np.ndarray | None = No
 
 
 def nothing_here(number: int, shape: tuple[int, int]) -> SliceAnswer:
-    """Make the answer "looked at, no change"; ``shape`` is (rows, columns)."""
+    """Make the answer "looked at, no change".
+
+    Args:
+        number: slice, 0-based.
+        shape: (rows, columns), as ``pair.slice_shape``.
+
+    Example:
+        >>> nothing_here(12, (2, 3)).target.tolist()
+        [[0, 0, 0], [0, 0, 0]]
+    """
     return SliceAnswer(number, np.zeros(shape, np.uint8))
 
 

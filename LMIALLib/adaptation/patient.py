@@ -36,6 +36,12 @@ class Learnt:
         maps: under the head.
         found: of each answer that made a slice read, judged with the map of the answers before it.
         estimate: of the delivered label.
+
+    Example:
+        >>> learnt.head is None or 0 < learnt.head.share < 1
+        True
+        >>> learnt.estimate.read == len(learnt.found) == 1
+        True
     """
 
     head: Head | None

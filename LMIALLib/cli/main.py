@@ -6,7 +6,6 @@ import sys
 
 import typer
 
-import LMIALLib
 from LMIALLib.cli import (
     annotate,
     cases,
@@ -26,6 +25,7 @@ from LMIALLib.cli import (
     strategies,
     studies,
 )
+from LMIALLib.version import __version__
 
 app = typer.Typer(
     name="lmial",
@@ -38,7 +38,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"lmial {LMIALLib.__version__}")
+        typer.echo(f"lmial {__version__}")
         raise typer.Exit
 
 

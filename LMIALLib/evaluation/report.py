@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import LMIALLib
 from LMIALLib.evaluation.case_views import case_montage
 from LMIALLib.evaluation.pictures import curve_picture, png_bytes, score_strip
 from LMIALLib.files import written_whole
+from LMIALLib.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def _heading(study: Study, outcome: Outcome) -> str:
     return (
         "<h1>LMIAL: one pair, from two scans to a finished patient</h1>"
         f'<p class="lead">{html.escape(outcome.origin)}. <b>{read} of {outcome.n_slices} slices read</b> by {who}. '
-        f"Model in use: <code>{html.escape(in_use.id if in_use else 'none')}</code>, LMIAL {LMIALLib.__version__}. "
+        f"Model in use: <code>{html.escape(in_use.id if in_use else 'none')}</code>, LMIAL {__version__}. "
         "Research use only.</p>"
         f'<p class="note">{html.escape(outcome.registration)}</p>'
     )

@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import LMIALLib
 from LMIALLib.evaluation.report import STYLE
 from LMIALLib.files import written_whole
 from LMIALLib.laboratory import figures
@@ -30,6 +29,7 @@ from LMIALLib.laboratory.report_tables import (
 )
 from LMIALLib.laboratory.statistics import SEEDS_FOR_P
 from LMIALLib.laboratory.summary import LEAST_GAP, Summary, summarise
+from LMIALLib.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
@@ -91,7 +91,7 @@ def _heading(summary: Summary) -> str:
     return (
         "<h1>Query strategies compared</h1>"
         f'<p class="lead">{html.escape(what)} · {len(summary.strategies)} strategies, {seeds} seeds · '
-        f"LMIAL {LMIALLib.__version__} · research use only</p>{headlines}{notes}"
+        f"LMIAL {__version__} · research use only</p>{headlines}{notes}"
     )
 
 

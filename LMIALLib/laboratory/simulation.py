@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import LMIALLib
 from LMIALLib.errors import BadInput
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import read_json
@@ -24,6 +23,7 @@ from LMIALLib.laboratory.subjects import Subject, load_subject, made_subject, sa
 from LMIALLib.laboratory.tracks import tracks_of
 from LMIALLib.laboratory.write_tables import write_tables
 from LMIALLib.queries.reading_time import ReadingTime
+from LMIALLib.version import __version__
 
 if TYPE_CHECKING:
     from dask.distributed import Client
@@ -172,7 +172,7 @@ def _planned(
     _write_json(
         out / "config.json",
         {
-            "lmial": LMIALLib.__version__,
+            "lmial": __version__,
             "source": name,
             "kind": kind,
             "settings": settings.to_dict(),
@@ -192,7 +192,7 @@ def _planned(
         },
     )
     every = json.dumps(sorted(digests.items()))
-    decisive = {**settings.shared(), "kind": kind, "lmial": LMIALLib.__version__}
+    decisive = {**settings.shared(), "kind": kind, "lmial": __version__}
     return [
         Job(
             folder=str(out),

@@ -103,6 +103,22 @@ def export_files(learning: Learning, out: Path, *, what: str = "labels", **optio
 
     Where there is no ranking yet, or an older model made it, the pool is ranked first for the suggestion and the
     uncertainty (not in a study that can only be read, nor while a core-set waits, whose place that would take).
+
+    Args:
+        learning: of an open session.
+        out: a folder, made where it is missing.
+        what: one of ``study.exports.WHAT``.
+        options: as in ``request_export``.
+
+    Returns the files that were written. Raises what the export raises, see ``study.exports.export``.
+
+    Example:
+        >>> with Study.open(Path("study"), reader="anna") as study:
+        ...     session = Session(study, reader="anna", settings=LoopSettings(train=False))
+        ...     files = export_files(session.learning, Path("out"), what="labels", file_format="nifti")
+        ...     session.close()
+        >>> [file.name for file in files]
+        ['patient-1-labels.nii.gz', 'patient-1-labels.nii.gz.json']
     """
     needs_maps = what in ("suggestion", "uncertainty", "delivered") and not learning.study.read_only
     stale = of_another_model(learning.study) or (what == "delivered" and learning.answered_since())

@@ -38,6 +38,16 @@ class Session:
         worker: client of the background process, injected by tests and faces.
         settings: see LoopSettings.
         clock: seconds, monotonic.
+
+    Example:
+        >>> with Study.open(Path("study"), reader="anna") as study:
+        ...     session = Session(study, reader="anna", settings=LoopSettings(train=False))
+        ...     ranked = session.learning.wait(session.learning.request_ranking())
+        ...     query = session.next()
+        ...     answer = session.nothing_here()
+        ...     session.close()
+        >>> answer.answer, answer.reader, answer.slice == query.slice
+        ('nothing', 'anna', True)
     """
 
     def __init__(

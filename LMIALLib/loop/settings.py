@@ -23,6 +23,10 @@ class LoopSettings:
         train: whether saving starts training in the background.
         device: "auto" or a torch device.
         order: names of the cases whose patients are finished first, in this order; all others follow as they came.
+
+    Example:
+        >>> LoopSettings(strategy="entropy", seed=7).batch
+        6
     """
 
     strategy: str = DEFAULT_STRATEGY

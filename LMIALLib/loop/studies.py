@@ -42,12 +42,22 @@ def new_study(
     """Make a study with one case. It is built beside its place and renamed when whole.
 
     Args:
+        folder: of the study; it does not exist yet, or is empty.
+        case: name of the case.
         pair: what it is made of.
+        subject: the patient, by a pseudonym; None: the case is a subject of its own.
         covered, truth: as in ``new_case``.
         weights: the model to start from; the bundled one when None.
+        watch: called with the job whenever it reports how far it is.
 
     Returns what was found in preparing it. Raises BadInput when ``folder`` is in use or
     cannot be a study, NeedsConfirmation for a network or synced folder.
+
+    Example:
+        >>> request = PairRequest(Path("baseline.nii.gz"), Path("follow_up.nii.gz"))
+        >>> prepared = new_study(Path("study"), "patient-1", request)
+        >>> prepared.slices == pair.n_slices
+        True
     """
     building = Building(folder, force=pair.force)
     done = False

@@ -7,7 +7,7 @@ truly not changed, whatever the other time point shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,8 @@ from LMIALLib.pairs.unread import UNREAD
 CONTEXT = 2 * NEIGHBOURS + 1
 VISITS = 2 * CONTEXT
 """Planes that hold a slice and its neighbours, of one visit and of both."""
+UNREAD_SLICES = 48
+"""Unread slices, over all cases, on which fine-tuning keeps the predictions of the model that it starts from."""
 LEAST_BRAIN = 2500.0
 """mm2 of brain that a slice needs before change is painted into it."""
 
@@ -74,6 +76,16 @@ class Example:
     def read(self) -> np.ndarray:
         """Where the target holds: brain that is not ignored, bool (rows, columns)."""
         return self.brain & (self.target != UNREAD)
+
+
+def unread_examples(pair: Pair, read: Collection[int], most: int, random: np.random.Generator) -> list[Example]:
+    """Slices of a pair that hold brain and nobody read, chosen at random, ``most`` of them at most, in order.
+
+    ``read`` are the slices, 0-based, that somebody read.
+    """
+    brain = pair.stack(pair.mask)
+    free = [k for k in range(pair.n_slices) if k not in read and brain[k].any()]
+    return [Example.of_pair(pair, number) for number in sorted(random.permutation(free)[:most].tolist())]
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,12 @@ class Prediction:
         entropy: float32, entropy of the mean in nats, made at the network's pixels; None where only the mean is known.
         mutual_information: float32, entropy minus expected entropy, made there as well; None for a single pass, and
             where the passes are of several networks or views, whose maps are added up on the pair's grid.
+
+    Example:
+        >>> prediction.mean.shape == prediction.variance.shape == (pair.n_slices, *pair.slice_shape)
+        True
+        >>> pair.unstack(prediction.mean).shape == pair.grid.shape
+        True
     """
 
     mean: np.ndarray

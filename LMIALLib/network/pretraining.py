@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-import LMIALLib
 from LMIALLib.cohorts.synthesis import Sample
 from LMIALLib.network.architecture import ChangeNetwork
 from LMIALLib.network.calibration import calibrate, figures
@@ -28,6 +27,7 @@ from LMIALLib.network.pretraining_provenance import origin, samples_record
 from LMIALLib.network.samples import SamplePool, SampleSource, make_pool
 from LMIALLib.network.schedule import interpolate, newest_share, set_rate, warmed_cosine
 from LMIALLib.network.weights import WeightsInfo, load_weights, save_weights
+from LMIALLib.version import __version__
 
 __all__ = ["PretrainConfig", "PretrainReport", "pretrain"]
 
@@ -183,7 +183,7 @@ def _outcome(run: _Run, source: SampleSource, started: float) -> dict[str, Any]:
     return {
         "validation": figures(run.averaged, judged),
         "calibration": calibration,
-        "versions": {**library_versions(), "lmial": LMIALLib.__version__},
+        "versions": {**library_versions(), "lmial": __version__},
         "device": device_facts(run.rank.device)["name"],
         "processes": run.rank.processes,
         "seconds": time.monotonic() - started,

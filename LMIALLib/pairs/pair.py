@@ -23,6 +23,13 @@ class Pair:
         axis: array axis along which slices are counted.
         registration: what registration did and how well (see ``pairs.registration``), JSON-ready.
         scaling: how raw intensities became these (see ``pairs.intensity``), JSON-ready.
+
+    Example:
+        >>> grid = Grid((4, 3, 2), (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+        >>> scan = np.zeros(grid.shape, np.float32)
+        >>> made = Pair(scan, scan + 1, np.ones(grid.shape, bool), grid, axis=0)
+        >>> made.n_slices, made.slice_shape, made.slice_spacing, float(made.difference.mean())
+        (2, (3, 4), 3.0, 1.0)
     """
 
     baseline: np.ndarray

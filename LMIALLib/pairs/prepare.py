@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.errors import BadInput
 from LMIALLib.pairs.brain import find_brain
 from LMIALLib.pairs.family import judge
@@ -24,6 +23,7 @@ from LMIALLib.pairs.resampling import Placement, inside_of, on_grid, placed, reg
 from LMIALLib.pairs.storage import save_pair, write_nrrd
 from LMIALLib.pairs.transforms import matrix_of
 from LMIALLib.progress import Progress, ignore
+from LMIALLib.version import __version__
 
 STEPS = 6
 
@@ -32,26 +32,34 @@ def prepare(request: PairRequest, case_folder: Path, *, progress: Progress = ign
     """Read, check, register, scale and write one pair into an empty folder.
 
     Writes ``source/*.nrrd`` (as read, or as aligned by centres; identifiers removed) and ``pair-1/`` (see ``storage``).
-    Nothing is written before all inputs were read and checked. Raises BadInput, NeedsConfirmation (not with ``force``),
-    NeedsAlignment (not where the request aligns centres), WrongUse; OSError where the disk refuses, and the caller
-    removes the folder.
+    Nothing is written before all inputs were read and checked. Raises as `made`; OSError where the disk refuses, and
+    the caller removes the folder.
+    """
+    pair, inputs = made(request, progress=progress)
+    case_folder = Path(case_folder)
+    progress("writing", 4, STEPS)
+    _write_sources(inputs, case_folder / "source")
+    del inputs  # writing needs memory too
+    progress("writing", 5, STEPS)
+    save_pair(pair, case_folder / "pair-1")
+    progress("done", STEPS, STEPS)
+    return pair
+
+
+def made(request: PairRequest, *, progress: Progress = ignore) -> tuple[Pair, Inputs]:
+    """Read, check, register and scale one pair in memory; return it, and the scans as they were read.
+
+    Raises BadInput, NeedsConfirmation (not with ``force``), NeedsAlignment (not where the request aligns centres),
+    WrongUse.
     """
     progress("reading", 0, STEPS)
     inputs = read_inputs(request)
-    case_folder = Path(case_folder)
     progress("finding the brain", 1, STEPS)
     region, method = region_of(inputs, everything=request.everything)
     progress("registering", 2, STEPS)
     registration = _registered(request, inputs, region)
     progress("resampling", 3, STEPS)
-    pair = paired(request, inputs, region, registration, method)
-    progress("writing", 4, STEPS)
-    _write_sources(inputs, case_folder / "source")
-    del inputs, region  # writing needs memory too
-    progress("writing", 5, STEPS)
-    save_pair(pair, case_folder / "pair-1")
-    progress("done", STEPS, STEPS)
-    return pair
+    return paired(request, inputs, region, registration, method), inputs
 
 
 def region_of(inputs: Inputs, *, everything: bool = False) -> tuple[np.ndarray, str]:
@@ -168,7 +176,7 @@ def _versions() -> dict[str, str]:
     import SimpleITK as sitk
 
     return {
-        "lmial": LMIALLib.__version__,
+        "lmial": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,

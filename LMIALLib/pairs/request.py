@@ -26,6 +26,10 @@ class PairRequest:
         force: go on where the input is probably a mistake (same image twice, other patient, swapped dates).
         dates: days of both visits as "2019-03-01", from a table or BIDS; a scan's own date takes precedence.
         align: one of ``ALIGN``. "centres" moves the baseline, for headers that lost the position (``NeedsAlignment``).
+
+    Example:
+        >>> PairRequest(Path("baseline.nii.gz"), Path("follow_up.nii.gz"), everything=True).grid
+        'follow-up'
     """
 
     baseline: Path

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput
+from LMIALLib.errors import BadInput, LMIALError
 from LMIALLib.files import flush_file, written_whole
 from LMIALLib.json_data import Limits, read_json, shaped
 from LMIALLib.pairs.geometry import Grid
@@ -21,6 +21,8 @@ from LMIALLib.pairs.registration_record import check_registration
 from LMIALLib.pairs.voxels import read_voxels
 
 LARGEST_RECORD = 4 << 20
+GRID_TOLERANCE_MM = 1e-4
+"""How far (mm) a corner of an exported volume may lie from its place."""
 FORMAT = 1
 """Version of ``registration.json``; a higher one was written by a newer LMIAL."""
 
@@ -45,6 +47,27 @@ def write_nrrd(
     values = array.astype(np.uint8) if array.dtype == bool else np.ascontiguousarray(array)
     nrrd.write(str(path), values, header, compression_level=1, index_order="C")
     flush_file(path)
+
+
+def write_image(path: Path, array: np.ndarray, grid: Grid, fields: dict[str, str] | None = None) -> None:
+    """Write an array (k, j, i) on its grid for other programs, compressed, as NIfTI or NRRD by the suffix of ``path``.
+
+    ``fields`` go into the header of a NRRD. Raises LMIALError where the format cannot hold the grid, RuntimeError where
+    the disk refuses.
+    """
+    import SimpleITK as sitk
+
+    image = grid.image_of(array)
+    if path.suffix == ".nrrd":
+        for key, value in (fields or {}).items():
+            image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(path), useCompression=True)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    found = Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    if not found.same_as(grid, GRID_TOLERANCE_MM):
+        raise LMIALError(f"the grid cannot be stored in {path.name} to {GRID_TOLERANCE_MM} mm.", "Export as nrrd.")
 
 
 def read_nrrd(path: Path) -> tuple[np.ndarray, Grid]:

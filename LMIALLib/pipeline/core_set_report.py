@@ -6,11 +6,11 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import LMIALLib
 from LMIALLib.errors import WrongUse
 from LMIALLib.pipeline.map_2d import Embedded, coordinates
 from LMIALLib.pipeline.map_figure import map_figure
 from LMIALLib.pipeline.thumbnails import Thumbnails
+from LMIALLib.version import __version__
 
 if TYPE_CHECKING:
     from LMIALLib.pipeline.core_set_choice import CoreSet
@@ -89,7 +89,7 @@ def _heading(study: Study, found: CoreSet, seed: int) -> str:
         f"{at_random} chosen at random, to measure progress fairly",
         f"suggestions: {found.teacher or 'the model in use'}",
         f"seed {seed}",
-        f"LMIAL {LMIALLib.__version__}",
+        f"LMIAL {__version__}",
         "research use only",
     ]
     name = html.escape(study.folder.name)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.network.evidence import case_evidence
 from LMIALLib.network.families import load_model
 from LMIALLib.network.predicted import CaseInput, Prediction, case_maps
@@ -18,6 +17,7 @@ from LMIALLib.pipeline.embeddings.encoders import BUNDLED
 from LMIALLib.pipeline.embeddings.stored import made_by_of, read_embedding, write_embedding
 from LMIALLib.queries.scoring import uncertainty_map
 from LMIALLib.queries.strategy import FORMULAS
+from LMIALLib.version import __version__
 
 if TYPE_CHECKING:
     from LMIALLib.queries.pool import CaseMaps
@@ -67,7 +67,7 @@ class Seeing:
         seen = CaseInput(case, pair, {})
         _, prediction = next(case_evidence([self._loaded], [seen], (), device=self._device))
         versions = {
-            "lmial": LMIALLib.__version__,
+            "lmial": __version__,
             "python": platform.python_version(),
             "numpy": np.__version__,
             "formulas": FORMULAS,

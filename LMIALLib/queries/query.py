@@ -56,6 +56,12 @@ class Ranking:
         scores: (n,) float64 for each case, for every slice, also answered ones: the aggregated score, without noise;
             for core-set the distance to the nearest labelled slice, or to the pool's mean where none is.
         settings: everything else that shaped it, JSON-ready.
+
+    Example:
+        >>> [query.rank for query in ranking.queries[:3]]
+        [1, 2, 3]
+        >>> Ranking.from_dict(ranking.to_dict()).queries == ranking.queries
+        True
     """
 
     strategy: str

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_errors
+from LMIALLib.errors import BadInput, Do, Step, WrongUse, disk_errors
 from LMIALLib.files import flush_file, flush_folder, rename
-from LMIALLib.pairs.geometry import Grid
+from LMIALLib.pairs.storage import write_image
 from LMIALLib.study.case import Case
 from LMIALLib.study.delivered import ORIGINS, delivered_label
 from LMIALLib.study.labels import UNREAD
@@ -28,7 +28,6 @@ from LMIALLib.study.targets import label_volume
 
 WHAT = ("labels", "delivered", "lesions", "suggestion", "uncertainty", "table", "report")
 SUFFIXES = {"seg.nrrd": ".seg.nrrd", "nrrd": ".nrrd", "nifti": ".nii.gz"}
-GRID_TOLERANCE_MM = 1e-4
 _NAMED = {"delivered": "delivered label"}
 
 _REVIEWED = (0.60, 0.60, 0.60)
@@ -219,22 +218,7 @@ def _write_plain(study: Study, case: Case, request: ExportRequest, path: Path, a
 
 
 def _write_image(array: np.ndarray, case: Case, path: Path, about: dict[str, Any]) -> None:
-    import SimpleITK as sitk
-
-    image = case.grid.image_of(array)
-    if path.suffix == ".nrrd":
-        for key, value in header_fields(about).items():
-            image.SetMetaData(key, value)
-    sitk.WriteImage(image, str(path), useCompression=True)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    found = Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
-    if not found.same_as(case.grid, GRID_TOLERANCE_MM):
-        raise LMIALError(
-            f"the grid of {case.name} cannot be stored in {path.name} to {GRID_TOLERANCE_MM} mm.",
-            "Export as nrrd.",
-        )
+    write_image(path, array, case.grid, header_fields(about))
 
 
 def _write_tables(study: Study, cases: tuple[Case, ...], request: ExportRequest, place: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from LMIALLib import __version__
 from LMIALLib.study.case import Case
 from LMIALLib.study.clock import now
 from LMIALLib.study.schema import SCHEMA_VERSION
 from LMIALLib.study.store import Study
+from LMIALLib.version import __version__
 
 _MADE_BY = {
     "suggestion": "the model; not read by a person",

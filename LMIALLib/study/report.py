@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.json_data import Natural, shaped
 from LMIALLib.pairs.orientation import orientation
 from LMIALLib.pairs.registration_record import alarms
@@ -22,6 +21,7 @@ from LMIALLib.study.clock import now
 from LMIALLib.study.lesion import Lesion
 from LMIALLib.study.store import Study
 from LMIALLib.study.tables import lesion_rows
+from LMIALLib.version import __version__
 
 if TYPE_CHECKING:
     from LMIALLib.pairs.pair import Pair
@@ -66,7 +66,7 @@ def report_page(
     parts.append(f'<p class="read"><b>{read} of {total} slices read by a person.</b></p>')
     parts.append(
         "<p>What nobody read is unknown, not “no change”. Research use only; not for diagnosis. "
-        f"<small>LMIAL {LMIALLib.__version__}, {html.escape(now())}</small></p>"
+        f"<small>LMIAL {__version__}, {html.escape(now())}</small></p>"
     )
     for case in cases:
         parts += _case(study, case, reader, lesions[case.name])

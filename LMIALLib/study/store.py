@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from LMIALLib import __version__
 from LMIALLib.errors import BadInput, Do, NeedsConfirmation, Step, disk_errors, written_in_utf8
 from LMIALLib.files import flush_folder, rename
 from LMIALLib.study.answers import Answers
@@ -39,6 +38,7 @@ from LMIALLib.study.schema import make_tables
 from LMIALLib.study.sweeps import Sweeps
 from LMIALLib.study.truths import Truths
 from LMIALLib.study.versions import check_values, checked_version, upgrade
+from LMIALLib.version import __version__
 
 LONGEST_FOLDER = 110
 
@@ -56,11 +56,11 @@ class Study:
     ``status.status_of``, ``targets.training_examples``, ``exports.export``.
 
     Example:
-        >>> with Study.create(folder) as study:
-        ...     staged = study.cases.stage("case-01")
-        ...     # ... pairs.prepare(request, staged) ...
-        ...     study.cases.add("case-01", staged)
-        ...     study.answers.save(NewAnswer("case-01", 12, "nothing", reader="reader-1"))
+        >>> from LMIALLib.study.answer import NewAnswer
+        >>> with Study.open(Path("study")) as study:
+        ...     saved = study.answers.save(NewAnswer("patient-1", 4, "nothing", reader="anna"))
+        ...     [case.name for case in study.cases.all()], sorted(study.answers.current("patient-1"))
+        (['patient-1'], [4])
     """
 
     def __init__(self, database: StudyDatabase) -> None:

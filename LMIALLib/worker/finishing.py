@@ -18,8 +18,6 @@ from LMIALLib.network.predicted import CONDITIONS
 from LMIALLib.progress import Progress
 from LMIALLib.queries.patients import one_after_the_other, part_of
 from LMIALLib.queries.query import Ranking
-from LMIALLib.queries.ranking import rank
-from LMIALLib.queries.scoring import score_case
 from LMIALLib.queries.strategies import Strategy
 from LMIALLib.queries.strategies import strategy as strategy_named
 from LMIALLib.study.kept import goes_by_stored_maps
@@ -215,28 +213,23 @@ def _finished(
     study: Study, request: Rank, wanted: RankCase, chosen: Strategy, patient: Patient, progress: Progress
 ) -> tuple[Ranking, dict[str, Any]]:
     """The ranking of one case, and what is to be kept of its head and of how finished it is."""
-    from LMIALLib.adaptation.order import FINISH_STRATEGIES
-    from LMIALLib.adaptation.patient import order_of
-    from LMIALLib.queries.pool import CaseMaps
+    from LMIALLib.adaptation.ranking import rank_patient
 
     name, pair, features = wanted.name, patient.pair, patient.course.features
     answers = _answers(study, request, name)
     learnt = patient.course.learn(answers, progress)
-    maps = CaseMaps(
-        case=name,
-        mean=learnt.maps.probability,
-        mask=features.inputs.region,
-        difference=pair.stack(pair.difference),
-        slice_spacing=pair.slice_spacing,
-        answered=frozenset(wanted.answered),
-        skipped=frozenset(wanted.skipped),
+    ranking, scored = rank_patient(
+        name,
+        pair,
+        features,
+        learnt,
+        answers,
+        chosen,
+        answered=wanted.answered,
+        skipped=wanted.skipped,
+        seed=request.seed,
+        **queue_options(request, "count", "random_share", "batch"),
     )
-    scored = score_case(maps, chosen)
-    if chosen.name in FINISH_STRATEGIES:
-        order = order_of(learnt, features, answers, chosen.name)
-        scored = replace(scored, score=order.score, terms={**scored.terms, **order.terms, "score": order.score})
-    options = queue_options(request, "count", "random_share", "batch")
-    ranking = rank([scored], chosen, seed=request.seed, spacing_mm=0.0, **options)
     about: dict[str, Any] = {"estimate": _estimated(learnt, features, answers, scored)}
     if learnt.head is not None:
         head = learnt.head

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.errors import BadInput
 from LMIALLib.progress import Progress
 from LMIALLib.queries.strategy import FORMULAS
+from LMIALLib.version import __version__
 from LMIALLib.worker.requests import Predict, Rank
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def queue_options(request: Rank, *names: str) -> dict[str, Any]:
 def conditions_of(prediction: Prediction) -> dict[str, Any]:
     """Everything besides inputs, model and strategy that can change a score in its last bit."""
     versions = {
-        "lmial": LMIALLib.__version__,
+        "lmial": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "formulas": FORMULAS,

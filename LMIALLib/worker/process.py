@@ -24,6 +24,7 @@ from typing import IO, Any
 from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, Step, WrongUse, disk_problem
 from LMIALLib.json_data import Natural, shaped
 from LMIALLib.progress import Cancelled
+from LMIALLib.version import __version__
 from LMIALLib.worker import (
     events,
     jobs,  # noqa: F401 - its handlers register themselves
@@ -231,14 +232,12 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m LMIALLib.worker STUDY", file=sys.stderr)
         return 2
-    import LMIALLib
-
     # Threads that wait for each other by spinning make a shared machine ten times slower; read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if hasattr(os, "nice"):  # the face must answer while we compute on the same cores
         os.nice(5)
     worker = Worker(Path(arguments[0]), _private_output())
-    worker.say(events.Ready(LMIALLib.__version__, python=sys.version.split()[0], pid=os.getpid()))
+    worker.say(events.Ready(__version__, python=sys.version.split()[0], pid=os.getpid()))
     threading.Thread(target=worker.listen, args=(sys.stdin.buffer,), daemon=True).start()
     try:
         worker.work()

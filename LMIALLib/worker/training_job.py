@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 VOLUME_CASES = 4
 """Cases whose predicted volume the adoption rule compares; more would make a reader wait."""
 
-UNREAD_SLICES = 48
-"""Unread slices, drawn with the seed, on which fine-tuning keeps the predictions of the model in use."""
-
 
 @handles(Finetune)
 def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> Trained:
@@ -86,17 +83,15 @@ def _training_slices(
     study: Study, read: Sequence[ReadSlice], seed: int, upto: int | None
 ) -> tuple[list[Example], list[Example], list[str]]:
     """Examples of the annotated slices, a seeded draw of unread slices, and the cases that have annotations."""
-    from LMIALLib.network.finetuning import Example
+    from LMIALLib.network.finetuning_batches import UNREAD_SLICES, unread_examples
 
     cases = sorted({item.case for item in read})
     random = np.random.default_rng(seed)
-    unread = []
+    unread: list[Example] = []
     share = max(UNREAD_SLICES // len(cases), 1)
     for case in cases:
-        pair = study.cases.load_pair(case)
-        brain, answered = pair.stack(pair.mask), set(study.answers.current(case, upto=upto))
-        free = [k for k in range(pair.n_slices) if k not in answered and brain[k].any()]
-        unread += [Example.of_pair(pair, number) for number in sorted(random.permutation(free)[:share].tolist())]
+        answered = study.answers.current(case, upto=upto).keys()
+        unread += unread_examples(study.cases.load_pair(case), answered, share, random)
     return _examples(study, read), unread, cases
 
 

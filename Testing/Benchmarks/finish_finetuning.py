@@ -126,10 +126,9 @@ def _train(
     pair: FinishPair, weights: Path, read: Sequence[SliceAnswer], settings: FinetuneSettings, out: Path
 ) -> tuple[dict[str, Any], HeadInputs | None]:
     """Train and judge as `worker.training_job` does in a study of this one case; weights are kept where adopted."""
-    from LMIALLib.network.training import Example
-
     from LMIALLib.network.adoption import judge
     from LMIALLib.network.families import load_model
+    from LMIALLib.network.finetuning_batches import Example
 
     scans = pair_of(pair)
     examples = [Example.of_pair(scans, answer.number, answer.target) for answer in read]
@@ -158,7 +157,7 @@ def _train(
 
 def unread_slices(pair: FinishPair, read: Sequence[SliceAnswer], seed: int) -> list[int]:
     """The unread slices on which the old network's probabilities are kept, as the worker draws them."""
-    from LMIALLib.worker.training_job import UNREAD_SLICES
+    from LMIALLib.network.finetuning_batches import UNREAD_SLICES
 
     answered = {answer.number for answer in read}
     region = pair.inputs.region

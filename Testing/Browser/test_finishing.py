@@ -140,11 +140,13 @@ def test_a_suggested_lesion_is_accepted_as_a_whole_where_it_was_seen(
         first, _, last = slices.partition("-")
         return not int(first) <= here <= int(last or first)
 
-    number = next(one["number"] for one in reader.state("objects") if one["suggested"] and elsewhere(one["slices"]))
+    lesion = next(one for one in reader.state("objects") if one["suggested"] and elsewhere(one["slices"]))
+    number, largest = lesion["number"], int(lesion["tip"].split("largest on slice ")[1].split(",")[0])
     reader.page.click(f"button[aria-label='Accept lesion {number}']")
     reader.until("s('notices').some((one) => one.text.includes('was not on the screen yet'))")
     reader.page.click(f"button[data-lesion='{number}']")
-    reader.page.wait_for_timeout(900)
+    settled = "document.documentElement.dataset.settled === String(s('look').place)"
+    reader.until(f"s('look').slice === {largest} && {settled}")  # however long a busy machine takes to draw it
     reader.page.click(f"button[aria-label='Wider outline of lesion {number}']")
     reader.until("s('tools').visible")
     reader.picture("lesion-outlined")

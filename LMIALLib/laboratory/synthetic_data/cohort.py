@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.cohorts.backgrounds import CITATIONS, CROSS_SECTIONAL, LONGITUDINAL, is_excluded
 from LMIALLib.cohorts.lesions import LesionCounts
 from LMIALLib.cohorts.real_backgrounds import real_shapes
@@ -31,6 +30,7 @@ from LMIALLib.laboratory.synthetic_data.parts import PARTS, part_of_patients, pa
 from LMIALLib.laboratory.synthetic_data.scanning import History, ScannedPair, scan
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.study.labels import LabelSchema
+from LMIALLib.version import __version__
 
 FLAVOURS = ("phantom", "real")
 MOST_SUBJECTS = 9999
@@ -147,7 +147,7 @@ def make_cohort(  # half of it says what the arguments mean
             watch(number, subjects)
         brains = _brains(made, root if flavour == "real" else None)
         index = {
-            "lmial": LMIALLib.__version__,
+            "lmial": __version__,
             "command": command,
             "seed": seed,
             "flavour": flavour,

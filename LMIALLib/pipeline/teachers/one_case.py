@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-import LMIALLib
 from LMIALLib.errors import BadInput
 from LMIALLib.pipeline.pseudo import RECORD, Pseudo, pseudo_folder, write_pseudo
 from LMIALLib.pipeline.teachers.teacher import PseudoLabel, Teacher, objection
 from LMIALLib.progress import Cancelled
 from LMIALLib.study.case import Case
 from LMIALLib.study.store import Study
+from LMIALLib.version import __version__
 
 WRITTEN_EVERY = 60.0
 """Seconds between two writings of a case that is not complete."""
@@ -93,7 +93,7 @@ class CaseInProgress:
         made_by: dict[str, Any] = {
             "teacher": self._teacher.id,
             **self._teacher.made_by,
-            "lmial": LMIALLib.__version__,
+            "lmial": __version__,
             "pair": self._case.digest,
             "slices_without_brain": [int(k) for k in np.flatnonzero(self._empty)],
         }
