@@ -37,24 +37,24 @@ set(LMIAL_SCRIPTS
   LMIALLib/datasets/visit_order.py
   LMIALLib/desktop/__init__.py
   LMIALLib/desktop/actions.py
+  LMIALLib/desktop/appearance.py
   LMIALLib/desktop/curve.py
   LMIALLib/desktop/dependencies.py
   LMIALLib/desktop/dicom_seg.py
-  LMIALLib/desktop/dress.py
   LMIALLib/desktop/editor.py
   LMIALLib/desktop/exports.py
   LMIALLib/desktop/face.py
-  LMIALLib/desktop/following.py
+  LMIALLib/desktop/face_events.py
   LMIALLib/desktop/inputs.py
   LMIALLib/desktop/load_pair.py
   LMIALLib/desktop/looks.py
   LMIALLib/desktop/panel.py
+  LMIALLib/desktop/qt_slots.py
   LMIALLib/desktop/sample_data.py
   LMIALLib/desktop/shortcuts.py
   LMIALLib/desktop/start.py
   LMIALLib/desktop/strip.py
   LMIALLib/desktop/tables.py
-  LMIALLib/desktop/timing.py
   LMIALLib/desktop/transport.py
   LMIALLib/desktop/views.py
   LMIALLib/errors.py
@@ -73,6 +73,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/importing.py
   LMIALLib/loop/learning.py
   LMIALLib/loop/lesions.py
+  LMIALLib/loop/pair_changes.py
   LMIALLib/loop/patient.py
   LMIALLib/loop/preparing.py
   LMIALLib/loop/presented.py
@@ -85,6 +86,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/loop/settings.py
   LMIALLib/loop/shortcuts.py
   LMIALLib/loop/studies.py
+  LMIALLib/loop/suggestions.py
   LMIALLib/metrics/__init__.py
   LMIALLib/metrics/calibration.py
   LMIALLib/metrics/lesion_matching.py
@@ -199,28 +201,37 @@ set(LMIAL_SCRIPTS
   LMIALLib/resources.py
   LMIALLib/scene/__init__.py
   LMIALLib/scene/answering.py
+  LMIALLib/scene/brush.py
+  LMIALLib/scene/brush_label.py
   LMIALLib/scene/case_scene.py
-  LMIALLib/scene/desk.py
-  LMIALLib/scene/drawing.py
-  LMIALLib/scene/edited.py
-  LMIALLib/scene/editing.py
+  LMIALLib/scene/drafts.py
   LMIALLib/scene/finishing.py
+  LMIALLib/scene/following.py
   LMIALLib/scene/hierarchy.py
   LMIALLib/scene/images.py
+  LMIALLib/scene/jobs.py
+  LMIALLib/scene/label.py
   LMIALLib/scene/labelmaps.py
   LMIALLib/scene/layout.py
-  LMIALLib/scene/listing.py
-  LMIALLib/scene/looking.py
+  LMIALLib/scene/lesion_list.py
+  LMIALLib/scene/maps.py
   LMIALLib/scene/navigation.py
   LMIALLib/scene/overlays.py
   LMIALLib/scene/painting.py
   LMIALLib/scene/patient_shown.py
   LMIALLib/scene/plane.py
+  LMIALLib/scene/presenting.py
   LMIALLib/scene/query_shown.py
+  LMIALLib/scene/screen.py
+  LMIALLib/scene/segment_editor.py
+  LMIALLib/scene/segment_editor_label.py
   LMIALLib/scene/segments.py
-  LMIALLib/scene/shown.py
   LMIALLib/scene/sight.py
+  LMIALLib/scene/slicer_files.py
+  LMIALLib/scene/view_state.py
+  LMIALLib/scene/viewing.py
   LMIALLib/scene/volumes.py
+  LMIALLib/scene/workspace.py
   LMIALLib/study/__init__.py
   LMIALLib/study/answer.py
   LMIALLib/study/answers.py
@@ -280,6 +291,7 @@ set(LMIAL_SCRIPTS
   LMIALLib/worker/handling.py
   LMIALLib/worker/jobs.py
   LMIALLib/worker/messages.py
+  LMIALLib/worker/orders.py
   LMIALLib/worker/predicting.py
   LMIALLib/worker/process.py
   LMIALLib/worker/process_group.py

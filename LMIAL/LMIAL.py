@@ -101,7 +101,7 @@ class LMIALWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onReaderNamed(self):
         qt.QSettings().setValue("LMIAL/Reader", self.ui.readerEdit.text)
-        self.ui.startSection.collapsed = self.face is not None and self.face.desk is not None
+        self.ui.startSection.collapsed = self.face is not None and self.face.workspace is not None
 
     def useParameters(self, on):
         """Connect the widgets with the parameter node, or let it go."""

@@ -49,7 +49,7 @@ def flush_file(path: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Force a folder's list of names to the disk; does nothing on Windows, where it cannot be asked for."""
+    """Force a folder's list of names to the disk; does nothing on Windows, where that is not possible."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""What a type asks of a value that was read from JSON: one reader a shape."""
+"""The check of a value that was read from JSON against a type: one reader a shape."""
 
 from __future__ import annotations
 

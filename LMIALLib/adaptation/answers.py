@@ -1,4 +1,4 @@
-"""What a reader said of slices, as arrays that the head learns from and the delivered label is made of."""
+"""A reader's answers to slices, as arrays that the head learns from and the delivered label is made of."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def digests(answers: Iterable[SliceAnswer]) -> list[str]:
 
 
 def gathered(answers: Sequence[SliceAnswer]) -> Answered:
-    """Gather answers in their order: a read slice replaces all that was said of it before, a part adds to it."""
+    """Gather answers in their order: a read slice replaces all earlier answers to it, a part adds to them."""
     targets: dict[int, np.ndarray] = {}
     read: set[int] = set()
     for answer in answers:

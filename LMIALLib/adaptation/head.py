@@ -194,10 +194,10 @@ def learnt_rows(features: Features, answered: Answered, settings: HeadSettings) 
     index, changed, number = [], [], []
     for k, target in sorted(answered.targets.items()):
         rows = features.rows_of(k)
-        said = target.ravel()[features.plane_of(k)]
-        known = np.flatnonzero(said != UNKNOWN)
+        values = target.ravel()[features.plane_of(k)]
+        known = np.flatnonzero(values != UNKNOWN)
         index.append(known + rows.start)
-        changed.append(said[known] == 1)
+        changed.append(values[known] == 1)
         number.append(np.full(known.size, k))
     if not index:
         nothing = np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""What the annotating tab can ask of the desk, by name, and what values each action takes."""
+"""What the annotating tab can ask of the workspace, by name, and what values each action takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from LMIALLib.browser.asked import Check, Senseless, flag, fraction, number, one_of, or_none, points, taken, whole, word
-from LMIALLib.browser.brush import BrushDesk
+from LMIALLib.scene.brush import Brush
+from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.answer import KIND_OF
 
 VIEWS = ("baseline", "follow_up", "difference")
@@ -36,6 +37,8 @@ NEED_CASE = (
     "own_map",
     "accept_lesion",
     "reject_lesion",
+    "tighter_lesion",
+    "wider_lesion",
     "take_back_lesion",
 )
 """Actions that mean nothing while no case is on the screen."""
@@ -67,85 +70,140 @@ class Action:
         self.do(*taken(values, self.takes, self.needs))
 
 
-def actions_of(desk: BrushDesk) -> dict[str, Action]:
+VIEW, COUNT = one_of(*VIEWS), whole(0, MOST)
+
+
+def actions_of(workspace: Workspace, brush: Brush) -> dict[str, Action]:
     """What a tab can ask for, by name."""
-    tools = desk.tools
+    return (
+        _of_answers(workspace)
+        | _of_views(workspace)
+        | _of_images(workspace)
+        | _of_drawing(workspace, brush)
+        | _of_patient(workspace)
+        | _of_background(workspace)
+    )
 
-    def sets(name: str, low: float, high: float, scale: float = 1.0) -> Action:
-        def act(value: float) -> None:
-            setattr(tools, name, value / scale)
-            desk.redraw()
 
-        return Action(act, (number(low * scale, high * scale, clamp=True),))
+def _of_answers(workspace: Workspace) -> dict[str, Action]:
+    """Which slice is at hand, and what is answered."""
+    answering, presenting, sight = workspace.answering, workspace.presenting, workspace.viewing.sight
+    return {
+        **{action: Action(partial(answering.answer, action)) for action in KIND_OF},
+        "nothing_here": Action(lambda sure=False: answering.answer("nothing_here", sure=sure), (flag,), 0),
+        "looked": Action(lambda place, ms: sight.looked(place, ms / 1000), (COUNT, number(0, 1e9, clamp=True))),
+        "unask": Action(lambda: setattr(workspace.screen, "asking", "")),
+        "take_back": Action(answering.take_back),
+        "next": Action(presenting.next),
+        "cross": Action(lambda: presenting.next(crossed=True)),
+        "back": Action(presenting.back),
+        "choose": Action(presenting.choose, (COUNT, or_none(word)), 1),
+        "look_at": Action(presenting.go_to_case, (word,)),
+    }
+
+
+def _of_views(workspace: Workspace) -> dict[str, Action]:
+    """Where the views look."""
+    viewing = workspace.viewing
+    return {
+        "return": Action(viewing.return_to_query),
+        "step": Action(viewing.step, (whole(-MOST, MOST),)),
+        "go_to": Action(viewing.go_to, (COUNT,)),
+        "lesion": Action(workspace.lesion_list.go_to, (COUNT,)),
+        "shift": Action(viewing.shift, (VIEW, fraction, fraction)),
+        "zoom": Action(viewing.zoom, (VIEW, number(1e-3, 1e3), fraction, fraction)),
+        "fit": Action(viewing.fit),
+        "planes": Action(viewing.turn_plane, (one_of("", *VIEWS), fraction, fraction), 0),
+    }
+
+
+def _of_images(workspace: Workspace) -> dict[str, Action]:
+    """What the views show, and how."""
+    tools, viewing, maps = workspace.screen.tools, workspace.viewing, workspace.maps
 
     def flips(name: str) -> Action:
         def act() -> None:
             setattr(tools, name, not getattr(tools, name))
-            desk.redraw()
+            viewing.redraw()
 
         return Action(act)
 
     def grey_reset() -> None:
         tools.brightness, tools.width = 0.0, 1.0
-        desk.redraw()
+        viewing.redraw()
 
-    def change_class(lesion: int | None = None, value: int | None = None) -> None:
-        if lesion is not None and lesion >= len(desk.lesions()):
-            raise Senseless
-        if value is not None:
-            desk.session.study.label_schema.name_of(value)
-        desk.change_class(lesion, value)
-
-    view, count = one_of(*VIEWS), whole(0, MOST)
     return {
-        **{action: Action(partial(desk.answer, action)) for action in KIND_OF},
-        "nothing_here": Action(lambda sure=False: desk.answer("nothing_here", sure=sure), (flag,), 0),
-        "looked": Action(lambda place, ms: desk.looked(place, ms / 1000), (count, number(0, 1e9, clamp=True))),
-        "unask": Action(lambda: setattr(desk, "asking", "")),
-        "next": Action(desk.next),
-        "rank": Action(desk.rank),
-        "cross": Action(lambda: desk.next(crossed=True)),
-        "back": Action(desk.back),
-        "take_back": Action(desk.take_back),
-        "choose": Action(desk.choose, (count, or_none(word)), 1),
-        "look_at": Action(desk.go_to_case, (word,)),
-        "return": Action(desk.return_to_query),
-        "step": Action(desk.step, (whole(-MOST, MOST),)),
-        "go_to": Action(desk.go_to, (count,)),
-        "lesion": Action(desk.go_to_lesion, (count,)),
-        "shift": Action(desk.shift, (view, fraction, fraction)),
-        "zoom": Action(desk.zoom, (view, number(1e-3, 1e3), fraction, fraction)),
-        "fit": Action(desk.fit),
-        "planes": Action(desk.turn_plane, (one_of("", *VIEWS), fraction, fraction), 0),
-        "contrast": Action(desk.next_contrast),
+        "contrast": Action(viewing.next_contrast),
         "flicker": flips("swapped"),
         "hide": flips("hidden"),
-        "show": Action(desk.show, (flag,)),
-        "always": Action(lambda: desk.show_always(not tools.always)),
-        "accept": Action(lambda touching=None: desk.accept(touching=touching), (flag,), 0),
-        "paint": Action(desk.paint, (view, one_of("begin", "go", "end"), points)),
-        "undo": Action(desk.undo),
-        "redo": Action(desk.redo),
-        "class": Action(change_class, (or_none(count), or_none(count)), 0),
+        "show": Action(maps.show, (flag,)),
+        "always": Action(lambda: maps.show_always(not tools.always)),
+        "own_map": Action(maps.flip_own_map),
+        "opacity": _sets(workspace, "opacity", 0.0, 1.0, 100),
+        "brightness": _sets(workspace, "brightness", -1.0, 1.0, 100),
+        "width": _sets(workspace, "width", 0.1, 3.0, 100),
+        "grey_reset": Action(grey_reset),
+    }
+
+
+def _of_drawing(workspace: Workspace, brush: Brush) -> dict[str, Action]:
+    """The label of the slice at hand."""
+    tools, painting = workspace.screen.tools, workspace.painting
+
+    def change_class(lesion: int | None = None, value: int | None = None) -> None:
+        if lesion is not None and lesion >= len(painting.lesions()):
+            raise Senseless
+        if value is not None:
+            workspace.session.study.label_schema.name_of(value)
+        painting.change_class(lesion, value)
+
+    return {
+        "accept": Action(lambda touching=None: painting.accept(touching=touching), (flag,), 0),
+        "paint": Action(brush.paint, (VIEW, one_of("begin", "go", "end"), points)),
+        "undo": Action(painting.undo),
+        "redo": Action(painting.redo),
+        "class": Action(change_class, (or_none(COUNT), or_none(COUNT)), 0),
         "tool": Action(lambda tool: setattr(tools, "tool", tool), (one_of("paint", "erase"),)),
         "erase": Action(lambda: setattr(tools, "tool", "erase")),
-        "value": Action(desk.paint_with, (count,)),
-        "diameter": sets("diameter_mm", 1.0, 30.0),
-        "opacity": sets("opacity", 0.0, 1.0, 100),
-        "brightness": sets("brightness", -1.0, 1.0, 100),
-        "width": sets("width", 0.1, 3.0, 100),
-        "grey_reset": Action(grey_reset),
-        "register": Action(desk.register_again, (one_of("rigid", "affine"),)),
-        "region": Action(desk.change_region, (one_of("brain", "everything", "drawn"),)),
-        "by_difference": Action(desk.rank_by_difference),
-        "sweep": Action(desk.finishing.sweep),
-        "pace": Action(desk.finishing.next_pace),
-        "finish": Action(desk.finishing.finish),
-        "reopen": Action(desk.finishing.reopen),
-        "own_map": Action(desk.flip_own_map),
-        "accept_lesion": Action(desk.finishing.accept_lesion, (count,)),
-        "reject_lesion": Action(desk.finishing.reject_lesion, (count,)),
-        "take_back_lesion": Action(desk.finishing.take_back_lesion),
-        "cancel_training": Action(desk.cancel_training),
-        "take_over": Action(desk.take_over),
+        "value": Action(painting.paint_with, (COUNT,)),
+        "diameter": _sets(workspace, "diameter_mm", 1.0, 30.0),
     }
+
+
+def _of_patient(workspace: Workspace) -> dict[str, Action]:
+    """The patient as a whole, and lesions as wholes."""
+    finishing, lesion_list = workspace.finishing, workspace.lesion_list
+    return {
+        "sweep": Action(finishing.sweep),
+        "pace": Action(finishing.next_pace),
+        "finish": Action(finishing.finish),
+        "reopen": Action(finishing.reopen),
+        "accept_lesion": Action(lesion_list.accept, (COUNT,)),
+        "tighter_lesion": Action(lesion_list.tighter, (COUNT,)),
+        "wider_lesion": Action(lesion_list.wider, (COUNT,)),
+        "reject_lesion": Action(lesion_list.reject, (COUNT,)),
+        "take_back_lesion": Action(lesion_list.take_back),
+    }
+
+
+def _of_background(workspace: Workspace) -> dict[str, Action]:
+    """What is computed meanwhile, and who holds the study."""
+    jobs = workspace.jobs
+    return {
+        "rank": Action(jobs.rank),
+        "by_difference": Action(jobs.rank_by_difference),
+        "register": Action(jobs.register_again, (one_of("rigid", "affine"),)),
+        "region": Action(jobs.change_region, (one_of("brain", "everything", "drawn"),)),
+        "cancel_training": Action(jobs.cancel_training),
+        "take_over": Action(workspace.take_over),
+    }
+
+
+def _sets(workspace: Workspace, name: str, low: float, high: float, scale: float = 1.0) -> Action:
+    """An action that sets a tool; the page counts in steps of 1 / ``scale``."""
+
+    def act(value: float) -> None:
+        setattr(workspace.screen.tools, name, value / scale)
+        workspace.viewing.redraw()
+
+    return Action(act, (number(low * scale, high * scale, clamp=True),))

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from LMIALLib.errors import BadInput
 from LMIALLib.loop.exporting import KINDS, Kind, request_export
@@ -47,14 +47,20 @@ class Downloads:
             raise BadInput("This export is unknown.")
         if self._running is None:
             out = Path(tempfile.mkdtemp(dir=self._place.name))
-            job = request_export(session.learning, out, what=kind.what, file_format=kind.format)
+            job = request_export(
+                session.learning, out, what=kind.what, file_format=kind.format, suggestions=kind.suggestions
+            )
             self._running = job, kind, out
 
-    def finished(self, job: Job) -> Download | None:
-        """What became of the running export, if ``job`` is it and it is over: a download, or None."""
-        if self._running is None or self._running[0] is not job or not job.over:
+    def finished(self) -> Download | None:
+        """What became of the running export, if it is over: a download, or None.
+
+        It goes by the job itself, not by its event: that is lost where another result of the same moment could not be
+        kept in the study.
+        """
+        if self._running is None or not self._running[0].over:
             return None
-        _, kind, out = self._running
+        job, kind, out = self._running
         self._running = None
         if job.state != "done":
             return None
@@ -69,6 +75,16 @@ class Downloads:
     def get(self, download_id: str) -> Download | None:
         """The download with this random id, or None; no part of an address is ever taken for a file name."""
         return self._finished.get(download_id)
+
+    async def answer(self, request: Any) -> Any:
+        """Answer a request for the file of the random id in its address: an aiohttp response."""
+        from aiohttp import web
+
+        found = self.get(request.match_info["id"])
+        if found is None:
+            return web.Response(status=404, text="This download is not here any more; export again.")
+        named = {"Content-Disposition": f'attachment; filename="{found.name}"'}
+        return web.FileResponse(found.path, headers=named)
 
     def close(self) -> None:
         """Remove every file."""

@@ -48,7 +48,7 @@ def is_loopback(host: str) -> bool:
 
 
 def token_matches(given: str, token: str) -> bool:
-    """Compare in a time that tells nothing; ``given`` may be any text that a request can hold."""
+    """Compare in a time that gives nothing away; ``given`` may be any text that a request can hold."""
     return hmac.compare_digest(given.encode(errors="backslashreplace"), token.encode())
 
 

@@ -49,7 +49,7 @@ def obstacles() -> list[str]:
 
 
 def choose_graphics() -> None:
-    """Draw off the screen: tell VTK which way to take before it is imported."""
+    """Draw off the screen: set for VTK which way to take before it is imported."""
     if sys.platform.startswith("linux"):
         way = "vtkEGLRenderWindow" if _loads("libEGL.so.1") else "vtkOSOpenGLRenderWindow"
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", way)

@@ -1,7 +1,7 @@
 """What a websocket may say: the few calls that our page makes, each with its form. All else ends the connection.
 
 Below this lies wslink, which would put messages of up to 4 GB together, run every method that trame offers (one of them
-ends the server), and tell whoever sent nonsense where in the code it went wrong.
+ends the server), and show the sender of nonsense where in the code it went wrong.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _none_by_name(value: Any) -> dict[str, Any]:
 
 
 LIFE = one_of("client_connected", "client_mounted", "client_unmounted", "client_exited")
-"""What a page tells of itself; nobody listens."""
+"""What a page reports of itself; nobody listens."""
 CALLS: dict[str, tuple[Check, ...]] = {
     "trame.state.get": (),
     "trame.trigger": (one_of("act", "hello", "take_over_tab"), _nested(list), _none_by_name),

@@ -1,9 +1,8 @@
-"""The desk on a page: a trame server that shows it, takes in what the annotating tab asks for, and guards both."""
+"""The workspace on a page: a trame server that shows it, takes in what the annotating tab asks for, and guards both."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import time
 from collections.abc import Callable
@@ -15,49 +14,39 @@ from trame_client.ui.html import DivLayout
 from trame_client.widgets.html import Div
 from trame_rca import module as rca_module
 from trame_slicer.core import SlicerApp
-from wslink.websocket import LinkProtocol
 
 from LMIALLib.browser.actions import NEED_CASE, NEED_READER, QUICK, VIEWS, Action, actions_of
 from LMIALLib.browser.asked import Senseless, taken, word
-from LMIALLib.browser.brush import BrushDesk
 from LMIALLib.browser.connections import Connections
 from LMIALLib.browser.downloads import Downloads
+from LMIALLib.browser.endings import Endings
 from LMIALLib.browser.guard import Guard, middleware
 from LMIALLib.browser.messages import restrict
+from LMIALLib.browser.notices import Notices
 from LMIALLib.browser.tabs import Tabs
 from LMIALLib.browser.together import Standing, Together
 from LMIALLib.browser.views import PageView
 from LMIALLib.errors import LMIALError
 from LMIALLib.loop.exporting import KINDS
 from LMIALLib.loop.session import Session
-from LMIALLib.scene.shown import fixed, listed, quick, shown, training_of
+from LMIALLib.scene.brush import Brush
+from LMIALLib.scene.screen import Screen
+from LMIALLib.scene.view_state import fixed, listed, quick, shown, training_of
+from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.names import checked_person
 from LMIALLib.worker.events import Progressed
 
 STATIC = Path(__file__).parent / "static"
 TITLES = {"baseline": "PRIOR", "follow_up": "CURRENT", "difference": "Difference"}
 TICK = 0.2
-"""Seconds between two looks at what the worker said."""
+"""Seconds between two looks at what the worker reported."""
 WATCH = 2.0
 """Seconds between two looks at who holds the study and, while watching, at what they did."""
-SECONDS = {"info": 6.0, "good": 4.0, "warning": 12.0, "error": 12.0}
-"""How long a sentence stays on the page."""
 ICON = (
     "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'><rect width='32' height='32' "
     "rx='6' fill='%2314191e'/><circle cx='13' cy='16' r='7' fill='none' stroke='%238f9ba7' stroke-width='2'/>"
     "<circle cx='19' cy='16' r='7' fill='none' stroke='%23e69f00' stroke-width='2'/></svg>"
 )
-
-
-class _Connections(LinkProtocol):
-    """Tells when a websocket has ended."""
-
-    def __init__(self, left: Callable[[str], None]) -> None:
-        super().__init__()
-        self._left = left
-
-    def onClose(self, client_id: str) -> None:  # noqa: N802 - wslink's name
-        self._left(client_id)
 
 
 class Page:
@@ -76,13 +65,14 @@ class Page:
         self.app = app = SlicerApp()  # its logics live as long as it does
         together = Together(self._standing)
         self.views = {name: PageView(app, self.server, name, self._resized, together) for name in VIEWS}
-        self.desk = BrushDesk(app.scene, self.views, opening)
-        self.downloads = Downloads(self.desk.session.study.folder.name)
-        self._numbers = itertools.count(1)
-        self._notices: list[tuple[int, str, str, float]] = []
+        self.screen = Screen(app.scene, self.views, opening)
+        self.brush = Brush(self.screen)
+        self.workspace = Workspace(self.screen, self.brush)
+        self.downloads = Downloads(self.workspace.session.study.folder.name)
+        self.notices = Notices(time.monotonic)
         self._looked = 0.0
         self._stand: tuple[Any, ...] = ()
-        self._actions = actions_of(self.desk) | {
+        self._actions = actions_of(self.workspace, self.brush) | {
             "reader": Action(self._set_reader, (word,)),
             "export": Action(self._export, (word,)),
         }
@@ -92,22 +82,18 @@ class Page:
 
     def _build(self) -> None:
         server, state = self.server, self.server.state
-        state.client_only("tab", "panel", "details", "tools")
+        state.client_only("tab", "panel", "chosen_lesion", "details", "tools")
         state.trame__title, state.trame__favicon = "LMIAL", ICON
         state.update(fixed())
-        state.update({"tab": "", "panel": "", "details": False, "active_tab": "", "notices": [], "exporting": ""})
+        state.update({"tab": "", "panel": "", "chosen_lesion": 0, "details": False, "active_tab": ""})
+        state.update({"notices": [], "exporting": ""})
         state.update({"download": {"url": "", "name": ""}, "reader_problem": "", "reader_hint": self._reader_hint()})
         state.panes = [{"name": name, "title": TITLES[name]} for name in VIEWS]
         state.export_kinds = [{"id": kind.id, "title": kind.title, "tip": kind.tip} for kind in KINDS]
-        state.update(shown(self.desk) | {"objects": listed(self.desk)})
+        state.update(shown(self.workspace) | {"objects": listed(self.workspace)})
         server.enable_module(rca_module)
-        server.enable_module(
-            {
-                "serve": {"lmial": str(STATIC)},
-                "scripts": ["lmial/panes.js", "lmial/face.js"],
-                "styles": ["lmial/face.css"],
-            }
-        )
+        scripts, styles = ["lmial/panes.js", "lmial/face.js"], ["lmial/face.css"]
+        server.enable_module({"serve": {"lmial": str(STATIC)}, "scripts": scripts, "styles": styles})
         with DivLayout(server) as layout, layout:
             Div((STATIC / "page.html").read_text(encoding="utf-8"))
         server.trigger("act")(self._act)
@@ -115,11 +101,11 @@ class Page:
         server.trigger("take_over_tab")(self._take_over_tab)
         server.controller.on_server_bind.add(self._bind)
         server.controller.on_server_ready.add(self._ready)
-        server.add_protocol_to_configure(lambda protocol: protocol.registerLinkProtocol(_Connections(self._left)))
+        server.add_protocol_to_configure(lambda protocol: protocol.registerLinkProtocol(Endings(self._left)))
 
     def _bind(self, wslink_server: Any) -> None:
         wslink_server.app.middlewares.append(middleware(self.guard))
-        wslink_server.app.router.add_get("/download/{id}", self._download)
+        wslink_server.app.router.add_get("/download/{id}", self.downloads.answer)
         wslink_server.app.router.add_post("/paraview/", self._where)
         for handler in wslink_server._ws_handlers:
             restrict(handler, self._resize)
@@ -128,7 +114,7 @@ class Page:
         self.connections.watch(self.server._server.runner.server)
         for view in self.views.values():
             self.server.controller.rc_area_register(view.pane)
-        self._guarded(self.desk.start)
+        self._guarded(self.workspace.start)
         self._push()
         self._timer = asyncio.get_event_loop().create_task(self._beat())
 
@@ -136,7 +122,10 @@ class Page:
         while True:
             await asyncio.sleep(TICK)
             with self.server.state:
-                self._tick()
+                try:
+                    self._tick()
+                except Exception as error:  # the next beat comes all the same
+                    self._unexpected(error)
 
     async def _where(self, request: Any) -> Any:
         """The page asks first where its websocket is."""
@@ -144,18 +133,9 @@ class Page:
 
         return web.json_response({"sessionURL": f"{'wss' if request.secure else 'ws'}://USE_HOST/ws"})
 
-    async def _download(self, request: Any) -> Any:
-        from aiohttp import web
-
-        found = self.downloads.get(request.match_info["id"])
-        if found is None:
-            return web.Response(status=404, text="This download is not here any more; export again.")
-        named = {"Content-Disposition": f'attachment; filename="{found.name}"'}
-        return web.FileResponse(found.path, headers=named)
-
     def close(self) -> None:
         """Keep what is drawn as a draft and give the study back."""
-        self.desk.close()
+        self.workspace.close()
         self.downloads.close()
 
     # Tabs ------------------------------------------------------------------------------------------------------
@@ -172,10 +152,12 @@ class Page:
         except Senseless:
             return "taken"
         came = self.tabs.arrive(tab, self._connection)
-        self._tell_tabs()
+        self._show_active_tab()
         for view in self.views.values():
             view.refresh()
-        unknown = not self.desk.session.reader and not self.desk.watching and self.tabs.may(tab, self._connection)
+        unknown = (
+            not self.workspace.session.reader and not self.screen.watching and self.tabs.may(tab, self._connection)
+        )
         return "taken" if not came else "who" if unknown else ""
 
     def _left(self, connection: str) -> None:
@@ -183,15 +165,15 @@ class Page:
         self.tabs.leave(connection)
         with self.server.state:
             if self.tabs.active != before:
-                self._guarded(self.desk.finish_stroke)
+                self._guarded(self.brush.finish_stroke)
                 self._push()
-            self._tell_tabs()
+            self._show_active_tab()
 
     def _take_over_tab(self, *_: Any) -> None:
         self.tabs.take_over(self._connection)
-        self._tell_tabs()
+        self._show_active_tab()
 
-    def _tell_tabs(self) -> None:
+    def _show_active_tab(self) -> None:
         self.server.state.active_tab = self.tabs.active
 
     # What the annotating tab asks for ----------------------------------------------------------------------------
@@ -203,16 +185,16 @@ class Page:
         if name == "paint" and not values:
             name, values = "tool", ("paint",)
         action = self._actions.get(name) if isinstance(name, str) else None
-        if action is None or (name in NEED_CASE and self.desk.open is None):
+        if action is None or (name in NEED_CASE and self.screen.open is None):
             return
-        if name in NEED_READER and not self.desk.session.reader and not self.desk.watching:
+        if name in NEED_READER and not self.workspace.session.reader and not self.screen.watching:
             self._open_panel("reader")
             return
         stops = False
 
         def do() -> None:
             nonlocal stops
-            stops = self.desk.finishing.interrupts(name)
+            stops = self.workspace.finishing.interrupts(name)
             if not stops:
                 action(*values)
 
@@ -223,42 +205,49 @@ class Page:
         if name == "looked":  # changes nothing that is shown
             return
         if name == "paint":
-            if values[1:2] == ("end",) or self.desk.notices:
+            if values[1:2] == ("end",) or self.screen.notices:
                 self._push(quickly=True, drafts=True)
             return
         self._push(quickly=name in QUICK)
 
     def _set_reader(self, name: str) -> None:
         try:
-            self.desk.session.reader = checked_person(name, "reader")
+            self.workspace.session.reader = checked_person(name, "reader")
             self.server.state.reader_problem = ""
             self._open_panel("")
         except LMIALError:
             self.server.state.reader_problem = "One line of up to 60 characters, first a letter or digit."
 
     def _open_panel(self, name: str) -> None:
-        """Open a panel, or close it, also where the page opened it by itself and did not tell."""
+        """Open a panel, or close it, also where the page opened it by itself."""
         self.server.state.panel = name
         self.server.clear_state_client_cache("panel")
         self.server.state.dirty("panel")
 
     def _reader_hint(self) -> str:
-        said = [one.reader for one in self.desk.session.study.answers.all() if one.reader != "simulated reader"]
-        return said[-1] if said else ""
+        readers = [one.reader for one in self.workspace.session.study.answers.all() if one.reader != "simulated reader"]
+        return readers[-1] if readers else ""
 
     def _export(self, kind: str) -> None:
-        self.downloads.begin(self.desk.session, kind)
+        self.downloads.begin(self.workspace.session, kind)
         self.server.state.update({"exporting": self.downloads.writing, "download": {"url": "", "name": ""}})
 
+    def _take_export(self) -> None:
+        """Offer the export that was being written, if it is over."""
+        found = self.downloads.finished()
+        if found is not None:
+            self.server.state.download = {"url": f"download/{found.id}", "name": found.name}
+        self.server.state.exporting = self.downloads.writing
+
     def _standing(self) -> Standing:
-        place = self.desk.sight.place
-        return Standing(place.number if place else 0, self.desk.pair_shown)
+        place = self.workspace.viewing.sight.place
+        return Standing(place.number if place else 0, self.workspace.viewing.pair_shown)
 
     # Showing ---------------------------------------------------------------------------------------------------
 
     def _guarded(self, action: Callable[[], Any]) -> None:
         try:
-            self.desk.guarded(action)
+            self.workspace.guarded(action)
         except Exception as error:  # whatever happens, the page lives and says so
             self._unexpected(error)
 
@@ -267,22 +256,14 @@ class Page:
             import traceback
 
             traceback.print_exception(error)
-        self.desk.say("error", f"This should not have happened ({type(error).__name__}). What was saved is kept.")
+        self.screen.say("error", f"This should not have happened ({type(error).__name__}). What was saved is kept.")
 
     def _push(self, *, quickly: bool = False, drafts: bool = False) -> None:
-        values = quick(self.desk) if quickly else shown(self.desk) | {"objects": listed(self.desk)}
+        values = quick(self.workspace) if quickly else shown(self.workspace) | {"objects": listed(self.workspace)}
         if drafts:
-            whole = shown(self.desk)
+            whole = shown(self.workspace)
             values |= {"strip": whole["strip"], "query": whole["query"]}
-        now = time.monotonic()
-        for kind, text in self.desk.notices:
-            self._notices = [one for one in self._notices if one[2] != text]  # said again, it stands once
-            self._notices.append((next(self._numbers), kind, text, now + SECONDS[kind]))
-        well = [one[0] for one in self._notices if one[1] == "good"]  # one thing that went well is enough to know of
-        self._notices = [one for one in self._notices if one[1] != "good" or one[0] == well[-1]]
-        self.desk.notices.clear()
-        self._notices = [one for one in self._notices if one[3] > now][-4:]
-        values["notices"] = [{"id": number, "kind": kind, "text": text} for number, kind, text, _ in self._notices]
+        values["notices"] = self.notices.take(self.screen.notices)
         self.server.state.update(values)
 
     def _resize(self, view: str, tab: str, size: dict[str, float]) -> None:
@@ -293,27 +274,22 @@ class Page:
     def _resized(self) -> None:
         if all(view.sized for view in self.views.values()):
             with self.server.state:
-                self._guarded(self.desk.size_changed)
+                self._guarded(self.workspace.viewing.size_changed)
                 self._push(quickly=True)
 
     def _tick(self) -> None:
-        """Look at the worker, the study's holder and the clock; tell the page only where something is new."""
+        """Look at the worker, the study's holder and the clock; change the page only where something is new."""
         events: list[Any] = []
-        self._guarded(lambda: events.extend(self.desk.tick()))
-        for job, event in events:
-            found = self.downloads.finished(job)
-            if found is not None:
-                self.server.state.download = {"url": f"download/{found.id}", "name": found.name}
-            if job.do == "export" and not isinstance(event, Progressed):
-                self.server.state.exporting = self.downloads.writing
+        self._guarded(lambda: events.extend(self.workspace.tick()))
+        self._guarded(self._take_export)
         now = time.monotonic()
         if now - self._looked > WATCH:
             self._looked = now
-            self._guarded(self.desk.look_around)
-        stand = self.desk.stand()
+            self._guarded(self.workspace.look_around)
+        stand = self.workspace.stand()
         if any(not isinstance(event, Progressed) for _, event in events) or stand != self._stand:
             self._stand = stand
             self._push()
-        elif events or self.desk.notices or any(one[3] < now for one in self._notices):
+        elif events or self.screen.notices or self.notices.over:
             self._push(quickly=True)
-            self.server.state.training = training_of(self.desk)
+            self.server.state.training = training_of(self.workspace)

@@ -9,6 +9,7 @@ import re
 import secrets
 import socket
 import sys
+import webbrowser
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,16 +55,14 @@ def serve(
     Raises LMIALError where this machine lacks what the face needs or the port is taken, BadInput for what is no study,
     WrongUse for a token that is no use.
     """
-    for lacking, words in ((missing_python(), "Python packages"), (missing_graphics(), "OpenGL")):
-        if lacking:
-            raise LMIALError(f"The browser face needs {words} that are not here.", f"Install: {lacking}")
+    _check_machine()
     token = chosen_token(token, no_token, host)
 
     def opening(take_over: bool) -> Session:
         study = Study.open(folder, reader=reader, take_over=take_over)
         return Session(study, reader=reader, settings=LoopSettings())
 
-    opening(False).study.close()  # a wrong folder is told before anything heavy is loaded
+    opening(False).study.close()  # a wrong folder is refused before anything heavy is loaded
     _set_up_libraries()
     choose_graphics()
     from LMIALLib.browser.page import Page
@@ -76,13 +75,9 @@ def serve(
             ending.callback(_close, page)
 
         def announce(**_: object) -> None:
-            named = socket.gethostname() if host in ("0.0.0.0", "::") else host
-            shown_host = f"[{named}]" if ":" in named else named
-            address = f"http://{shown_host}:{page.server.port}/"
+            address = _address(host, page.server.port)
             say(address + (f"?token={token}" if token else ""))
             if show:
-                import webbrowser
-
                 webbrowser.open(address + (f"?once={guard.one_time_key()}" if token else ""))
 
         page.server.controller.on_server_ready.add(announce)
@@ -95,6 +90,19 @@ def serve(
             raise _cannot_listen(host, port, error) from error
         finally:
             sys.argv = arguments
+
+
+def _check_machine() -> None:
+    """Raise LMIALError where this machine lacks what the face needs."""
+    for lacking, words in ((missing_python(), "Python packages"), (missing_graphics(), "OpenGL")):
+        if lacking:
+            raise LMIALError(f"The browser face needs {words} that are not here.", f"Install: {lacking}")
+
+
+def _address(host: str, port: int) -> str:
+    """The address of the page as a browser on this machine, or on another where those may come, writes it."""
+    named = socket.gethostname() if host in ("0.0.0.0", "::") else host
+    return f"http://[{named}]:{port}/" if ":" in named else f"http://{named}:{port}/"
 
 
 def _close(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Browser tabs of one server: one annotates, the others are told, may watch, and may take over."""
+"""Browser tabs of one server: one annotates, the others are shown that, may watch, and may take over."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def register_case(
     """Register a case again, more thoroughly; its answers stay where they are, and the older pair stays stored."""
     with session_at(study) as session, progress_of("register") as watch:
         session.study.cases.get(case)
-        job = session.learning.request_registration(case, kind)
+        job = session.learning.pairs.register_again(case, kind)
         result = session.learning.wait(job, watch=watch)
     found = result.registration
     OUT.print(f"Case {case} is registered again ({found['kind']}). {found['sentence']}")

@@ -69,7 +69,7 @@ def guarded(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except LMIALError as error:
-            _tell(error, kwargs.get("study"))
+            _print_error(error, kwargs.get("study"))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             ERR.print("Interrupted; what was saved is kept.")
@@ -79,24 +79,24 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(0) from None
         except OSError as error:
             problem = disk_problem(error)
-            _tell(problem)
+            _print_error(problem)
             raise typer.Exit(problem.exit_code) from None
         except UnicodeEncodeError as error:  # a library was given the name of a file
             name = error.object if len(error.object) < 500 else error.object[max(0, error.start - 40) : error.end + 40]
             problem = BadInput(f"{name}: this name is not written in UTF-8.", "Rename the file or folder.")
-            _tell(problem)
+            _print_error(problem)
             raise typer.Exit(problem.exit_code) from None
         except typer.Exit:
             raise
         except Exception as error:
-            _tell(LMIALError(f"This should not have happened: {type(error).__name__}: {error}."))
+            _print_error(LMIALError(f"This should not have happened: {type(error).__name__}: {error}."))
             ERR.print("Set LMIAL_DEBUG=1 and run it again to see where; nothing that was saved is lost.", style="dim")
             raise typer.Exit(4) from None
 
     return run  # type: ignore[return-value]  # the wrapper keeps the signature
 
 
-def _tell(error: LMIALError, study: Path | None = None) -> None:
+def _print_error(error: LMIALError, study: Path | None = None) -> None:
     """Print an error and what can be done about it; ``study`` as the person typed it."""
     if os.environ.get("LMIAL_DEBUG"):
         ERR.print_exception()
@@ -106,10 +106,10 @@ def _tell(error: LMIALError, study: Path | None = None) -> None:
         ERR.print(error.hint)
     if isinstance(error, NeedsConfirmation):
         ERR.print("Use --force if it is meant.")
-    tell_steps(error.steps, study)
+    print_steps(error.steps, study)
 
 
-def tell_steps(steps: Iterable[Step], study: Path | None = None, *, on: Console = ERR) -> None:
+def print_steps(steps: Iterable[Step], study: Path | None = None, *, on: Console = ERR) -> None:
     """Print a command for each thing that can be done next, a line of its own that can be copied."""
     for step in steps:
         line = command_for(step, study)

@@ -92,7 +92,7 @@ def import_(  # an option a parameter, each with its help
             for remark in outcome.remarks:
                 ERR.print(f"{outcome.case}: {remark}", style="yellow", markup=False)
             if not as_json:
-                _tell(outcome)
+                _print_case(outcome)
 
     for note in listing.notes:
         ERR.print(_remark(note), markup=False)
@@ -127,7 +127,7 @@ def _remark(remark: Remark) -> str:
     return f"{remark.case}: {remark.sentence}" if remark.case else remark.sentence
 
 
-def _tell(case: ImportedCase) -> None:
+def _print_case(case: ImportedCase) -> None:
     from LMIALLib.datasets.truths import percent
 
     covers = "no truth" if case.truth_covers is None else f"truth of {', '.join(case.truth_covers)}"

@@ -49,7 +49,7 @@ def _held_by_a_command(study: Study) -> bool:
 def session_at(
     folder: Path, *, read_only: bool = False, may_only_look: bool = False, reader: str = "", **settings: Any
 ) -> Iterator[Session]:
-    """A session for one command: it does what it is asked and never trains by itself.
+    """A session for one command: it does one thing and never trains by itself.
 
     A study that cannot be written now is refused with the reason, unless ``may_only_look``.
     """

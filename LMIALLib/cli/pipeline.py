@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from LMIALLib.cli.commands import command_for
-from LMIALLib.cli.console import OUT, document, guarded, sentences, tell_steps
+from LMIALLib.cli.console import OUT, document, guarded, print_steps, sentences
 from LMIALLib.cli.nnunet import (
     Above,
     Config,
@@ -96,7 +96,7 @@ def pipeline(  # an option a parameter, each with its help
         reported.append({"stage": name, "sentence": sentence, "next": [command_for(step, study) for step in steps]})
         if not as_json:
             OUT.print(f"{name}: {sentence}", markup=False)
-            tell_steps(steps, study, on=OUT)
+            print_steps(steps, study, on=OUT)
 
     with sentences("pipeline") as follow:
         finished = run_pipeline(

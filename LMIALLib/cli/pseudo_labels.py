@@ -58,7 +58,7 @@ def pseudo_label(
     threads: Annotated[int | None, typer.Option("--threads", metavar="N", min=1, help="CPU threads.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make pseudo-labels with confidence of every slice by a teacher. They are suggestions and never count as read."""
+    """Let a teacher make pseudo-labels of every slice, with confidence. As suggestions they never count as read."""
     from LMIALLib.pipeline.teachers.choosing import teacher_named
     from LMIALLib.pipeline.teachers.pseudo_labelling import make_pseudo_labels
     from LMIALLib.pipeline.teachers.trial import try_teacher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -127,6 +128,10 @@ def label(
         bool, typer.Option("--equivocal", help="Leave out what --mask marks, or the whole slice.")
     ] = False,
     skip: Annotated[bool, typer.Option("--skip", help="Not now: no annotation.")] = False,
+    box: Annotated[
+        str | None,
+        typer.Option("--box", metavar="R0:R1,C0:C1", help="Only rows R0 to R1 - 1 and columns C0 to C1 - 1 were read."),
+    ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", metavar="T", min=0, help="Time it took.")] = None,
 ) -> None:
     """Store what a reader says of one slice. It is on disk when this returns."""
@@ -134,6 +139,9 @@ def label(
     answers = [empty, equivocal, skip, mask is not None and not equivocal]
     if sum(answers) != 1:
         raise WrongUse("Say one thing of the slice: --mask FILE, --empty, --equivocal (also with --mask) or --skip.")
+    if box is not None and (equivocal or skip or seconds is not None):
+        raise WrongUse("A box takes --mask FILE or --empty alone.")
+    part = None if box is None else _box_of(box)
     if not reader.strip():
         raise WrongUse("--reader is empty; annotations carry the pseudonym of the person who made them.")
     with session_at(study, reader=reader.strip()) as session:
@@ -141,6 +149,10 @@ def label(
         known.check_slice(number)
         case = known.name
         drawn = _drawn_label(session.study, mask, case, number) if mask is not None else None
+        if part is not None:
+            session.patient.answer_box(case, number, part, drawn)
+            OUT.print(f"Saved: {case}, slice {number}, box {box}, by {session.reader}; the slice is still unread.")
+            return
         session.choose(case, number, timed=False)
         if empty:
             annotation = session.nothing_here(seconds=seconds)
@@ -154,6 +166,15 @@ def label(
     OUT.print(
         f"Saved: {case}, slice {number}, {annotation.answer}, version {annotation.version}, by {annotation.reader}"
     )
+
+
+def _box_of(text: str) -> tuple[slice, slice]:
+    """The rows and columns that ``--box`` names. Raises WrongUse."""
+    found = re.fullmatch(r"(\d{1,6}):(\d{1,6}),(\d{1,6}):(\d{1,6})", text.strip(), re.ASCII)
+    if found is None:
+        raise WrongUse(f"--box {text} was not understood.", "Write rows and columns, for example 40:60,100:130.")
+    top, bottom, left, right = (int(part) for part in found.groups())
+    return slice(top, bottom), slice(left, right)
 
 
 def _drawn_label(study: Study, file: Path, case: str, number: int) -> Any:

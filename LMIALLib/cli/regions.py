@@ -37,7 +37,7 @@ def region(
     choice = "given" if mask is not None else "everything" if everything else "brain"
     with session_at(study) as session, progress_of("region") as watch:
         session.study.cases.get(case)
-        job = session.learning.request_region(case, choice, mask)
+        job = session.learning.pairs.change_region(case, choice, mask)
         result = session.learning.wait(job, watch=watch)
         name = session.study.cases.get(case).name
         alarms = session.study.cases.alarms(name)

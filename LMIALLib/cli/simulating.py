@@ -37,7 +37,7 @@ def simulate(  # an option a parameter, each with its help
         typer.Option("--initial", metavar="N", help="Random slices first; 2 % of the pool, none from weights."),
     ] = None,
     query: Annotated[
-        int | None, typer.Option("--query", metavar="N", help="Slices asked for in a round; 2 % of the pool.")
+        int | None, typer.Option("--query", metavar="N", help="Slices queried in a round; 2 % of the pool.")
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Rounds of queries.")] = 9,
     training: Annotated[
@@ -128,10 +128,10 @@ def simulate(  # an option a parameter, each with its help
             resume=resume,
             watch=watch,
         )
-    _tell(out)
+    _print_summary(out)
 
 
-def _tell(out: Path) -> None:
+def _print_summary(out: Path) -> None:
     """The outcome as a short table, or two where a kind of learning was named, and where everything lies."""
     from rich.table import Table
 

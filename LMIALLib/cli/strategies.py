@@ -1,4 +1,4 @@
-"""The command ``strategies``: what can be asked for by ``--strategy``, and what each needs."""
+"""The command ``strategies``: what can be named by ``--strategy``, and what each needs."""
 
 from __future__ import annotations
 

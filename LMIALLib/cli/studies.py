@@ -44,9 +44,11 @@ def status(study: StudyFolder, as_json: Json = False) -> None:
         queue = queue_of(opened, LoopSettings.batch) if core_set is not None else []
     asked = len(core_set.ranking["queries"]) if core_set is not None else 0
     if as_json:
-        told = {"slices": asked, "waiting": [query.to_dict() for query in queue]} if core_set is not None else None
+        of_core_set = (
+            {"slices": asked, "waiting": [query.to_dict() for query in queue]} if core_set is not None else None
+        )
         expected = {name: asdict(one) | {"sentence": one.sentence} for name, one in estimates.items()}
-        found = {"advice": asdict(advice), "core_set": told, "alarms": _plain(alarms), "estimates": expected}
+        found = {"advice": asdict(advice), "core_set": of_core_set, "alarms": _plain(alarms), "estimates": expected}
         document(asdict(state) | found)
         return
     for line in _status_lines(state, {name: one.sentence for name, one in estimates.items()}):
@@ -92,8 +94,8 @@ def history(study: StudyFolder, as_json: Json = False) -> None:
         document([asdict(event) for event in events])
         return
     for event in events:
-        told = ", ".join(f"{key} {value}" for key, value in event.details.items() if value not in (None, "", []))
-        OUT.print(f"{event.at}  {event.kind:<16} {event.reader:<12} {told}".rstrip(), markup=False)
+        details = ", ".join(f"{key} {value}" for key, value in event.details.items() if value not in (None, "", []))
+        OUT.print(f"{event.at}  {event.kind:<16} {event.reader:<12} {details}".rstrip(), markup=False)
 
 
 def check(study: StudyFolder, as_json: Json = False) -> None:

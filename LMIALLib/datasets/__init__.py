@@ -45,7 +45,7 @@ def list_cases(
     subjects: Collection[str] | None = None,
     order: Sequence[str] | None = None,
 ) -> Listing:
-    """What lies in ``root``.
+    """The cases in ``root``.
 
     Args:
         layout: name of a layout, see `layout_named`.

@@ -1,4 +1,4 @@
-"""A CSV of paths: one row a pair, for data that lie as they lie."""
+"""A CSV of paths: one row a pair, for data in folders of any layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keys and buttons can ask of the desk, by the names of the one table of shortcuts."""
+"""What keys and buttons can ask of the workspace, by the names of the one table of shortcuts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from LMIALLib.scene.editing import EditorDesk
+from LMIALLib.scene.segment_editor import SegmentEditor
+from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.answer import KIND_OF
 
 ANSWERS = tuple(action for action, kind in KIND_OF.items() if kind.settles)
@@ -19,6 +20,7 @@ NEED_READER = (
 NEED_CASE = (
     "accept", "class", "flicker", "planes", "contrast", "hide", "show", "fit", "go_to", "lesion", "return", "register",
     "region", "sweep", "finish", "reopen", "own_map", "accept_lesion", "reject_lesion", "take_back_lesion",
+    "tighter_lesion", "wider_lesion",
 )  # fmt: skip
 """Actions that mean nothing while no case is on the screen."""
 
@@ -31,75 +33,87 @@ PUT_AWAY = (
 Cursor = Callable[[], tuple[str, float, float] | None]
 
 
-def actions_of(desk: EditorDesk, cursor: Cursor) -> dict[str, Callable[..., None]]:
-    """Name to call; ``cursor`` tells the view under the mouse and the place in it, as `views.cursor` does."""
-    tools = desk.tools
+def actions_of(workspace: Workspace, drawer: SegmentEditor, cursor: Cursor) -> dict[str, Callable[..., None]]:
+    """Name to call; ``cursor`` gives the view under the mouse and the place in it, as `views.cursor` does."""
+    answering, presenting, jobs = workspace.answering, workspace.presenting, workspace.jobs
+    finishing, lesion_list = workspace.finishing, workspace.lesion_list
+    actions: dict[str, Callable[..., None]] = {
+        **{action: partial(answering.answer, action) for action in KIND_OF},
+        "nothing_here": lambda sure=False: answering.answer("nothing_here", sure=sure),
+        "take_back": answering.take_back,
+        "next": presenting.next,
+        "cross": lambda: presenting.next(crossed=True),
+        "back": presenting.back,
+        "choose": presenting.choose,
+        "look_at": presenting.go_to_case,
+        "others": drawer.edit_others,
+        "rank": jobs.rank,
+        "by_difference": jobs.rank_by_difference,
+        "register": jobs.register_again,
+        "region": jobs.change_region,
+        "train": lambda: workspace.session.learning.train_when_possible(),
+        "cancel_training": jobs.cancel_training,
+        "sweep": finishing.sweep,
+        "pace": finishing.next_pace,
+        "finish": finishing.finish,
+        "reopen": finishing.reopen,
+        "lesion": lesion_list.go_to,
+        "accept_lesion": lesion_list.accept,
+        "reject_lesion": lesion_list.reject,
+        "tighter_lesion": lesion_list.tighter,
+        "wider_lesion": lesion_list.wider,
+        "take_back_lesion": lesion_list.take_back,
+        "take_over": workspace.take_over,
+    }
+    return actions | _of_images(workspace, cursor)
+
+
+def _of_images(workspace: Workspace, cursor: Cursor) -> dict[str, Callable[..., None]]:
+    """What is done with the images and the label on them."""
+    screen, viewing, maps, painting = workspace.screen, workspace.viewing, workspace.maps, workspace.painting
+    tools = screen.tools
 
     def flips(name: str) -> Callable[[], None]:
         def act() -> None:
             setattr(tools, name, not getattr(tools, name))
-            desk.redraw()
+            viewing.redraw()
 
         return act
 
     def opacity(value: float) -> None:
         tools.opacity = min(max(float(value), 0.0), 1.0)
-        desk.redraw()
+        viewing.redraw()
 
     def planes() -> None:
-        desk.turn_plane(*(cursor() or ()))
+        viewing.turn_plane(*(cursor() or ()))
 
     def change_class(number: int | None = None) -> None:
         there = cursor()
-        if number is None and there is not None and desk.open is not None:
-            _, row, column = desk.open.navigation.plane.place(desk.point(*there))
-            desk.touched = row, column
-        desk.change_class(number)
+        if number is None and there is not None and screen.open is not None:
+            _, row, column = screen.open.navigation.plane.place(screen.point(*there))
+            screen.touched = row, column
+        painting.change_class(number)
 
     return {
-        **{action: partial(desk.answer, action) for action in KIND_OF},
-        "nothing_here": lambda sure=False: desk.answer("nothing_here", sure=sure),
-        "next": desk.next,
-        "cross": lambda: desk.next(crossed=True),
-        "back": desk.back,
-        "take_back": desk.take_back,
-        "choose": desk.choose,
-        "look_at": desk.go_to_case,
-        "return": desk.return_to_query,
-        "go_to": desk.go_to,
-        "lesion": desk.go_to_lesion,
-        "fit": desk.fit,
+        "return": viewing.return_to_query,
+        "go_to": viewing.go_to,
+        "fit": viewing.fit,
         "planes": planes,
-        "contrast": desk.next_contrast,
+        "contrast": viewing.next_contrast,
         "flicker": flips("swapped"),
         "hide": flips("hidden"),
-        "show": desk.show,
-        "always": desk.show_always,
+        "show": maps.show,
+        "always": maps.show_always,
+        "own_map": maps.flip_own_map,
         "opacity": opacity,
-        "legends": desk.redraw,
-        "accept": desk.accept,
+        "legends": viewing.redraw,
+        "accept": painting.accept,
         "class": change_class,
-        "others": desk.edit_others,
-        "rank": desk.rank,
-        "register": desk.register_again,
-        "region": desk.change_region,
-        "by_difference": desk.rank_by_difference,
-        "sweep": desk.finishing.sweep,
-        "pace": desk.finishing.next_pace,
-        "finish": desk.finishing.finish,
-        "reopen": desk.finishing.reopen,
-        "own_map": desk.flip_own_map,
-        "accept_lesion": desk.finishing.accept_lesion,
-        "reject_lesion": desk.finishing.reject_lesion,
-        "take_back_lesion": desk.finishing.take_back_lesion,
-        "train": lambda: desk.session.learning.train_when_possible(),
-        "cancel_training": desk.cancel_training,
-        "take_over": desk.take_over,
     }
 
 
-def told(values: dict[str, Any]) -> dict[str, str]:
-    """The lines of text of the face, from `scene.shown`: banner, query, details."""
+def texts_of(values: dict[str, Any]) -> dict[str, str]:
+    """The lines of text of the face, from `scene.view_state`: banner, query, details."""
     from slicer.i18n import tr as _
 
     banner, query, look = values["banner"], values["query"], values["look"]

@@ -94,7 +94,7 @@ def install(parent: Any = None) -> bool:
     """Ask once, then install what `missing` lists; whether everything is there now.
 
     Must be called on Qt's main thread, from something the reader did. Slicer shows the progress. Where the PyTorch
-    extension is not there it is fetched, and the reader is told to restart Slicer. A failure is shown in one sentence.
+    extension is not there it is fetched, and the reader is asked to restart Slicer. A failure is shown in one sentence.
     In testing mode nothing is installed.
 
     Args:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def export_dicom(study: Study, opened: CaseScene, reference: Any, folder: Path) -> None:
-    """Write what was said of a case; drafts are left out.
+    """Write the answers of a case; drafts are left out.
 
     Args:
         reference: vtkMRMLScalarVolumeNode of the follow-up, loaded from the DICOM database.
@@ -34,15 +34,15 @@ def export_dicom(study: Study, opened: CaseScene, reference: Any, folder: Path) 
         raise BadInput(
             _("DICOM SEG needs the follow-up as it was loaded from DICOM."), _("Choose it beside the button.")
         )
-    said = _said(study, opened)
-    if not said.any():
+    answered = _answered(study, opened)
+    if not answered.any():
         raise BadInput(_("No change is drawn in this case, and DICOM SEG cannot be empty."))
-    if not _covers(reference, said, opened.images.pair.grid):
+    if not _covers(reference, answered, opened.images.pair.grid):
         raise BadInput(
             _("What is drawn lies outside of the chosen volume."), _("Choose the follow-up of this very case.")
         )
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    node = _segmentation(study, opened, said, reference)
+    node = _segmentation(study, opened, answered, reference)
     try:
         study_item = tree.GetItemParent(tree.GetItemByDataNode(reference))
         item = tree.GetItemByDataNode(node) or tree.CreateItem(study_item, node)
@@ -61,7 +61,7 @@ def export_dicom(study: Study, opened: CaseScene, reference: Any, folder: Path) 
         slicer.mrmlScene.RemoveNode(node)
 
 
-def _said(study: Study, opened: CaseScene) -> np.ndarray:
+def _answered(study: Study, opened: CaseScene) -> np.ndarray:
     """Values of the schema on the pair's grid (k, j, i), from the answers alone."""
     pair = opened.images.pair
     array = np.zeros(pair.grid.shape, dtype=np.uint8)
@@ -72,7 +72,7 @@ def _said(study: Study, opened: CaseScene) -> np.ndarray:
     return array
 
 
-def _covers(reference: Any, said: np.ndarray, grid: Grid) -> bool:
+def _covers(reference: Any, answered: np.ndarray, grid: Grid) -> bool:
     """Whether the centres of all voxels that are not 0 in an array (k, j, i) on a grid lie in a volume node."""
     import vtk
 
@@ -80,12 +80,12 @@ def _covers(reference: Any, said: np.ndarray, grid: Grid) -> bool:
     reference.GetRASToIJKMatrix(matrix)
     to_index = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
     way = to_index @ ijk_to_ras(grid)
-    index = np.argwhere(said)[:, ::-1] @ way[:3, :3].T + way[:3, 3]
+    index = np.argwhere(answered)[:, ::-1] @ way[:3, :3].T + way[:3, 3]
     size = np.array(reference.GetImageData().GetDimensions())
     return bool(((index > -0.5) & (index < size - 0.5)).all())
 
 
-def _segmentation(study: Study, opened: CaseScene, said: np.ndarray, reference: Any) -> Any:
+def _segmentation(study: Study, opened: CaseScene, answered: np.ndarray, reference: Any) -> Any:
     """A segmentation of its own with one segment for each class that occurs, in the reference's geometry."""
     import slicer
     from vtk.util.numpy_support import vtk_to_numpy
@@ -94,10 +94,10 @@ def _segmentation(study: Study, opened: CaseScene, said: np.ndarray, reference: 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{opened.case} change")
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     for one in study.label_schema.classes:
-        if not (said == one.value).any():
+        if not (answered == one.value).any():
             continue
         image = blank(grid)
-        vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)[...] = said == one.value
+        vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)[...] = answered == one.value
         segment = slicer.vtkSegment()
         segment.SetName(one.name)
         segment.SetColor(*one.colour)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from LMIALLib.scene.edited import MASK_SEGMENT
+from LMIALLib.scene.segment_editor_label import MASK_SEGMENT
 
 TAG = "LMIAL"
 """Singleton tag of our editor node: the user's own Segment Editor keeps its selections."""
@@ -32,7 +32,7 @@ def editor_node(scene: Any) -> Any:
 
 
 class Editor:
-    """The embedded qMRMLSegmentEditorWidget, and its undo history as `scene.edited.History`.
+    """The embedded qMRMLSegmentEditorWidget, and its undo history as `scene.segment_editor_label.History`.
 
     Args:
         layout: of the widget that holds it.
@@ -106,7 +106,7 @@ class Editor:
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a step to undo; Slicer keeps its history to itself, but its button tells."""
+        """Whether there is a step to undo; Slicer keeps its history to itself, but its button shows it."""
         return bool(self._undo.enabled)
 
     @property

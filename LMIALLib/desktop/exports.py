@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from LMIALLib.desktop.face import Face
-from LMIALLib.desktop.timing import entry
+from LMIALLib.desktop.qt_slots import entry
 from LMIALLib.loop.exporting import KINDS
 
 
@@ -36,23 +36,23 @@ class Exports:
         folder = self._folder()
         if folder is not None:
             kind = KINDS[int(self.ui.exportBox.currentIndex)]
-            self.face.export(kind.what, kind.format, folder)
+            self.face.export(kind.what, kind.format, folder, suggestions=kind.suggestions)
 
     @entry
     def ask_and_export_dicom(self) -> None:
-        """Let the reader choose a folder, and write what was said of the case on the screen as DICOM SEG."""
+        """Let the reader choose a folder, and write the answers of the case on the screen as DICOM SEG."""
         from slicer.i18n import tr as _
 
         from LMIALLib.desktop.dicom_seg import export_dicom
 
-        desk = self.face.desk
-        if desk is None or desk.open is None:
+        workspace = self.face.workspace
+        if workspace is None or workspace.open is None:
             return
         reference = self.ui.segReferenceSelector.currentNode()
         folder = self._folder()
         if folder is None:
             return
-        export_dicom(desk.session.study, desk.open, reference, folder)
+        export_dicom(workspace.session.study, workspace.open, reference, folder)
         self.face.panel.notice("good", _("Exported to {folder}.").format(folder=folder))
 
     def _folder(self) -> Path | None:

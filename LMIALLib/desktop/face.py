@@ -9,10 +9,10 @@ from typing import Any
 from LMIALLib.desktop import editor
 from LMIALLib.desktop.actions import ANSWERS, NEED_CASE, NEED_READER, PUT_AWAY, actions_of
 from LMIALLib.desktop.editor import Editor
-from LMIALLib.desktop.following import Following
+from LMIALLib.desktop.face_events import FaceEvents
 from LMIALLib.desktop.panel import Panel
+from LMIALLib.desktop.qt_slots import entry
 from LMIALLib.desktop.shortcuts import Keys
-from LMIALLib.desktop.timing import entry
 from LMIALLib.desktop.transport import QProcessTransport, end_all
 from LMIALLib.desktop.views import Layout, cursor, waiting
 from LMIALLib.errors import BadInput
@@ -20,17 +20,19 @@ from LMIALLib.loop.exporting import request_export
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.scene.case_scene import close_case
-from LMIALLib.scene.editing import EditorDesk
+from LMIALLib.scene.screen import Screen
+from LMIALLib.scene.segment_editor import SegmentEditor
+from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 
 
-class Face(Following):
+class Face(FaceEvents):
     """The annotating part of the module; nothing in it must survive.
 
     Args:
         ui: the widgets of LMIAL.ui by name.
-        train: tells whether the worker can rank and train here.
+        train: says whether the worker can rank and train here.
     """
 
     def __init__(self, ui: Any, *, train: Callable[[], bool]) -> None:
@@ -63,15 +65,15 @@ class Face(Following):
             worker = WorkerClient(study.folder, transport=QProcessTransport)
             return Session(study, reader=reader, worker=worker, settings=LoopSettings(train=train))
 
-        opening(False).study.close()  # a wrong folder is told before anything changes on the screen
+        opening(False).study.close()  # a wrong folder is refused before anything changes on the screen
         self._views = self.layout.show(prior_left=prior_left)
         try:
             with self._by_us():
-                self.desk = EditorDesk(
-                    slicer.mrmlScene, self._views, opening, editor_node=self.editor.node, history=self.editor
-                )
-                self.desk.tools.always, self.desk.tools.opacity = self.panel.always, self.panel.opacity
-                self._actions = actions_of(self.desk, lambda: cursor(self._views))
+                screen = Screen(slicer.mrmlScene, self._views, opening)
+                drawer = SegmentEditor(screen, editor_node=self.editor.node, history=self.editor)
+                self.workspace, self._drawer = Workspace(screen, drawer), drawer
+                screen.tools.always, screen.tools.opacity = self.panel.always, self.panel.opacity
+                self._actions = actions_of(self.workspace, drawer, lambda: cursor(self._views))
                 for name, view in self._views.items():
                     self._sizes[name] = view.size
                     tag = view.node.AddObserver("ModifiedEvent", lambda *_, name=name: self.view_changed(name))
@@ -79,11 +81,11 @@ class Face(Following):
                     tag = view.window.AddObserver("EndEvent", lambda *_, name=name: self.view_drawn(name))
                     self._watched.append((view.window, tag))
                 if train:
-                    self.desk.guarded(self.desk.start)
+                    self.workspace.guarded(self.workspace.start)
                 else:
-                    self.desk.guarded(self._look_only)
+                    self.workspace.guarded(self._look_only)
         except Exception:
-            self.close() if self.desk is not None else self.layout.put_back()
+            self.close() if self.workspace is not None else self.layout.put_back()
             raise
         self._tick_timer.start()
         self._watch_timer.start()
@@ -93,36 +95,38 @@ class Face(Following):
         """Without a network to rank: the first case, from its first slice on."""
         from slicer.i18n import tr as _
 
-        assert self.desk is not None
-        self.desk.refresh()
-        cases = self.desk.session.study.cases.all()
+        assert self.workspace is not None
+        self.workspace.screen.refresh()
+        cases = self.workspace.session.study.cases.all()
         if cases:
-            self.desk.look_at(cases[0].name)
-        self.desk.say("info", _("Nothing is ranked here: choose slices in the strip, draw and save as you like."))
+            self.workspace.presenting.look_at(cases[0].name)
+        self.workspace.screen.say(
+            "info", _("Nothing is ranked here: choose slices in the strip, draw and save as you like.")
+        )
 
     @entry
     def close(self) -> None:
         """Keep what is drawn as a draft, give the study back, take our nodes out, and show what was shown before."""
         import slicer
 
-        desk, self.desk = self.desk, None
-        if desk is None:
+        workspace, self.workspace, self._drawer = self.workspace, None, None
+        if workspace is None:
             return
         self._rest()
         try:
             with self._by_us():
                 try:
-                    desk.guarded(desk.drawn)
+                    workspace.guarded(workspace.maker.take_in)
                 finally:
-                    desk.close()
+                    workspace.close()
                 for node, tag in self._watched:
                     node.RemoveObserver(tag)
                 self.editor.rest()
-                self._dress.take_off()
+                self._appearance.take_off()
                 for view in self._views.values():
                     view.wipe()
-                if desk.open is not None:
-                    close_case(slicer.mrmlScene, desk.open.case)
+                if workspace.open is not None:
+                    close_case(slicer.mrmlScene, workspace.open.case)
                 self.layout.put_back()
         finally:
             self._watched, self._actions, self._views = [], {}, {}
@@ -151,7 +155,7 @@ class Face(Following):
 
         self.editor.enter()
         self.keys.install(slicer.util.mainWindow())
-        if self.desk is not None:
+        if self.workspace is not None:
             self.layout.show(prior_left=self.panel.prior_left)
 
     def leave(self) -> None:
@@ -167,42 +171,43 @@ class Face(Following):
         """Do what a key or a button asks for."""
         from slicer.i18n import tr as _
 
-        desk = self.desk
+        workspace = self.workspace
         if name == "details":
             self.panel.flip_details()
             return
-        if desk is None or name not in self._actions or (name in NEED_CASE and desk.open is None):
+        if workspace is None or name not in self._actions or (name in NEED_CASE and workspace.open is None):
             return
-        if name in NEED_READER and not desk.watching and not self._known_reader():
+        if name in NEED_READER and not workspace.screen.watching and not self._known_reader():
             return
         stops: list[bool] = []
-        desk.guarded(lambda: stops.append(desk.finishing.interrupts(name)))
+        workspace.guarded(lambda: stops.append(workspace.finishing.interrupts(name)))
         if any(stops):
             self._show()
             return
-        here, waits = desk.session.current, name in ANSWERS and self._unsettled
+        screen = workspace.screen
+        here, waits = workspace.session.current, name in ANSWERS and self._unsettled
         if waits:  # an answer makes the draft needless, and one that cannot be kept would seem to speak of the answer
             self._settle_timer.stop()
             with self._by_us():
-                desk.guarded(lambda: desk.drawn(keep=False))
+                workspace.guarded(lambda: workspace.maker.take_in(keep=False))
         elif not self.settle() and name in PUT_AWAY:
             return
         with self._by_us():
             self._take_look()
             with waiting():
-                desk.guarded(lambda: self._actions[name](*values))
-            asked, desk.asking = desk.asking, ""
+                workspace.guarded(lambda: self._actions[name](*values))
+            asked, screen.asking = screen.asking, ""
             if asked == "nothing_here" and self.panel.sure(
                 _("Voxels are drawn on this slice. Does it hold nothing all the same?")
             ):
-                desk.guarded(lambda: desk.answer("nothing_here", sure=True))
+                workspace.guarded(lambda: workspace.answering.answer("nothing_here", sure=True))
             elif asked == "accept":
                 question = _("The suggestion touches what you drew, of which nothing goes. Add all of the suggestion?")
                 question += "\n" + _("No: only where it does not touch.")
                 touching = self.panel.sure(question)
-                desk.guarded(lambda: desk.accept(touching=touching))
+                workspace.guarded(lambda: workspace.painting.accept(touching=touching))
         if waits:
-            self._unsettled = desk.session.current is here  # not answered yet: what is drawn is kept after all
+            self._unsettled = workspace.session.current is here  # not answered yet: what is drawn is kept after all
             if self._unsettled:
                 self._settle_timer.start()
         if name in ("rank", "train"):
@@ -222,19 +227,21 @@ class Face(Following):
         self.act("train" if self._dead == "finetune" else "rank")
 
     @entry
-    def export(self, what: str, file_format: str | None, out: Path) -> None:
+    def export(self, what: str, file_format: str | None, out: Path, *, suggestions: bool = False) -> None:
         """Write an export of all cases into a folder, in the background."""
         from slicer.i18n import tr as _
 
-        if self.desk is None:
+        workspace = self.workspace
+        if workspace is None:
             return
-        desk = self.desk
 
         def ask() -> None:
             if self.exporting is not None:
                 raise BadInput(_("An export is being written."), _("Wait until it is done."))
-            job = request_export(desk.session.learning, out, what=what, file_format=file_format)
+            job = request_export(
+                workspace.session.learning, out, what=what, file_format=file_format, suggestions=suggestions
+            )
             self.exporting = job, out
 
-        desk.guarded(ask)
+        workspace.guarded(ask)
         self._show()

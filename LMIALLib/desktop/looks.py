@@ -1,4 +1,4 @@
-"""For how long a place has been drawn in all of our views, told by their renderings. Knows no Qt."""
+"""For how long a place has been drawn in all of our views, as their renderings show. Knows no Qt."""
 
 from __future__ import annotations
 

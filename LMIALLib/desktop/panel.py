@@ -1,4 +1,4 @@
-"""The widgets that show what the desk says: banner, bars, query, strip, queue, lesions, tools, training."""
+"""The widgets that show what stands in the workspace: banner, bars, query, strip, queue, lesions, tools, training."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from LMIALLib.desktop.actions import told
+from LMIALLib.desktop.actions import texts_of
 from LMIALLib.desktop.curve import draw
 from LMIALLib.desktop.shortcuts import tips
 from LMIALLib.desktop.strip import make_strip
 from LMIALLib.desktop.tables import Table
 from LMIALLib.loop.shortcuts import SHORTCUTS
-from LMIALLib.scene.desk import Desk
-from LMIALLib.scene.shown import look_of, training_of
+from LMIALLib.scene.view_state import look_of, training_of
+from LMIALLib.scene.workspace import Workspace
 
 BUTTONS = {
     "saveButton": "save", "nothingButton": "nothing_here", "equivocalButton": "equivocal", "skipButton": "skip",
@@ -26,6 +26,11 @@ BUTTONS = {
     "reopenButton": "reopen", "takeBackLesionButton": "take_back_lesion",
 }  # fmt: skip
 """Name of a button to the action that it calls."""
+OF_LESION = {
+    "acceptLesionButton": "accept_lesion", "rejectLesionButton": "reject_lesion",
+    "tighterLesionButton": "tighter_lesion", "widerLesionButton": "wider_lesion",
+}  # fmt: skip
+"""The same, of the lesion that is chosen in the list."""
 SECONDS = {"info": 6.0, "good": 4.0, "warning": 12.0, "error": 12.0}
 """How long a sentence stays."""
 
@@ -70,7 +75,7 @@ class Panel:
         ui.lesionTable.connect("cellDoubleClicked(int,int)", lambda row, column: act("class", row))
         ui.objectTable.connect("cellClicked(int,int)", lambda row, column: act("lesion", self._listed[row]))
         ui.keysText.setText("\n".join(f"{one.key}\t{one.tip}" for one in SHORTCUTS))
-        for name, action in (("acceptLesionButton", "accept_lesion"), ("rejectLesionButton", "reject_lesion")):
+        for name, action in OF_LESION.items():
             getattr(ui, name).connect("clicked()", lambda action=action: self._say_of_lesion(action, act))
         self._cases: list[str] = []
         self._listed: list[int] = []
@@ -124,22 +129,22 @@ class Panel:
         for name in ("bannerText", "patientText", "queryText", "reasonText", "detailsText", "adviceText"):
             getattr(self.ui, name).setText("")
         self.ui.detailsText.setVisible(False)
-        self._queue.tell([])
-        self._lesions.tell([])
-        self._objects.tell([])
-        self.strip.tell({"bars": [], "label": ""}, -1)
+        self._queue.fill([])
+        self._lesions.fill([])
+        self._objects.fill([])
+        self.strip.fill({"bars": [], "label": ""}, -1)
 
     def flip_details(self) -> None:
         """Show or hide the ranker's own terms."""
         self.ui.detailsText.setVisible(not self.ui.detailsText.visible)
 
-    def tell(self, desk: Desk, values: dict[str, Any], dead: str) -> None:
+    def show(self, workspace: Workspace, values: dict[str, Any], dead: str) -> None:
         """Show everything; ``dead`` names the job during which the worker died, if it did."""
         from slicer.i18n import tr as _
 
         ui, banner, query = self.ui, values["banner"], values["query"]
         ui.annotateArea.setEnabled(True)
-        for name, text in told(values).items():
+        for name, text in texts_of(values).items():
             getattr(ui, f"{name}Text").setText(text)
         registration = banner["registration"] or {"tip": "", "alarm": False}
         ui.bannerText.setToolTip("\n".join([registration["tip"], *banner["remarks"]]))
@@ -157,9 +162,9 @@ class Panel:
         crossing = query["crossing"]
         crossed = _("The next query is in another case: {case}.").format(case=crossing) if crossing else ""
         _bar(ui.crossBar, ui.crossText, crossed)
-        self._tell_cases(banner)
+        self._show_cases(banner)
         self._queued = [(one["case"], one["slice"] - 1) for one in values["queue"]]
-        self._queue.tell(
+        self._queue.fill(
             [
                 (str(one["rank"]), f"{one['case']} {one['slice']}" if one["other"] else str(one["slice"]),
                  "random" if one["lot"] else one["score"], one["reason"])
@@ -167,27 +172,27 @@ class Panel:
             ],
             next((row for row, one in enumerate(values["queue"]) if one["here"]), -1),
         )  # fmt: skip
-        self.strip.tell(values["strip"], values["look"].get("slice", 0) - 1 if values["look"].get("main") else -1)
+        self.strip.fill(values["strip"], values["look"].get("slice", 0) - 1 if values["look"].get("main") else -1)
         ui.adviceText.setText(values["advice"])
-        self._tell_patient(values["patient"])
-        self._tell_training(values["training"])
-        self._tell_tools(values)
-        self._take_notices(desk)
+        self._show_patient(values["patient"])
+        self._show_training(values["training"])
+        self._show_tools(values)
+        self._take_notices(workspace)
 
-    def tell_lesions(self, lesions: list[dict[str, Any]]) -> None:
+    def show_lesions(self, lesions: list[dict[str, Any]]) -> None:
         """Show the changed lesions of the case."""
         self._listed = [one["number"] for one in lesions]
-        self._objects.tell([(str(o["number"]), o["class"], o["ml"], o["slices"], o["read"]) for o in lesions])
+        self._objects.fill([(str(o["number"]), o["class"], o["ml"], o["slices"], o["read"]) for o in lesions])
 
-    def tell_quickly(self, desk: Desk) -> None:
+    def show_progress(self, workspace: Workspace) -> None:
         """Show progress and sentences."""
-        self._tell_training(training_of(desk))
-        self._take_notices(desk)
+        self._show_training(training_of(workspace))
+        self._take_notices(workspace)
 
-    def tell_place(self, desk: Desk) -> None:
+    def show_place(self, workspace: Workspace) -> None:
         """Show where the views are."""
-        look = look_of(desk)
-        self.strip.tell({"bars": self.strip.bars, "label": ""}, look["slice"] - 1 if look["main"] else -1)
+        look = look_of(workspace)
+        self.strip.fill({"bars": self.strip.bars, "label": ""}, look["slice"] - 1 if look["main"] else -1)
         self.ui.returnButton.setEnabled(bool(look["away"]))
 
     def notice(self, kind: str, sentence: str) -> None:
@@ -199,7 +204,7 @@ class Panel:
         self._notices.pop(sentence, None)  # what is shown again stands last, and once
         self._notices[sentence] = (kind, time.monotonic() + SECONDS[kind])
         self._notices = dict(list(self._notices.items())[-4:])
-        self._tell_notices()
+        self._show_notices()
         qt.QTimer.singleShot(int(1000 * SECONDS[kind]) + 200, self.forget_notices)
 
     def forget_notices(self) -> None:
@@ -207,27 +212,27 @@ class Panel:
         now = time.monotonic()
         if any(until < now for _, until in self._notices.values()):
             self._notices = {text: one for text, one in self._notices.items() if one[1] >= now}
-            self._tell_notices()
+            self._show_notices()
 
     @property
     def sentences(self) -> list[str]:
         """What stands there now."""
         return list(self._notices)
 
-    def _take_notices(self, desk: Desk) -> None:
-        taken = list(desk.notices)
-        desk.notices.clear()
+    def _take_notices(self, workspace: Workspace) -> None:
+        taken = list(workspace.screen.notices)
+        workspace.screen.notices.clear()
         for kind, sentence in taken:
             self.notice(kind, sentence)
 
-    def _tell_notices(self) -> None:
+    def _show_notices(self) -> None:
         lines = [
             f"<b>{html.escape(text)}</b>" if kind in ("warning", "error") else html.escape(text)
             for text, (kind, _) in self._notices.items()
         ]
         self.ui.noticeText.setText("<br>".join(lines))
 
-    def _tell_cases(self, banner: dict[str, Any]) -> None:
+    def _show_cases(self, banner: dict[str, Any]) -> None:
         names = [one["name"] for one in banner["cases"]]
         box = self.ui.caseBox
         blocked = box.blockSignals(True)
@@ -241,7 +246,7 @@ class Panel:
             box.setCurrentIndex(names.index(banner["case"]))
         box.blockSignals(blocked)
 
-    def _tell_training(self, training: dict[str, Any]) -> None:
+    def _show_training(self, training: dict[str, Any]) -> None:
         ui = self.ui
         ui.trainingBar.setVisible(training["on"])
         if training["on"]:
@@ -250,7 +255,7 @@ class Panel:
             ui.trainingProgress.setValue(round(100 * training["share"]))
             ui.cancelTrainingButton.setVisible(training["what"] == "Learning")
 
-    def _tell_tools(self, values: dict[str, Any]) -> None:
+    def _show_tools(self, values: dict[str, Any]) -> None:
         from slicer.i18n import tr as _
 
         ui, tools, look = self.ui, values["tools"], values["look"]
@@ -258,7 +263,7 @@ class Panel:
         ui.contrastButton.setEnabled(tools["contrasts"] > 1)
         ui.returnButton.setEnabled(bool(look.get("away")))
         classes = {one["value"]: one["name"] for one in tools["classes"]}
-        self._lesions.tell(
+        self._lesions.fill(
             [(str(one["number"]), classes.get(one["value"], ""), one["area"], one["hint"]) for one in values["lesions"]]
         )
 
@@ -271,7 +276,7 @@ class Panel:
         if 0 <= row < len(self._listed):
             act(action, self._listed[row])
 
-    def _tell_patient(self, patient: dict[str, Any]) -> None:
+    def _show_patient(self, patient: dict[str, Any]) -> None:
         from slicer.i18n import tr as _
 
         ui = self.ui

@@ -114,8 +114,8 @@ def _make_in_background(folder: Path, done: Callable[[Path, Path], None]) -> Non
         if all(path.is_file() for path in paths):
             done(paths[0], paths[1])
         else:
-            said = bytes(process.readAllStandardError().data()).decode("utf-8", errors="replace")
-            slicer.util.errorDisplay(_("The sample pair could not be made."), detailedText=said)
+            problem = bytes(process.readAllStandardError().data()).decode("utf-8", errors="replace")
+            slicer.util.errorDisplay(_("The sample pair could not be made."), detailedText=problem)
 
     process.connect("finished(int,QProcess::ExitStatus)", ended)
     process.connect("errorOccurred(QProcess::ProcessError)", ended)

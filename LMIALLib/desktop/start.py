@@ -13,7 +13,7 @@ from typing import Any
 from LMIALLib.desktop import load_pair
 from LMIALLib.desktop.face import Face
 from LMIALLib.desktop.inputs import Inputs
-from LMIALLib.desktop.timing import entry
+from LMIALLib.desktop.qt_slots import entry
 from LMIALLib.desktop.transport import QProcessTransport
 from LMIALLib.errors import BadInput, LMIALError, NeedsAlignment, NeedsConfirmation, as_sentence
 from LMIALLib.loop.preparing import Preparing
@@ -91,13 +91,13 @@ class Start:
         folder = Path(os.path.abspath(self.folder))
         if (folder / DATABASE).is_file() and not self._is_open(folder):
             self.face.open(folder, self.face.panel.reader, self.face.panel.prior_left)
-            if self.face.desk is None:  # why is on the screen already
+            if self.face.workspace is None:  # why is on the screen already
                 return
         self._begin(folder, baseline, follow_up)
 
     def _is_open(self, folder: Path) -> bool:
-        desk = self.face.desk
-        return desk is not None and desk.session.study.folder == folder
+        workspace = self.face.workspace
+        return workspace is not None and workspace.session.study.folder == folder
 
     def _begin(
         self, folder: Path, baseline: Any, follow_up: Any, *, force: bool = False, align: str = "headers"
@@ -107,8 +107,8 @@ class Start:
 
         mask, subject = self.ui.maskSelector.currentNode(), str(self.ui.subjectEdit.text).strip()
         self._folder = folder
-        said = {"force": force, "align": align}
-        self._again = lambda **more: self._begin(folder, baseline, follow_up, **(said | more))
+        choices = {"force": force, "align": align}
+        self._again = lambda **more: self._begin(folder, baseline, follow_up, **(choices | more))
         self._place = Path(tempfile.mkdtemp(prefix="lmial-", dir=slicer.app.temporaryPath))
         inputs = Inputs(self._place, slicer.dicomDatabase if hasattr(slicer, "dicomDatabase") else None)
         request = PairRequest(
@@ -127,8 +127,8 @@ class Start:
             force=force,
             align=align,
         )
-        desk = self.face.desk
-        study = desk.session.study if desk is not None and self._is_open(folder) else None
+        workspace = self.face.workspace
+        study = workspace.session.study if workspace is not None and self._is_open(folder) else None
         taken = {one.name for one in study.cases.all()} if study is not None else set()
         free = next(name for name in (f"case{number}" for number in count(1)) if name not in taken)
         case = str(self.ui.caseEdit.text).strip() or free  # never the volume's name: it may be a patient's
@@ -180,7 +180,7 @@ class Start:
             self.face.open(self._folder, self.face.panel.reader, self.face.panel.prior_left)
         for alarm in alarms(registration) if registration else ():
             self.face.panel.notice("warning", alarm.sentence or _("The registration is poor."))
-        self.ui.startSection.collapsed = self.face.desk is not None
+        self.ui.startSection.collapsed = self.face.workspace is not None
 
     def _ask(self, doubt: LMIALError) -> None:
         from slicer.i18n import tr as _

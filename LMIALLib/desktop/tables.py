@@ -28,7 +28,7 @@ class Table:
         widget.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         widget.horizontalHeader().setStretchLastSection(True)
 
-    def tell(self, rows: list[tuple[str, ...]], here: int = -1) -> None:
+    def fill(self, rows: list[tuple[str, ...]], here: int = -1) -> None:
         """Show rows, and mark row ``here``."""
         import qt
 

@@ -1,4 +1,4 @@
-"""Slicer's slice views as the desk wants them, the layout with the strip below, and the colour legends."""
+"""Slicer's slice views as a workspace wants them, the layout with the strip below, and the colour legends."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _ring(widget: Any) -> Any:
 
 
 class SliceView:
-    """One of our slice views; `scene.looking.View`.
+    """One of our slice views; `scene.screen.View`.
 
     Args:
         widget: qMRMLSliceWidget.

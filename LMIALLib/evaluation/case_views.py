@@ -26,13 +26,13 @@ def case_views(
     mean = uncertainty = None
     ranks: dict[int, str] = {}
     hidden: set[int] = set()
-    silent: frozenset[int] = frozenset()
+    without_suggestion: frozenset[int] = frozenset()
     if stored is not None:
         mean = _stack(study.maps.probability(stored, case), pair.axis)
         uncertainty = _stack(study.maps.doubt(stored, case), pair.axis)
         queries = stored.whole.queries
         read = study.answers.current(case)
-        silent = stored.without_suggestion(case)
+        without_suggestion = stored.without_suggestion(case)
         hidden = {q.slice for q in queries if q.case == case and q.drawn == "random" and q.slice not in read}
         ranks = {
             q.slice: f"rank {q.rank}" + ("\nrandom" if q.drawn == "random" else "") for q in queries if q.case == case
@@ -44,7 +44,7 @@ def case_views(
         note = (notes or {}).get(number, ranks.get(number, ""))
         if number in hidden:  # chosen at random: the answer must not be led
             note += "\nmaps hidden\nuntil read"
-        visible = number not in hidden and number not in silent
+        visible = number not in hidden and number not in without_suggestion
         views.append(
             SliceView(
                 caption=f"slice {number}\n(0-{pair.n_slices - 1})" + (f"\n{note}" if note else ""),

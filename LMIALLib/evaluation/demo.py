@@ -117,7 +117,7 @@ def find_inputs(folder: Path) -> Inputs:
 
 
 def _in_time(files: list[Path]) -> tuple[Path, Path]:
-    """Two files, the earlier one first, as their names say."""
+    """Two files, the earlier one first, by their names."""
     stems = {file.name.split(".")[0]: file for file in files}
     order = order_of_names(list(stems)) if len(stems) == len(files) else None
     if order is None:
@@ -178,7 +178,7 @@ def _rank(session: Session, outcome: Outcome, say: Say, watch: Callable[[Job], N
 def _finish(
     session: Session, truth: np.ndarray, outcome: Outcome, say: Say, watch: Callable[[Job], None] | None
 ) -> None:
-    """Answer slice after slice, each learnt at once, until the label is right; look through the rest; say so."""
+    """Answer slices one by one, each learnt at once, until the label is right, look through the rest, and finish."""
     study = session.study
     pair = study.cases.load_pair(CASE)
     stack = np.moveaxis(truth.astype(np.uint8), pair.axis, 0)

@@ -112,7 +112,7 @@ def _queries(study: Study, case: str, outcome: Outcome) -> str:
         for place, q in enumerate(queries, 1)
     )
     return (
-        "<h2>What the reader was asked</h2>"
+        "<h2>Queries</h2>"
         "<table><tr><th class=n>query</th><th class=n>slice</th><th class=n>score</th><th>why</th></tr>"
         f"{rows}</table><p>Maps are those of the last ranking; labels are the reader's answers.</p>{_picture(figure)}"
     )

@@ -1,4 +1,4 @@
-"""What the strategies asked for: by slice in a study, by subject in a cohort, and how much of it held change."""
+"""What the strategies chose: by slice in a study, by subject in a cohort, and how much of it held change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POOL = "pool"
 
 @dataclass(frozen=True)
 class Picks:
-    """The slices that were asked for in the pool.
+    """The slices of the pool that were chosen.
 
     Args:
         rows: of chosen.csv, part "pool" only.
@@ -32,11 +32,11 @@ class Picks:
 
     @property
     def cases(self) -> list[str]:
-        """Names of the cases that anyone asked for, sorted."""
+        """Names of the cases with a chosen slice, sorted."""
         return sorted({row.case for row in self.rows})
 
     def seeds(self, strategy: str) -> list[int]:
-        """Seeds with which a strategy asked for anything, rising."""
+        """Seeds with which a strategy chose any slice, rising."""
         return sorted({row.seed for row in self.rows if row.strategy == strategy})
 
 
@@ -55,9 +55,9 @@ def picks_of(folder: Path, chosen: Sequence[Chosen], *, study: bool = False) -> 
 
 
 def share_of_seeds(picks: Picks, strategies: Sequence[str], case: str) -> np.ndarray:
-    """Share of a strategy's seeds that asked for a slice by the last round, (strategies, slices) in [0, 1]."""
-    asked = [row.slice for row in picks.rows if row.case == case]
-    slices = len(picks.changed[case]) if case in picks.changed else max(asked, default=-1) + 1
+    """Share of a strategy's seeds that chose a slice by the last round, (strategies, slices) in [0, 1]."""
+    chosen = [row.slice for row in picks.rows if row.case == case]
+    slices = len(picks.changed[case]) if case in picks.changed else max(chosen, default=-1) + 1
     shares = np.zeros((len(strategies), slices))
     for place, strategy in enumerate(strategies):
         for row in picks.rows:
@@ -68,7 +68,7 @@ def share_of_seeds(picks: Picks, strategies: Sequence[str], case: str) -> np.nda
 
 
 def slices_by_case(picks: Picks, strategies: Sequence[str]) -> np.ndarray:
-    """Slices asked for of each case by the last round, a mean over seeds, (strategies, cases)."""
+    """Slices chosen of each case by the last round, a mean over seeds, (strategies, cases)."""
     cases = {case: place for place, case in enumerate(picks.cases)}
     counts = np.zeros((len(strategies), len(cases)))
     for place, strategy in enumerate(strategies):
@@ -80,28 +80,28 @@ def slices_by_case(picks: Picks, strategies: Sequence[str]) -> np.ndarray:
 
 
 def picks_table(picks: Picks, strategies: Sequence[str]) -> Table:
-    """What each strategy asked for, means over seeds: slices, subjects, share of slices that hold change."""
+    """What each strategy chose, means over seeds: slices, subjects, share of slices that hold change."""
     rows = []
     for strategy in strategies:
-        asked = [row for row in picks.rows if row.strategy == strategy]
+        chosen = [row for row in picks.rows if row.strategy == strategy]
         seeds = picks.seeds(strategy)
-        known = [picks.changed[row.case][row.slice] > 0 for row in asked if row.case in picks.changed]
-        cases = [len({row.case for row in asked if row.seed == seed}) for seed in seeds]
+        known = [picks.changed[row.case][row.slice] > 0 for row in chosen if row.case in picks.changed]
+        cases = [len({row.case for row in chosen if row.seed == seed}) for seed in seeds]
         rows.append(
             (
                 strategy,
-                number(len(asked) / len(seeds), 0) if seeds else "–",
+                number(len(chosen) / len(seeds), 0) if seeds else "–",
                 number(float(np.mean(cases)), 1) if seeds else "–",
                 percent(float(np.mean(known))) if known else "–",
             )
         )
     everywhere = np.concatenate(list(picks.changed.values())) if picks.changed else np.empty(0)
     rows.append(("(all slices of these cases)", str(everywhere.size), str(len(picks.changed)), _share(everywhere > 0)))
-    return Table(("strategy", "slices asked for", "cases", "of these hold change"), tuple(rows))
+    return Table(("strategy", "slices chosen", "cases", "of these hold change"), tuple(rows))
 
 
 def first_queries(picks: Picks, strategies: Sequence[str], count: int) -> dict[str, list[Chosen]]:
-    """The first slices that each strategy asked for itself, with the lowest seed that all have.
+    """The first slices that each strategy chose itself, with the lowest seed that all have.
 
     Rounds in which every strategy got the same slices were chosen at random before the first query and are left out.
     """

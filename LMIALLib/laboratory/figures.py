@@ -1,4 +1,4 @@
-"""Figures of the laboratory's report: learning and cost curves, the penalty matrix, what was asked for."""
+"""Figures of the laboratory's report: learning and cost curves, the penalty matrix, the chosen slices."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def learning_curves(summary: Summary) -> Figure:
         line={"color": "#ffffff", "dash": "dot", "width": 1},
     )
     figure.update_layout(
-        xaxis={"title": "slices annotated, % of those that may be asked for"},
+        xaxis={"title": "slices annotated, % of those that may be queried"},
         yaxis={"title": MEASURES[measures[0]], "range": [-0.02, _top(drawn)]},
         updatemenus=[_buttons(measures, drawn)],
     )
@@ -147,7 +147,7 @@ def penalty_map(summary: Summary) -> Figure:
 
 
 def strip_of_slices(summary: Summary, picks: Picks, case: str) -> Figure:
-    """One case of a study: the share of seeds that asked for each slice by the last round, under its true change."""
+    """One case of a study: the share of seeds that chose each slice by the last round, under its true change."""
     names = [found.strategy for found in summary.strategies]
     shares = share_of_seeds(picks, names, case)
     return _under_truth(
@@ -156,13 +156,13 @@ def strip_of_slices(summary: Summary, picks: Picks, case: str) -> Figure:
         shares,
         picks.changed.get(case),
         titles=("slice, 0-based", "of seeds"),
-        hover="slice %{x}, %{y}<br>asked for with %{z:.0%} of the seeds<extra></extra>",
+        hover="slice %{x}, %{y}<br>chosen with %{z:.0%} of the seeds<extra></extra>",
         percent=True,
     )
 
 
 def counts_by_case(summary: Summary, picks: Picks) -> Figure:
-    """A cohort: slices asked for of each case by the last round, mean over seeds; above, its slices with change."""
+    """A cohort: slices chosen of each case by the last round, mean over seeds; above, its slices with change."""
     names = [found.strategy for found in summary.strategies]
     known = all(case in picks.changed for case in picks.cases)
     changed = np.array([(picks.changed[case] > 0).sum() for case in picks.cases]) if known else None
@@ -172,7 +172,7 @@ def counts_by_case(summary: Summary, picks: Picks) -> Figure:
         slices_by_case(picks, names),
         changed,
         titles=("case of the pool", "slices"),
-        hover="%{x}, %{y}<br>%{z:.1f} slices asked for<extra></extra>",
+        hover="%{x}, %{y}<br>%{z:.1f} slices chosen<extra></extra>",
         percent=False,
     )
 
@@ -195,7 +195,7 @@ def _under_truth(
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.03, row_heights=[110 / (110 + body), body / (110 + body)]
     )
-    _dress(figure, height)
+    _styled(figure, height)
     if truth is not None:
         figure.add_bar(x=list(places), y=truth, marker={"color": LABEL}, showlegend=False, row=1, col=1)
     figure.add_heatmap(
@@ -263,11 +263,11 @@ def _figure(height: int) -> Figure:
     from plotly.graph_objects import Figure
 
     figure = Figure()
-    _dress(figure, height)
+    _styled(figure, height)
     return figure
 
 
-def _dress(figure: Figure, height: int) -> None:
+def _styled(figure: Figure, height: int) -> None:
     """The page's colours."""
     figure.update_layout(
         template="plotly_dark",

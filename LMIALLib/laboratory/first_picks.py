@@ -1,4 +1,4 @@
-"""The first slices that each strategy asked for, as pictures: both visits with the outline of the true change."""
+"""The first slices that each strategy chose, as pictures: both visits with the outline of the true change."""
 
 from __future__ import annotations
 

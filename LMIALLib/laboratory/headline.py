@@ -41,8 +41,8 @@ def _gap_closed(summary: Summary, lead: StrategySummary) -> str:
         takes = f"{OF_GAP[0]} % of it took {percent(most, 1)}, {OF_GAP[1]} % {end}"
     last = float(lead.dice.fraction[-1])
     return (
-        f"Reading {percent(budget)} of the slices as {lead.strategy} asks closes {percent(closed)} of the gap between "
-        f"no labels (Dice {summary.start.mean:.3f}) and full annotation ({summary.full.mean:.3f}); {takes} "
+        f"Reading {percent(budget)} of the slices as {lead.strategy} chooses them closes {percent(closed)} of the gap "
+        f"between no labels (Dice {summary.start.mean:.3f}) and full annotation ({summary.full.mean:.3f}); {takes} "
         f"(simulated up to {percent(last)} of the slices)."
     )
 

@@ -24,14 +24,14 @@ class Labelling:
     """A track while it is being labelled.
 
     Args:
-        track: which slices may be asked for.
+        track: which slices may be queried.
         labels: what was read, (case, slice) to uint8 (rows, columns) of 0, 1 and 255.
         order: the same slices in the order in which they were read.
         models: the network in use and those before it, the newest first.
         learned: whether the network in use learned from labels and goes on from there.
         probability: the network's map of each case, float32 (slices, rows, columns).
         shown: the map that suggestions are made of: the network's, under the head where there is one.
-        suggested: suggestion on slices that were asked for one after the other, bool (rows, columns).
+        suggested: suggestion on slices queried one after the other, bool (rows, columns).
         time: of a reader who draws every outline.
         correcting: seconds of a reader who corrects the suggestion; NaN where it is not known.
     """

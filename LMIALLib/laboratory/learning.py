@@ -1,4 +1,4 @@
-"""How a model comes out of labelled slices, and what it says of cases; the only part of the laboratory near torch."""
+"""How a model comes out of labelled slices, and its predictions; the only part of the laboratory near torch."""
 
 from __future__ import annotations
 

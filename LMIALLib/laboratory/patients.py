@@ -1,4 +1,4 @@
-"""The per-patient heads of a simulation: maps under the answers of each case, and slices asked one after the other."""
+"""The per-patient heads of a simulation: maps under the answers of each case, slices queried one after the other."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Patients:
     def in_turn(
         self, labelling: Labelling, wanted: int, chosen: Strategy, reply: Reply, seed: int
     ) -> list[tuple[str, int]]:
-        """Ask for so many slices, each answered and learnt before the next, one patient after the other by name.
+        """Query so many slices, each answered and learnt before the next, one patient after the other by name.
 
         Notes in ``labelling.suggested`` what was suggested on each; its labels stay as they are.
         """
@@ -95,7 +95,7 @@ class Patients:
         chosen: Strategy,
         seed: int,
     ) -> int | None:
-        """The slice of a case to ask for, ranked as in a study; None where all were read."""
+        """The slice of a case to query next, ranked as in a study; None where all were read."""
         read = [answer.number for answer in answers]
         of_case = self._maps(case, maps.probability, read)
         scored = score_case(replace(of_case, mask=of_case.mask & pool[:, None, None]), chosen)

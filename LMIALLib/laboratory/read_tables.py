@@ -43,7 +43,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Chosen:
-    """One slice that was asked for: row of chosen.csv. Slices are 0-based, orders and rounds as the table has them."""
+    """One slice that was queried: row of chosen.csv. Slices are 0-based, orders and rounds as the table has them."""
 
     strategy: str
     seed: int

@@ -1,4 +1,4 @@
-"""Simulated readers: what they answer of a slice, and how long it takes them."""
+"""Simulated readers: their answers to slices, and how long they take."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ UNEVEN_PIXELS = 2.0
 
 
 def answer(subject: Subject, number: int, reader: str, seed: int) -> np.ndarray:
-    """What a reader says of slice ``number`` (0-based), uint8 (rows, columns): 0, 1, and 255 where nothing is known.
+    """A reader's answer to slice ``number`` (0-based), uint8 (rows, columns): 0, 1, and 255 where nothing is known.
 
     "exact": the truth. "noisy": a boundary moved by up to one pixel in or out, smoothly along it; small lesions missed
     more often than large ones; now and then a false mark. It depends on case, slice and seed alone, so that a slice is
-    answered alike whichever strategy asks for it. Raises ValueError for another reader.
+    answered alike whichever strategy chose it. Raises ValueError for another reader.
     """
     truth = subject.truth[number]
     if reader == "exact":

@@ -185,9 +185,9 @@ def _asked_for(summary: Summary, picks: Picks) -> str:
     if not picks.rows:
         return ""
     names = [found.strategy for found in summary.strategies]
-    page = "<h2>What was asked for</h2>"
+    page = "<h2>Chosen slices</h2>"
     if picks.study:
-        page += "<p>Share of seeds with which a slice was asked for by the last round; amber: true change, voxels.</p>"
+        page += "<p>Share of seeds with which a slice was chosen by the last round; amber: true change, voxels.</p>"
         for case in picks.cases[:STRIPS]:
             page += f"<p><b>{html.escape(case)}</b></p>{_drawn(figures.strip_of_slices(summary, picks, case))}"
         page += _wide(pair_table(summary))
@@ -197,7 +197,7 @@ def _asked_for(summary: Summary, picks: Picks) -> str:
         )
     else:
         page += (
-            "<p>Slices asked for of each case by the last round, means over seeds; amber above: slices with change.</p>"
+            "<p>Slices chosen of each case by the last round, means over seeds; amber above: slices with change.</p>"
         )
         page += _drawn(figures.counts_by_case(summary, picks))
     return page + _wide(picks_table(picks, names))
@@ -210,7 +210,7 @@ def _pictures(folder: Path, summary: Summary, picks: Picks) -> str:
         return ""
     seed = min(row.seed for rows in shown.values() for row in rows)
     return (
-        f"<h2>First queries</h2><p>The first {QUERIES} slices that a strategy asked for itself, seed {seed}: baseline "
+        f"<h2>First queries</h2><p>The first {QUERIES} slices that a strategy chose itself, seed {seed}: baseline "
         "left, follow-up right, as they are stored; amber: true change.</p>"
         f'<img alt="first queries of each strategy" src="data:image/webp;base64,{_webp(picture)}">'
     )
@@ -222,7 +222,7 @@ def _judging(summary: Summary, study: bool) -> str:
         "swapped; dice_fixed pools the test blocks of both folds. The set of slices nobody annotated differs by "
         "strategy, so strategies are compared on dice_fixed only."
         if study
-        else "A cohort: dice_fixed is measured on test subjects that are never asked for, the same for all strategies."
+        else "A cohort: dice_fixed is measured on test subjects that are never queried, the same for all strategies."
     )
     sentences = [
         test,
@@ -233,7 +233,7 @@ def _judging(summary: Summary, study: bool) -> str:
         f"selection; its Dice is the mean over {summary.full.seeds} seeds. A gap under {LEAST_GAP:g} shows nothing.",
         "Intervals are Student's t over seeds. They show how far a repeat with other seeds may differ on these very "
         "cases, nothing of other patients.",
-        "A two-dimensional network on slices of volumes, asked for by whole slices: no other unit of query is judged.",
+        "A two-dimensional network on slices of volumes, queried by whole slices: no other unit of query is judged.",
     ]
     return "<h2>How it was judged</h2><ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in sentences) + "</ul>"
 

@@ -118,7 +118,7 @@ class _Simulation:
         shutil.rmtree(job.state, ignore_errors=True)
 
     def _budgets(self) -> tuple[int, ...]:
-        """Labelled slices of the pool after each round; rounds in which nothing is left to ask are none."""
+        """Labelled slices of the pool after each round; rounds in which no slice is left are none."""
         size = self.runs[0].track.size
         if self.full:
             return (size,)
@@ -132,7 +132,7 @@ class _Simulation:
         return budget if run is self.runs[0] else round(budget * run.track.size / whole)
 
     def _step(self, run: Labelling, number: int, budgets: Sequence[int], spent: dict[str, float]) -> list[list[Any]]:
-        """Ask, train and predict on one track; returns what was chosen."""
+        """Query, train and predict on one track; returns the chosen slices."""
         began = time.perf_counter()
         new = self._chosen(run, number, budgets)
         first = len(run.order) + 1
@@ -171,7 +171,7 @@ class _Simulation:
         return run.models[0] if warm else self.learner.start(self.job.seed)
 
     def _chosen(self, run: Labelling, number: int, budgets: Sequence[int]) -> list[tuple[str, int]]:
-        """The slices that are asked for in a round."""
+        """The slices that are queried in a round."""
         if self.full:
             return run.track.slices()
         wanted = self._wanted(run, budgets[number]) - len(run.order)
@@ -182,7 +182,7 @@ class _Simulation:
         return self._queried(run, wanted, number, place_in_budget(number, len(budgets), bool(self.settings.initial)))
 
     def _queried(self, run: Labelling, wanted: int, number: int, progress: float) -> list[tuple[str, int]]:
-        """What the strategy asks for; ``progress`` as `ranking.rank` takes it."""
+        """The strategy's choice; ``progress`` as `ranking.rank` takes it."""
         from LMIALLib.queries.ranking import rank
         from LMIALLib.queries.scoring import score_case
         from LMIALLib.queries.strategies import strategy
@@ -248,7 +248,7 @@ class _Simulation:
         return row_of(row)
 
     def _keep_round(self, number: int, entry: dict[str, Any]) -> None:
-        """Models first, then what says that the round is complete; models that nothing needs any more go."""
+        """Models first, then the mark that the round is complete; models that nothing needs any more go."""
         from LMIALLib.network.weights import save_weights
 
         state = self.job.state
@@ -292,7 +292,7 @@ def place_in_budget(number: int, rounds: int, initial: bool) -> float:
     """k / (K - 1) of a round that a strategy chooses, the k-th from 0 of K: 0 in the first of them, 1 in the last.
 
     Args:
-        number: of the round; round 0 asks for nothing.
+        number: of the round; round 0 queries nothing.
         rounds: rounds in all, with round 0.
         initial: whether round 1 is drawn at random.
     """

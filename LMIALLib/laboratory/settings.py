@@ -18,7 +18,7 @@ RECIPES = ("plain", "product")
 JUDGED = ("test", "validation")
 LEARNINGS = ("none", "head", "finetune", "both")
 SHARE = 0.02
-"""Share of the pool that is asked for in a round, where no number is given."""
+"""Share of the pool that is queried in a round, where no number is given."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class SimulationSettings:
         seeds, first_seed: how many seeds, and the first of them.
         initial: random slices, the same for all strategies, before the first query; None: 2 % of the pool for a start
             from scratch, none for a start from weights.
-        query: slices asked for in a round; None: 2 % of the pool, at least one.
+        query: slices queried in a round; None: 2 % of the pool, at least one.
         rounds: rounds of queries.
         training: "fresh" (each round from the start weights) or "warm" (from the model of the round before).
         start: "scratch", "bundled" or a weights file.
@@ -45,7 +45,7 @@ class SimulationSettings:
         threads: CPU threads of a job; sums depend on it in the last bit.
         learning: what learns from the answers: "none", "head" (the per-patient head), "finetune" (the network) or
             "both"; strategies that finish a patient then ask slice after slice, as in a study. None: the network
-            learns, and every strategy asks for the slices of a round at once.
+            learns, and every strategy chooses the slices of a round at once.
     """
 
     strategies: tuple[str, ...]

@@ -107,7 +107,7 @@ def _with_weights(settings: SimulationSettings) -> SimulationSettings:
 
 @dataclass(frozen=True)
 class _Config:
-    """The part of config.json that says what was asked for."""
+    """The part of config.json with the settings of the simulation."""
 
     asked: dict[str, Any]
 

@@ -2,7 +2,7 @@
 for a seed and a number of threads.
 
 Slices lie in memory as the network sees them, so that a step costs little more than its convolutions. What is kept of a
-run is the running average of its weights after the last step; no validation subject is asked.
+run is the running average of its weights after the last step; no validation subject is used.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def train(
         labels: at least one. Ignored pixels and those outside the brain are not counted.
         recipe: see `LabRecipe`.
         seed: of crops, flips and dropout.
-        known: whether the start knows something already, which asks for a lower learning rate.
+        known: whether the start knows something already, which needs a lower learning rate.
 
     Raises ValueError without labels.
     """

@@ -106,7 +106,7 @@ def _of_cohort(place: Path, pixel_mm: float | None, judged: str) -> list[Source]
         if part not in {found for _, found, _ in listed}:
             raise BadInput(
                 f"{place}: this cohort has no subject of the part {part!r}, so nothing can be "
-                f"{'asked for' if part == 'train' else 'judged'}.",
+                f"{'queried' if part == 'train' else 'judged'}.",
                 "Make a larger one.",
             )
     sources = [

@@ -1,4 +1,4 @@
-"""What a simulation says of its strategies: areas, ranks, the gap closed, labels needed, comparisons."""
+"""What a simulation shows of its strategies: areas, ranks, the gap closed, labels needed, comparisons."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Curve:
     """One column of the table by round: means over seeds with 95 % intervals.
 
     Args:
-        fraction: (rounds,) mean over seeds, labelled slices of those that may be asked for.
+        fraction: (rounds,) mean over seeds, labelled slices of those that may be queried.
         values: one interval a round.
     """
 
@@ -252,7 +252,7 @@ def _start(runs: Sequence[Run], number: int = 0) -> Interval:
 
 
 def _cautions(summary: Summary) -> list[str]:
-    """What the figures cannot say."""
+    """What the figures cannot show."""
     found = []
     if not summary.full.seeds:
         found.append("There is no fully annotated reference, so no share of the gap and no labels needed are given.")

@@ -1,4 +1,4 @@
-"""Which slices may be asked for and on which a model is judged: the parts of a cohort, or the folds of a study."""
+"""Which slices may be queried and on which a model is judged: the parts of a cohort, or the folds of a study."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Track:
 
     Args:
         name: "pool", "fold0" or "fold1".
-        pool: case name to bool (n,), slices that may be asked for; no case without one.
+        pool: case name to bool (n,), slices that may be queried; no case without one.
         test: case name to bool (n,), slices of the fixed test set; empty for the pool of a study.
     """
 
@@ -32,11 +32,11 @@ class Track:
 
     @property
     def size(self) -> int:
-        """Slices that may be asked for."""
+        """Slices that may be queried."""
         return sum(int(flags.sum()) for flags in self.pool.values())
 
     def slices(self) -> list[tuple[str, int]]:
-        """All slices that may be asked for, by case name and number."""
+        """All slices that may be queried, by case name and number."""
         return [(case, int(k)) for case in sorted(self.pool) for k in np.flatnonzero(self.pool[case])]
 
     def drawn(self, count: int, seed: int) -> list[tuple[str, int]]:
@@ -50,7 +50,7 @@ def tracks_of(kind: str, subjects: Sequence[Subject], judged: str = "test") -> l
     """One track of a cohort: training subjects are the pool, those of the part ``judged`` the test set. Three of a
     study: all slices as pool, and two folds that are each other's test set.
 
-    Raises BadInput where there is nothing to ask for or to judge.
+    Raises BadInput where there is nothing to query or to judge.
     """
     askable = {s.name: eligible_slices(s.pair.mask) for s in subjects}
     if kind == "cohort":
@@ -61,7 +61,7 @@ def tracks_of(kind: str, subjects: Sequence[Subject], judged: str = "test") -> l
         everything = {name: flags for name, flags in askable.items() if flags.any()}
         tracks = [Track("pool", everything, {}), *_folds(everything)]
     if not tracks[0].size:
-        raise BadInput("No slice of the pool shows enough of a brain to be asked for.")
+        raise BadInput("No slice of the pool shows enough of a brain to be queried.")
     return tracks
 
 
@@ -90,7 +90,7 @@ def blocks(askable: np.ndarray) -> np.ndarray:
     or more.
 
     Args:
-        askable: bool (n,), slices that may be asked for, at least one.
+        askable: bool (n,), slices that may be queried, at least one.
     """
     kind = np.full(len(askable), GUARD)
     low, high = (int(end) for end in np.flatnonzero(askable)[[0, -1]])

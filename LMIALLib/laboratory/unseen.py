@@ -1,4 +1,4 @@
-"""Weights that may judge a patient: only such as say that they never saw that patient."""
+"""Weights that may judge a patient: only such whose header shows that they never saw that patient."""
 
 from __future__ import annotations
 

@@ -16,13 +16,17 @@ from LMIALLib.worker.requests import Export, Exported
 
 @dataclass(frozen=True)
 class Kind:
-    """One thing that can be exported: its id, what and format for ``study.exports``, and words for a face."""
+    """One thing that can be exported: its id, what and format for ``study.exports``, and words for a face.
+
+    ``suggestions``: whether it holds what the model suggests where nobody read.
+    """
 
     id: str
     what: str
     format: str | None
     title: str
     tip: str
+    suggestions: bool = False
 
 
 KINDS = (
@@ -42,10 +46,32 @@ KINDS = (
         "Delivered label as NIfTI",
         "The same, and a second file that says which voxel was read",
     ),
-    Kind("lesions", "lesions", "seg.nrrd", "Lesions one by one", "A numbered segment for each, and a table as CSV"),
+    Kind(
+        "lesions",
+        "lesions",
+        "seg.nrrd",
+        "Lesions one by one",
+        "A numbered segment for each that was read or accepted, and a CSV",
+    ),
     Kind("lesions-nifti", "lesions", "nifti", "Lesions as NIfTI", "Each by its number, 65535 = not read; and a CSV"),
-    Kind("table", "table", None, "Tables", "Lesions and slices as CSV: read, partly read, or the model's alone"),
+    Kind("table", "table", None, "Tables", "Lesions and slices as CSV: what was read or accepted"),
     Kind("report", "report", None, "Report", "One HTML file: what was read, every lesion, pictures of the change"),
+    Kind(
+        "lesions-suggested",
+        "lesions",
+        "seg.nrrd",
+        "Lesions, suggested ones too",
+        "As above; what nobody read is marked as the model's alone",
+        suggestions=True,
+    ),
+    Kind(
+        "report-suggested",
+        "report",
+        None,
+        "Report, suggested lesions too",
+        "As above; what nobody read is marked as the model's alone",
+        suggestions=True,
+    ),
     Kind("suggestion", "suggestion", "nifti", "Suggestion of the network", "Probability of change, NIfTI"),
     Kind("uncertainty", "uncertainty", "nifti", "Uncertainty", "The map that was ranked, NIfTI"),
 )

@@ -11,14 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from LMIALLib.errors import BadInput, Do, LMIALError, Step, WrongUse, disk_problem
+from LMIALLib.errors import Do, LMIALError, Step, WrongUse, disk_problem
+from LMIALLib.loop.pair_changes import PairChanges
 from LMIALLib.loop.queue import core_set_waits
 from LMIALLib.loop.ranking_request import ranking_request
 from LMIALLib.loop.settings import LoopSettings
-from LMIALLib.pairs.regions import CHOICES
-from LMIALLib.pairs.storage import write_nrrd
 from LMIALLib.queries.query import Ranking
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.kept import goes_by_stored_maps
@@ -27,22 +24,17 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
 from LMIALLib.worker.events import Cancelled, Event, Failed
 from LMIALLib.worker.requests import (
-    ChangeRegion,
     Exported,
     Finetune,
     R,
     RankAnew,
     Ranked,
-    Register,
     Registered,
     Trained,
 )
 
 HEARTBEAT = 30.0
 """Seconds between two signs of life of a session; another machine takes one that is silent for 120 s for dead."""
-
-DRAWN = "drawn.nrrd"
-"""The region as a reader drew it, on the pair's grid, in the folder of the pair that is made with it."""
 
 
 class Learning:
@@ -65,11 +57,10 @@ class Learning:
         self.training: Job[Trained] | None = None
         self.ranking: Job[Ranked] | None = None
         self.ranking_anew: Job[Ranked] | None = None
-        self.registering: Job[Registered] | None = None
+        self.pairs = PairChanges(study, worker)
         self.trouble = ""
         self._train_again = False
         self._rank_again = False
-        self._staged: Path | None = None
         self._last_beat = time.monotonic()
 
     def request_ranking(self, *, keep: bool = False) -> Job[Ranked]:
@@ -105,7 +96,7 @@ class Learning:
         return strategy(self.settings.strategy).purpose == "finish"
 
     def adapt_when_possible(self) -> None:
-        """Take an answer into the rest of its patient, after a save: a failure is told in ``trouble`` only.
+        """Take an answer into the rest of its patient, after a save: a failure is reported in ``trouble`` only.
 
         Answers that come while that is being done are taken in together, afterwards. Nothing is done where no ranking
         waits to be adapted, and while a core-set is read.
@@ -160,7 +151,7 @@ class Learning:
         )
 
     def train_when_possible(self) -> None:
-        """``request_training`` after a save: what was saved stays saved, so a failure is told in ``trouble`` only.
+        """``request_training`` after a save: what was saved stays saved, so a failure is reported in ``trouble`` only.
 
         Nothing is trained where the model in use goes by stored maps.
         """
@@ -172,47 +163,6 @@ class Learning:
             self.trouble = ""
         except (LMIALError, OSError) as error:
             self.trouble = f"Training did not start: {error}"
-
-    def request_registration(self, case: str, kind: str) -> Job[Registered]:
-        """Ask the worker to register a case again, "rigid" or "affine"; the new pair is its own once it is recorded."""
-        if self.registering is not None and not self.registering.over:
-            raise BadInput("A case is being registered again.", "Wait until it is done.")
-        self._drop_staged()
-        self._staged = self.study.cases.stage_pair(case)
-        self.registering = self.worker.submit(Register(case, kind, str(self._staged)))
-        return self.registering
-
-    def request_region(self, case: str, choice: str, mask: Path | np.ndarray | None = None) -> Job[Registered]:
-        """Ask the worker to give a case another region; the new pair is its own once it is recorded ("registered").
-
-        Args:
-            choice: one of ``pairs.regions.CHOICES``: "brain", "everything" or "given".
-            mask: for "given", a file, or bool (k, j, i) on the case's grid as it was drawn.
-
-        Raises WrongUse for another choice, and where a mask is missing or not wanted.
-        """
-        if choice not in CHOICES:
-            raise WrongUse(f"the region {choice!r} is unknown; use {', '.join(CHOICES)}.")
-        if (mask is not None) != (choice == "given"):
-            raise WrongUse("a region that is given needs a mask, and no other region takes one.")
-        if self.registering is not None and not self.registering.over:
-            raise BadInput("A case is being registered again.", "Wait until it is done.")
-        self._drop_staged()
-        self._staged = self.study.cases.stage_pair(case)
-        file = None
-        if isinstance(mask, np.ndarray):
-            file = self._staged / DRAWN
-            write_nrrd(file, mask, self.study.cases.get(case).grid)
-        elif mask is not None:
-            file = Path(mask).absolute()
-        given = None if file is None else str(file)
-        self.registering = self.worker.submit(ChangeRegion(case, choice, str(self._staged), given))
-        return self.registering
-
-    def _drop_staged(self) -> None:
-        if self._staged is not None:
-            self.study.cases.drop_staged(self._staged)
-            self._staged = None
 
     def cancel_training(self) -> None:
         """Ask the running training to stop; nothing that was saved is lost, and nothing is trained again by itself."""
@@ -251,16 +201,11 @@ class Learning:
             self._record_ranking(job, event)
         elif isinstance(event, Trained):
             self._record_model(event)
-        elif isinstance(event, Registered) and self._staged is not None:
-            try:
-                what = "registered again" if isinstance(job.request, Register) else "region changed"
-                self.study.cases.add_pair(event.case, self._staged, what=what)
-            finally:
-                self._drop_staged()
-            if self.settings.train and not core_set_waits(self.study):
+        elif isinstance(event, Registered):
+            if self.pairs.record(job, event) and self.settings.train and not core_set_waits(self.study):
                 self.request_ranking()
-        elif job is self.registering and isinstance(event, Failed | Cancelled):
-            self._drop_staged()
+        elif job is self.pairs.job and isinstance(event, Failed | Cancelled):
+            self.pairs.drop()
         elif job is self.ranking_anew and isinstance(event, Failed | Cancelled):
             self.ranking_anew = None
         elif isinstance(event, Exported) and not self.study.read_only:
@@ -302,7 +247,7 @@ class Learning:
             self._rank_with_new_model()
 
     def answered_since(self) -> bool:
-        """Whether anything was said that the newest ranking's heads have not learnt."""
+        """Whether there is an answer that the newest ranking's heads have not learnt."""
         stored, study = self.study.rankings.latest(), self.study
         if stored is None or not stored.finishes:
             return False

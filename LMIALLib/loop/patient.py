@@ -8,7 +8,7 @@ from typing import Annotated
 
 import numpy as np
 
-from LMIALLib.errors import WrongUse
+from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.json_data import Limits, Natural, shaped
 from LMIALLib.loop.learning import Learning
 from LMIALLib.study.lesion_answers import LesionAnswer
@@ -149,7 +149,7 @@ class PatientWork:
             self._study.sweeps.save(case, seen, self._reader(), label_shown=label_shown, ranking=ranking)
 
     def finish(self, case: str) -> None:
-        """The reader says that a patient is finished: nothing of it is asked for any more. WrongUse if it is."""
+        """The reader says that a patient is finished: none of its slices is queried any more. WrongUse if it is."""
         stored = self._study.rankings.latest()
         self._study.patients.finish(case, self._reader(), stored.number if stored is not None else None)
 
@@ -172,6 +172,39 @@ class PatientWork:
         saved = self._study.lesion_answers.save(case, verdict, voxels, shown, self._reader(), ranking, outline=outline)
         self._learning.adapt_when_possible()
         return saved
+
+    def answer_box(self, case: str, number: int, box: tuple[slice, slice], mask: np.ndarray | None) -> LesionAnswer:
+        """Answer a box on a slice, which stays unread: what lies in the box is as marked, of the rest nothing is known.
+
+        It is stored beside the answers about whole lesions, and taken back like them.
+
+        Args:
+            number: slice, 0-based.
+            box: rows and columns of the slice, 0-based, the ends not included.
+            mask: (rows, columns) of the whole slice, where it is not 0 is change; only its part in the box counts.
+                None: nothing changed in the box.
+
+        Raises BadInput for a slice or box that the case has not, an empty box, a mask of another shape, and a slice
+        that was read: its own answer counts there.
+        """
+        known = self._study.cases.get(case)
+        known.check_slice(number)
+        if number in self._study.answers.current(known.name):
+            raise BadInput(f"Slice {number + 1} of {known.name} was read; its own answer counts.", "Answer it again.")
+        inside, change = np.zeros(known.grid.shape, bool), np.zeros(known.grid.shape, bool)
+        plane = np.moveaxis(inside, known.axis, 0)[number]
+        if any(not 0 <= part.start < part.stop <= length for part, length in zip(box, plane.shape, strict=True)):
+            rows, columns = plane.shape
+            raise BadInput(f"This box is none on a slice of {rows} rows and {columns} columns.")
+        plane[box] = True
+        if mask is not None:
+            if mask.shape != plane.shape:
+                raise BadInput(f"The mask has shape {mask.shape}; a slice of {known.name} has {plane.shape}.")
+            np.moveaxis(change, known.axis, 0)[number] = plane & (mask != 0)
+        marked = change if change.any() else None
+        return self.say_of_lesion(
+            known.name, "rejected" if marked is None else "outlined", inside, [number], outline=marked
+        )
 
     def take_back_lesion(self, case: str) -> LesionAnswer:
         """Withdraw the last answer about a lesion of a patient. Raises WrongUse where there is none."""

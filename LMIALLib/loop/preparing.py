@@ -28,7 +28,7 @@ class Preparing:
         transport: how the worker is reached.
 
     Call ``poll`` from a timer until ``over``; then ``error`` says what went wrong, or ``result`` what was found, or
-    neither, where it was cancelled. An error of kind NeedsConfirmation is asked; with ``force`` in ``pair`` it goes on.
+    neither, where it was cancelled. NeedsConfirmation is put to the reader; with ``force`` in ``pair`` it goes on.
     """
 
     def __init__(

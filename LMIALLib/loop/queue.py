@@ -1,4 +1,4 @@
-"""What the reader is asked next: the stored ranking without what was answered since, batch by batch, case by case."""
+"""What the reader is to read next: the stored ranking without what was answered since, batch by batch, case by case."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def ranking_request(
 
     Args:
         study: an open study.
-        settings: how slices are asked for.
+        settings: how slices are chosen.
         reader: who sits here; an empty string for nobody yet.
         keep: as in `Rank`.
         model: by which model; None: the one in use.

@@ -15,9 +15,10 @@ from LMIALLib.errors import WrongUse
 from LMIALLib.loop.advice import StopAdvice, advice_for
 from LMIALLib.loop.learning import Learning
 from LMIALLib.loop.patient import PatientWork
-from LMIALLib.loop.presented import Opinion, Presented, opinion_of, predicted_of, test_of, unchanged
+from LMIALLib.loop.presented import Presented, test_of, unchanged
 from LMIALLib.loop.queue import queue_of
 from LMIALLib.loop.settings import LoopSettings
+from LMIALLib.loop.suggestions import Suggestions
 from LMIALLib.queries.query import Query
 from LMIALLib.queries.strategies import strategy
 from LMIALLib.study.answer import KINDS, Answer, NewAnswer, Viewed
@@ -25,7 +26,7 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.client import WorkerClient
 
 NOBODY_YET = "reader not named yet"
-"""Whose drafts are that were drawn before anybody said who reads."""
+"""The reader of drafts that were drawn before a reader was named."""
 
 
 class Session:
@@ -64,12 +65,11 @@ class Session:
         self.current: Presented | None = None
         worker = worker or WorkerClient(study.folder)
         self.learning = Learning(study, worker, self.settings, reader=lambda: self.reader)
+        self.suggestions = Suggestions(study)
         self.patient = PatientWork(study, self.learning, lambda: self.reader)
         self._clock = clock
         self._at_hand = ""
         self._answers: list[tuple[str, int]] = []
-        self._opinion: Opinion | None = None
-        self._opinion_key: tuple[str, int, int] | None = None
 
     # What comes next -------------------------------------------------------------------------------------------
 
@@ -118,15 +118,6 @@ class Session:
         query = next((one for one in asked if (one.case, one.slice) == (case, number)), None)
         self.present(case, number, query, timed=timed)
 
-    def hidden(self, case: str) -> frozenset[int]:
-        """Slices of a case whose maps no face shows: drawn by lot and not answered, so that none is led, or without
-        anything to show, because whoever makes the suggestions had nothing to say."""
-        stored = self.study.rankings.latest()
-        if stored is None:
-            return frozenset()
-        by_lot = {q["slice"] for q in stored.ranking["queries"] if q["case"] == case and q["drawn"] == "random"}
-        return (frozenset(by_lot) - self.study.answers.current(case).keys()) | stored.without_suggestion(case)
-
     def back(self) -> tuple[str, int] | None:
         """Return to the slice answered before, to answer it again (a new version), or None at the beginning."""
         if not self._answers:
@@ -142,53 +133,14 @@ class Session:
         for it is noted in the answer.
         """
         here = self._presented()
-        if (here.query is not None and here.query.drawn == "random") or here.slice in self.hidden(here.case):
+        if (here.query is not None and here.query.drawn == "random") or here.slice in self.suggestions.withheld(
+            here.case
+        ):
             return None
-        suggested = self._suggested(here)
+        suggested = self.suggestions.of_slice(here)
         if suggested is not None and here.suggestion_seconds is None:
             here.suggestion_seconds = self._elapsed(here) or 0.0
         return suggested
-
-    def opinion(self) -> Opinion | None:
-        """The maps that belong to the slice under the reader's hand, of its whole case; None where there are none.
-
-        A face leaves out what ``hidden`` names. They stay the same until another slice is presented.
-        """
-        here = self._presented()
-        if here.ranking is None:
-            return None
-        key = here.case, self.study.cases.get(here.case).pair_number, here.ranking.number
-        if key != self._opinion_key:
-            found = opinion_of(self.study, here.ranking, here.case)
-            if found is None:
-                return None
-            self._opinion, self._opinion_key = found, key
-        return self._opinion
-
-    def network_opinion(self) -> Opinion | None:
-        """As ``opinion``, of the network alone, without what the head learnt of this patient."""
-        here = self._presented()
-        shown = self.opinion()
-        if here.ranking is None or shown is None or not here.ranking.finishes:
-            return shown
-        mean = self.study.maps.read(here.ranking.suggested_by, here.case, "mean")
-        if mean is None:
-            return None
-        doubt = np.minimum(mean, np.float32(1.0) - mean)
-        return replace(shown, model=here.ranking.suggested_by, probability=mean, uncertainty=doubt)
-
-    def newest_probability(self, case: str) -> np.ndarray | None:
-        """Probability of change, float32 (k, j, i), that the newest ranking saw, or None; hides nothing.
-
-        What was answered of a lesion as a whole counts at once.
-        """
-        here, stored = self.current, self.study.rankings.latest()
-        if here and here.ranking and stored and (here.case, here.ranking.number) == (case, stored.number):
-            opinion = self.opinion()  # in memory already
-            found = opinion.probability if opinion else None
-        else:
-            found = self.study.maps.suggested(case)
-        return None if found is None else self.study.lesion_answers.laid_over(case, found)
 
     # Answers ---------------------------------------------------------------------------------------------------
 
@@ -215,7 +167,7 @@ class Session:
     def as_suggested(self, number: int, mask: np.ndarray) -> bool:
         """Whether a mask of any slice of the case at hand marks exactly what is suggested there; notes nothing."""
         here = self._presented()
-        return unchanged(mask, self._suggested(here, number))
+        return unchanged(mask, self.suggestions.of_slice(here, number))
 
     def take_back(self) -> Answer:
         """Withdraw the current slice's answer; it returns to the pool, and the withdrawn version stays stored."""
@@ -229,7 +181,7 @@ class Session:
         """Keep what is drawn but not saved, so that a crash loses nothing; no answer yet. ``number`` is another slice
         of the same case that was drawn on as well."""
         here = self._presented()
-        # a draft is no answer: it is kept also while nobody has said who reads
+        # a draft is no answer: it is kept also while no reader is named
         reader = self.reader or NOBODY_YET
         self.study.drafts.save(here.case, here.slice if number is None else number, mask, reader)
 
@@ -255,7 +207,7 @@ class Session:
         """
         here = self._presented()
         query = here.query
-        suggested = self._suggested(here)
+        suggested = self.suggestions.of_slice(here)
         seen = here.suggestion_seconds is not None
         tested = here.model is not None and kind in KINDS and KINDS[kind].tests
         saved = self.study.answers.save(
@@ -273,7 +225,7 @@ class Session:
                 query_rank=query.rank if query else None,
                 ranking=here.ranking.number if query and here.ranking else None,
                 drawn=query.drawn if query else "reader",
-                test=test_of(str(here.model), mask, predicted_of(self.study, here, suggested)) if tested else None,
+                test=test_of(str(here.model), mask, self.suggestions.predicted(here)) if tested else None,
                 viewed=viewed,
             )
         )
@@ -283,15 +235,6 @@ class Session:
             self.learning.adapt_when_possible()
             self.learning.train_when_possible()
         return saved
-
-    def _suggested(self, here: Presented, number: int | None = None) -> np.ndarray | None:
-        """The suggestion (rows, columns) bool for a presented slice, or another one of its case, whether or not it may
-        be shown."""
-        opinion = self.opinion()
-        if opinion is None:
-            return None
-        number = here.slice if number is None else number
-        return np.moveaxis(opinion.probability, self.study.cases.get(here.case).axis, 0)[number] >= 0.5
 
     def stop_advice(self) -> StopAdvice:
         """Whether more answers promise anything, from the randomly drawn queries alone."""

@@ -1,4 +1,4 @@
-"""How a session asks and learns."""
+"""How a session chooses slices and learns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BY_DIFFERENCE = "foreground-random-difference"
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How a session asks and learns; written into every ranking and model that it shaped.
+    """How a session chooses slices and learns; written into every ranking and model that it shaped.
 
     Args:
         strategy: registered name of the query strategy.

@@ -1,4 +1,4 @@
-"""What a model is to everything outside of this room, whichever family of networks it belongs to; free of torch."""
+"""The interface of a model to all other rooms, whichever family of networks it belongs to; free of torch."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ChangeModel(Protocol):
 
     def numbers(self, need: str, pair: Pair, **options: Any) -> np.ndarray:
         """Further numbers of every slice that a strategy needs: "expected-dice" (n,) or "gradients" (n, d), see
-        ``slice_numbers``; called only with what ``gives`` names."""
+        ``slice_terms``; called only with what ``gives`` names."""
 
     def probability(self, example: Example) -> np.ndarray:
         """Probability of change (rows, columns) of one slice that a person read, without dropout."""
@@ -64,7 +64,7 @@ class ChangeModel(Protocol):
         checkpoint: Path | None = None,
         progress: Callable[..., None] = ...,
     ) -> FinetuneReport:
-        """Go on training on slices that a person read, and write a new model to ``out``; see ``training.finetune``.
+        """Go on training on slices that a person read, and write a new model to ``out``; see ``finetuning.finetune``.
 
         ``progress`` is called between steps, and may do something more urgent there."""
 

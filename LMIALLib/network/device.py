@@ -29,7 +29,7 @@ def chosen_device(device: str) -> str:
     if device.split(":")[0] == "cuda":
         if not torch.cuda.is_available():
             raise WrongUse(
-                f"The device {device!r} was asked for, but torch finds no GPU.", "Use the CPU.", Step(Do.USE_CPU)
+                f"The device {device!r} cannot be used: torch finds no GPU.", "Use the CPU.", Step(Do.USE_CPU)
             )
         return device
     raise WrongUse(f"The device {device!r} is unknown.", "Use cpu, cuda or auto.")

@@ -143,7 +143,7 @@ def _held_out(
 
 
 class _Run:
-    """Both models, the optimiser and the lessons of one run."""
+    """Both models, the optimiser and the batches of one run."""
 
     def __init__(
         self,

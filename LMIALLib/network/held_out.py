@@ -1,5 +1,5 @@
-"""What slices of a reader say of a model that did not learn from them: does learning help, and where would the reader
-draw the line between change and no change (two-fold, honest).
+"""A model judged on read slices that it did not learn from: whether learning helps, and where the reader draws the line
+between change and no change (two-fold, honest).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class HeldOut:
         self.halves.append(_Half(before >= 0.5, np.log(after / (1 - after)), marked))
 
     def shift(self) -> float:
-        """What to add to the new model's logits, see `agreed_shift`; 0 unless each half gains by what the other says.
+        """What to add to the new model's logits, see `agreed_shift`; 0 unless each half gains by the other's estimate.
 
         Judged together: Dice over all pixels must be higher with the other half's shift than without. A half in which
         nothing was marked can only say that less is better, so then there is no shift.
@@ -61,7 +61,7 @@ class HeldOut:
         return agreed_shift(logits, marked)
 
     def dice(self) -> tuple[float, float] | None:
-        """Pooled Dice before and after, each half shifted as the other says where shifting helps at all.
+        """Pooled Dice before and after, each half shifted by the other's estimate where shifting helps at all.
 
         Where nothing was marked 1 for nothing called and less the more was called. None where nothing was marked and
         nothing called by either: there is nothing to compare.
@@ -82,7 +82,7 @@ class HeldOut:
         return self._dice([0.0] * len(self.halves)) if self.halves else 0.0
 
     def _crossed(self) -> float:
-        """Dice with each half shifted as the other half says; as they are when a half has nothing to say."""
+        """Dice with each half shifted by the other half's estimate; unshifted where a half has no estimate."""
         if not self.halves or not all(half.marked.any() for half in self.halves):
             return self._unshifted()
         return self._dice([agreed_shift(half.logits, half.marked) for half in reversed(self.halves)])

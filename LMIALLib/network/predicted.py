@@ -38,7 +38,7 @@ class CaseInput:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of a pair, as stacks (slices, rows, columns) along the pair's slice axis; 0 outside the
+    """The network's prediction of a pair, as stacks (slices, rows, columns) along the pair's slice axis; 0 outside the
     brain.
 
     Args:

@@ -1,4 +1,4 @@
-"""Prediction of a pair: probability of change, and what stochastic passes say of its certainty."""
+"""Prediction of a pair: probability of change, and its uncertainty by stochastic passes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def predict(
     from LMIALLib.errors import WrongUse
 
     if passes < 1:
-        raise WrongUse(f"{passes} passes were asked for; at least one is needed.")
+        raise WrongUse(f"{passes} passes are too few; at least one is needed.")
 
     def work(folded: FoldedNetwork, size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         layers = Passes(network, folded, passes, seed)

@@ -1,4 +1,4 @@
-"""What a fine-tuning run leaves for whoever decides about its model."""
+"""The report of a fine-tuning run, by which its model is adopted or not."""
 
 from __future__ import annotations
 

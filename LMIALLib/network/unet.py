@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from LMIALLib.network.prediction import predict
 from LMIALLib.network.report import FinetuneReport
 from LMIALLib.network.weights import load_weights, save_weights
 from LMIALLib.pairs.pair import Pair
+from LMIALLib.progress import Progress, ignore
 
 if TYPE_CHECKING:
     from LMIALLib.network.finetuning import FinetuneSettings
@@ -42,7 +43,7 @@ class UNetModel:
         return predict(self.network, pair, **options)
 
     def numbers(self, need: str, pair: Pair, **options: Any) -> np.ndarray:
-        """As `slice_numbers`."""
+        """As in `slice_terms`."""
         from LMIALLib.network.slice_terms import expected_dice, gradient_embeddings
 
         if need == "gradients":
@@ -50,7 +51,7 @@ class UNetModel:
         return expected_dice(self.network, pair, **options)
 
     def probability(self, example: Example) -> np.ndarray:
-        """As `fit.slice_probability`."""
+        """As `example_metrics.slice_probability`."""
         from LMIALLib.network.example_metrics import slice_probability
 
         return slice_probability(self.network, example)
@@ -63,9 +64,9 @@ class UNetModel:
         *,
         settings: FinetuneSettings,
         checkpoint: Path | None = None,
-        progress: Callable[..., None] = lambda done, total, **figures: None,
+        progress: Progress = ignore,
     ) -> FinetuneReport:
-        """As `training.finetune`. Raises ValueError for a network that was not read from a file."""
+        """As `finetuning.finetune`. Raises ValueError for a network that was not read from a file."""
         from LMIALLib.network.finetuning import finetune
 
         if self.file is None:

@@ -26,7 +26,7 @@ HINT = "Choose a weights file written by LMIAL (.safetensors), or leave the opti
 
 @dataclass(frozen=True)
 class _Provenance:
-    """What is decided by of where weights come from, where it is there."""
+    """The part of a provenance that decisions rest on, where it is there."""
 
     excluded: tuple[str, ...] = ()
     backgrounds: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class _Provenance:
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of a weights file of any family says.
+    """The header of a weights file of any family.
 
     Args:
         architecture: JSON-ready, as its family understands it.

@@ -1,4 +1,4 @@
-"""How many slices a reader may be asked for, from what a person writes: ``5%`` of a study, or a count."""
+"""How many slices a reader is to read, from what a person writes: ``5%`` of a study, or a count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def slices_of(budget: str, total: int) -> int:
     if not share and not number.is_integer():
         raise BadInput(f"the budget {budget!r} is no whole number of slices.", HINT)
     if number <= 0:
-        raise BadInput(f"a budget of {budget.strip()} asks for no slice at all.", HINT)
+        raise BadInput(f"a budget of {budget.strip()} is no slice at all.", HINT)
     if number >= (100 if share else total):
         raise BadInput(
             f"a budget of {budget.strip()} takes in the whole study ({total} slices), so there is nothing to choose.",

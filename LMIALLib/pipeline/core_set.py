@@ -46,7 +46,7 @@ STRATEGIES = {"cosine": "core-set-cosine", "euclidean": "core-set"}
 
 
 class NothingToChoose(BadInput):
-    """Every slice that could be asked for is annotated."""
+    """Every slice that could be chosen is annotated."""
 
 
 def core_set(  # half of it says what the arguments mean
@@ -105,7 +105,7 @@ def core_set(  # half of it says what the arguments mean
     encoder = encoder_for(study, embedding, masked=masked, progress=progress, cancelled=cancelled)
     plain = strategy(STRATEGIES[distance])
     seeing = Seeing(study, model, plain, device)
-    scored, signs, silent = _scored(study, seeing, encoder, teacher, plain, progress, cancelled)
+    scored, signs, without_label = _scored(study, seeing, encoder, teacher, plain, progress, cancelled)
     _check_open(study, scored)
     subject_of = {case.name: case.subject for case in cases}
     aside = [case.name for case in cases if case.split == "validation"]
@@ -133,7 +133,7 @@ def core_set(  # half of it says what the arguments mean
     }
     conditions = {**_conditions(cases, model, seeing, plain, seed), "core_set": chosen}
     if teacher:
-        conditions |= {"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": silent}
+        conditions |= {"suggestions": maps_name(teacher), "teacher": teacher, "no_suggestion": without_label}
     stored = StoredRanking(ranking.to_dict(), conditions, ranking.scores, upto)
     done = CoreSet(
         ranking=0,
@@ -170,7 +170,7 @@ def _conditions(cases: Sequence[Case], model: Model, seeing: Seeing, plain: Stra
 
 
 def check_asked(embedding: str, distance: str) -> None:
-    """Refuse before any work what a core-set cannot be asked for, and a missing package. Raises as ``core_set``."""
+    """Refuse before any work what a core-set cannot do, and a missing package. Raises as ``core_set``."""
     if distance not in STRATEGIES:
         raise WrongUse(f"There is no distance {distance!r}.", f"Use {' or '.join(STRATEGIES)}.")
     checked_embedding(embedding)
@@ -190,7 +190,7 @@ def _scored(
     without a pseudo-label."""
     scored: list[CaseScores] = []
     signs: dict[str, np.ndarray] = {}
-    silent: dict[str, list[int]] = {}
+    without_label: dict[str, list[int]] = {}
     cases = study.cases.all()
     for number, case in enumerate(cases):
         if cancelled():
@@ -199,7 +199,7 @@ def _scored(
         pair = study.cases.load_pair(case.name)
         maps = seeing.look(case.name, pair)
         if teacher is not None:
-            maps, silent[case.name] = suggested(study, teacher, maps, pair, plain)
+            maps, without_label[case.name] = suggested(study, teacher, maps, pair, plain)
         if encoder is not None:
             maps = replace(maps, features=case_embedding(study, case.name, pair, encoder))
         signs[case.name] = signs_of_change(maps.mean)
@@ -210,7 +210,7 @@ def _scored(
             "Remove that folder; they are made again.",
         )
     progress("choosing", len(cases), len(cases))
-    return scored, signs, silent
+    return scored, signs, without_label
 
 
 def _checked(study: Study) -> Model:

@@ -91,11 +91,11 @@ def map_figure(  # one call of plotly for each kind of mark
                 "line": {"width": 2.5, "color": edge},
             },
         )
-    _dressed(figure)
+    _styled(figure)
     return figure
 
 
-def _dressed(figure: Figure) -> None:
+def _styled(figure: Figure) -> None:
     """Colours, margins and legend of the page."""
     axis = {"showticklabels": False, "zeroline": False, "gridcolor": "#222a33", "title": None}
     figure.update_layout(

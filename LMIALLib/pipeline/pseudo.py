@@ -14,7 +14,7 @@ from LMIALLib.errors import BadInput, Do, Step, disk_errors
 from LMIALLib.files import written_whole
 from LMIALLib.json_data import Natural, read_json
 from LMIALLib.study.inside import inside
-from LMIALLib.study.kept import OPINIONS
+from LMIALLib.study.kept import PSEUDO_LABELS
 from LMIALLib.study.names import checked_file_name
 from LMIALLib.study.store import Study
 
@@ -45,7 +45,7 @@ def pseudo_folder(study: Study, teacher: str, case: str) -> Path:
     """``pseudo/<teacher>/<case>/pair-<n>`` of a study, for the newest pair of the case."""
     found = study.cases.get(case)
     checked_file_name(teacher, "teacher id")
-    return inside(study.folder, f"{OPINIONS}/{teacher}/{found.name}/pair-{found.pair_number}")
+    return inside(study.folder, f"{PSEUDO_LABELS}/{teacher}/{found.name}/pair-{found.pair_number}")
 
 
 def write_pseudo(study: Study, teacher: str, case: str, pseudo: Pseudo) -> None:

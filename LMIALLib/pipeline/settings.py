@@ -1,4 +1,4 @@
-"""What a run of the pipeline was asked for; kept with the study, so that going on asks for the same."""
+"""The settings of a run of the pipeline, stored in the study, so that going on uses the same."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """k-center among slices with signs of change, spread over subjects.
 
 No subject takes more than its share of the budget, and one slice. Slices without a sign wait until the others are
-chosen: k-center alone asks for what is unlike everything else, which in heads is the rim of the stack."""
+chosen: k-center alone chooses what is unlike everything else, which in heads is the rim of the stack."""
 
 from __future__ import annotations
 

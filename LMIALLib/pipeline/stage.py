@@ -38,7 +38,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Work:
-    """What a stage works with: a study to read, the settings, what came before, and who hears and decides.
+    """What a stage works with: a study to read, the settings, what came before, and functions that report and decide.
 
     ``writing`` opens the study for writing, when there is something to store in it, and waits for whoever holds it.
     """

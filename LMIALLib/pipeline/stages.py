@@ -66,10 +66,10 @@ def run_pipeline(  # half of it says what the arguments mean
         only: run this stage alone, also where it is finished.
         stages: for tests; by default `all_stages`.
         answer: answers the chosen slices; None: a person does.
-        say: hears the stage, a sentence at its end and each `Step` that a person can do next.
-        waiting: hears a sentence and a `Step` when a result waits for somebody to leave the study.
-        progress: hears (sentence, done, total) now and then.
-        cancelled: asked now and then; then the stage raises Cancelled.
+        say: called with the stage, a sentence at its end and each `Step` that a person can do next.
+        waiting: called with a sentence and a `Step` when a result waits for somebody to leave the study.
+        progress: called with (sentence, done, total) now and then.
+        cancelled: called now and then; then the stage raises Cancelled.
 
     Returns whether the last stage is finished. Raises what a stage raises; whatever was finished stays finished.
     """
@@ -113,7 +113,7 @@ def run_pipeline(  # half of it says what the arguments mean
 
 @contextmanager
 def _refused(before: PipelineState | None, state: PipelineState, folder: Path) -> Iterator[None]:
-    """Forget settings that are refused before anything was done with them, so that going on asks for the former."""
+    """Forget settings that are refused before anything was done with them, so that going on uses the former ones."""
     try:
         yield
     except (BadInput, WrongUse):

@@ -46,7 +46,7 @@ class PipelineState:
     Args:
         settings: of the run.
         stages: by name.
-        own: whether this user asked for the folders that the settings name, on this computer; False for a file that
+        own: whether this user named the folders that the settings name, on this computer; False for a file that
             came with a study from elsewhere.
     """
 
@@ -93,7 +93,7 @@ class PipelineState:
             words = str(getattr(self.settings, name))
             if ":" in words and given.get(name) is None and not self.own:
                 raise BadInput(
-                    f"this study asks for the {name} {words[:200]!a}, files on this computer that you have not named "
+                    f"this study names the {name} {words[:200]!a}, files on this computer that you have not named "
                     "yourself.",
                     f"If you trust them: --{name} {words[:200]}. Otherwise name another.",
                 )

@@ -23,8 +23,8 @@ class Writing:
     Args:
         folder: of the study.
         reader: under which name it is held.
-        waiting: hears one sentence and what can be done when somebody else holds the study.
-        cancelled: asked while it waits.
+        waiting: called with one sentence and what can be done when somebody else holds the study.
+        cancelled: called while it waits.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from LMIALLib.pipeline.pseudo import read_pseudo
 from LMIALLib.queries.pool import CaseMaps
 from LMIALLib.queries.scoring import uncertainty_map
 from LMIALLib.queries.strategies import Strategy
-from LMIALLib.study.kept import OPINIONS
+from LMIALLib.study.kept import PSEUDO_LABELS
 from LMIALLib.study.names import LONGEST_MODEL_ID
 from LMIALLib.study.store import Study
 
@@ -23,7 +23,7 @@ def teacher_of(study: Study, teacher: str | None) -> str | None:
 
     Raises BadInput where the named one has none in this study, and where there are several and none is named.
     """
-    folder = study.folder / OPINIONS
+    folder = study.folder / PSEUDO_LABELS
     there = sorted(one.name for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
     if teacher is not None and teacher not in there:
         known = ", ".join(there) or "none yet"

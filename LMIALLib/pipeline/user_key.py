@@ -1,6 +1,6 @@
 """A secret of this user on this computer, kept outside every study, by which LMIAL knows its own files again.
 
-What lies in a study travels with it, a proof as well. A seal made with this secret cannot be made by whoever sent it.
+Everything in a study travels with it, proofs included. A seal made with this secret cannot be made by whoever sent it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _folder() -> Path:
 @cache
 def _key(folder: Path) -> bytes:
     """The secret, made at the first use. Where it cannot be kept it lasts as long as this process: then nothing of an
-    earlier run is known again, and everything is made anew."""
+    earlier run is known again, and everything is made again."""
     try:
         return _stored(folder / FILE) or _made(folder)
     except OSError:

@@ -27,7 +27,7 @@ def one_after_the_other(rankings: Sequence[Ranking]) -> Ranking:
 
 
 def part_of(ranking: Ranking, case: str) -> Ranking:
-    """What a ranking says of one case, numbered from 1. The inverse of ``one_after_the_other``."""
+    """The part of a ranking for one case, numbered from 1. The inverse of ``one_after_the_other``."""
     queries = [query for query in ranking.queries if query.case == case]
     numbered = tuple(replace(query, rank=place) for place, query in enumerate(queries, start=1))
     settings = {**ranking.settings, "pool": len(numbered)}

@@ -12,7 +12,7 @@ import numpy as np
 from LMIALLib.errors import LMIALError
 
 SMALLEST_SHARE = 0.1
-"""A slice whose brain region is smaller than this share of the case's median is not asked for."""
+"""A slice whose brain region is smaller than this share of the case's median is not queried."""
 
 CHANCES = 3
 """Uniform numbers that each slice has for the strategy's own draws, and as many for noise: one for the score, the
@@ -24,7 +24,7 @@ OF_PIXELS = ("mean", "expected_entropy", "variance", "vote_entropy", "entropy", 
 
 @dataclass(frozen=True)
 class CaseMaps:
-    """What the network and the pair say of every pixel of one case. Held for one case at a time.
+    """The maps of every pixel of one case, from the network and the pair. Held for one case at a time.
 
     Args:
         case: name of the case.
@@ -41,12 +41,12 @@ class CaseMaps:
         expected_dice: (n,) float32 in [0, 1], mean over passes of the soft Dice of a pass with the mean; None unless
             asked for.
         features: (n, d) float32, one vector a slice; None where the strategy needs none.
-        gradients: (n, g) float32, gradient embedding of each slice at its pseudo-label; None unless asked for.
-        learned: (n,) float32, score of a learned scorer, higher is asked earlier; None unless asked for.
-        seconds: (n,) float32 above 0, predicted reading time; None unless asked for.
+        gradients: (n, g) float32, gradient embedding of each slice at its pseudo-label; None unless needed.
+        learned: (n,) float32, score of a learned scorer, higher is queried earlier; None unless needed.
+        seconds: (n,) float32 above 0, predicted reading time; None unless needed.
         slice_spacing: mm between neighbouring slices.
-        answered: slices that have an answer; never asked again.
-        skipped: slices that were skipped; asked after all others.
+        answered: slices that have an answer; never queried again.
+        skipped: slices that were skipped; queried after all others.
 
     Raises:
         ValueError: for arrays that do not fit each other, slice numbers outside the stack, a spacing of 0 or less.
@@ -100,13 +100,13 @@ class CaseScores:
 
     Args:
         case: name of the case.
-        score: (n,) float64, higher is asked earlier.
+        score: (n,) float64, higher is queried earlier.
         terms: (n,) float64 each, the numbers behind the score, see `ranking.score_case`.
         peak: (n, 2) int, row and column of the highest value of the lightly smoothed map.
         features: (n, d) float32 or None.
         slice_spacing: mm between neighbouring slices.
-        answered: slices that are never asked again.
-        skipped: slices that are asked after all others.
+        answered: slices that are never queried again.
+        skipped: slices that are queried after all others.
         eligible: (n,) bool, False where the brain region is empty or tiny.
         others: (n,) float64 each, scores by the further measures that the choice goes by.
         gradients: (n, g) float32 or None.
@@ -167,7 +167,7 @@ def _check_slices(case: str, n: int, spacing: float, numbers: frozenset[int]) ->
 
 
 def eligible_slices(mask: np.ndarray) -> np.ndarray:
-    """Which slices may be asked for, bool (n,): a brain region of at least `SMALLEST_SHARE` of the case's median.
+    """Which slices may be queried, bool (n,): a brain region of at least `SMALLEST_SHARE` of the case's median.
 
     Args:
         mask: (n, r, c) bool; the median is taken over slices that have any.

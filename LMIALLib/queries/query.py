@@ -18,7 +18,7 @@ class Query:
     """One slice put to the reader.
 
     Args:
-        rank: 1 is asked first.
+        rank: 1 comes first.
         case: name of the case.
         slice: 0-based number on the stored grid.
         score: what the choice went by, also for a random query: the score, with its noise; for choices by diversity the

@@ -54,7 +54,7 @@ def rank(  # half of it documents the arguments
             answer of the study, not from this ranking's first query, so that frequent rankings lose none.
         spacing_mm: queries of a strategy in one batch and case are at least so far apart, unless nothing else is left.
         batch: queries in a batch.
-        count: how many queries to give; None for all. Fewer slices than asked for give a shorter queue. A shorter count
+        count: how many queries to give; None for all. Fewer slices than that give a shorter queue. A shorter count
             gives the beginning of a longer one.
         random_only: cases set aside for validation: their slices are chosen at random only, never by a strategy.
         progress: place in the budget, for noise that shrinks over it: 0 in its first round, 1 in its last. By default

@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 DEFAULT_STRATEGY = "expected-gain"
-"""What a reader gets who asks for nothing else: it finishes one patient after the other."""
+"""The strategy where none is named: it finishes one patient after the other."""
 DEFAULT_TO_TRAIN = "difference-entropy-normalised"
 """What is ranked by where the purpose is to train the network."""
 DEFAULT_OF = MappingProxyType({"finish": DEFAULT_STRATEGY, "train": DEFAULT_TO_TRAIN})

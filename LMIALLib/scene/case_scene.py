@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from LMIALLib.scene.drawing import Drawing
-from LMIALLib.scene.edited import EditedDrawing
+from LMIALLib.scene.brush_label import BrushLabel
 from LMIALLib.scene.images import Images, add_images
+from LMIALLib.scene.label import Label
 from LMIALLib.scene.navigation import Navigation
 from LMIALLib.scene.overlays import Overlays
 from LMIALLib.scene.segments import show_only_in
@@ -25,7 +25,7 @@ class CaseScene:
     case: str
     images: Images
     overlays: Overlays
-    drawing: Drawing | EditedDrawing
+    drawing: Label
     navigation: Navigation
 
 
@@ -34,12 +34,12 @@ def open_case(
     study: Study,
     case: str,
     painted_views: Collection[Any],
-    make_drawing: Callable[..., Drawing | EditedDrawing] = Drawing,
+    make_drawing: Callable[..., Label] = BrushLabel,
 ) -> CaseScene:
     """Put a case into a scene; label and suggestion are shown in ``painted_views`` (slice nodes) only.
 
     What a loaded scene still holds of the case goes first: the study is the truth, nodes are views of it.
-    ``make_drawing`` is `Drawing` where the face has a brush of its own, else an `EditedDrawing` with its history given.
+    ``make_drawing``: as `label.LabelMaker.new_label`.
     """
     close_case(scene, case)
     images = add_images(scene, study, case)

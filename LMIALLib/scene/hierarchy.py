@@ -14,7 +14,7 @@ def arrange(scene: Any, opened: CaseScene, subject: str, dates: dict[str, str]) 
     Args:
         scene: with a subject hierarchy.
         subject: pseudonym of the patient.
-        dates: "baseline" and "follow_up" to what is told of when they were taken; may lack either.
+        dates: "baseline" and "follow_up" to when they were taken, as the scan states it; may lack either.
     """
     import slicer
 

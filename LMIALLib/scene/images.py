@@ -23,7 +23,7 @@ DIFFERENCE = (
     (0.85, 0.38, 0.10, 1.0),
     (1.00, 0.77, 0.56, 1.0),
 )
-"""Blue (darker now) through black (no change) to orange (brighter now): told apart by colour-blind readers too."""
+"""Blue (darker now) through black (no change) to orange (brighter now): clear to colour-blind readers too."""
 
 
 @dataclass

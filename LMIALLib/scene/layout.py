@@ -47,7 +47,7 @@ def add_layout(layout_node: Any, *, prior_left: bool = True) -> None:
 
 
 def unlink(composite_nodes: Sequence[Any]) -> None:
-    """Let no view hand its volumes on to another: each of ours shows its own, and the desk moves them together."""
+    """Let no view hand its volumes on to another: each of ours shows its own, and the workspace moves them together."""
     for node in composite_nodes:
         node.SetLinkedControl(0)
         node.SetHotLinkedControl(0)

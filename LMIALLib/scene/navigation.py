@@ -100,7 +100,7 @@ class Navigation:
     def inside(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Rows and columns (from, up to but not including) whose voxel centres lie inside a view of ``size`` pixels.
 
-        (0, 0) and (0, 0) where a voxel is smaller than a pixel: it cannot be told from its neighbours then.
+        (0, 0) and (0, 0) where a voxel is smaller than a pixel: it does not stand apart from its neighbours then.
         """
         rows, columns = (axis for axis in range(3) if axis != self.plane.axis)
         spacing = [self.plane.grid.spacing[2 - axis] for axis in (rows, columns)]

@@ -29,7 +29,7 @@ SUGGESTION = (1.00, 0.42, 0.83)
 class Overlays:
     """The uncertainty volume and the suggestion's segmentation of a case.
 
-    They are opinions: Slicer never writes them, beside the label least of all.
+    They are predictions: Slicer never writes them, beside the label least of all.
 
     Args:
         scene: a vtkMRMLScene.
@@ -73,6 +73,14 @@ class Overlays:
         display.SetThreshold(LEAST * top, 2 * top)
         display.SetApplyThreshold(True)
         voxels_changed(self.uncertainty)
+        changed(self.suggestion)
+
+    def outline(self, before: np.ndarray, after: np.ndarray) -> None:
+        """Take ``before`` out of the suggestion and put ``after`` in, both bool (k, j, i)."""
+        from LMIALLib.scene.segments import changed
+
+        self._suggested[before] = 0
+        self._suggested[after] = 1
         changed(self.suggestion)
 
     def clear(self) -> None:

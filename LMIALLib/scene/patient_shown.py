@@ -6,31 +6,31 @@ from collections.abc import Sequence
 from typing import Any
 
 from LMIALLib.loop.patient import Estimate
-from LMIALLib.scene.desk import Desk
+from LMIALLib.scene.workspace import Workspace
 
 CURVE = 100.0, 40.0
 """Width and height of the plot of the estimates."""
 
 
-def patient_of(desk: Desk) -> dict[str, Any]:
+def patient_of(workspace: Workspace) -> dict[str, Any]:
     """How finished the patient on the screen is, and the plot of it over the answers."""
     empty = {"sentence": "", "finished": False, "left": 0, "ahead": 0, "viewed": 0, "sweeping": False}
-    empty |= {"line": "", "band": "", "curve": [], "pace": desk.finishing.pace}
-    if desk.open is None:
+    empty |= {"line": "", "band": "", "curve": [], "pace": workspace.finishing.pace}
+    if workspace.open is None:
         return empty | {"plot": ""}
-    work = desk.session.patient
-    standing, curve = work.standing(desk.open.case), work.curve(desk.open.case)
-    told = standing.estimate.sentence if standing.estimate is not None else ""
+    work = workspace.session.patient
+    standing, curve = work.standing(workspace.open.case), work.curve(workspace.open.case)
+    words = standing.estimate.sentence if standing.estimate is not None else ""
     line, band = curve_points(curve)
     return empty | {
         "curve": [(one.answers, one.dice, one.dice_low, one.dice_high) for one in curve if one.has_dice],
-        "sentence": "This patient is finished." if standing.finished else told,
+        "sentence": "This patient is finished." if standing.finished else words,
         "finished": standing.finished,
-        "left": len(desk.finishing.left),
-        "ahead": desk.finishing.ahead,
+        "left": len(workspace.finishing.left),
+        "ahead": workspace.finishing.ahead,
         "viewed": standing.viewed,
-        "sweeping": desk.finishing.sweeping,
-        "pace": desk.finishing.pace,
+        "sweeping": workspace.finishing.sweeping,
+        "pace": workspace.finishing.pace,
         "line": line,
         "band": band,
         "plot": f"Expected Dice of the delivered label after 0 to {curve[-1].answers} answers" if line else "",

@@ -8,29 +8,29 @@ import numpy as np
 
 from LMIALLib.loop.presented import Presented
 from LMIALLib.queries.query import Query
-from LMIALLib.scene.desk import Desk
+from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.answer import KINDS
 
 
-def query_of(desk: Desk) -> dict[str, Any]:
-    here = desk.session.current
-    crossing = desk.crossing.case if desk.crossing else ""
+def query_of(workspace: Workspace) -> dict[str, Any]:
+    here = workspace.session.current
+    crossing = workspace.presenting.crossing.case if workspace.presenting.crossing else ""
     if here is None:
         return {"slice": 0, "of": 0, "crossing": crossing, "reason": "", "drawn": "", "answered": "", "details": []}
-    answer = desk.answers.get(here.slice)
+    answer = workspace.screen.answers.get(here.slice)
     query = here.query
     return {
         "slice": here.slice + 1,
-        "of": desk.session.study.cases.get(here.case).n_slices,
+        "of": workspace.session.study.cases.get(here.case).n_slices,
         "rank": query.rank if query else 0,
         "score": figure(query.score) if query and query.drawn == "strategy" else "",
         "drawn": query.drawn if query else "reader",
         "reason": query.reason if query else "Your own choice.",
         "details": _details(query) + _learnt_from(here),
         "answered": f"read: {KINDS[answer.answer].word}" if answer else "",
-        "draft": here.slice in desk.drafts,
+        "draft": here.slice in workspace.screen.drafts,
         "crossing": crossing,
-        "asking": desk.asking,
+        "asking": workspace.screen.asking,
     }
 
 
@@ -53,8 +53,8 @@ def figure(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) else "-"
 
 
-def queued(desk: Desk, query: Query) -> dict[str, Any]:
-    here = desk.session.current
+def queued(workspace: Workspace, query: Query) -> dict[str, Any]:
+    here = workspace.session.current
     return {
         "rank": query.rank,
         "case": query.case,
@@ -63,5 +63,5 @@ def queued(desk: Desk, query: Query) -> dict[str, Any]:
         "lot": query.drawn == "random",
         "score": figure(query.score) if query.drawn == "strategy" else "",
         "here": here is not None and (here.case, here.slice) == (query.case, query.slice),
-        "other": desk.open is not None and query.case != desk.open.case,
+        "other": workspace.open is not None and query.case != workspace.open.case,
     }

@@ -1,7 +1,7 @@
 """What of each slice was on the screen, and for how long: an answer speaks for that alone.
 
-The desk numbers every *place* that the views look at; the face says for how long a place has been drawn in all views.
-A voxel counts as seen once it lay inside a view, at one or more screen pixels, for `LONG_ENOUGH`.
+The workspace numbers every *place* that the views look at; the face says for how long a place has been drawn in all
+views. A voxel counts as seen once it lay inside a view, at one or more screen pixels, for `LONG_ENOUGH`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from LMIALLib.errors import BadInput, disk_errors
 from LMIALLib.files import flush_file, flush_folder, rename
 from LMIALLib.study.connection import DATABASE, readable_errors
 from LMIALLib.study.inside import check_no_links, inside
-from LMIALLib.study.kept import FILES, MAPS, OPINIONS, goes_by_stored_maps
+from LMIALLib.study.kept import FILES, MAPS, PSEUDO_LABELS, goes_by_stored_maps
 from LMIALLib.study.lesion_numbers import NUMBERS
 from LMIALLib.study.processes import process_started
 from LMIALLib.study.store import Study
@@ -106,7 +106,7 @@ def _new_zip(file: Path) -> Iterator[zipfile.ZipFile]:
 def _stored_maps(study: Study) -> Iterator[Path]:
     """Folders of maps that cannot be made again from this study: volumes and, once all are there, their record."""
     of_the_worker = {name for name in study.models.ids() if not goes_by_stored_maps(name)}
-    for place in (OPINIONS, MAPS):
+    for place in (PSEUDO_LABELS, MAPS):
         root = study.folder / place
         folders = {record.parent for record in root.rglob("*.json")}
         yield from sorted(one for one in folders if one.relative_to(root).parts[0] not in of_the_worker)

@@ -18,7 +18,7 @@ from LMIALLib.study.case import SELECT, Case, case_of
 from LMIALLib.study.clock import for_a_folder, now
 from LMIALLib.study.connection import RESTORE
 from LMIALLib.study.database import StudyDatabase
-from LMIALLib.study.kept import MAPS, OPINIONS
+from LMIALLib.study.kept import MAPS, PSEUDO_LABELS
 from LMIALLib.study.log import Log
 from LMIALLib.study.names import checked_file_name, checked_person
 from LMIALLib.study.removal import REMOVED, finish_removal, said_of
@@ -57,7 +57,7 @@ class Cases:
                 f"{LONGEST_PATH} is the most that every system opens.",
                 "Move the study to a shorter path or choose a shorter case name.",
             )
-        with self._database.transaction():  # tells a read-only or taken-over session before any work is done
+        with self._database.transaction():  # refuses a read-only or taken-over session before any work is done
             pass
         return new_staged(self._folder)
 
@@ -104,7 +104,7 @@ class Cases:
     def stage_pair(self, name: str) -> Path:
         """A fresh folder to register a case again in; for ``add_pair`` or ``drop_staged``."""
         self.get(name)
-        with self._database.transaction():  # tells a read-only or taken-over session before any work is done
+        with self._database.transaction():  # refuses a read-only or taken-over session before any work is done
             pass
         return new_staged(self._folder)
 
@@ -156,8 +156,8 @@ class Cases:
             connection.execute("DELETE FROM cases WHERE name = ?", (case.name,))
         with suppress(OSError):  # the case is removed; what a disk refuses now is done when the study is next opened
             finish_removal(folder, case.name, kept)
-        for opinions in (*folder.glob(f"{MAPS}/*/{case.name}"), *folder.glob(f"{OPINIONS}/*/{case.name}")):
-            shutil.rmtree(opinions, ignore_errors=True)  # derivable, and wrong for another case of this name
+        for maps in (*folder.glob(f"{MAPS}/*/{case.name}"), *folder.glob(f"{PSEUDO_LABELS}/*/{case.name}")):
+            shutil.rmtree(maps, ignore_errors=True)  # derivable, and wrong for another case of this name
         return folder / REMOVED / kept
 
     def pair_folder(self, case_name: str, pair_number: int | None = None) -> Path:
@@ -176,7 +176,7 @@ class Cases:
         return pair
 
     def alarms(self, case_name: str) -> tuple[Alarm, ...]:
-        """What a reader must be told of a case's pair before anything else; see ``pairs.registration_record``.
+        """What a reader must know of a case's pair before anything else; see ``pairs.registration_record``.
 
         Raises BadInput where the pair's record is missing or damaged.
         """

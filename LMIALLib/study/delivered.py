@@ -13,8 +13,8 @@ from LMIALLib.study.store import Study
 
 SUGGESTED, READ, EQUIVOCAL, LESION = 0, 1, 2, 3
 """Where a voxel of the delivered label comes from: the model, an answer of its slice, a spot or slice that its reader
-left open, a lesion that was answered as a whole."""
-ORIGINS = {SUGGESTED: "suggested", READ: "read", EQUIVOCAL: "equivocal", LESION: "lesion answered as a whole"}
+left open, a lesion that was answered as a whole, or a box on a slice."""
+ORIGINS = {SUGGESTED: "suggested", READ: "read", EQUIVOCAL: "equivocal", LESION: "lesion or box answered"}
 CHANGE = 1
 """Value of suggested change, whose class no reader gave."""
 

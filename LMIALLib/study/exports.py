@@ -45,14 +45,14 @@ class ExportRequest:
             reports HTML.
         case: one case; None means all.
         reader: only answers by this reader; None means the newest by any.
-        unread: value in plain label volumes of voxels that nobody read: 255, or 0 when it is explicitly asked for. In
+        unread: value in plain label volumes of voxels that nobody read: 255, or 0 when that is chosen. In
             volumes of lesions 65535 stands for 255, and the highest value of 32 bits where a number needs them.
         maps: case -> float (k, j, i) on the pair's grid: probability in [0, 1] for "suggestion", "delivered" and, if
             given, for "lesions", "table" and "report"; uncertainty (nats) for "uncertainty".
         model: id of the model that made the maps.
         estimates: case -> how good its delivered label is expected to be, JSON-ready; written into its header.
         suggestions: whether "lesions", "table" and "report" hold what the model suggests where nobody read.
-        keep_numbers: store the numbers of lesions, which the session that annotates alone may ask for.
+        keep_numbers: store the numbers of lesions, which only the session that annotates may do.
     """
 
     what: str = "labels"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 MAPS = "maps"
 """``maps/<model>/<case>/pair-<n>/``: what rankings saw. Those of models that the worker runs can be made again."""
-OPINIONS = "pseudo"
+PSEUDO_LABELS = "pseudo"
 """``pseudo/<teacher>/<case>/``: pseudo-labels, hours of work each."""
 PIPELINE_STATE = "pipeline.json"
 """What the pipeline has done in the study."""

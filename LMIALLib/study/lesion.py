@@ -91,7 +91,7 @@ def measured_lesions(
         volume: int32 (k, j, i), see ``Lesions.volume``.
         case, schema, pair: whose lesions they are, and the pair on whose grid they lie.
         values, probability: as for ``Lesions.volume``.
-        unseen: slices that are left out, because nobody may know what the model thinks of them.
+        unseen: slices that are left out, because their predictions must stay hidden.
         accepted: bool (k, j, i), change that a reader accepted or outlined as a whole lesion.
     """
     lesions = []

@@ -162,6 +162,14 @@ class LesionAnswers:
                 stack[number][voxels] = change[voxels]
         return found
 
+    def on_slice(self, case: str, number: int, suggested: np.ndarray) -> np.ndarray:
+        """A suggestion of one slice, bool (rows, columns), as these answers change it."""
+        found, axis = suggested.copy(), self._cases.get(case).axis
+        for answer in self.current(case):
+            voxels, change = answer.of_slice(number, axis)
+            found[voxels] = change[voxels]
+        return found
+
     def accepted(self, case: str, *, reader: str | None = None) -> np.ndarray:
         """Change, bool (k, j, i), that readers, or one, accepted or outlined as whole lesions, where they saw it."""
         nothing = np.zeros(self._cases.get(case).grid.shape, np.float32)

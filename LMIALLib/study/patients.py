@@ -19,7 +19,7 @@ class Finished:
     case: str
     reader: str
     ranking: int | None
-    said_at: str
+    stated_at: str
 
 
 class Patients:

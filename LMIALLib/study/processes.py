@@ -1,4 +1,4 @@
-"""Whether a process still runs, asked without harming it: on Windows ``os.kill(pid, 0)`` would end it."""
+"""Whether a process still runs, found out without harming it: on Windows ``os.kill(pid, 0)`` would end it."""
 
 from __future__ import annotations
 

@@ -87,5 +87,5 @@ def _meanings(study: Study, what: str, unread: int | None) -> dict[str, str]:
     if unread is None:
         return {"0": "no change, or not in the segment 'reviewed'", **classes}
     values = {"0": "read, no change", **classes}
-    values[str(unread)] = not_read if unread else f"read, no change; or {not_read} (0 was asked for)"
+    values[str(unread)] = not_read if unread else f"read, no change; or {not_read} (0 was chosen)"
     return values

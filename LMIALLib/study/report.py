@@ -127,7 +127,9 @@ def _finished(study: Study, case: Case, answers: Mapping[int, Any]) -> str:
     viewed = len(study.sweeps.viewed(case.name) - answers.keys())
     finished = study.patients.finished(case.name)
     word = (
-        f"finished, says {finished.reader}, {finished.said_at[:10]}" if finished is not None else "not called finished"
+        f"finished, says {finished.reader}, {finished.stated_at[:10]}"
+        if finished is not None
+        else "not called finished"
     )
     return f"{word}; {viewed} more slices looked at"
 

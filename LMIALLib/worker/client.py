@@ -1,4 +1,4 @@
-"""The face's side of the worker: submit a request, look now and then what came back. Nothing blocks unless asked to."""
+"""The face's side of the worker: submit a request, look now and then what came back. Nothing blocks but `wait`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from LMIALLib.errors import BadInput, Do, LMIALError, NeedsAlignment, NeedsConfi
 from LMIALLib.worker import events
 from LMIALLib.worker.events import Event, Failed, Progressed, Ready, Result, read_event
 from LMIALLib.worker.messages import decode, encode, steps_of
-from LMIALLib.worker.requests import Cancel, Order, R, Request, Stop, request_message
+from LMIALLib.worker.orders import Cancel, Order, Stop
+from LMIALLib.worker.requests import R, Request, request_message
 from LMIALLib.worker.transport import SubprocessTransport, Transport
 
 ERRORS = {error.__name__: error for error in (LMIALError, BadInput, NeedsAlignment, NeedsConfirmation, WrongUse)}

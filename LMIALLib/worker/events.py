@@ -16,7 +16,7 @@ WHERE = "a message of the worker"
 
 
 class Event:
-    """Something that the worker reports; a subclass says under which name it is sent."""
+    """Something that the worker reports; a subclass has the name under which it is sent."""
 
     event: ClassVar[str]
 
@@ -30,7 +30,7 @@ class Result(Event):
 
 @dataclass(frozen=True)
 class Ready(Event, event="ready"):
-    """The process runs. It speaks this protocol, and ends with whoever started it."""
+    """The process runs. It has this protocol version, and ends with whoever started it."""
 
     version: str = ""
     protocol_version: int = PROTOCOL

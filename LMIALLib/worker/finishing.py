@@ -121,7 +121,7 @@ def _made(conditions: dict[str, Any], case: str = "") -> dict[str, Any]:
 
 
 def _usable(stored: StoredRanking | None, request: Rank, chosen: Strategy) -> StoredRanking | None:
-    """The newest ranking where what it says of unchanged cases may hold for this request too."""
+    """The newest ranking, where its results for unchanged cases may be used for this request too."""
     if not request.keep or stored is None or not stored.finishes or stored.is_core_set:
         return None
     then = stored.model, stored.strategy, stored.conditions.get("seed"), stored.conditions.get("reader", "")
@@ -130,7 +130,7 @@ def _usable(stored: StoredRanking | None, request: Rank, chosen: Strategy) -> St
 
 
 def _holds(study: Study, before: StoredRanking, request: Rank, wanted: RankCase) -> bool:
-    """Whether a ranking says of a case what it would say now: the same pair, its maps still there, no answer since."""
+    """Whether a ranking of a case would be the same now: the same pair, its maps still there, no answer since."""
     name = wanted.name
     known = before.conditions.get("pairs", {}).get(name)
     if known is None or known["number"] != wanted.pair or name not in before.whole.scores:
@@ -230,7 +230,7 @@ def _finished(
         seed=request.seed,
         **queue_options(request, "count", "random_share", "batch"),
     )
-    about: dict[str, Any] = {"estimate": _told(learnt, features, answers, scored)}
+    about: dict[str, Any] = {"estimate": _estimated(learnt, features, answers, scored)}
     if learnt.head is not None:
         head = learnt.head
         about["head"] = {**head.facts, "digest": head.digest, "upto": request.annotations_upto or 0}
@@ -240,7 +240,7 @@ def _finished(
     return ranking, about
 
 
-def _told(learnt: Learnt, features: Features, answers: list[SliceAnswer], scored: CaseScores) -> dict[str, Any]:
+def _estimated(learnt: Learnt, features: Features, answers: list[SliceAnswer], scored: CaseScores) -> dict[str, Any]:
     """How finished a patient is, as `loop.patient.Estimate` reads it."""
     from LMIALLib.adaptation.patient import outlook, suggested_lesions
 

@@ -1,4 +1,4 @@
-"""The handlers of all requests but training; see `requests` for what each is asked and gives.
+"""The handlers of all requests but training; see `requests` for what each takes and returns.
 
 Torch is imported only by those that need it, so that ``Prepare`` starts at once.
 """
@@ -132,7 +132,7 @@ def rank_job(study_folder: Path, request: Rank, progress: Progress) -> Ranked:
 def _evidence(
     study: Study, request: Rank, chosen: Strategy, cases: StudyCases, progress: Progress
 ) -> tuple[dict[str, Any], Iterator[tuple[CaseMaps, Prediction]]]:
-    """What the ranking goes by, case by case, and what its conditions say of models and reading time."""
+    """What the ranking is made from, case by case, and its conditions on models and reading time."""
     from LMIALLib.network.evidence import case_evidence
     from LMIALLib.queries.reading_time import ReadingTime
     from LMIALLib.study.kept import goes_by_stored_maps

@@ -75,11 +75,11 @@ def steps_of(message: Mapping[str, Any]) -> tuple[Step, ...]:
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """The object in one line. Raises ValueError with a sentence when it is not one, or speaks another protocol."""
+    """The object in one line. Raises ValueError with a sentence when it is not one, or has another protocol version."""
     try:
         message = parse_json(line, dict[str, Any], "a message", most_bytes=LONGEST)
     except BadInput as error:
         raise ValueError(f"not a message ({error.sentence}): {line[:80]!r}") from error
     if message.get("protocol") != PROTOCOL:
-        raise ValueError(f"this side speaks protocol {PROTOCOL}, the other sent {message.get('protocol')!r}")
+        raise ValueError(f"this side has protocol {PROTOCOL}, the other sent {message.get('protocol')!r}")
     return message

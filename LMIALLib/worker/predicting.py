@@ -1,4 +1,4 @@
-"""What jobs ask of the network, and under which conditions it answered."""
+"""Predictions for jobs, and the conditions under which they were made."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def model_of(study: Study, model: str) -> ChangeModel:
 def predict_case(
     model: ChangeModel, pair: Pair, request: Predict | Rank, progress: Progress, *, passes: int
 ) -> Prediction:
-    """What a model says of a pair, in so many passes and as the request wants it computed."""
+    """A model's prediction of a pair, in so many passes and as the request wants it computed."""
     from LMIALLib.network.predicted import checked_prediction
 
     return checked_prediction(model.predict(pair, passes=passes, **options_of(request, progress)), pair)

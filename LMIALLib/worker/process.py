@@ -33,7 +33,8 @@ from LMIALLib.worker import (
 from LMIALLib.worker.events import Event, event_message
 from LMIALLib.worker.handling import run_job
 from LMIALLib.worker.messages import decode, encode, finite
-from LMIALLib.worker.requests import Cancel, Request, Status, Stop, read_request
+from LMIALLib.worker.orders import Cancel, Status, Stop
+from LMIALLib.worker.requests import Request, read_request
 from LMIALLib.worker.waiting import Waiting
 
 PROGRESS_EVERY = 0.2

@@ -1,4 +1,4 @@
-"""What the worker can be asked to do, and the result of each request: frozen dataclasses, checked when they are read.
+"""The requests that the worker can do, and the result of each: frozen dataclasses, checked when they are read.
 
 To add one, write its result and the request here, and its handler in a module that only `process` imports (see
 `handling`). Folders are given as text: a name that is not written in UTF-8 is refused when it is sent.
@@ -15,6 +15,7 @@ from LMIALLib.pairs.request import PairRequest
 from LMIALLib.queries.reading_time import ReadingTime
 from LMIALLib.worker.events import Result
 from LMIALLib.worker.messages import plain
+from LMIALLib.worker.orders import ORDERS, Order
 
 R = TypeVar("R", bound=Result)
 Count = Annotated[int, Limits(least=1)]
@@ -23,12 +24,11 @@ Positive = Annotated[float, Limits(least=0)]
 
 
 REQUESTS: dict[str, type[Request[Any]]] = {}
-ORDERS: dict[str, type[Order]] = {}
 """By the name that each is sent under."""
 
 
 class Request(Generic[R]):
-    """Something to do. A subclass says ``do``, the name that it is sent under, and ``gives``, its result.
+    """Something to do. A subclass has ``do``, the name that it is sent under, and ``gives``, its result.
 
     With ``for_reader`` a person waits for it: it goes before a request that is done ``in_background``, and pauses a
     running one at its next step. All others are done in the order in which they came.
@@ -44,16 +44,6 @@ class Request(Generic[R]):
     ) -> None:
         cls.do, cls.gives, cls.for_reader, cls.in_background = do, gives, for_reader, in_background
         REQUESTS[do] = cls
-
-
-class Order:
-    """Something that the worker answers at once, beside the request that runs."""
-
-    do: ClassVar[str]
-
-    def __init_subclass__(cls, *, do: str) -> None:
-        cls.do = do
-        ORDERS[do] = cls
 
 
 @dataclass(frozen=True)
@@ -230,7 +220,7 @@ class Trained(Result, event="model"):
 
 @dataclass(frozen=True)
 class Finetune(Request[Trained], do="finetune", gives=Trained, in_background=True):
-    """Train on what was answered and say whether the result should be adopted.
+    """Train on the answers, and state whether the result should be adopted.
 
     The weights are written to ``models/<new_model>.safetensors`` either way, unless they are not finite.
 
@@ -270,23 +260,6 @@ class Export(Request[Exported], do="export", gives=Exported, for_reader=True):
     unread: Natural = 255
     suggestions: bool = False
     keep_numbers: bool = False
-
-
-@dataclass(frozen=True)
-class Cancel(Order, do="cancel"):
-    """Give up the request of this id, whether it runs or waits."""
-
-    job: Natural
-
-
-@dataclass(frozen=True)
-class Status(Order, do="status"):
-    """Say what runs; answered by `events.Stand`."""
-
-
-@dataclass(frozen=True)
-class Stop(Order, do="stop"):
-    """End: the other side is about to close."""
 
 
 def request_message(request: Request[Any] | Order, number: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from LMIALLib.worker.requests import Rank, RankCase
 
 
 class StudyCases(Sequence[CaseInput]):
-    """Cases of a ranking; only the one asked for last is in memory.
+    """Cases of a ranking; only the last one that was read is in memory.
 
     Args:
         study: an open study.

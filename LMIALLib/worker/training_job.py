@@ -27,7 +27,7 @@ VOLUME_CASES = 4
 
 @handles(Finetune)
 def finetune_job(study_folder: Path, request: Finetune, progress: Progress) -> Trained:
-    """Train on what was annotated and say whether the result should be adopted."""
+    """Train on the annotated slices, and state whether the result should be adopted."""
     from LMIALLib.network.adoption import judge
     from LMIALLib.network.families import load_model
     from LMIALLib.network.finetuning import FinetuneSettings

@@ -9,9 +9,11 @@ takes a folder with baseline.nii.gz, follow_up.nii.gz and truth.nii.gz. A level 
 Dice stays there to the end of the run. Minutes: 30 s a patient, 8 s a slice, 0.4 s a mm of corrected outline.
 
 Orders are run without learning and with the per-patient head. "random" is one row: its curve is the mean over 20 seeds
-(5 with the head), its crossings the medians. Afterwards the estimate of the delivered Dice is held against the truth
-after 3 to 15 answers. Writes OUT/finish.json (the rows), OUT/estimates.json, OUT/finish.png and OUT/estimates.png; a
-run that was broken off goes on where it was.
+(5 with the head), its crossings the medians. Six pairs are also run with the network fine-tuned after 5, 10 and 20
+answers, without and with the head (`finish_finetuning`). Afterwards the estimate of the delivered Dice is held against
+the truth after 3 to 15 answers (`finish_estimates`), a noisy reader against its own full reading (`finish_readers`).
+Writes OUT/finish.json (the rows), OUT/estimates.json, OUT/readers.json, OUT/finish.png and OUT/estimates.png. A run
+that was broken off goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,25 +22,27 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import finish_estimates
+import finish_finetuning
+import finish_readers
 import numpy as np
-from finish_pairs import KINDS, REAL, FinishPair, own_pair, real_pair, synthetic_pair
-from finish_simulation import ORDERS, Reading, Step, Subject, next_of, run
+from finish_finetuning import Finetuning
+from finish_pairs import FinishPair, data_folder, named_pair, names_of, own_pair
+from finish_simulation import ORDERS, Step, Subject, next_of, run
 
-from LMIALLib.adaptation.answers import nothing_here
-from LMIALLib.adaptation.head import HeadSettings, adapted, fit
-from LMIALLib.datasets.open_ms_patient import open_ms_root
-from LMIALLib.errors import BadInput, LMIALError
+from LMIALLib.adaptation.head import HeadSettings
+from LMIALLib.errors import LMIALError
 from LMIALLib.laboratory.delivered import LEVELS, crossing, middle
 
-SEEDS = {"none": 20, "head": 5}
-SYNTHETIC = tuple(f"{kind}-{seed}" for kind, seed in zip(KINDS, (2, 2, 1, 2, 2, 1, 1), strict=True))
+LEARNING = ("none", "head", "finetune", "both")
+WITH_HEAD, WITH_FINETUNING = ("head", "both"), ("finetune", "both")
+SEEDS = {"none": 20, "head": 5, "finetune": 1, "both": 1}
 QUICK_ORDERS = ("default", "old-default", "oracle")
 QUICK_ANSWERS = 4
 
@@ -50,6 +54,8 @@ def main() -> None:
     parser.add_argument("--pair", type=Path, help="a folder with one's own pair")
     parser.add_argument("--pairs", nargs="+", help="names, as patient01 or niivue-2; all others are left out")
     parser.add_argument("--orders", nargs="+", default=ORDERS, choices=ORDERS)
+    parser.add_argument("--learning", nargs="+", choices=LEARNING, help="all others are left out")
+    parser.add_argument("--kept", action="store_true", help="write what earlier runs left, and make no row")
     parser.add_argument("--estimates", type=int, default=42, help="synthetic pairs that the estimate is judged on")
     parser.add_argument("--quick", action="store_true", help="three orders, four answers, no estimates: a trial")
     arguments = parser.parse_args()
@@ -60,44 +66,11 @@ def main() -> None:
         print(table(rows))
         print(falls(rows))
         curves(rows, arguments.out / "finish.png")
-        if arguments.pair is None and not arguments.quick and arguments.estimates:
+        if arguments.pair is None and not (arguments.quick or arguments.kept) and arguments.estimates:
             finish_estimates.judge(data_folder(), arguments.estimates, arguments.out)
-            print(others(data_folder(), arguments.pairs or (*REAL, *SYNTHETIC)))
+            finish_readers.judge(data_folder(), arguments.pairs or names_of(), arguments.out)
     except LMIALError as error:
         sys.exit(str(error))
-
-
-def others(data: Path, names: Iterable[str]) -> str:
-    """What a noisy reader loses, and what ten answers "nothing here" do to pairs without any change."""
-    lines = ["| pair | exact reader, Dice after 5 / 10 / 15 | noisy reader | loss after 10 |", "|---|---|---|---|"]
-    for name in names:
-        subject = Subject.of(named_pair(data, name))
-        curves = []
-        for reader in ("exact", "noisy"):
-            steps = list(run(subject, next_of("default"), HeadSettings(), most=15, reader=reader))
-            curves.append([steps[min(n, len(steps) - 1)].dice for n in (5, 10, 15)])
-        exact, noisy = (" / ".join(f"{value:.3f}" for value in curve) for curve in curves)
-        lines.append(f"| {name} | {exact} | {noisy} | {curves[0][1] - curves[1][1]:+.3f} |")
-    lines += ["", "| pair without change | suggested voxels before | after 10 answers |", "|---|---|---|"]
-    for kind in KINDS:
-        pair = synthetic_pair(data, kind, 1, changed=False)
-        subject, following = Subject.of(pair), next_of("default")
-        maps = adapted(subject.features, None)
-        reading = Reading(maps, np.zeros(len(pair.truth)))
-        for _ in range(10):
-            reading.answers.append(nothing_here(following(subject, reading), pair.truth.shape[1:]))
-            reading.maps = adapted(subject.features, fit(subject.features, reading.answers))
-        before, after = (int((one.probability >= 0.5).sum()) for one in (maps, reading.maps))
-        lines.append(f"| {pair.name} | {before} | {after} |")
-    return "\n".join(lines)
-
-
-def data_folder() -> Path:
-    """The folder of the shared data. Raises BadInput where there is none."""
-    root = open_ms_root()
-    if root is None:
-        raise BadInput("no scans were found.", "Set LMIAL_DATA to the folder that holds open_ms.")
-    return root.parent
 
 
 def pairs_of(arguments: argparse.Namespace) -> Iterator[FinishPair]:
@@ -106,44 +79,43 @@ def pairs_of(arguments: argparse.Namespace) -> Iterator[FinishPair]:
         yield own_pair(arguments.pair)
         return
     data = data_folder()
-    for name in arguments.pairs or (*REAL, *SYNTHETIC):
+    for name in arguments.pairs or names_of():
         yield named_pair(data, name)
-
-
-def named_pair(data: Path, name: str) -> FinishPair:
-    """A real patient, or a synthetic pair by its kind and seed. Raises BadInput for another name."""
-    if name in REAL:
-        return real_pair(data / "open_ms", name)
-    kind, _, seed = name.rpartition("-")
-    if kind not in KINDS or not seed.isdigit():
-        raise BadInput(f"there is no pair {name!r}; write one of {', '.join(REAL)}, or a kind and a seed: niivue-2.")
-    return synthetic_pair(data, kind, int(seed))
 
 
 def all_rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Every row, those of an earlier run of the same settings as they are."""
-    settings = HeadSettings()
-    orders = QUICK_ORDERS if arguments.quick else arguments.orders
     kept = arguments.out / "rows.jsonl"
-    recipes = {learning: recipe_of(used, arguments.quick) for learning, used in (("none", None), ("head", settings))}
+    recipes = {learning: recipe_of(learning, arguments.quick) for learning in LEARNING}
     done = {} if arguments.pair is not None else earlier(kept, recipes)
+    if arguments.kept:
+        yield from done.values()
+        return
     for pair in pairs_of(arguments):
         subject: Subject | None = None
-        for order in orders:
-            for learning in ("none", "head"):
+        for order in QUICK_ORDERS if arguments.quick else arguments.orders:
+            for learning in learning_of(arguments, pair, order):
                 key = (pair.name, order, learning)
                 if key not in done:
                     subject = subject or Subject.of(pair)
-                    done[key] = row_of(subject, order, learning, settings, arguments.quick)
+                    done[key] = row_of(subject, order, learning, arguments.quick)
                     with kept.open("a", encoding="utf-8") as file:
                         file.write(json.dumps([recipes[learning], done[key]]) + "\n")
                     print(json.dumps({name: value for name, value in done[key].items() if name != "dice"}), flush=True)
                 yield done[key]
 
 
-def recipe_of(settings: HeadSettings | None, quick: bool) -> str:
+def learning_of(arguments: argparse.Namespace, pair: FinishPair, order: str) -> list[str]:
+    """What learns, row by row. Fine-tuning takes minutes: six pairs in two orders, and one's own where it is asked."""
+    tuned = arguments.learning is not None if pair.kind == "own" else pair.name in finish_finetuning.PAIRS
+    tuned = tuned and order in finish_finetuning.ORDERS and not arguments.quick
+    return [one for one in arguments.learning or LEARNING if tuned or one not in WITH_FINETUNING]
+
+
+def recipe_of(learning: str, quick: bool) -> str:
     """What a row depends on beside pair, order and learning."""
-    return json.dumps([None if settings is None else asdict(settings), quick])
+    tuning = [finish_finetuning.recipe()] if learning in WITH_FINETUNING else []
+    return json.dumps([asdict(HeadSettings()) if learning in WITH_HEAD else None, quick, *tuning])
 
 
 def earlier(kept: Path, recipes: dict[str, str]) -> dict[tuple[str, str, str], dict[str, Any]]:
@@ -159,12 +131,13 @@ def earlier(kept: Path, recipes: dict[str, str]) -> dict[tuple[str, str, str], d
     return found
 
 
-def row_of(subject: Subject, order: str, learning: str, settings: HeadSettings, quick: bool) -> dict[str, Any]:
-    """One row: the crossings, minutes and curve of an order with or without learning."""
+def row_of(subject: Subject, order: str, learning: str, quick: bool) -> dict[str, Any]:
+    """One row: the crossings, minutes and curve of an order; with fine-tuning also where a new network was adopted."""
     most = {"most": QUICK_ANSWERS} if quick else {}
     seeds = range((1 if quick else SEEDS[learning]) if order == "random" else 1)
-    used = settings if learning == "head" else None
-    runs = [list(run(subject, next_of(order, seed), used, **most)) for seed in seeds]
+    used = HeadSettings() if learning in WITH_HEAD else None
+    training = Finetuning(subject.pair) if learning in WITH_FINETUNING else None
+    runs = [list(run(subject, next_of(order, seed), used, training=training, **most)) for seed in seeds]
     row: dict[str, Any] = {"pair": subject.pair.name, "order": order, "learning": learning}
     for level in LEVELS:
         row[f"slices_to_{round(100 * level)}"] = middle(crossing([s.dice for s in steps], level) for steps in runs)
@@ -175,6 +148,8 @@ def row_of(subject: Subject, order: str, learning: str, settings: HeadSettings, 
     last = [steps[-1].dice for steps in runs]
     curve = [np.mean([end if value is None else value for value, end in zip(c, last, strict=True)]) for c in columns]
     row["dice"] = [round(float(value), 4) for value in curve]
+    if training is not None:
+        row["adopted_after"] = training.adopted
     return row
 
 

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from finish_pairs import KINDS, REAL, FinishPair, real_pair, synthetic_pair
+from finish_pairs import KINDS, REAL, FinishPair, data_folder, named_pair
 from finish_simulation import Subject, next_of, run
 
 from LMIALLib.adaptation.estimate import SLACK_MM3, SPREAD, VOLUME_SLACK_MM3, VOLUME_SPREAD
 from LMIALLib.adaptation.head import HeadSettings
-from LMIALLib.datasets.open_ms_patient import open_ms_root
 
 AFTER = range(3, 16)
 
@@ -60,10 +59,7 @@ def rows_of(pair: FinishPair) -> list[dict[str, Any]]:
 def rows_of_named(task: tuple[Path, str]) -> tuple[str, list[dict[str, Any]]]:
     """Name and rows of a pair, in a process of its own; the task is the data's folder and the name."""
     data, name = task
-    if name in REAL:
-        return name, rows_of(real_pair(data / "open_ms", name))
-    kind, _, seed = name.rpartition("-")
-    return name, rows_of(synthetic_pair(data, kind, int(seed)))
+    return name, rows_of(named_pair(data, name))
 
 
 def judge(data: Path, count: int, out: Path) -> None:
@@ -155,11 +151,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--pairs", type=int, default=42)
     arguments = parser.parse_args()
-    root = open_ms_root()
-    if root is None:
-        raise SystemExit("No scans were found; set LMIAL_DATA to the folder that holds open_ms.")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    judge(root.parent, arguments.pairs, arguments.out)
+    judge(data_folder(), arguments.pairs, arguments.out)
 
 
 if __name__ == "__main__":

@@ -16,19 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from finish_heads import array_of, head_of, second_contrast
 
 from LMIALLib.adaptation.inputs import HeadInputs
-from LMIALLib.cohorts.backgrounds import background_of, with_lesions
 from LMIALLib.cohorts.lesions import LesionCounts
 from LMIALLib.cohorts.shapes import LesionShape, softened
-from LMIALLib.datasets.open_ms_patient import open_ms_pair
+from LMIALLib.datasets.open_ms_patient import open_ms_pair, open_ms_root
 from LMIALLib.errors import BadInput
 from LMIALLib.files import written_whole
 from LMIALLib.laboratory.synthetic_data.cohort import CohortSettings
 from LMIALLib.laboratory.synthetic_data.effects import Strengths
-from LMIALLib.laboratory.synthetic_data.heads import RealHead, read_real_head
 from LMIALLib.laboratory.synthetic_data.histories import real_history
-from LMIALLib.laboratory.synthetic_data.scanning import History, ScannedPair, scan
+from LMIALLib.laboratory.synthetic_data.scanning import ScannedPair, scan
 from LMIALLib.laboratory.unseen import LONGITUDINAL, unseen_weights
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.pairs.pair import Pair
@@ -40,10 +39,10 @@ from LMIALLib.resources import resource
 PASSES = 10
 REAL = ("patient01", "patient12")
 BUNDLED = resource("Weights", "change.safetensors")
+WITHOUT = Path("Testing") / "Weights"
 KINDS = ("longitudinal", "isotropic", "mslesseg-P18", "mslesseg-P39", "niivue", "isles22", "label-map")
+SYNTHETIC = tuple(f"{kind}-{seed}" for kind, seed in zip(KINDS, (2, 2, 1, 2, 2, 1, 1), strict=True))
 CACHE = Path("build") / "finish"
-THICK = 3
-"""Slices of 1 mm that become one."""
 SHAPES = 400
 
 
@@ -64,9 +63,32 @@ class FinishPair:
     truth: np.ndarray
 
 
+def data_folder() -> Path:
+    """The folder of the shared data. Raises BadInput where there is none."""
+    root = open_ms_root()
+    if root is None:
+        raise BadInput("no scans were found.", "Set LMIAL_DATA to the folder that holds open_ms.")
+    return root.parent
+
+
+def names_of() -> tuple[str, ...]:
+    """The pairs that are read where none are named."""
+    return (*REAL, *SYNTHETIC)
+
+
+def named_pair(data: Path, name: str) -> FinishPair:
+    """A real patient, or a synthetic pair by its kind and seed. Raises BadInput for another name."""
+    if name in REAL:
+        return real_pair(data / "open_ms", name)
+    kind, _, seed = name.rpartition("-")
+    if kind not in KINDS or not seed.isdigit():
+        raise BadInput(f"there is no pair {name!r}; write one of {', '.join(REAL)}, or a kind and a seed: niivue-2.")
+    return synthetic_pair(data, kind, int(seed))
+
+
 def real_pair(root: Path, patient: str, cache: Path = CACHE) -> FinishPair:
     """A patient of open-ms, predicted with weights that never saw it. Raises BadInput where they may have."""
-    weights = Path("Testing/Weights") / f"without-{patient}.safetensors"
+    weights = WITHOUT / f"without-{patient}.safetensors"
     unseen_weights(weights, patient)
     files = open_ms_pair(root / LONGITUDINAL / patient)
 
@@ -91,7 +113,7 @@ def own_pair(folder: Path, cache: Path | None = None) -> FinishPair:
     def made() -> tuple[Pair, np.ndarray]:
         with tempfile.TemporaryDirectory() as work:
             pair = prepare(PairRequest(baseline=files["baseline"], follow_up=files["follow_up"]), Path(work))
-        truth = _array(files["truth"]) > 0
+        truth = array_of(files["truth"]) > 0
         if truth.shape != pair.mask.shape:
             raise BadInput(f"{files['truth']}: it has {truth.shape} voxels; the follow-up has {pair.mask.shape}.")
         return pair, pair.stack(truth)
@@ -133,6 +155,25 @@ def cached(
                 file, **{field: getattr(inputs, field) for field in fields}, spacing=inputs.spacing, truth=truth
             )
     return FinishPair(name, kind, inputs, truth)
+
+
+def weights_of(pair: FinishPair) -> Path:
+    """The weights that a pair was predicted with."""
+    return WITHOUT / f"without-{pair.name}.safetensors" if pair.kind == "real" else BUNDLED
+
+
+def pair_of(pair: FinishPair) -> Pair:
+    """Both visits as the network takes them, slices along the first axis; where the pair lay is not kept."""
+    inputs = pair.inputs
+    slices, rows, columns = inputs.region.shape
+    spacing = (inputs.spacing[2], inputs.spacing[1], inputs.spacing[0])
+    grid = Grid((columns, rows, slices), spacing, (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))  # type: ignore[arg-type]
+    return Pair(inputs.baseline, inputs.follow_up, inputs.region, grid, 0)
+
+
+def inputs_under(pair: FinishPair, weights: Path) -> HeadInputs:
+    """What the head sees of a pair under other weights."""
+    return predicted(pair_of(pair), weights)
 
 
 def predicted(pair: Pair, weights: Path) -> HeadInputs:
@@ -179,103 +220,11 @@ def _scanned(data: Path, kind: str, seed: int, changed: bool) -> ScannedPair:
     counts = (
         CohortSettings().counts(rng) if changed else LesionCounts(stable=6, new=0, enlarged=0, shrunk=0, vanished=0)
     )
-    head, other = _head(data, kind, rng, seed)
+    head, other = head_of(data, kind, rng, seed)
     history = real_history(head, counts, _shapes(data, rng), rng)
     if other is not None:
-        history = _second_contrast(history, head, other)
+        history = second_contrast(history, head, other)
     return scan(history, Strengths(), rng)
-
-
-def _second_contrast(history: History, head: RealHead, other: np.ndarray) -> History:
-    """The later visit with the tissues of another drawing, where nothing was painted."""
-    from dataclasses import replace
-
-    volume = head.background.volume
-    zero, white = float(volume.min()), head.background.white
-    difference = (other - volume) / (white - zero) * (1.0 - history.lesion_after)
-    return replace(history, after=np.maximum(history.after + difference, 0.0).astype(np.float32))
-
-
-def _head(data: Path, kind: str, rng: np.random.Generator, seed: int) -> tuple[RealHead, np.ndarray | None]:
-    """A head of a kind; of a label map also a second drawing of its tissues, scaled like the first."""
-    ms = data / "open_ms"
-    if kind == "longitudinal":
-        return read_real_head(ms, "longitudinal/patient04", "study1_FLAIR.nii.gz", (), seed), None
-    if kind == "label-map":
-        return _label_map_head(data / "synthseg" / f"training_seg_{1 + seed % 20:02d}.nii.gz", rng, seed)
-    lesions = None
-    if kind == "isotropic":
-        volume = _array(ms / "cross_sectional_MNI/patient07/FLAIR.nii.gz")
-        lesions = _array(ms / "cross_sectional_MNI/patient07/lesions.nii.gz") > 0
-    elif kind == "niivue":
-        volume = _array(data / "single_flair/niivue/FLAIR.nii.gz")
-    elif kind == "isles22":
-        volume = _array(next((data / "single_flair/isles22").glob("*.nii.gz")))
-        volume = volume.reshape(volume.shape[0], volume.shape[1] // 2, 2, -1, 2).mean(axis=(2, 4))
-        return _made_head(kind, volume, None, (5.0, 0.9, 0.9), seed), None
-    else:
-        patient = kind.split("-")[1]
-        volume = _array(data / "mslesseg" / f"{patient}_T1_FLAIR.nii.gz")
-        lesions = _array(data / "mslesseg" / f"{patient}_T1_MASK.nii.gz") > 0
-    return _made_head(
-        kind, _thick(volume), None if lesions is None else _thick(lesions) > 0.5, (3.0, 1.0, 1.0), seed
-    ), None
-
-
-def _thick(volume: np.ndarray) -> np.ndarray:
-    """Every `THICK` slices averaged into one, float32."""
-    count = volume.shape[0] // THICK
-    return volume[: count * THICK].reshape(count, THICK, *volume.shape[1:]).mean(axis=1, dtype=np.float32)
-
-
-def _made_head(
-    kind: str, volume: np.ndarray, lesions: np.ndarray | None, spacing: tuple[float, float, float], seed: int
-) -> RealHead:
-    """A stripped head; arrays (k, j, i) with k from feet to head."""
-    from scipy.ndimage import binary_closing, binary_fill_holes
-
-    shown = volume > 0.02 * np.percentile(volume, 99)
-    brain = np.stack([binary_fill_holes(binary_closing(plane, iterations=2)) for plane in shown])
-    background = background_of(kind, volume, brain, spacing[0], spacing[1], seed=seed)
-    if lesions is not None:
-        background = with_lesions(background, lesions, seed)
-    return RealHead(background, _grid(volume.shape, spacing), np.zeros_like(brain), True)
-
-
-def _grid(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> Grid:
-    size = (shape[2], shape[1], shape[0])
-    return Grid(size, (spacing[2], spacing[1], spacing[0]), (0.0, 0.0, 0.0), tuple(np.eye(3).ravel()))  # type: ignore[arg-type]
-
-
-WHITE, GREY = (2, 41, 7, 46, 16, 28, 60, 10, 49), (3, 42, 8, 47, 11, 50, 12, 51, 13, 52, 17, 53, 18, 54, 26, 58)
-FLUID = (4, 43, 5, 44, 14, 15, 24)
-
-
-def _label_map_head(path: Path, rng: np.random.Generator, seed: int) -> tuple[RealHead, np.ndarray]:
-    """A FLAIR-like head drawn twice from a label map: grey matter 1.0 to 1.16 of white, fluid 0.15 to 0.4."""
-    from scipy.ndimage import gaussian_filter
-
-    labels = _array(path).astype(np.int32)
-    head = np.flatnonzero((labels > 0).any(axis=(1, 2)))
-    labels = labels[head[0] : head[-1] + 1]
-    tissue = [np.isin(labels, group) for group in (WHITE, GREY, FLUID)]
-    brain = _thick(np.any(tissue, axis=0)) > 0.5
-    texture = gaussian_filter(rng.standard_normal(labels.shape).astype(np.float32), 1.0)
-    texture *= 0.03 / texture.std()
-    visits = []
-    for _ in range(2):
-        image = np.zeros(labels.shape, np.float32)
-        for number in np.unique(labels[labels > 0]):
-            image[labels == number] = rng.uniform(0.2, 1.3)  # outside the brain anything may be bright
-        for inside, low, high in zip(tissue, (1.0, 1.0, 0.15), (1.0, 1.16, 0.4), strict=True):
-            image[inside] = rng.uniform(low, high)
-        image = np.where(labels > 0, gaussian_filter(image, 0.6) + texture, 0.0)
-        visits.append(_thick(np.maximum(image, 0.0)))
-    background = background_of(f"synthseg/{path.stem}", visits[0], brain, 3.0, 1.0, seed=seed)
-    slope, offset = np.polyfit(visits[0][brain][::7], background.volume[brain][::7], 1)
-    fluid = _thick(np.isin(labels, (4, 43))) > 0.5
-    made = RealHead(background, _grid(brain.shape, (3.0, 1.0, 1.0)), fluid, False)
-    return made, (slope * visits[1] + offset).astype(np.float32)
 
 
 def _shapes(data: Path, rng: np.random.Generator) -> list[LesionShape]:
@@ -290,10 +239,3 @@ def _shapes(data: Path, rng: np.random.Generator) -> list[LesionShape]:
         crop = np.unpackbits(bits[starts[index] : starts[index + 1]])[: sizes[index]].reshape(shapes[index])
         found.append(LesionShape(softened(crop > 0, (1.0, 1.0, 1.0)), (1.0, 1.0, 1.0), "ms_lesion_shapes"))
     return found
-
-
-def _array(path: Path) -> np.ndarray:
-    """Voxels (k, j, i), axes turned to run nearest to left, posterior and superior."""
-    import SimpleITK as sitk
-
-    return sitk.GetArrayFromImage(sitk.DICOMOrient(sitk.ReadImage(str(path), sitk.sitkFloat32), "LPS"))

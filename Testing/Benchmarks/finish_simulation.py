@@ -6,8 +6,8 @@ every slice is read, or after `MOST` answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from finish_pairs import FinishPair
@@ -17,9 +17,9 @@ from LMIALLib.adaptation.estimate import Estimate, estimate
 from LMIALLib.adaptation.features import Features, features_of
 from LMIALLib.adaptation.found import Found, judged
 from LMIALLib.adaptation.head import AdaptedMaps, HeadSettings, adapted, fit
+from LMIALLib.adaptation.inputs import HeadInputs
 from LMIALLib.adaptation.order import FINISH_STRATEGIES, finish_scores
 from LMIALLib.laboratory import readers, subjects
-from LMIALLib.laboratory.delivered import overlap
 from LMIALLib.laboratory.readers import SECONDS_A_CASE, correcting_seconds
 from LMIALLib.laboratory.subjects import stacked_pair
 from LMIALLib.queries.pool import CaseMaps, eligible_slices
@@ -32,19 +32,55 @@ OLD_DEFAULT = "difference-entropy-normalised"
 ORDERS = ("default", "old-default", "expected-error", "entropy", "predicted-area", "equidistant", "random", "oracle")
 
 
+@dataclass(frozen=True)
+class Planes:
+    """Voxels of each slice, int (slices,): counted once a map, so that many runs on the same map cost little.
+
+    Args:
+        suggested: of the suggestion.
+        changed: of the truth.
+        both: of both.
+    """
+
+    suggested: np.ndarray
+    changed: np.ndarray
+    both: np.ndarray
+
+    @classmethod
+    def of(cls, maps: AdaptedMaps, truth: np.ndarray) -> Planes:
+        """Count; ``truth`` is bool (slices, rows, columns)."""
+        suggested = maps.probability >= 0.5
+        return cls(*(np.count_nonzero(one, axis=(1, 2)) for one in (suggested, truth, suggested & truth)))
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """That the suggestion has wrong."""
+        return self.suggested + self.changed - 2 * self.both
+
+    def dice(self, read: Sequence[int], *, unread_only: bool = False) -> float:
+        """Dice over the whole grid of the delivered label, where some slices were read as the truth has them.
+
+        ``unread_only``: leave out the slices that were read. 1 where both labels are empty.
+        """
+        both, size = self.both.copy(), self.suggested + self.changed
+        both[list(read)] = 0 if unread_only else self.changed[list(read)]
+        size[list(read)] = 2 * both[list(read)]
+        return 2.0 * int(both.sum()) / int(size.sum()) if size.sum() else 1.0
+
+
 @dataclass
 class Reading:
     """A run so far.
 
     Args:
+        maps: as they are now.
+        planes: what they have right and wrong.
         answers: in their order.
         found: what each found under the map before it.
-        maps: as they are now.
-        wrong: int (slices,), voxels that the suggestion has wrong.
     """
 
     maps: AdaptedMaps
-    wrong: np.ndarray
+    planes: Planes
     answers: list[SliceAnswer] = field(default_factory=list)
     found: list[Found] = field(default_factory=list)
 
@@ -91,6 +127,8 @@ class Step:
 
 
 NextSlice = Callable[[Subject, Reading], int]
+Training = Callable[[Sequence[SliceAnswer]], HeadInputs | None]
+"""What the head sees under a network trained on the answers; None where the network in use stays."""
 
 
 def run(
@@ -99,62 +137,63 @@ def run(
     settings: HeadSettings | None,
     *,
     most: int = MOST,
+    enough: float = ENOUGH,
     estimates: bool = False,
-    reader: str = "exact",
+    training: Training | None = None,
 ) -> Iterator[Step]:
-    """Read slice after slice; ``settings`` None: without learning; ``reader``: one of `laboratory.readers`."""
-    truth, features = subject.pair.truth, subject.features
-    maps = adapted(features, None)
-    reading = Reading(maps, wrong_voxels(maps, truth))
+    """Read slice after slice, up to ``most`` or until the delivered Dice was ``enough`` after two answers in a row.
+
+    ``settings`` None: without a head; ``training``: called after each answer.
+    """
+    truth = subject.pair.truth
+    maps = maps_after(subject, (), settings)
+    reading = Reading(maps, Planes.of(maps, truth))
     seconds = SECONDS_A_CASE
     good = 0
     while True:
-        read = {answer.number: answer.target == 1 for answer in reading.answers}
-        dice = delivered_dice(reading.maps, truth, read)
+        dice = reading.planes.dice(reading.read)
         made = None
         if estimates:
-            made = estimate(features, reading.maps, gathered(reading.answers), reading.found)
-        yield Step(dice, delivered_dice(reading.maps, truth, read, unread_only=True), seconds, made)
-        good = good + 1 if dice >= ENOUGH else 0
+            made = estimate(subject.features, reading.maps, gathered(reading.answers), reading.found)
+        yield Step(dice, reading.planes.dice(reading.read, unread_only=True), seconds, made)
+        good = good + 1 if dice >= enough else 0
         if good > 1 or len(reading.read) >= min(most, int(subject.eligible.sum())):
             return
         number = following(subject, reading)
-        marked = truth[number] if reader == "exact" else read_by(subject, number, reader)
-        answer = mask_answer(number, marked)
+        answer = mask_answer(number, truth[number])
         suggested = reading.maps.probability[number] >= 0.5
         seconds += correcting_seconds(suggested, answer.target, subject.pair.inputs.spacing[1:])
-        reading.found.append(judged(features, reading.maps, number, answer.target))
+        reading.found.append(judged(subject.features, reading.maps, number, answer.target))
         reading.answers.append(answer)
-        if settings is not None:
-            reading.maps = adapted(features, fit(features, reading.answers, settings))
-            reading.wrong = wrong_voxels(reading.maps, truth)
+        inputs = None if training is None else training(reading.answers)
+        if inputs is not None:
+            subject = replace(subject, features=features_of(inputs))
+            reading.found = found_again(subject, reading.answers, settings)
+        if settings is not None or inputs is not None:
+            reading.maps = maps_after(subject, reading.answers, settings)
+            reading.planes = Planes.of(reading.maps, truth)
 
 
-def wrong_voxels(maps: AdaptedMaps, truth: np.ndarray) -> np.ndarray:
-    """Voxels of each slice that the suggestion has wrong."""
-    return np.asarray(((maps.probability >= 0.5) != truth).sum(axis=(1, 2)))
+def maps_after(subject: Subject, answers: Sequence[SliceAnswer], settings: HeadSettings | None) -> AdaptedMaps:
+    """What is suggested after some answers: the network's map, or with settings that of a head fitted to them all."""
+    learns = settings is not None and len(answers) > 0
+    return adapted(subject.features, fit(subject.features, answers, settings) if learns else None)
 
 
-def read_by(subject: Subject, number: int, reader: str) -> np.ndarray:
-    """What a reader of the laboratory marks on a slice, bool (rows, columns)."""
-    inputs = subject.pair.inputs
-    pair = stacked_pair(inputs.baseline, inputs.follow_up, inputs.region, inputs.spacing)
-    return readers.answer(subjects.Subject(subject.pair.name, "pool", pair, subject.pair.truth), number, reader, 0) == 1
+def found_again(subject: Subject, answers: Sequence[SliceAnswer], settings: HeadSettings | None) -> list[Found]:
+    """What each answer found, under the maps of a network that came later: every head is learnt anew, as in a study."""
+    return [
+        judged(subject.features, maps_after(subject, answers[:count], settings), answer.number, answer.target)
+        for count, answer in enumerate(answers)
+    ]
 
 
-def delivered_dice(
-    maps: AdaptedMaps, truth: np.ndarray, read: Mapping[int, np.ndarray], *, unread_only: bool = False
-) -> float:
-    """Dice over the whole grid of the delivered label, or of the unread slices alone; 1 where both are empty.
-
-    Args:
-        maps: what is suggested on unread slices.
-        truth: bool (slices, rows, columns).
-        read: slice to what was marked there, bool (rows, columns).
-        unread_only: leave out the slices that were read.
-    """
-    both, size = overlap(maps.probability >= 0.5, truth, read, unread_only=unread_only)
-    return 2.0 * both / size if size else 1.0
+def read_by(pair: FinishPair, reader: str, seed: int = 0) -> np.ndarray:
+    """What a reader of the laboratory marks on every slice of a pair, bool (slices, rows, columns)."""
+    inputs = pair.inputs
+    stacked = stacked_pair(inputs.baseline, inputs.follow_up, inputs.region, inputs.spacing)
+    subject = subjects.Subject(pair.name, "pool", stacked, pair.truth.astype(np.uint8))
+    return np.stack([readers.answer(subject, number, reader, seed) == 1 for number in range(len(pair.truth))])
 
 
 def next_of(order: str, seed: int = 0) -> NextSlice:
@@ -172,7 +211,7 @@ def next_of(order: str, seed: int = 0) -> NextSlice:
         "expected-error": lambda s, r: _finish(s, r, "expected-error"),
         "entropy": lambda s, r: r.maps.entropy.sum(axis=(1, 2), dtype=np.float64),
         "predicted-area": lambda s, r: (r.maps.probability >= 0.5).sum(axis=(1, 2)).astype(float),
-        "oracle": lambda s, r: r.wrong.astype(float),
+        "oracle": lambda s, r: r.planes.wrong.astype(float),
         **{name: lambda s, r, name=name: _finish(s, r, name) for name in FINISH_STRATEGIES},
     }
     if order not in scores:

@@ -8,7 +8,7 @@ and patient12; a study of its training subjects; a study of everything that is j
 brains, and the two real pairs); a teacher that saw phantoms and no scan of any person. So nothing that judges a patient
 saw a scan or a label of that patient. For each seed nnU-Net learns from the teacher's opinions (stage 2 of the
 pipeline), and from there, fold by fold (stage 5), from what an exact reader says of 2 % and 5 % of the slices as the
-core-set chooses them (stage 3), of as many slices drawn by lot, and of all. `scratch` reads all slices and never
+core-set chooses them (stage 3), of as many random slices, and of all. `scratch` reads all slices and never
 saw an opinion, in as many steps as both stages have together. With `--pool real` both real pairs are the study that is
 read, in two folds, and each is judged by the fold that saw no label of it. "Nothing kept" are the folds as they were
 trained, before they go part of the way back to the pretrained weights.
@@ -69,7 +69,7 @@ TOLD = {
     "pseudo": "nnU-Net on its pseudo-labels",
     "core-set 2%": "+ 2 % of the slices, core-set",
     "core-set 5%": "+ 5 %, core-set",
-    "random 5%": "+ 5 %, by lot",
+    "random 5%": "+ 5 %, at random",
     "k-center 5%": "+ 5 %, k-center without regard to signs of change",
     "all": "+ every slice",
     "scratch": "every slice, without pseudo-labels",

@@ -12,13 +12,13 @@ from typing import Any
 
 from LMIALLib.cli import main
 from LMIALLib.loop.learning import Learning
-from LMIALLib.scene import looking
+from LMIALLib.scene import viewing
 from LMIALLib.worker.requests import Trained
 
 STEPS = int(os.environ.get("LMIAL_TEST_STEPS", "6"))
 SLOWLY = float(os.environ.get("LMIAL_TEST_SLOW", "0"))
 """Seconds that opening a case takes longer, as on a slow disk."""
-_request, _record, _open_case = Learning.request_training, Learning._record_model, looking.open_case
+_request, _record, _open_case = Learning.request_training, Learning._record_model, viewing.open_case
 
 
 def request_training(self: Learning, **options: Any) -> None:
@@ -38,7 +38,7 @@ def open_case(*values: Any, **options: Any) -> Any:
     return _open_case(*values, **options)
 
 
-looking.open_case = open_case
+viewing.open_case = open_case
 Learning.request_training = request_training  # type: ignore[method-assign]
 Learning._record_model = record_model  # type: ignore[method-assign]
 

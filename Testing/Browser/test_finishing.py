@@ -145,11 +145,14 @@ def test_a_suggested_lesion_is_accepted_as_a_whole_where_it_was_seen(
     reader.until("s('notices').some((one) => one.text.includes('was not on the screen yet'))")
     reader.page.click(f"button[data-lesion='{number}']")
     reader.page.wait_for_timeout(900)
+    reader.page.click(f"button[aria-label='Wider outline of lesion {number}']")
+    reader.until("s('tools').visible")
+    reader.picture("lesion-outlined")
     reader.page.click(f"button[aria-label='Accept lesion {number}']")
-    reader.until(f"s('notices').some((one) => one.text.startsWith('Lesion {number} is accepted'))")
+    reader.until(f"s('notices').some((one) => one.text.startsWith('Lesion {number} is accepted as you outlined it'))")
     with Study.open(study_folder, read_only=True) as study:
         (said,) = study.lesion_answers.current("head")
-        assert said.verdict == "accepted" and said.voxels.any() and len(said.shown) == 1
+        assert said.verdict == "outlined" and said.change.sum() == said.voxels.sum() > 0 and len(said.shown) == 1
         assert not study.answers.all("head"), "no slice becomes read by it"
 
 

@@ -15,14 +15,14 @@ import pytest
 from LMIALLib.browser import asked
 from LMIALLib.browser.actions import actions_of
 from LMIALLib.browser.asked import Senseless
-from LMIALLib.browser.brush import BrushDesk
 from LMIALLib.browser.messages import CALLS, LARGEST, read
 from LMIALLib.errors import LMIALError
+from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.store import Study
 
 from .conftest import Server
 from .socket_page import SocketPage
-from .test_desk import desk_at  # noqa: F401 - a fixture
+from .test_workspace import workspace_at  # noqa: F401 - a fixture
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 7, 255, 256, 10**6, 10**9, 2**31, 2**63, 2**64 - 1, -(2**63), 0.5, -0.0, 1e9, 1e300,
@@ -104,29 +104,29 @@ def test_sizes_are_within_what_can_be_drawn() -> None:
 
 def test_no_value_that_a_page_can_send_breaks_the_desk(
     study_folder: Path,
-    desk_at: Callable[..., BrushDesk],  # noqa: F811
+    workspace_at: Callable[..., Workspace],  # noqa: F811
 ) -> None:
-    """Every action with odd values at every place: a sentence or a deed, never another error, and the desk goes on."""
-    desk = desk_at(study_folder)
+    """Every action with odd values at every place: a sentence or a deed, never another error; the workspace goes on."""
+    workspace = workspace_at(study_folder)
     worth: dict[str, tuple[Any, ...]] = {
         "paint": ("follow_up", "begin", [[0.5, 0.5]]), "zoom": ("follow_up", 1.1, 0.5, 0.5), "choose": (3, "head"),
         "shift": ("follow_up", 0.1, 0.1), "planes": ("follow_up", 0.5, 0.5), "class": (0, 1), "register": ("rigid",),
     }  # fmt: skip
     left_out = {"register", "rank", "save", "nothing_here", "equivocal", "skip", "take_over"}  # slow; the same checks
-    for name, action in actions_of(desk).items():
+    for name, action in actions_of(workspace, workspace.maker).items():
         usual = worth.get(name, (1,) * len(action.takes))
         trials = [(), *((odd,) for odd in ODD), (1, 2, 3, 4, 5)]
         trials += [(*usual[:at], odd, *usual[at + 1 :]) for at in range(len(usual)) for odd in ODD]
         for values in trials if name not in left_out else [trial for trial in trials if trial and not action.takes]:
-            desk.notices.clear()
+            workspace.screen.notices.clear()
             with suppress(LMIALError):
                 action(*values)
-        desk.redraw()
-    tools = desk.tools
+        workspace.viewing.redraw()
+    tools = workspace.screen.tools
     assert 1 <= tools.diameter_mm <= 30 and 0 <= tools.opacity <= 1 and tools.tool in ("paint", "erase")
     assert all(math.isfinite(value) for value in (tools.diameter_mm, tools.opacity, tools.brightness, tools.width))
-    assert all(math.isfinite(value) for value in desk.open.navigation.point)
-    assert desk.session.current is not None
+    assert all(math.isfinite(value) for value in workspace.open.navigation.point)
+    assert workspace.session.current is not None
 
 
 def test_a_hostile_page_ends_its_own_connection_and_nothing_else(

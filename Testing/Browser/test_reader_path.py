@@ -155,7 +155,7 @@ def test_a_training_can_be_cancelled_and_nothing_saved_is_lost(
         assert study.answers.current("head")[slice_number - 1].answer == "nothing" and len(study.models.all()) == 1
 
 
-def test_a_query_by_lot_shows_no_suggestion_before_the_answer(
+def test_a_random_query_shows_no_suggestion_before_the_answer(
     study_folder: Path, serve: Callable[..., Server], sit_down: Callable[..., Reader]
 ) -> None:
     reader = sit_down(serve(study_folder).address)

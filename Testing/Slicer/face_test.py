@@ -72,9 +72,9 @@ class FaceTest(unittest.TestCase):
         before = time.perf_counter()
         cls.widget = load_module()
         cls.loaded_in = time.perf_counter() - before
-        from LMIALLib.desktop import timing
+        from LMIALLib.desktop import qt_slots
 
-        timing.LISTENERS.append(cls.took)
+        qt_slots.LISTENERS.append(cls.took)
         cls.widget.ui.readerEdit.setText("tester")
         slicer.util.mainWindow().showNormal()
         slicer.util.mainWindow().setGeometry(0, 0, 1600, 1000)
@@ -95,8 +95,8 @@ class FaceTest(unittest.TestCase):
         return self.widget.face
 
     @property
-    def desk(self):
-        return self.face.desk
+    def workspace(self):
+        return self.face.workspace
 
     @property
     def ui(self):
@@ -110,7 +110,7 @@ class FaceTest(unittest.TestCase):
         slicer.util.mainWindow().grab().save(str(self.shots / f"{self.number:02d}-{name}.png"))
 
     def need_case(self):
-        if self.desk is None or self.desk.open is None:
+        if self.workspace is None or self.workspace.open is None:
             self.skipTest("no case is open: preparing the sample pair failed or was skipped")
 
     def lacking(self, *, network):
@@ -128,29 +128,31 @@ class FaceTest(unittest.TestCase):
     def need_slice(self):
         """A slice under the hand: a query, or where nothing is ranked the next unread one from the middle on."""
         self.need_case()
-        if self.desk.session.current is None:
+        if self.workspace.session.current is None:
             self.face.act("next")
-        if self.desk.session.current is None:
-            middle = self.desk.open.images.pair.n_slices // 2
-            self.face.act("choose", next(one for one in range(middle, 2 * middle) if one not in self.desk.answers))
-        self.assertIsNotNone(self.desk.session.current)
+        if self.workspace.session.current is None:
+            middle = self.workspace.open.images.pair.n_slices // 2
+            self.face.act(
+                "choose", next(one for one in range(middle, 2 * middle) if one not in self.workspace.screen.answers)
+            )
+        self.assertIsNotNone(self.workspace.session.current)
         self.look()
-        return self.desk.session.current.slice
+        return self.workspace.session.current.slice
 
     def look(self):
         """Look until every view has drawn the slice and a moment has passed: before that no answer is taken."""
 
         def settled():
             number, seconds = self.face._looks.now or (0, 0.0)
-            return number == self.desk.sight.place.number and seconds > 0.3
+            return number == self.workspace.viewing.sight.place.number and seconds > 0.3
 
         self.assertTrue(wait_for(settled, 10))
 
     def stroke(self, view="LMIALFollowUp", effect="Paint"):
         """A stroke across the middle of a view; how many voxels changed, and on which slices."""
-        before = self.desk.open.drawing.stack()
+        before = self.workspace.open.drawing.stack()
         editor = self.face.editor.widget
-        editor.setCurrentSegmentID(self.desk.session.study.label_schema.classes[0].name)
+        editor.setCurrentSegmentID(self.workspace.session.study.label_schema.classes[0].name)
         editor.setActiveEffectByName(effect)
         pump(0.2)
         widget = slicer.app.layoutManager().sliceWidget(view)
@@ -159,12 +161,12 @@ class FaceTest(unittest.TestCase):
         slicer.util.clickAndDrag(widget, start=start, end=end, steps=8)
         self.assertTrue(wait_for(lambda: not self.face._unsettled, 5))
         editor.setActiveEffect(None)
-        changed = (self.desk.open.drawing.stack() != before).any(axis=(1, 2))
+        changed = (self.workspace.open.drawing.stack() != before).any(axis=(1, 2))
         return [number for number, one in enumerate(changed) if one]
 
     def effect(self, name, parameters, apply="onApply"):
         """Apply one effect with parameters; the slices that changed."""
-        before = self.desk.open.drawing.stack()
+        before = self.workspace.open.drawing.stack()
         editor = self.face.editor.widget
         editor.setActiveEffectByName(name)
         effect = editor.activeEffect()
@@ -174,7 +176,7 @@ class FaceTest(unittest.TestCase):
         getattr(effect.self(), apply)()
         wait_for(lambda: not self.face._unsettled, 5)
         editor.setActiveEffect(None)
-        changed = (self.desk.open.drawing.stack() != before).any(axis=(1, 2))
+        changed = (self.workspace.open.drawing.stack() != before).any(axis=(1, 2))
         return [number for number, one in enumerate(changed) if one]
 
     # In this order -------------------------------------------------------------------------------------------------
@@ -198,16 +200,16 @@ class FaceTest(unittest.TestCase):
         self.ui.prepareButton.click()
         self.assertIsNotNone(self.widget.start.preparing, self.face.panel.sentences)
         self.assertTrue(wait_for(lambda: self.widget.start.preparing is None, 300))
-        self.assertIsNotNone(self.desk, self.face.panel.sentences)
-        self.assertEqual(self.desk.open.case, "sample")
+        self.assertIsNotNone(self.workspace, self.face.panel.sentences)
+        self.assertEqual(self.workspace.open.case, "sample")
         for tag in ("LMIALBaseline", "LMIALFollowUp", "LMIALDifference"):
             self.assertIsNotNone(slicer.app.layoutManager().sliceWidget(tag))
         self.photograph("prepared")
 
     def test_03_rank_with_the_real_worker(self):
         self.need_network()
-        self.assertTrue(wait_for(lambda: self.desk.queue, 600), self.face.panel.sentences)
-        self.assertEqual(self.ui.queueTable.rowCount, min(len(self.desk.queue), 12))
+        self.assertTrue(wait_for(lambda: self.workspace.screen.queue, 600), self.face.panel.sentences)
+        self.assertEqual(self.ui.queueTable.rowCount, min(len(self.workspace.screen.queue), 12))
         self.assertTrue(wait_for(lambda: self.ui.objectTable.rowCount, 10))
         sections = self.ui.querySection, self.ui.editSection
         for one in sections:
@@ -224,7 +226,7 @@ class FaceTest(unittest.TestCase):
             places.append([round(matrix.GetElement(row, 3), 3) for row in range(3)])
         self.assertEqual(places[0], places[1])
         self.assertEqual(places[1], places[2])
-        self.assertEqual(self.desk.open.navigation.slice, here)
+        self.assertEqual(self.workspace.open.navigation.slice, here)
         self.photograph("query")
         self.face.act("show", True)
         self.photograph("query-suggestion")
@@ -234,18 +236,18 @@ class FaceTest(unittest.TestCase):
         here = self.need_slice()
         self.assertEqual(self.stroke("LMIALBaseline"), [])
         self.assertEqual(self.stroke("LMIALFollowUp"), [here])
-        self.assertIsNotNone(self.desk.session.study.drafts.get(self.desk.open.case, here))
+        self.assertIsNotNone(self.workspace.session.study.drafts.get(self.workspace.open.case, here))
         self.photograph("painted")
 
     def test_06_undo_and_redo(self):
         self.need_slice()
-        drawn = self.desk.open.drawing.mask
+        drawn = self.workspace.open.drawing.mask
         self.face.editor.undo()
         wait_for(lambda: not self.face._unsettled, 5)
-        self.assertFalse((self.desk.open.drawing.mask == drawn).all())
+        self.assertFalse((self.workspace.open.drawing.mask == drawn).all())
         self.face.editor.redo()
         wait_for(lambda: not self.face._unsettled, 5)
-        self.assertTrue((self.desk.open.drawing.mask == drawn).all())
+        self.assertTrue((self.workspace.open.drawing.mask == drawn).all())
 
     def test_07_every_effect_leaves_the_other_slices_alone(self):
         here = self.need_slice()
@@ -263,20 +265,20 @@ class FaceTest(unittest.TestCase):
 
     def test_08_save_and_next_is_durable_and_undo_changes_nothing(self):
         here = self.need_slice()
-        if not self.desk.open.drawing.mask.any():
+        if not self.workspace.open.drawing.mask.any():
             self.stroke()
-        mask = self.desk.open.drawing.mask
+        mask = self.workspace.open.drawing.mask
         self.ui.saveButton.click()
-        answer = self.desk.session.study.answers.current(self.desk.open.case)[here]
+        answer = self.workspace.session.study.answers.current(self.workspace.open.case)[here]
         self.assertTrue((answer.mask == mask).all())
-        before = self.desk.open.drawing.stack()
+        before = self.workspace.open.drawing.stack()
         self.face.editor.undo()
         pump(0.5)
-        self.assertTrue((self.desk.open.drawing.stack() == before).all())
+        self.assertTrue((self.workspace.open.drawing.stack() == before).all())
 
     def test_09_training_can_be_cancelled(self):
         self.need_network()
-        job = self.desk.session.learning.training
+        job = self.workspace.session.learning.training
         self.assertIsNotNone(job)
         self.assertTrue(wait_for(lambda: job.state != "queued", 120))
         pump(1)
@@ -287,41 +289,41 @@ class FaceTest(unittest.TestCase):
 
     def test_10_training_ends_and_ranks_anew(self):
         self.need_network()
-        here, ranking = self.need_slice(), self.desk.session.study.rankings.latest().number
+        here, ranking = self.need_slice(), self.workspace.session.study.rankings.latest().number
         self.face.act("train")
-        job = self.desk.session.learning.training
+        job = self.workspace.session.learning.training
         self.assertTrue(wait_for(lambda: job.over, 1800))
         self.assertEqual(job.state, "done", job.error)
         if job.result.adopted:
-            self.assertTrue(wait_for(lambda: self.desk.session.study.rankings.latest().number > ranking, 600))
-        self.assertEqual(self.desk.session.current.slice, here)  # never moves the slice under the hand
+            self.assertTrue(wait_for(lambda: self.workspace.session.study.rankings.latest().number > ranking, 600))
+        self.assertEqual(self.workspace.session.current.slice, here)  # never moves the slice under the hand
         self.photograph("trained")
 
     def test_11_nothing_here_equivocal_skip_and_back(self):
         here = self.need_slice()
         self.ui.nothingButton.click()
-        self.assertEqual(self.desk.session.study.answers.current(self.desk.open.case)[here].answer, "nothing")
+        self.assertEqual(self.workspace.session.study.answers.current(self.workspace.open.case)[here].answer, "nothing")
         second = self.need_slice()
         self.ui.equivocalButton.click()
         self.need_slice()
         self.ui.skipButton.click()
         self.ui.backButton.click()
         self.ui.backButton.click()
-        self.assertEqual(self.desk.session.current.slice, second)
+        self.assertEqual(self.workspace.session.current.slice, second)
 
     def test_11a_an_answer_away_from_the_query_or_too_soon_is_not_stored(self):
-        here, case = self.need_slice(), self.desk.open.case
-        stored = len(self.desk.session.study.answers.all(case))
+        here, case = self.need_slice(), self.workspace.open.case
+        stored = len(self.workspace.session.study.answers.all(case))
         away = here - 1 if here else here + 1
         self.face.act("go_to", away)
         self.face.act("nothing_here")  # not drawn yet
         self.look()
         self.face.act("nothing_here")  # asked
-        self.assertEqual(len(self.desk.session.study.answers.all(case)), stored)
+        self.assertEqual(len(self.workspace.session.study.answers.all(case)), stored)
         pump(0.5)
         self.face.act("nothing_here")
-        self.assertEqual(self.desk.session.study.answers.all(case)[-1].slice, away)
-        self.assertEqual(self.desk.session.study.answers.all(case)[-1].viewed_share, 1.0)
+        self.assertEqual(self.workspace.session.study.answers.all(case)[-1].slice, away)
+        self.assertEqual(self.workspace.session.study.answers.all(case)[-1].viewed_share, 1.0)
 
     def test_12_suggestion_flicker_and_planes(self):
         self.need_network()
@@ -336,42 +338,44 @@ class FaceTest(unittest.TestCase):
         self.ui.planesButton.click()
         self.photograph("planes")
         self.ui.returnButton.click()
-        self.assertEqual(self.desk.open.navigation.slice, self.desk.session.current.slice)
+        self.assertEqual(self.workspace.open.navigation.slice, self.workspace.session.current.slice)
 
     def test_12a_the_lesions_are_listed_and_a_click_jumps(self):
         self.need_network()
-        self.assertTrue(wait_for(lambda: 0 < self.ui.objectTable.rowCount == len(self.desk.objects()), 10))
-        known = self.desk.objects()
+        self.assertTrue(
+            wait_for(lambda: 0 < self.ui.objectTable.rowCount == len(self.workspace.lesion_list.lesions()), 10)
+        )
+        known = self.workspace.lesion_list.lesions()
         self.ui.objectTable.cellClicked(0, 0)
-        self.assertEqual(self.desk.open.navigation.slice, known[0].largest_slice)
+        self.assertEqual(self.workspace.open.navigation.slice, known[0].largest_slice)
         self.ui.returnButton.click()
 
     def test_12b_registered_again_the_slice_and_the_answers_stay(self):
-        here, answers = self.need_slice(), len(self.desk.answers)
+        here, answers = self.need_slice(), len(self.workspace.screen.answers)
         self.stroke()
-        mask = self.desk.open.drawing.mask
+        mask = self.workspace.open.drawing.mask
         self.ui.rigidButton.click()
-        job = self.desk.session.learning.registering
+        job = self.workspace.session.learning.pairs.job
         self.assertIsNotNone(job, self.face.panel.sentences)
         self.assertTrue(wait_for(lambda: job.over, 300))
         self.assertEqual(job.state, "done", job.error)
-        self.assertEqual(self.desk.session.study.cases.get(self.desk.open.case).pair_number, 2)
-        self.assertEqual((self.desk.session.current.slice, len(self.desk.answers)), (here, answers))
-        self.assertTrue((self.desk.open.drawing.mask == mask).all())
-        ranking = self.desk.session.learning.ranking
+        self.assertEqual(self.workspace.session.study.cases.get(self.workspace.open.case).pair_number, 2)
+        self.assertEqual((self.workspace.session.current.slice, len(self.workspace.screen.answers)), (here, answers))
+        self.assertTrue((self.workspace.open.drawing.mask == mask).all())
+        ranking = self.workspace.session.learning.ranking
         self.assertTrue(ranking is None or wait_for(lambda: ranking.over, 300))
 
     def test_13_a_killed_worker_is_told_and_starts_again(self):
         self.need_network()
         self.face.act("rank")
-        transport = self.desk.session.learning.worker._transport
+        transport = self.workspace.session.learning.worker._transport
         self.assertTrue(wait_for(lambda: transport.pid, 120))
         transport._end()
         self.assertTrue(wait_for(lambda: self.ui.deadBar.visible, 10))
         self.photograph("worker-died")
         self.ui.restartButton.click()
-        self.assertTrue(wait_for(lambda: self.desk.session.learning.ranking.over, 600))
-        self.assertEqual(self.desk.session.learning.ranking.state, "done")
+        self.assertTrue(wait_for(lambda: self.workspace.session.learning.ranking.over, 600))
+        self.assertEqual(self.workspace.session.learning.ranking.state, "done")
 
     def test_14_export(self):
         self.need_case()
@@ -387,19 +391,21 @@ class FaceTest(unittest.TestCase):
 
     def test_14a_slicers_own_save_of_the_label_saves_the_slice(self):
         here = self.need_slice()
-        if not self.desk.open.drawing.mask.any():
+        if not self.workspace.open.drawing.mask.any():
             self.stroke()
-        mask, file = self.desk.open.drawing.mask, self.place / "label.seg.nrrd"
-        self.assertTrue(slicer.util.saveNode(self.desk.open.drawing.label, str(file)))
+        mask, file = self.workspace.open.drawing.mask, self.place / "label.seg.nrrd"
+        self.assertTrue(slicer.util.saveNode(self.workspace.open.drawing.label, str(file)))
         pump(0.5)
-        self.assertTrue((self.desk.session.study.answers.current(self.desk.open.case)[here].mask == mask).all())
+        self.assertTrue(
+            (self.workspace.session.study.answers.current(self.workspace.open.case)[here].mask == mask).all()
+        )
         self.assertNotIn(b"LMIAL edit mask", file.read_bytes().partition(b"\n\n")[0])
 
     def test_14b_a_saved_scene_holds_no_opinion_and_loaded_beside_the_case_no_second_label(self):
         import zipfile
 
         here = self.need_slice()
-        drawn = self.desk.open.drawing.stack()
+        drawn = self.workspace.open.drawing.stack()
         bundle = self.place / "scene.mrb"
         self.assertTrue(slicer.util.saveScene(str(bundle)))
         names = " ".join(zipfile.ZipFile(bundle).namelist())
@@ -411,47 +417,47 @@ class FaceTest(unittest.TestCase):
         labels = [
             node
             for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-            if node.GetAttribute("LMIAL.case") == self.desk.open.case and node.GetName().startswith("label")
+            if node.GetAttribute("LMIAL.case") == self.workspace.open.case and node.GetName().startswith("label")
         ]
-        self.assertEqual(set(labels), {self.desk.open.drawing.label, self.desk.open.drawing.node})
-        self.assertEqual(self.desk.session.current.slice, here)
-        self.assertTrue((self.desk.open.drawing.stack() == drawn).all())
+        self.assertEqual(set(labels), {self.workspace.open.drawing.label, self.workspace.open.drawing.node})
+        self.assertEqual(self.workspace.session.current.slice, here)
+        self.assertTrue((self.workspace.open.drawing.stack() == drawn).all())
         self.photograph("scene-loaded")
 
     def test_15_closing_the_scene_keeps_the_draft_and_the_study_opens_again(self):
         here = self.need_slice()
         self.stroke()
-        mask, answers = self.desk.open.drawing.mask, len(self.desk.answers)
+        mask, answers = self.workspace.open.drawing.mask, len(self.workspace.screen.answers)
         slicer.mrmlScene.Clear(0)
         pump(0.5)
-        self.assertIsNone(self.desk)
+        self.assertIsNone(self.workspace)
         self.ui.studyPath.setCurrentPath(str(self.place / "study"))
         self.ui.openButton.click()
-        self.assertIsNotNone(self.desk, self.face.panel.sentences)
+        self.assertIsNotNone(self.workspace, self.face.panel.sentences)
         self.face.act("choose", here)
-        self.assertTrue((self.desk.open.drawing.mask == mask).all())
-        self.assertEqual(len(self.desk.answers), answers)
+        self.assertTrue((self.workspace.open.drawing.mask == mask).all())
+        self.assertEqual(len(self.workspace.screen.answers), answers)
         self.photograph("reopened")
 
     def test_16_reload_keeps_everything(self):
         self.need_case()
-        folder = self.desk.session.study.folder
+        folder = self.workspace.session.study.folder
         self.widget.onReload()
         pump(0.5)
         type(self).widget = slicer.modules.LMIALWidget
-        from LMIALLib.desktop import timing
+        from LMIALLib.desktop import qt_slots
 
-        timing.LISTENERS.append(self.took)
+        qt_slots.LISTENERS.append(self.took)
         self.ui.readerEdit.setText("tester")
         self.widget.enter()
         self.face.open(folder, "tester", True)
-        self.assertIsNotNone(self.desk, self.face.panel.sentences)
-        self.assertFalse(self.desk.watching)
+        self.assertIsNotNone(self.workspace, self.face.panel.sentences)
+        self.assertFalse(self.workspace.screen.watching)
 
     def test_17_no_process_is_left(self):
         self.need_network()
         self.face.act("rank")
-        transport = self.desk.session.learning.worker._transport
+        transport = self.workspace.session.learning.worker._transport
         self.assertTrue(wait_for(lambda: transport.pid, 120))
         self.face.quit()
         self.assertFalse(transport._running())

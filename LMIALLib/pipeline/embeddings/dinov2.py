@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WHAT = "DINOv2"
 MODEL_TYPE = "dinov2"
 LARGEST = 224
-"""Pixels along a side at most; weights trained at more are asked for fewer positions."""
+"""Pixels along a side at most; weights trained at more are used with fewer positions."""
 BRIGHTEST = 2.0
 """Intensity, in units of `slice_images`, that is shown as white, its negative as black: four robust spreads."""
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -45,7 +45,7 @@ class Dinov2Encoder:
         self._model = load_local(model_class, folder, MODEL_TYPE, WHAT).to(self._device)
         config = self._model.config
         if config.num_channels != 3:
-            raise BadInput(f"{folder / 'config.json'} asks for {config.num_channels} channels; expected 3.")
+            raise BadInput(f"{folder / 'config.json'} has {config.num_channels} channels; expected 3.")
         if not all(isinstance(side, int) and side > 0 for side in (config.image_size, config.patch_size)):
             raise BadInput(f"{folder / 'config.json'} does not say of how many pixels images and patches are.")
         self.size = max(1, min(int(config.image_size), LARGEST) // int(config.patch_size)) * int(config.patch_size)

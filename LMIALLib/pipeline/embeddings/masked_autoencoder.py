@@ -1,4 +1,4 @@
-"""A masked autoencoder trained on the slices of one study (He et al., arXiv 2111.06377), and what it says of a slice.
+"""A masked autoencoder trained on the slices of one study (He et al., arXiv 2111.06377), and its vector of a slice.
 
 The model is ViT-MAE of ``transformers``, small, with baseline, follow-up and difference as its three channels. No label
 is looked at. Every draw depends on the seed and the step alone, so that a run that was stopped goes on as if it had
@@ -104,7 +104,7 @@ def train_masked(
         folder: also holds the checkpoint, from which a stopped run goes on; it goes when the weights are there.
         about: what else the run depends on (JSON-ready); a checkpoint of another run is not gone on from.
         progress: called with (a sentence, steps done, steps in all).
-        cancelled: asked before each step; True writes a checkpoint and raises Cancelled.
+        cancelled: called before each step; True writes a checkpoint and raises Cancelled.
 
     Returns the loss of each step of this call. Raises BadInput for a full disk.
     """

@@ -43,7 +43,7 @@ def write_embedding(study: Study, encoder: str, case: str, vectors: np.ndarray, 
 def read_embedding(study: Study, encoder: str, case: str, made_by: Mapping[str, Any]) -> np.ndarray | None:
     """The vectors of the newest pair of a case, or None where there are none, or others made them, or all is damaged.
 
-    ``made_by`` must be what `write_embedding` was given, for the keys that are asked for.
+    ``made_by`` must be what `write_embedding` was given, for the keys that are given.
     """
     stored = _stored(study, encoder, case)
     if stored is None or any(stored[1].get(key) != value for key, value in made_by.items()):

@@ -1,4 +1,4 @@
-"""The folds of a training, and what they say of every case of a study together."""
+"""The folds of a training, and their combined prediction of every case of a study."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from LMIALLib.study.targets import training_examples
 
 @dataclass(frozen=True)
 class Finetuned:
-    """What a fine-tuning left.
+    """The result of a fine-tuning.
 
     Args:
         model: id of the ensemble in the study.
@@ -231,7 +231,7 @@ def _as_it_stands(study: Study, done: Finetuned) -> Finetuned:
 
 
 def _store(study: Study, done: Finetuned) -> Finetuned:
-    """Make an ensemble a model of the study, in use where it was found worth it."""
+    """Make an ensemble a model of the study, in use where its Dice allows it."""
     parent = study.models.in_use()
     study.models.add(
         WorkFolder.finetuning(study.folder).root / ENSEMBLE,

@@ -97,7 +97,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Say that a folder is whole and what it was made from."""
+    """Record that a folder is whole and what it was made from."""
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -115,12 +115,12 @@ def main(arguments: list[str]) -> int:
         say("failed", sentence=problem.sentence, hint=problem.hint, kind="BadInput")
     except Exception as error:
         logging.getLogger(__name__).error("".join(traceback.format_exception(error)))
-        sentence, hint = _told(error)
+        sentence, hint = _explained(error)
         say("failed", sentence=sentence, hint=hint, kind="LMIALError")
     return 1
 
 
-def _told(error: Exception) -> tuple[str, str]:
+def _explained(error: Exception) -> tuple[str, str]:
     import torch
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

@@ -41,8 +41,8 @@ def run(
     Args:
         study_folder: of the study.
         request: what is to be done, and where.
-        progress: hears (sentence, done, total).
-        cancelled: asked about ten times a second; the process then ends within a second.
+        progress: called with (sentence, done, total).
+        cancelled: called about ten times a second; the process then ends within a second.
 
     Returns what each step found. Raises Cancelled, what the process failed with, or LMIALError when it was killed;
     nothing that nnU-Net had written is lost.

@@ -1,4 +1,4 @@
-"""What nnU-Net's process is asked to do: frozen dataclasses, checked when they are read there."""
+"""The steps that nnU-Net's process can do: frozen dataclasses, checked when they are read there."""
 
 from __future__ import annotations
 

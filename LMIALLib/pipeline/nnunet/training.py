@@ -39,7 +39,7 @@ def train(
         weights: checkpoint of another training of the same plan to start from; None: chance.
         device: where to compute.
         workers: processes that prepare batches; with none the same seed gives the same weights.
-        progress: hears epoch, loss, pseudo Dice and seconds left.
+        progress: called with epoch, loss, pseudo Dice and seconds left.
 
     Returns losses and pseudo Dice by epoch, and from which epoch it went on. Raises BadInput for a pickle that nnU-Net
     did not write here, LMIALError where the loss is not finite.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bundled:
-    """The bundled model, asked as the worker asks it, by one pass without dropout.
+    """The bundled model, run as the worker runs it, in one pass without dropout.
 
     Its probabilities are calibrated (see ``network.calibration``), so |2 p - 1| is taken for its confidence.
     """

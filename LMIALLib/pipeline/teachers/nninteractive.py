@@ -1,6 +1,6 @@
 """nnInteractive (Isensee et al., arXiv 2503.08373) as a teacher: a 3-D model that segments what it is pointed at.
 
-It is asked as a SAM is, at both visits, but about whole components of the difference: by a box on the slice where the
+It is prompted as a SAM is, at both visits, but for whole components of the difference: by a box on the slice where the
 component differs most, then by a point in it as well. It gives plain masks without a score. So its mask is taken to
 be the mean of both answers, and its score their Dice overlap (1 where both find nothing): an object that changes when
 the same thing is pointed at twice is not to be trusted.
@@ -30,7 +30,7 @@ from LMIALLib.pipeline.teachers.visits import Seen, change_at_prompts
 from LMIALLib.pipeline.weight_files import teacher_id
 
 MOST = 40
-"""Components of a pair that are asked about, those with the largest excess first; bounds the time of a pair."""
+"""Components of a pair that become prompts, those with the largest excess first; bounds the time of a pair."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SeenInVolume:
 
 @dataclass(frozen=True)
 class NnInteractive:
-    """A loaded nnInteractive model as a teacher; see the file's docstring for how it is asked."""
+    """A loaded nnInteractive model as a teacher; see the file's docstring for how it is prompted."""
 
     loaded: LoadedSession
     prompts: PromptSettings

@@ -85,7 +85,7 @@ class CaseInProgress:
         return self.pseudo()
 
     def wholly_failed(self) -> bool:
-        """Whether the teacher failed on every slice that it was asked about."""
+        """Whether the teacher failed on every slice that it was to label."""
         return bool(self._failed) and not self._done[~self._empty].any()
 
     def pseudo(self) -> Pseudo:

@@ -1,4 +1,4 @@
-"""Which other files an ONNX file says that its tensors lie in, read from its bytes without any library.
+"""The other files that an ONNX file names for its tensors, read from its bytes without any library.
 
 onnxruntime opens them by the name that the model gives, which may be anywhere on the computer.
 """

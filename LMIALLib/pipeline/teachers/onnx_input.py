@@ -1,4 +1,4 @@
-"""What an ONNX segmenter takes and gives, stated in a JSON file, since the model itself does not say it.
+"""What an ONNX segmenter takes and gives, stated in a JSON file, since the model itself does not state it.
 
     {
       "channels": ["baseline", "follow_up", "difference"],

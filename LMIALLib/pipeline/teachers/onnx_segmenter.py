@@ -79,7 +79,7 @@ def change_of(answer: np.ndarray, stated: OnnxInput) -> np.ndarray:
 
 
 def answered(session: Any, fed: np.ndarray) -> np.ndarray:
-    """What a session's first output says to one input."""
+    """A session's first output for one input."""
     return np.asarray(session.run([session.get_outputs()[0].name], {session.get_inputs()[0].name: fed})[0])
 
 

@@ -22,7 +22,7 @@ NORMAL_SPREAD = 1.4826
 class PromptSettings:
     """How the difference becomes prompts.
 
-    With these numbers a model is asked about 9 places in the median slice of two real pairs (open-ms patient01 and
+    With these numbers a model gets prompts at 9 places in the median slice of two real pairs (open-ms patient01 and
     patient12), and boxes cover most of 14 of 21 and 23 of 44 marked lesions, counted slice by slice from 6 mm2 on. What
     no box covers a teacher cannot find: such lesions hardly differ in brightness.
 
@@ -101,7 +101,7 @@ def prompts_of_volume(difference: np.ndarray, pair: Pair, settings: PromptSettin
 
 
 def background_confidence(difference: np.ndarray, settings: PromptSettings) -> np.ndarray:
-    """Confidence in "no change" where no question was asked: 1 - |difference| / threshold, at least 0, float32."""
+    """Confidence in "no change" where the model gets no prompt: 1 - |difference| / threshold, at least 0, float32."""
     return np.clip(1 - np.abs(difference) / settings.threshold, 0, 1).astype(np.float32)
 
 

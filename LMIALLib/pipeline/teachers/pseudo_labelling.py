@@ -18,7 +18,7 @@ from LMIALLib.pipeline.teachers.one_case import CaseInProgress, UnreadablePair
 from LMIALLib.pipeline.teachers.teacher import Teacher
 from LMIALLib.progress import Cancelled, Progress, ignore
 from LMIALLib.study.case import Case
-from LMIALLib.study.kept import OPINIONS
+from LMIALLib.study.kept import PSEUDO_LABELS
 from LMIALLib.study.store import Study
 
 EXISTING = ("refuse", "keep", "replace")
@@ -97,7 +97,7 @@ def make_pseudo_labels(  # half of it documents the arguments
         raise BadInput(f"the study {study.folder} has no case to label.", "Add one.", Step(Do.ADD, str(study.folder)))
     records = {} if existing == "replace" else _records(study, teacher, wanted, keep=existing == "keep")
     with disk_errors("making the folder of pseudo-labels"):
-        (study.folder / OPINIONS / teacher.id).mkdir(parents=True, exist_ok=True)
+        (study.folder / PSEUDO_LABELS / teacher.id).mkdir(parents=True, exist_ok=True)
     done, total = 0, sum(case.n_slices for case in wanted)
     finished: list[LabelledCase] = []
     left_out: dict[str, str] = {}

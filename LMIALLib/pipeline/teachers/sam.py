@@ -1,4 +1,4 @@
-"""A teacher of the SAM family (Kirillov et al., arXiv 2304.02643; SAM 2, arXiv 2408.00714), asked at both visits.
+"""A teacher of the SAM family (Kirillov et al., arXiv 2304.02643; SAM 2, arXiv 2408.00714), prompted at both visits.
 
 SAM knows objects, not change. It is pointed at every place where the visits differ, by a box and a point in it, once
 in the follow-up and once in the baseline; `visits.change_at_prompts` finds what changed from what it segments there.
@@ -36,7 +36,7 @@ WINDOW = (0.5, 99.5)
 
 @dataclass(frozen=True)
 class Sam:
-    """A loaded SAM as a teacher; see the file's docstring for how it is asked."""
+    """A loaded SAM as a teacher; see the file's docstring for how it is prompted."""
 
     loaded: LoadedSam
     prompts: PromptSettings
@@ -53,31 +53,31 @@ class Sam:
         brain = pair.stack(pair.mask)
         for number in slices:
             check()
-            asked = prompts_of_slice(difference, number, pair, self.prompts)
+            prompts = prompts_of_slice(difference, number, pair, self.prompts)
 
-            def judge(number: int = number, asked: list[Prompt] = asked) -> PseudoLabel | str:
-                seen = [self._seen(visit[number], asked) for visit in visits] if asked else [[], []]
-                return change_at_prompts(list(zip(asked, *seen, strict=True)), calm[number], brain[number])
+            def judge(number: int = number, prompts: list[Prompt] = prompts) -> PseudoLabel | str:
+                seen = [self._seen(visit[number], prompts) for visit in visits] if prompts else [[], []]
+                return change_at_prompts(list(zip(prompts, *seen, strict=True)), calm[number], brain[number])
 
             with cpu_threads(self.threads):
                 label = attempted(judge)
             yield number, label
 
-    def _seen(self, picture: np.ndarray, asked: list[Prompt]) -> list[Seen]:
+    def _seen(self, picture: np.ndarray, prompts: list[Prompt]) -> list[Seen]:
         """As ``_answered``; where a GPU has not enough memory for one picture, all goes on on the CPU, and is noted."""
         import torch
 
         try:
-            return self._answered(picture, asked)
+            return self._answered(picture, prompts)
         except torch.OutOfMemoryError:
             if self.device == "cpu" or "notes" in self.made_by:
                 raise
             self.made_by["notes"] = [f"out of memory on {self.device}: went on on the CPU"]
             self.loaded.model.to("cpu")
             torch.cuda.empty_cache()
-        return self._answered(picture, asked)
+        return self._answered(picture, prompts)
 
-    def _answered(self, picture: np.ndarray, asked: list[Prompt]) -> list[Seen]:
+    def _answered(self, picture: np.ndarray, prompts: list[Prompt]) -> list[Seen]:
         """What the model segments in a picture, uint8 (rows, columns), at each prompt."""
         import torch
         from torch.nn import functional
@@ -87,9 +87,9 @@ class Sam:
         with torch.inference_mode():
             answer = self.loaded.model(
                 pixel_values=self._pixels(picture, frame).to(device),
-                input_boxes=frame.boxes(asked).to(device),
-                input_points=frame.points(asked).to(device),
-                input_labels=torch.ones((1, len(asked), 1), dtype=torch.long, device=device),
+                input_boxes=frame.boxes(prompts).to(device),
+                input_points=frame.points(prompts).to(device),
+                input_labels=torch.ones((1, len(prompts), 1), dtype=torch.long, device=device),
                 multimask_output=False,
             )
             whole = functional.interpolate(
@@ -103,7 +103,7 @@ class Sam:
             scores = answer.iou_scores[0, :, 0].float().clamp(0, 1).cpu().numpy()
         if not (np.isfinite(masks).all() and np.isfinite(scores).all()):
             raise ValueError("masks or scores are not finite numbers")
-        parts = [mask[prompt.window] for mask, prompt in zip(masks, asked, strict=True)]
+        parts = [mask[prompt.window] for mask, prompt in zip(masks, prompts, strict=True)]
         return [Seen(part, float(score), bool((part > 0.5).any())) for part, score in zip(parts, scores, strict=True)]
 
     def _pixels(self, picture: np.ndarray, frame: Frame) -> Tensor:
@@ -141,24 +141,24 @@ class Frame:
         scale = self.side / max(self.shape)
         return int(self.shape[0] * scale + 0.5), int(self.shape[1] * scale + 0.5)
 
-    def boxes(self, asked: list[Prompt]) -> Tensor:
+    def boxes(self, prompts: list[Prompt]) -> Tensor:
         """Boxes of prompts as (1, n, 4): left, top, right, bottom edge, from the centre of the first pixel."""
         import torch
 
         down, right = self._scales
         edges = [
             (left * right - 0.5, top * down - 0.5, end * right - 0.5, bottom * down - 0.5)
-            for top, bottom, left, end in (prompt.box for prompt in asked)
+            for top, bottom, left, end in (prompt.box for prompt in prompts)
         ]
         return torch.tensor([edges], dtype=torch.float32)
 
-    def points(self, asked: list[Prompt]) -> Tensor:
+    def points(self, prompts: list[Prompt]) -> Tensor:
         """Points of prompts as (1, n, 1, 2): column, row, from the centre of the first pixel."""
         import torch
 
         down, right = self._scales
         places = [
-            [((column + 0.5) * right - 0.5, (row + 0.5) * down - 0.5)] for row, column in (p.point for p in asked)
+            [((column + 0.5) * right - 0.5, (row + 0.5) * down - 0.5)] for row, column in (p.point for p in prompts)
         ]
         return torch.tensor([places], dtype=torch.float32)
 

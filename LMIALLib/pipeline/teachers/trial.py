@@ -1,4 +1,4 @@
-"""A teacher tried on a few slices before it is let loose on a study; nothing is stored."""
+"""A teacher tried on a few slices before it labels a whole study; nothing is stored."""
 
 from __future__ import annotations
 

@@ -76,3 +76,18 @@ def test_while_someone_annotates_the_table_is_shown_and_no_number_is_taken(study
         shown = lmial("lesions", study_folder)
     assert shown.returncode == 0 and "head:" in shown.stdout, shown.stderr
     assert not (study_folder / "cases" / "head" / "lesions.json").exists()
+
+
+def test_a_box_on_a_slice_is_answered(study_folder: Path) -> None:
+    one = ("label", study_folder, "--case", "head", "--slice", 4, "--reader", "A")
+    saved = lmial(*one, "--box", "10:20,30:44", "--empty")
+    assert saved.returncode == 0, saved.stderr
+    assert "box 10:20,30:44" in saved.stdout and "still unread" in saved.stdout
+    with Study.open(study_folder, read_only=True) as study:
+        (answer,) = study.lesion_answers.current("head")
+        assert answer.voxels.sum() == 140 and not answer.change.any() and answer.shown == {4}
+        assert not study.answers.all("head")
+    for wrong, sentence in (("10-20", "was not understood"), ("5:5,0:3", "none on a slice"), ("0:9999,0:3", "none on")):
+        refused = lmial(*one, "--box", wrong, "--empty")
+        assert refused.returncode in (2, 3) and sentence in refused.stderr and "Traceback" not in refused.stderr
+    assert lmial(*one, "--box", "1:2,3:4", "--skip").returncode == 2

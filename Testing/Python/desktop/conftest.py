@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from Testing.Python.desktop.qt_stand_in import speak_english
-from Testing.Python.scene.conftest import desk_at, place  # noqa: F401
+from Testing.Python.scene.conftest import place, workspace_at  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

@@ -85,27 +85,27 @@ def plugin(place: Place, monkeypatch: pytest.MonkeyPatch) -> Plugin:
 
 
 @pytest.fixture
-def sitting(study_folder: Path, desk_at: Callable[[Path], Sitting]) -> Sitting:
+def sitting(study_folder: Path, workspace_at: Callable[[Path], Sitting]) -> Sitting:
     """Of four slices something was said, a fifth is a draft."""
-    desk = desk_at(study_folder)
+    workspace = workspace_at(study_folder)
     for number, classes in ((8, (1, 3)), (9, (3,)), (12, (5,))):
-        desk.choose(number, "head")
-        mask = np.zeros_like(desk.at_hand[1].drawing.mask)
+        workspace.presenting.choose(number, "head")
+        mask = np.zeros_like(workspace.at_hand[1].drawing.mask)
         for place_, value in enumerate(classes):
             mask[20 + 8 * place_ : 25 + 8 * place_, 30:36] = value
-        desk.at_hand[1].drawing.replace(mask)
-        desk.drawn()
-        desk.answer("save")
-    desk.choose(10, "head")
-    desk.answer("nothing_here")
-    desk.choose(11, "head")
-    desk.paint()
-    desk.drawn()
-    desk.answer("equivocal")
-    desk.choose(14, "head")
-    desk.paint()
-    desk.drawn()
-    return desk
+        workspace.at_hand[1].drawing.replace(mask)
+        workspace.maker.take_in()
+        workspace.answering.answer("save")
+    workspace.presenting.choose(10, "head")
+    workspace.answering.answer("nothing_here")
+    workspace.presenting.choose(11, "head")
+    workspace.paint()
+    workspace.maker.take_in()
+    workspace.answering.answer("equivocal")
+    workspace.presenting.choose(14, "head")
+    workspace.paint()
+    workspace.maker.take_in()
+    return workspace
 
 
 def follow_up(at: Place, grid: Grid) -> Any:
@@ -187,13 +187,13 @@ def test_what_cannot_be_exported_is_told_and_leaves_nothing(
 
 def test_a_case_without_any_change_drawn_is_not_exported(
     study_folder: Path,
-    desk_at: Callable[[Path], Sitting],
+    workspace_at: Callable[[Path], Sitting],
     plugin: Plugin,
     place: Place,
     tmp_path: Path,
 ) -> None:
-    desk = desk_at(study_folder)
-    desk.answer("nothing_here")
-    _, opened = desk.at_hand
+    workspace = workspace_at(study_folder)
+    workspace.answering.answer("nothing_here")
+    _, opened = workspace.at_hand
     with pytest.raises(BadInput, match="No change is drawn"):
-        export_dicom(desk.session.study, opened, follow_up(place, opened.images.pair.grid), tmp_path)
+        export_dicom(workspace.session.study, opened, follow_up(place, opened.images.pair.grid), tmp_path)

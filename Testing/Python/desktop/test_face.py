@@ -37,8 +37,8 @@ class At:
     scene: Any
 
     @property
-    def desk(self) -> Any:
-        return self.face.desk
+    def workspace(self) -> Any:
+        return self.face.workspace
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def answer(at: At, name: str) -> None:
 
 def draw(at: At) -> np.ndarray:
     """Some voxels on the slice at hand, as the editor would, and let the hand rest."""
-    drawing = at.desk.open.drawing
+    drawing = at.workspace.open.drawing
     mask = drawing.mask
     mask[20:26, 20:30] = 1
     drawing.replace(mask)
@@ -100,7 +100,7 @@ def draw(at: At) -> np.ndarray:
 
 def test_opening_shows_our_layout_and_closing_puts_everything_back(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "anna")
-    assert at.desk is not None and at.application.layoutManager().layout == LAYOUT
+    assert at.workspace is not None and at.application.layoutManager().layout == LAYOUT
     assert "head" in at.ui.bannerText.text and at.ui.annotateArea.enabled
     at.face.close()
     assert at.application.layoutManager().layout == 3 and not at.ui.annotateArea.enabled
@@ -132,15 +132,15 @@ def test_a_scene_with_our_nodes_loaded_meanwhile_brings_no_second_label(at: At, 
     at.face.open(study_folder, "anna")
     at.face.act("next")
     mask = draw(at)
-    label = at.desk.open.drawing.label
+    label = at.workspace.open.drawing.label
     copy = at.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "label")
     copy.Copy(label)
     assert copy.GetAttribute("LMIAL.case") == "head"
     at.face.scene_changed()
     named = [at.scene.GetNthNode(n).GetName() for n in range(at.scene.GetNumberOfNodes())]
-    assert named.count("label") == 1 and np.array_equal(at.desk.open.drawing.mask, mask)
+    assert named.count("label") == 1 and np.array_equal(at.workspace.open.drawing.mask, mask)
     mask = draw(at)
-    kept = at.desk.session.study.drafts.get("head", at.desk.session.current.slice)
+    kept = at.workspace.session.study.drafts.get("head", at.workspace.session.current.slice)
     assert kept is not None and np.array_equal(kept.mask, mask)
 
 
@@ -148,54 +148,54 @@ def test_slicers_save_of_the_label_counts_and_an_export_does_not(at: At, study_f
     at.face.open(study_folder, "anna")
     at.face.act("next")
     draw(at)
-    label, here = at.desk.open.drawing.label, at.desk.session.current
+    label, here = at.workspace.open.drawing.label, at.workspace.session.current
     label.AddDefaultStorageNode()
     label.GetStorageNode().SetFileName(str(tmp_path / "label.seg.nrrd"))
     assert label.GetStorageNode().WriteData(label)
     look(at)
     at.face.file_saved({"nodeID": label.GetID(), "fileName": str(tmp_path / "export.seg.nrrd")})
     at.face.file_saved({"fileName": str(tmp_path / "scene.mrb")})
-    assert at.desk.session.current is here
+    assert at.workspace.session.current is here
     at.face.file_saved({"nodeID": label.GetID(), "fileName": str(tmp_path / "label.seg.nrrd")})
-    assert at.desk.session.study.answers.current("head")[here.slice].answer == "mask"
+    assert at.workspace.session.study.answers.current("head")[here.slice].answer == "mask"
 
 
 def test_a_wrong_folder_is_one_sentence_and_changes_nothing(at: At, tmp_path: Path) -> None:
     at.face.open(tmp_path, "anna")
-    assert at.desk is None and at.application.layoutManager().layout == 3
+    assert at.workspace is None and at.application.layoutManager().layout == 3
     assert "is not a LMIAL study" in at.ui.noticeText.text
 
 
 def test_draw_save_back_nothing_here_and_reopen(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "anna")
     at.face.act("next")
-    first = at.desk.session.current.slice
+    first = at.workspace.session.current.slice
     mask = draw(at)
     look(at)
     at.ui.saveButton.click()
-    assert at.desk.session.current.slice != first
+    assert at.workspace.session.current.slice != first
     look(at)
     at.ui.nothingButton.click()
     at.face.act("back")
     at.face.act("back")
-    assert at.desk.session.current.slice == first
+    assert at.workspace.session.current.slice == first
     at.face.close()
     at.face.open(study_folder, "anna")
-    assert np.array_equal(at.desk.session.study.answers.current("head")[first].mask, mask)
-    assert len(at.desk.session.study.answers.current("head")) == 2
+    assert np.array_equal(at.workspace.session.study.answers.current("head")[first].mask, mask)
+    assert len(at.workspace.session.study.answers.current("head")) == 2
 
 
 def test_the_lesions_of_the_case_are_listed_and_a_click_jumps(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "anna")
     at.face._list_timer.send("timeout()")
-    known = at.desk.objects()
+    known = at.workspace.lesion_list.lesions()
     table = at.face.panel._objects
     assert known and [row[0] for row in table._shown] == [str(one.number) for one in known]
     first = known[0]
     slices = f"{first.first_slice + 1}-{first.last_slice + 1}"
     assert table._shown[0][1:] == (f"{first.kind}?", f"{first.volume_ml:.2f}", slices, "suggested")
     at.ui.objectTable.send("cellClicked(int,int)", 1, 0)
-    assert at.desk.open.navigation.slice == known[1].largest_slice
+    assert at.workspace.open.navigation.slice == known[1].largest_slice
     at.face.close()
     assert table._shown == []
 
@@ -203,7 +203,7 @@ def test_the_lesions_of_the_case_are_listed_and_a_click_jumps(at: At, study_fold
 def test_what_is_drawn_is_a_draft_when_the_scene_goes(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "anna")
     at.face.act("next")
-    here = at.desk.session.current.slice
+    here = at.workspace.session.current.slice
     mask = draw(at)
     at.application.signals.send("aboutToQuit()")
     with Study.open(study_folder, read_only=True) as study:
@@ -220,16 +220,16 @@ def test_nothing_is_stored_before_every_view_on_the_screen_has_drawn_the_slice(a
         widget.window.draw()
     now[0] = 5.0
     at.face.act("nothing_here")
-    assert not at.desk.session.study.answers.current("head") and "only just come" in at.ui.noticeText.text
+    assert not at.workspace.session.study.answers.current("head") and "only just come" in at.ui.noticeText.text
     last.window.draw()
     at.face.act("nothing_here")
-    assert not at.desk.session.study.answers.current("head"), "for a moment only"
+    assert not at.workspace.session.study.answers.current("head"), "for a moment only"
     now[0] = 5.4
     at.face.act("nothing_here")
-    (stored,) = at.desk.session.study.answers.current("head").values()
+    (stored,) = at.workspace.session.study.answers.current("head").values()
     assert stored.viewed_share == 1.0
     at.face.act("nothing_here")  # the key bounced: the next slice has not been drawn yet
-    assert len(at.desk.session.study.answers.current("head")) == 1
+    assert len(at.workspace.session.study.answers.current("head")) == 1
 
 
 def test_an_answer_is_saved_where_the_stroke_before_it_could_not_be_kept(
@@ -239,7 +239,7 @@ def test_an_answer_is_saved_where_the_stroke_before_it_could_not_be_kept(
 
     at.face.open(study_folder, "anna")
     at.face.act("next")
-    here, drawing = at.desk.session.current, at.desk.open.drawing
+    here, drawing = at.workspace.session.current, at.workspace.open.drawing
     mask = drawing.mask
     mask[20:26, 20:30] = 1
     drawing.replace(mask)
@@ -249,9 +249,9 @@ def test_an_answer_is_saved_where_the_stroke_before_it_could_not_be_kept(
         raise BadInput("the disk is full: nothing was saved.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(at.desk.session), "draft", full)
+        patched.setattr(type(at.workspace.session), "draft", full)
         answer(at, "save")
-    assert np.array_equal(at.desk.session.study.answers.current("head")[here.slice].mask, mask)
+    assert np.array_equal(at.workspace.session.study.answers.current("head")[here.slice].mask, mask)
     assert "disk is full" not in at.ui.noticeText.text, "or the reader would take it for the answer's"
     assert not at.face._unsettled
 
@@ -264,15 +264,15 @@ def test_a_suggestion_that_touches_what_was_drawn_is_asked_about(at: At, study_f
     own = draw(at) > 0
     suggested = np.zeros(own.shape, dtype=bool)
     suggested[25:30, 20:30] = suggested[50:54, 40:44] = True
-    at.desk.session.suggestion = lambda: suggested
+    at.workspace.session.suggestion = lambda: suggested
     slicer.util.confirmYesNoDisplay.return_value = False
     at.face.act("accept")
     apart = np.zeros_like(own)
     apart[50:54, 40:44] = True
-    assert np.array_equal(at.desk.open.drawing.mask > 0, own | apart)
+    assert np.array_equal(at.workspace.open.drawing.mask > 0, own | apart)
     slicer.util.confirmYesNoDisplay.return_value = True
     at.face.act("accept")
-    assert np.array_equal(at.desk.open.drawing.mask > 0, own | suggested)
+    assert np.array_equal(at.workspace.open.drawing.mask > 0, own | suggested)
 
 
 def test_no_answer_without_a_reader(at: At, study_folder: Path) -> None:
@@ -280,10 +280,10 @@ def test_no_answer_without_a_reader(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "")
     at.face.act("next")
     answer(at, "nothing_here")
-    assert not at.desk.session.study.answers.current("head") and "Say who reads" in at.ui.noticeText.text
+    assert not at.workspace.session.study.answers.current("head") and "Say who reads" in at.ui.noticeText.text
     at.ui.readerEdit.text = "ben"
     answer(at, "nothing_here")
-    assert [one.reader for one in at.desk.session.study.answers.current("head").values()] == ["ben"]
+    assert [one.reader for one in at.workspace.session.study.answers.current("head").values()] == ["ben"]
 
 
 def test_an_empty_answer_over_drawn_voxels_is_asked(at: At, study_folder: Path) -> None:
@@ -294,29 +294,29 @@ def test_an_empty_answer_over_drawn_voxels_is_asked(at: At, study_folder: Path) 
     draw(at)
     slicer.util.confirmYesNoDisplay.return_value = False
     answer(at, "nothing_here")
-    assert not at.desk.session.study.answers.current("head")
+    assert not at.workspace.session.study.answers.current("head")
     slicer.util.confirmYesNoDisplay.return_value = True
     answer(at, "nothing_here")
-    assert [one.answer for one in at.desk.session.study.answers.current("head").values()] == ["nothing"]
+    assert [one.answer for one in at.workspace.session.study.answers.current("head").values()] == ["nothing"]
 
 
 def test_scrolling_one_view_takes_the_others_along_and_a_key_returns(at: At, study_folder: Path) -> None:
     at.face.open(study_folder, "anna")
     at.face.act("next")
-    here = at.desk.open.navigation.slice
+    here = at.workspace.open.navigation.slice
     moved = at.face._views["baseline"].node
     other = at.face._views["follow_up"].node
     matrix = moved.GetSliceToRAS()
-    step = at.desk.open.navigation.plane.spacing
+    step = at.workspace.open.navigation.plane.spacing
     for row in range(3):
         matrix.SetElement(row, 3, matrix.GetElement(row, 3) + step * matrix.GetElement(row, 2))
     moved.UpdateMatrices()
-    assert at.desk.open.navigation.slice != here
+    assert at.workspace.open.navigation.slice != here
     assert [other.GetSliceToRAS().GetElement(row, 3) for row in range(3)] == pytest.approx(
         [matrix.GetElement(row, 3) for row in range(3)]
     )
     at.face.act("return")
-    assert at.desk.open.navigation.slice == here
+    assert at.workspace.open.navigation.slice == here
 
 
 def test_every_shortcut_of_ours_has_an_action(at: At, study_folder: Path) -> None:
@@ -331,10 +331,10 @@ def test_keys_rest_while_text_is_written_and_go_with_the_module(at: At, study_fo
     made = [one for _, one in at.face.keys._made]
     assert len(made) == sum(2 if one.key.endswith("Enter") else 1 for one in SHORTCUTS if not one.editor)
     at.application.focusWidget.return_value.inherits = lambda name: name == "QLineEdit"
-    pressed = at.desk.tools.swapped
+    pressed = at.workspace.screen.tools.swapped
     for one in made:
         one.send("activated()")
-    assert at.desk.tools.swapped == pressed
+    assert at.workspace.screen.tools.swapped == pressed
     at.face.leave()
     assert not at.face.keys._made and not any(one.connected for one in made)
 
@@ -360,7 +360,7 @@ def test_a_worker_that_died_is_told_and_can_be_started_again(at: At, study_folde
 
     at.face.open(study_folder, "anna")
     at.face.act("rank")
-    worker = at.desk.session.learning.worker._transport._process
+    worker = at.workspace.session.learning.worker._transport._process
     worker.kill()
     worker.wait()
     until = time.monotonic() + 10
@@ -369,7 +369,7 @@ def test_a_worker_that_died_is_told_and_can_be_started_again(at: At, study_folde
         time.sleep(0.05)
     assert at.ui.deadBar.visible
     at.face.restart()
-    assert not at.ui.deadBar.visible and not at.desk.session.learning.ranking.over
+    assert not at.ui.deadBar.visible and not at.workspace.session.learning.ranking.over
 
 
 def test_what_could_not_be_kept_is_not_put_away(at: At, study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,11 +384,11 @@ def test_what_could_not_be_kept_is_not_put_away(at: At, study_folder: Path, monk
         raise BadInput("The disk is full.")
 
     with monkeypatch.context() as patched:
-        patched.setattr(at.desk, "drawn", full)
+        patched.setattr(at.workspace.maker, "take_in", full)
         at.face.act("choose", here + 1)
-        assert at.desk.session.current.slice == here and "The disk is full." in at.face.panel.sentences
+        assert at.workspace.session.current.slice == here and "The disk is full." in at.face.panel.sentences
     at.face.act("choose", here + 1)
-    assert at.desk.session.current.slice == here + 1
+    assert at.workspace.session.current.slice == here + 1
 
 
 def test_a_patient_is_finished_at_the_face(at: At, study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,19 +396,19 @@ def test_a_patient_is_finished_at_the_face(at: At, study_folder: Path, monkeypat
     at.face.act("next")
     assert "Delivered label" in at.ui.patientText.text or "No change so far" in at.ui.patientText.text
     at.face.act("sweep")
-    first = at.desk.shown_slice
-    assert at.desk.finishing.sweeping
+    first = at.workspace.screen.shown_slice
+    assert at.workspace.finishing.sweeping
     look(at)
     at.face.tick()
-    now = at.desk.clock()
-    monkeypatch.setattr(at.desk, "clock", lambda: now + 5.0)
+    now = at.workspace.screen.clock()
+    monkeypatch.setattr(at.workspace.screen, "clock", lambda: now + 5.0)
     at.face.tick()
-    assert at.desk.shown_slice == first + 1
+    assert at.workspace.screen.shown_slice == first + 1
     at.face.act("nothing_here")
     with Study.open(study_folder, read_only=True) as study:
         assert study.sweeps.viewed("head") == {first} and not study.answers.all("head")
     at.face.act("finish")
-    monkeypatch.setattr(at.desk, "clock", lambda: now + 6.0)
+    monkeypatch.setattr(at.workspace.screen, "clock", lambda: now + 6.0)
     at.face.act("finish")
     with Study.open(study_folder, read_only=True) as study:
         assert study.patients.finished("head") is not None

@@ -98,11 +98,11 @@ def test_the_widget_opens_leaves_and_ends_without_a_trace(module: dict[str, Any]
     widget.ui.studyPath.currentPath = str(study_folder)
     widget.ui.readerEdit.text = "anna"
     widget.ui.openButton.click()
-    assert widget.face.desk is not None and widget.face.desk.open.case == "head"
+    assert widget.face.workspace is not None and widget.face.workspace.open.case == "head"
     widget.exit()
     assert not widget.face.keys._made
     widget.onSceneStartClose()
-    assert widget.face.desk is None
+    assert widget.face.workspace is None
     widget.onSceneChanged()
     widget.cleanup()
     assert widget.face is None and not widget.observed

@@ -10,8 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import LMIALLib
-from LMIALLib.desktop import timing
-from LMIALLib.desktop.actions import told
+from LMIALLib.desktop import qt_slots
+from LMIALLib.desktop.actions import texts_of
 from LMIALLib.desktop.curve import BAND, LINE
 from LMIALLib.desktop.curve import bars_of as curve_bars
 from LMIALLib.desktop.editor import EFFECTS, OWN_KEYS
@@ -86,7 +86,7 @@ def test_the_line_of_the_query_says_rank_score_and_draft() -> None:
     query = {"slice": 5, "of": 30, "rank": 2, "score": "0.31", "answered": "", "draft": True, "reason": "r",
              "details": [["entropy", "0.3"]]}  # fmt: skip
     patient = {"sentence": "Delivered label: Dice 0.86 (0.79 to 0.91)."}
-    lines = told({"banner": banner, "query": query, "look": {"away": True}, "patient": patient})
+    lines = texts_of({"banner": banner, "query": query, "look": {"away": True}, "patient": patient})
     assert lines["query"] == "Slice 5 of 30, query 2, score 0.31; draft; away from the query"
     assert lines["banner"].startswith("head, P1   PRIOR 2020-01-02   CURRENT date unknown")
     assert lines["details"] == "entropy: 0.3" and lines["patient"] == patient["sentence"]
@@ -111,23 +111,23 @@ def test_every_entry_is_timed_once_and_errors_become_sentences() -> None:
     class Face:
         unexpected = staticmethod(said.append)
 
-        @timing.entry
+        @qt_slots.entry
         def outer(self) -> None:
             self.act("save")
 
-        @timing.entry
+        @qt_slots.entry
         def act(self, name: str) -> None:
             raise ValueError(name)
 
     def listen(name: str, seconds: float) -> None:
         heard.append((name, seconds))
 
-    timing.LISTENERS.append(listen)
+    qt_slots.LISTENERS.append(listen)
     try:
         Face().outer()
         Face().act("skip")
     finally:
-        timing.LISTENERS.remove(listen)
+        qt_slots.LISTENERS.remove(listen)
     assert [name for name, _ in heard] == ["outer", "act skip"] and [str(one) for one in said] == ["save", "skip"]
 
 

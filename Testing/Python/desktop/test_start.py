@@ -52,13 +52,13 @@ def test_prepare_makes_a_study_of_loaded_volumes_and_opens_it(start: Any, at: At
     at.ui.prepareButton.click()
     assert start.preparing is not None
     finish(start)
-    assert at.desk is not None and at.desk.open.case == "first"
+    assert at.workspace is not None and at.workspace.open.case == "first"
     assert not list((tmp_path / "temporary").iterdir())
     at.ui.caseEdit.text, at.ui.subjectEdit.text = "second", "P2"
     at.ui.prepareButton.click()
     finish(start)
-    assert [case.name for case in at.desk.session.study.cases.all()] == ["first", "second"]
-    assert at.desk.session.study.cases.get("second").subject == "P2"
+    assert [case.name for case in at.workspace.session.study.cases.all()] == ["first", "second"]
+    assert at.workspace.session.study.cases.get("second").subject == "P2"
 
 
 def test_the_same_scan_twice_is_asked_and_made_only_when_confirmed(start: Any, at: At, tmp_path: Path) -> None:  # noqa: F811

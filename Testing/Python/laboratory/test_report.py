@@ -37,7 +37,7 @@ def test_the_report_of_a_cohort_is_whole_and_needs_nothing_else(report: object, 
     page = written(report, simulation)
     for title in (
         *("Learning curves", "Ranking", "What it takes", "The gap closed", "Paired comparisons", "penalty matrix"),
-        *("Cost", "What was asked for", "First queries", "How it was judged", "Exact configuration"),
+        *("Cost", "Chosen slices", "First queries", "How it was judged", "Exact configuration"),
     ):
         assert title in page
     assert page.count("plotly.js v") == 1, "the library stands in the page once"
@@ -51,7 +51,7 @@ def test_the_report_of_a_study_shows_its_strip(report: object, tmp_path: Path) -
     folder = write_rows(tmp_path / "study", made_up_rows(seeds=2))
     write_chosen(folder, SPEEDS, seeds=2, study=True)
     page = written(report, folder)
-    assert "Share of seeds with which a slice was asked for" in page and "same-slice gain at 5 %" in page
+    assert "Share of seeds with which a slice was chosen" in page and "same-slice gain at 5 %" in page
     assert "dice_fixed pools the test blocks of both folds" in page
 
 
@@ -84,7 +84,7 @@ def test_without_plotly_the_user_is_told(report: object, simulation: Path, monke
 
 
 def picks() -> list[Chosen]:
-    """Round 1 by lot, the same for both; then a asks for 5 and 6, b for 7 of another case; two seeds of a."""
+    """Round 1 at random, the same for both; then a chooses 5 and 6, b for 7 of another case; two seeds of a."""
     rows = [Chosen(name, seed, "pool", 1, 1, "x", 0) for name, seed in (("a", 0), ("a", 1), ("b", 0))]
     rows += [Chosen("a", 0, "pool", 2, 2, "x", 5), Chosen("a", 0, "pool", 2, 3, "x", 6)]
     rows += [Chosen("a", 1, "pool", 2, 2, "x", 5), Chosen("b", 0, "pool", 2, 2, "y", 7)]

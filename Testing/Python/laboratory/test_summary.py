@@ -95,7 +95,7 @@ def test_one_seed_and_one_strategy(tmp_path: Path) -> None:
     assert only.rank == 1.0 and math.isnan(only.area.low) and not summary.comparisons
     assert "one complete seed" in " ".join(summary.notes) and "No random baseline" in headline(summary)[-1]
     two = summarise(write_rows(tmp_path / "two", made_up_rows({"entropy": 20.0, "random": 10.0}, seeds=1)))
-    assert "With one seed" in headline(two)[-1]
+    assert "One seed" in headline(two)[-1]
     rows = [r for r in made_up_rows() if r["strategy"] != "core-set" or r["seed"] == 0]
     told = headline(summarise(write_rows(tmp_path / "three", rows)))[-1]
     assert "2 of 3 strategies" in told and "0 tied" in told, "what is unknown is no tie"

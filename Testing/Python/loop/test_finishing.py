@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from LMIALLib.errors import WrongUse
+from LMIALLib.errors import BadInput, WrongUse
 from LMIALLib.evaluation.simulated_reader import ExactReader
 from LMIALLib.loop.ranking_request import ranking_request
 from LMIALLib.loop.replay import replay
@@ -85,7 +85,7 @@ def test_what_is_shown_is_what_was_ranked(opened: Opened, phantom_truth: np.ndar
     stored = adapt(session)
     query = session.next()
     assert query is not None
-    opinion = session.opinion()
+    opinion = session.suggestions.maps(session.current)
     assert opinion is not None and opinion.ranking == stored.number
     axis = session.study.cases.get("head").axis
     error = np.moveaxis(opinion.uncertainty, axis, 0)[query.slice].sum(dtype=np.float64)
@@ -383,3 +383,37 @@ def test_a_second_new_network_puts_an_end_to_the_ranking_of_the_first(
     while not first.over:
         session.learning.poll(0.1)
     assert first.state == "cancelled" and session.learning.ranking_anew is second and not second.over
+
+
+def test_a_box_on_a_slice_is_answered_and_the_slice_stays_unread(opened: Opened, phantom_truth: np.ndarray) -> None:
+    from LMIALLib.study.delivered import LESION, delivered_label
+
+    session = opened()
+    study, axis = session.study, session.study.cases.get("head").axis
+    suggested = study.maps.suggested("head")
+    assert suggested is not None
+    number = int((np.moveaxis(phantom_truth, axis, 0) > 0).sum(axis=(1, 2)).argmax())
+    mask = np.moveaxis(phantom_truth, axis, 0)[number] > 0
+    rows, columns = (slice(int(places.min()), int(places.max()) + 1) for places in np.nonzero(mask))
+    box = (rows, slice(columns.start, (columns.start + columns.stop) // 2 + 1))
+    session.patient.answer_box("head", number, box, mask.astype(np.uint8))
+    session.learning.wait(session.learning.ranking)
+    delivered = delivered_label(study, "head", study.maps.suggested("head"))
+    values, origin = (np.moveaxis(volume, axis, 0)[number] for volume in (delivered.values, delivered.origin))
+    assert np.array_equal(values[box] > 0, mask[box]) and (origin[box] == LESION).all()
+    assert (origin == LESION).sum() == origin[box].size and not study.answers.current("head")
+    stored = study.rankings.latest()
+    assert stored is not None and stored.conditions["heads"]["head"]["marked"] == int(mask[box].sum())
+    assert number in {query.slice for query in stored.whole.queries}, "it may still be asked"
+    session.patient.answer_box("head", number, (slice(0, 2), slice(0, 2)), None)
+    session.patient.take_back_lesion("head")
+    assert len(study.lesion_answers.current("head")) == 1
+    for wrong in ((slice(0, 10_000), slice(0, 2)), (slice(3, 3), slice(0, 2)), (slice(-1, 2), slice(0, 2))):
+        with pytest.raises(BadInput, match="none on a slice"):
+            session.patient.answer_box("head", number, wrong, None)
+    with pytest.raises(BadInput, match="shape"):
+        session.patient.answer_box("head", number, box, mask[:-1])
+    session.choose("head", number)
+    session.nothing_here()
+    with pytest.raises(BadInput, match="was read"):
+        session.patient.answer_box("head", number, box, mask)

@@ -187,20 +187,20 @@ def test_a_case_registered_again_keeps_its_answers_and_shows_no_map_of_the_pair_
 ) -> None:
     session = opened()
     query = session.next()
-    assert query is not None and session.opinion() is not None
+    assert query is not None and session.suggestions.maps(session.current) is not None
     session.save(drawn(session))
     before, digest = session.study.cases.get("head"), session.study.cases.load_pair("head").digest()
-    session.learning.wait(session.learning.request_registration("head", "rigid"))
+    session.learning.wait(session.learning.pairs.register_again("head", "rigid"))
     case = session.study.cases.get("head")
     assert (case.pair_number, case.grid, case.axis) == (before.pair_number + 1, before.grid, before.axis)
     assert session.study.cases.load_pair("head").registration["kind"] == "rigid"
     assert session.study.cases.load_pair("head", before.pair_number).digest() == digest
     assert query.slice in session.study.answers.current("head")
     session.next()
-    assert session.opinion() is None and session.suggestion() is None
+    assert session.suggestions.maps(session.current) is None and session.suggestion() is None
     session.learning.wait(session.learning.request_ranking())
     session.next()
-    assert session.opinion() is not None
+    assert session.suggestions.maps(session.current) is not None
     assert not list((session.study.folder / "cases").glob(".staging-*"))
     assert check_study(session.study) == ()
 
@@ -208,7 +208,7 @@ def test_a_case_registered_again_keeps_its_answers_and_shows_no_map_of_the_pair_
 def test_registering_again_that_fails_leaves_everything_as_it_was(opened: Callable[..., Session]) -> None:
     session = opened()
     before = session.study.cases.get("head")
-    job = session.learning.request_registration("head", "deformable")
+    job = session.learning.pairs.register_again("head", "deformable")
     with pytest.raises(WrongUse, match="rigid or affine"):
         session.learning.wait(job)
     assert session.study.cases.get("head") == before

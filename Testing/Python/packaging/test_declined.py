@@ -24,7 +24,7 @@ read_nrrd(folder / "cases" / "head" / "source" / "baseline.nrrd")
 with Study.open(folder, reader="anna") as study:
     session = Session(study, reader="anna", settings=LoopSettings(train=False))
     query = session.next()
-    if session.suggestion() is None:  # drawn by lot
+    if session.suggestion() is None:  # chosen at random
         query = next(one for one in session.queue() if one.drawn == "strategy")
         session.present("head", query.slice, query)
     mask = session.suggestion() >= 0.5

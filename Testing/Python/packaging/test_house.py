@@ -51,3 +51,12 @@ def test_every_figure_is_counted(tmp_path: Path) -> None:
 
 def test_no_module_of_this_project_imports_itself_by_way_of_others() -> None:
     assert circles([*sources(PROJECT, LIBRARY), *sources(PROJECT, "Testing")]) == []
+
+
+def test_no_class_is_a_tower_and_what_readers_see_fits_on_a_screen() -> None:
+    figures = count(PROJECT)
+    assert figures["classes over 25 public methods"] == []
+    assert figures["inheritance over three deep"] == []
+    rooms = tuple(f"{LIBRARY}/{room}/" for room in ("scene", "browser", "desktop"))
+    for kind in ("files over 300 lines", "functions over 60 lines without a reason"):
+        assert [place for place in figures[kind] if place.startswith(rooms)] == []  # type: ignore[attr-defined]

@@ -8,13 +8,17 @@ import pytest
 from house import LIBRARY, PROJECT
 
 CEILINGS = {
-    r"tell|tells|told": (200, "returns, reports, shows, states, is named, is called with; distinguish or separate"),
-    r"said": (200, "the answer, the message, the sentence, given; or the name of what was given"),
-    r"by lot": (200, "at random"),
-    r"opinion|opinions": (200, "suggestion, prediction, pseudo-label"),
-    r"teach|teaches|taught": (200, "train, learn, pseudo-label"),
+    r"tell|tells|told": (1, "returns, reports, shows, states, is named, is called with; distinguish or separate"),
+    r"said": (0, "the answer, the message, the sentence, given; or the name of what was given"),
+    r"by lot": (0, "at random"),
+    r"opinion|opinions": (4, "suggestion, prediction, pseudo-label"),
+    r"teach|teaches|taught": (1, "train, learn, pseudo-label"),
 }
-"""Words, how many lines of the library hold them, and what to write instead. A number may be lowered, never raised."""
+"""Words, how many lines of the library hold them, and what to write instead. A number may be lowered, never raised.
+
+What is left: a file's position (``tell``), a setting and an option under their old names (``opinion``,
+``--opinions-above``), and the old name of ``lmial pseudo-label``.
+"""
 
 
 def lines_with(words: str) -> list[str]:

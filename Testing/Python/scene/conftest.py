@@ -33,19 +33,19 @@ def elsewhere() -> Iterator[Place]:
 
 
 @pytest.fixture
-def desk_at(place: Place) -> Iterator[Callable[[Path], Sitting]]:
-    """Sit down in front of a study; the desk is left at the end."""
+def workspace_at(place: Place) -> Iterator[Callable[[Path], Sitting]]:
+    """Sit down in front of a study; the workspace is left at the end."""
     from Testing.Python.scene.sitting import Sitting
 
-    desks: list[Sitting] = []
+    workspaces: list[Sitting] = []
 
     def make(folder: Path) -> Sitting:
-        desks.append(Sitting.at(place, folder))
-        return desks[-1]
+        workspaces.append(Sitting.at(place, folder))
+        return workspaces[-1]
 
     yield make
-    for desk in desks:
-        desk.close()
+    for workspace in workspaces:
+        workspace.close()
 
 
 @pytest.fixture

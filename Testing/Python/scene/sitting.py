@@ -12,8 +12,9 @@ from LMIALLib.loop.presented import Presented
 from LMIALLib.loop.session import Session
 from LMIALLib.loop.settings import LoopSettings
 from LMIALLib.scene.case_scene import CaseScene
-from LMIALLib.scene.desk import Desk
-from LMIALLib.scene.editing import EditorDesk
+from LMIALLib.scene.screen import Screen
+from LMIALLib.scene.segment_editor import SegmentEditor
+from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.store import Study
 
 if TYPE_CHECKING:
@@ -85,20 +86,23 @@ class PlainView:
         """Nothing to draw on."""
 
 
-class LooksFirst(Desk):
-    """A reader who looks at what is on the screen for a second before they answer."""
+def look_first(workspace: Workspace) -> None:
+    """Let the reader look at what is on the screen for a second before each answer."""
+    answer, sight = workspace.answering.answer, workspace.viewing.sight
 
-    def answer(self, what: str, *, sure: bool = False) -> None:
-        """Look, then say it."""
-        if self.sight.place is not None:
-            self.looked(self.sight.place.number, 1.0)
-        super().answer(what, sure=sure)
+    def looked(what: str, *, sure: bool = False) -> None:
+        if sight.place is not None:
+            sight.looked(sight.place.number, 1.0)
+        answer(what, sure=sure)
+
+    workspace.answering.answer = looked  # type: ignore[method-assign]
 
 
-class Sitting(LooksFirst, EditorDesk):
-    """A desk that keeps the editor at hand that draws on it."""
+class Sitting(Workspace):
+    """A workspace of a reader who looks first, with the editor at hand that draws in it."""
 
     editor: Editor
+    maker: SegmentEditor
 
     @classmethod
     def at(cls, place: Place, folder: Path) -> Sitting:
@@ -109,11 +113,12 @@ class Sitting(LooksFirst, EditorDesk):
             study = Study.open(folder, reader="anna", take_over=take_over)
             return Session(study, reader="anna", settings=LoopSettings(train=False))
 
-        editor = Editor(place)
-        desk = cls(place.scene, views, opening, editor_node=editor.node, history=editor)
-        desk.editor = editor
-        desk.start()
-        return desk
+        editor, screen = Editor(place), Screen(place.scene, views, opening)
+        workspace = cls(screen, SegmentEditor(screen, editor_node=editor.node, history=editor))
+        workspace.editor = editor
+        look_first(workspace)
+        workspace.start()
+        return workspace
 
     @property
     def at_hand(self) -> tuple[Presented, CaseScene]:

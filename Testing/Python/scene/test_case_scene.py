@@ -9,8 +9,8 @@ import pytest
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.scene.brush_label import BrushLabel, capsule
 from LMIALLib.scene.case_scene import close_case, open_case
-from LMIALLib.scene.drawing import Drawing, capsule
 from LMIALLib.scene.images import visit_node
 from LMIALLib.scene.overlays import Overlays
 from LMIALLib.scene.plane import ijk_to_ras
@@ -96,7 +96,7 @@ def test_overlay_suggestion_and_label_lie_on_an_oblique_pairs_grid(oblique: Grid
     import vtk
 
     overlays = Overlays(place.scene, oblique, 0, "case")
-    label = Drawing(place.scene, oblique, 0, LabelSchema.default(), "case", [place.views[1]]).label
+    label = BrushLabel(place.scene, oblique, 0, LabelSchema.default(), "case", [place.views[1]]).label
     assert np.allclose(node_matrix(overlays.uncertainty), ijk_to_ras(oblique))
     for node in (overlays.suggestion, label):
         image, matrix = node.GetSegmentation().GetNthSegment(0).GetRepresentation(LABELMAP), vtk.vtkMatrix4x4()
@@ -114,15 +114,15 @@ def test_label_and_suggestion_are_shown_in_the_follow_ups_view_only(opened_study
 
 
 @pytest.fixture
-def drawing(oblique: Grid, place: Any) -> Drawing:
-    return Drawing(place.scene, oblique, 0, LabelSchema.default(), "case", [place.views[1]])
+def drawing(oblique: Grid, place: Any) -> BrushLabel:
+    return BrushLabel(place.scene, oblique, 0, LabelSchema.default(), "case", [place.views[1]])
 
 
-def whole(drawing: Drawing) -> np.ndarray:
+def whole(drawing: BrushLabel) -> np.ndarray:
     return drawing._stack.copy()
 
 
-def test_a_stroke_changes_the_open_slice_and_no_other_voxel(drawing: Drawing) -> None:
+def test_a_stroke_changes_the_open_slice_and_no_other_voxel(drawing: BrushLabel) -> None:
     drawing.open_slice(4, None)
     before = whole(drawing)
     drawing.begin_stroke()
@@ -131,7 +131,7 @@ def test_a_stroke_changes_the_open_slice_and_no_other_voxel(drawing: Drawing) ->
     assert np.delete(whole(drawing), 4, 0).tobytes() == np.delete(before, 4, 0).tobytes()
 
 
-def test_nothing_can_be_drawn_while_no_slice_is_open(drawing: Drawing) -> None:
+def test_nothing_can_be_drawn_while_no_slice_is_open(drawing: BrushLabel) -> None:
     with pytest.raises(WrongUse):
         drawing.stroke((3, 3), (4, 4), 5.0, 1)
     drawing.open_slice(4, None)
@@ -140,7 +140,7 @@ def test_nothing_can_be_drawn_while_no_slice_is_open(drawing: Drawing) -> None:
         drawing.begin_stroke()
 
 
-def test_undo_and_redo_go_stroke_by_stroke_and_end_at_the_slice(drawing: Drawing) -> None:
+def test_undo_and_redo_go_stroke_by_stroke_and_end_at_the_slice(drawing: BrushLabel) -> None:
     drawing.open_slice(4, None)
     states = [drawing.mask]
     for row in (5, 12):
@@ -156,7 +156,7 @@ def test_undo_and_redo_go_stroke_by_stroke_and_end_at_the_slice(drawing: Drawing
     assert not drawing.undo() and whole(drawing).tobytes() == after.tobytes()
 
 
-def test_taking_a_suggestion_over_is_one_step_and_a_stroke_that_changes_nothing_is_none(drawing: Drawing) -> None:
+def test_taking_a_suggestion_over_is_one_step_and_a_stroke_that_changes_nothing_is_none(drawing: BrushLabel) -> None:
     drawing.open_slice(4, None)
     suggestion = np.zeros_like(drawing.mask)
     suggestion[4:9, 5:11] = 1
@@ -178,7 +178,7 @@ def test_the_brush_is_round_in_millimetres_and_never_misses_the_voxel_under_it()
     assert not inside.any()
 
 
-def test_what_mrml_exports_of_the_label_is_what_was_drawn(drawing: Drawing, oblique: Grid, place: Any) -> None:
+def test_what_mrml_exports_of_the_label_is_what_was_drawn(drawing: BrushLabel, oblique: Grid, place: Any) -> None:
     import slicer
 
     drawing.open_slice(4, None)
@@ -192,7 +192,7 @@ def test_what_mrml_exports_of_the_label_is_what_was_drawn(drawing: Drawing, obli
     assert np.array_equal(voxels_of(labels) > 0, whole(drawing) == 3)
 
 
-def test_answers_of_other_slices_are_shown_and_the_open_one_is_left_alone(drawing: Drawing) -> None:
+def test_answers_of_other_slices_are_shown_and_the_open_one_is_left_alone(drawing: BrushLabel) -> None:
     drawing.open_slice(4, None)
     drawing.begin_stroke()
     drawing.stroke((3, 3), (20, 15), 5.0, 1)

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from LMIALLib.desktop.editor import EFFECTS
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.scene.edited import MASK_SEGMENT, EditedDrawing
+from LMIALLib.scene.segment_editor_label import MASK_SEGMENT, SegmentEditorLabel
 from LMIALLib.scene.segments import LABELMAP
 from LMIALLib.scene.volumes import add_volume
 from LMIALLib.study.labels import LabelSchema
@@ -109,7 +109,7 @@ HELD = [name for name in DONE if not name.startswith(("Erase", "Scissors, erase"
 class Drawn:
     """A label on every slice, one slice open."""
 
-    drawing: EditedDrawing
+    drawing: SegmentEditorLabel
     editor: Editor
     axis: int
     before: np.ndarray
@@ -133,7 +133,9 @@ class Drawn:
 @pytest.fixture(params=[0, 1, 2])
 def drawn(request: pytest.FixtureRequest, place: Place, oblique: Grid) -> Drawn:
     editor, axis = Editor(place), request.param
-    drawing = EditedDrawing(place.scene, oblique, axis, LabelSchema.default(), "a", place.views[1:2], history=editor)
+    drawing = SegmentEditorLabel(
+        place.scene, oblique, axis, LabelSchema.default(), "a", place.views[1:2], history=editor
+    )
     editor.edit(drawing.node, add_volume(place.scene, np.zeros(oblique.shape, np.float32), oblique, "CURRENT", "a"))
     drawing.limit(editor.node)
     random = np.random.default_rng(3)

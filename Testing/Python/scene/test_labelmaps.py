@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.scene.edited import EditedDrawing
 from LMIALLib.scene.labelmaps import read_labels, write_labels
 from LMIALLib.scene.plane import ijk_to_ras
+from LMIALLib.scene.segment_editor_label import SegmentEditorLabel
 from LMIALLib.scene.segments import LABELMAP, add_segmentation, blank
 from LMIALLib.scene.volumes import add_volume, matrix_of
 from LMIALLib.study.labels import LabelSchema
@@ -151,7 +151,7 @@ def test_segments_that_share_a_layer_after_the_editor_painted_are_read(
 ) -> None:
     """Where segments may overlap, the editor gives the painted one a layer of its own."""
     editor, schema = Editor(place), LabelSchema.default()
-    drawing = EditedDrawing(place.scene, oblique, 0, schema, "a", place.views[1:2], history=editor)
+    drawing = SegmentEditorLabel(place.scene, oblique, 0, schema, "a", place.views[1:2], history=editor)
     editor.edit(drawing.node, add_volume(place.scene, np.zeros(oblique.shape, np.float32), oblique, "CURRENT", "a"))
     drawing.limit(editor.node)
     editor.node.SetOverwriteMode(getattr(editor.node, overwrite))
@@ -172,7 +172,7 @@ def test_an_editor_in_another_geometry_draws_on_the_open_slice_alone(place: Plac
     import slicer
 
     editor, schema = Editor(place), LabelSchema.default()
-    drawing = EditedDrawing(place.scene, oblique, 0, schema, "a", place.views[1:2], history=editor)
+    drawing = SegmentEditorLabel(place.scene, oblique, 0, schema, "a", place.views[1:2], history=editor)
     finer = Grid(
         tuple(2 * length for length in oblique.size),  # type: ignore[arg-type]
         tuple(length / 2 for length in oblique.spacing),  # type: ignore[arg-type]

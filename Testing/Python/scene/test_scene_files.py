@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from LMIALLib.pairs.geometry import Grid
+from LMIALLib.scene.brush_label import BrushLabel
 from LMIALLib.scene.case_scene import close_case, nodes_of
-from LMIALLib.scene.drawing import Drawing
-from LMIALLib.scene.edited import MASK_SEGMENT, EditedDrawing
 from LMIALLib.scene.hierarchy import arrange
 from LMIALLib.scene.labelmaps import read_labels
 from LMIALLib.scene.overlays import Overlays
+from LMIALLib.scene.segment_editor_label import MASK_SEGMENT, SegmentEditorLabel
 from LMIALLib.scene.segments import LABELMAP, add_segmentation
+from LMIALLib.scene.slicer_files import label_saved, scene_loaded
 from LMIALLib.scene.volumes import OURS, add_volume, voxels_of
 from LMIALLib.study.labels import LabelSchema
 from LMIALLib.study.store import Study
@@ -110,13 +111,13 @@ def of_user(scene: Any, name: str) -> list[Any]:
 
 
 @pytest.fixture
-def sitting(study_folder: Path, desk_at: Callable[[Path], Sitting], place: Place, oblique: Grid) -> Sitting:
+def sitting(study_folder: Path, workspace_at: Callable[[Path], Sitting], place: Place, oblique: Grid) -> Sitting:
     """Something is drawn on the slice at hand, beside nodes of the user's."""
     add_theirs(place, oblique)
-    desk = desk_at(study_folder)
-    desk.paint()
-    desk.drawn()
-    return desk
+    workspace = workspace_at(study_folder)
+    workspace.paint()
+    workspace.maker.take_in()
+    return workspace
 
 
 @pytest.mark.parametrize("make", ["drawing", "edited", "suggestion"])
@@ -127,9 +128,9 @@ def test_an_empty_segmentation_of_ours_is_written_so_that_slicer_can_read_it(
 
     schema = LabelSchema.default()
     if make == "drawing":
-        node = Drawing(place.scene, oblique, 0, schema, "a", place.views[1:2]).label
+        node = BrushLabel(place.scene, oblique, 0, schema, "a", place.views[1:2]).label
     elif make == "edited":
-        node = EditedDrawing(place.scene, oblique, 0, schema, "a", place.views[1:2], history=Editor(place)).label
+        node = SegmentEditorLabel(place.scene, oblique, 0, schema, "a", place.views[1:2], history=Editor(place)).label
     else:
         node = Overlays(place.scene, oblique, 0, "a").suggestion
     file = write_node(node, tmp_path / "empty")
@@ -145,7 +146,7 @@ def test_an_empty_segmentation_of_ours_is_written_so_that_slicer_can_read_it(
 def test_a_saved_scene_holds_the_label_without_helper_and_no_opinion_of_the_network(
     sitting: Sitting, tmp_path: Path, kind: str
 ) -> None:
-    files = unpacked(save_scene(sitting.scene, tmp_path / "saved", kind))
+    files = unpacked(save_scene(sitting.screen.scene, tmp_path / "saved", kind))
     labels = [segments_in(file) for file in files if file.name.endswith(".seg.nrrd")]
     assert sorted(labels) == sorted([CLASSES, ["tumour"]])
     assert not any("uncertainty" in file.name or "suggestion" in file.name for file in files)
@@ -158,12 +159,12 @@ def test_a_saved_scene_holds_the_label_without_helper_and_no_opinion_of_the_netw
 def test_drawing_goes_on_after_a_save(sitting: Sitting, tmp_path: Path, kind: str) -> None:
     here, opened = sitting.at_hand
     before = opened.drawing.mask
-    save_scene(sitting.scene, tmp_path / "saved", kind)
+    save_scene(sitting.screen.scene, tmp_path / "saved", kind)
     assert np.array_equal(opened.drawing.mask, before)
     sitting.paint(mode="Remove")
-    sitting.drawn()
+    sitting.maker.take_in()
     assert not opened.drawing.mask.any()
-    sitting.undo()
+    sitting.painting.undo()
     assert np.array_equal(opened.drawing.mask, before)
     assert np.array_equal(label_of(opened), opened.drawing.stack())
     assert sitting.session.current is here
@@ -178,7 +179,7 @@ def label_of(opened: Any) -> np.ndarray:
 @KINDS
 def test_the_saved_label_is_what_was_drawn(sitting: Sitting, elsewhere: Place, tmp_path: Path, kind: str) -> None:
     _, opened = sitting.at_hand
-    load_scene(elsewhere.scene, save_scene(sitting.scene, tmp_path / "saved", kind), tmp_path / "cache")
+    load_scene(elsewhere.scene, save_scene(sitting.screen.scene, tmp_path / "saved", kind), tmp_path / "cache")
     (label,) = (node for node in nodes_of(elsewhere.scene, "head") if node.GetName() == "label")
     pair = opened.images.pair
     read = pair.stack(read_labels(label, VALUES, pair.grid))
@@ -189,20 +190,20 @@ def test_the_saved_label_is_what_was_drawn(sitting: Sitting, elsewhere: Place, t
 def test_a_loaded_scene_has_the_users_nodes_and_opening_the_case_leaves_one_set_of_ours(
     sitting: Sitting, elsewhere: Place, study_folder: Path, oblique: Grid, tmp_path: Path, kind: str
 ) -> None:
-    wanted = kinds_of(nodes_of(sitting.scene, "head"))
+    wanted = kinds_of(nodes_of(sitting.screen.scene, "head"))
     here, opened = sitting.at_hand
     drawn = opened.drawing.mask
-    file = save_scene(sitting.scene, tmp_path / "saved", kind)
+    file = save_scene(sitting.screen.scene, tmp_path / "saved", kind)
     sitting.close()
     load_scene(elsewhere.scene, file, tmp_path / "cache")
     (volume,), (segmentation,) = (of_user(elsewhere.scene, name) for name in ("their scan", "their label"))
     assert np.array_equal(voxels_of(volume), np.arange(np.prod(oblique.shape)).reshape(oblique.shape))
     assert read_labels(segmentation, {"tumour": 1}, oblique).sum() == 2 * 5 * 5
-    desk = Sitting.at(elsewhere, study_folder)
-    desk.choose(here.slice, "head")
+    workspace = Sitting.at(elsewhere, study_folder)
+    workspace.presenting.choose(here.slice, "head")
     assert kinds_of(nodes_of(elsewhere.scene, "head")) == wanted
-    assert np.array_equal(desk.at_hand[1].drawing.mask, drawn), "the draft comes from the study"
-    desk.close()
+    assert np.array_equal(workspace.at_hand[1].drawing.mask, drawn), "the draft comes from the study"
+    workspace.close()
     close_case(elsewhere.scene, "head")
     left = Counter(node.GetClassName() for node in nodes_in(elsewhere.scene))
     assert left["vtkMRMLScalarVolumeNode"] == left["vtkMRMLScalarVolumeDisplayNode"] == 1
@@ -223,33 +224,33 @@ def test_the_hierarchy_of_a_loaded_scene_is_made_anew_when_its_case_is_opened(
     wanted = in_tree(place)
     helper = place.tree.CreateHierarchyItem(place.tree.GetItemByDataNode(opened.drawing.node), "helper", "x", -1)
     place.tree.SetItemAttribute(helper, "segmentID", MASK_SEGMENT)  # as Slicer's own plugin does for every segment
-    file = save_scene(sitting.scene, tmp_path / "saved", "bundle")
+    file = save_scene(sitting.screen.scene, tmp_path / "saved", "bundle")
     sitting.close()
     load_scene(elsewhere.scene, file, tmp_path / "cache")
-    desk = Sitting.at(elsewhere, study_folder)
-    arrange(elsewhere.scene, desk.at_hand[1], "subject-7", {})
+    workspace = Sitting.at(elsewhere, study_folder)
+    arrange(elsewhere.scene, workspace.at_hand[1], "subject-7", {})
     assert in_tree(elsewhere) == wanted and wanted.count("label") == wanted.count("uncertainty") == 1
-    desk.close()
+    workspace.close()
 
 
 @KINDS
 def test_a_scene_with_our_nodes_loaded_beside_an_open_case_leaves_the_open_one_alone(
     sitting: Sitting, tmp_path: Path, kind: str
 ) -> None:
-    file = save_scene(sitting.scene, tmp_path / "saved", kind)
+    file = save_scene(sitting.screen.scene, tmp_path / "saved", kind)
     here, opened = sitting.at_hand
-    wanted, drawn = kinds_of(nodes_of(sitting.scene, "head")), opened.drawing.mask
+    wanted, drawn = kinds_of(nodes_of(sitting.screen.scene, "head")), opened.drawing.mask
     sitting.paint(mode="Remove")  # the reader went on, and the editor has not told us yet
-    load_scene(sitting.scene, file, tmp_path / "cache")
-    assert kinds_of(nodes_of(sitting.scene, "head")) != wanted
-    assert sitting.scene_loaded()
-    assert kinds_of(nodes_of(sitting.scene, "head")) == wanted
-    assert len(of_user(sitting.scene, "their label")) == 2, "the user's own are loaded beside what was there"
+    load_scene(sitting.screen.scene, file, tmp_path / "cache")
+    assert kinds_of(nodes_of(sitting.screen.scene, "head")) != wanted
+    assert scene_loaded(sitting)
+    assert kinds_of(nodes_of(sitting.screen.scene, "head")) == wanted
+    assert len(of_user(sitting.screen.scene, "their label")) == 2, "the user's own are loaded beside what was there"
     assert sitting.at_hand[0] is here and drawn.any() and not sitting.at_hand[1].drawing.mask.any()
     sitting.paint()
-    sitting.drawn()
+    sitting.maker.take_in()
     assert np.array_equal(sitting.at_hand[1].drawing.mask, drawn), "drawing goes on"
-    assert not sitting.scene_loaded(), "nothing was loaded since"
+    assert not scene_loaded(sitting), "nothing was loaded since"
 
 
 def test_slicers_own_save_of_the_label_saves_the_slice_and_its_file_has_no_helper(
@@ -259,23 +260,23 @@ def test_slicers_own_save_of_the_label_saves_the_slice_and_its_file_has_no_helpe
     label = opened.drawing.label
     file = write_node(label, tmp_path / "label")
     assert segments_in(file) == CLASSES
-    sitting.saved_by_slicer(opened.images.difference.GetID(), str(file))
-    sitting.saved_by_slicer(label.GetID(), str(tmp_path / "copy.seg.nrrd"))  # an export: the id is another scene's
+    label_saved(sitting, opened.images.difference.GetID(), str(file))
+    label_saved(sitting, label.GetID(), str(tmp_path / "copy.seg.nrrd"))  # an export: the id is another scene's
     assert sitting.session.current is here and not sitting.session.study.answers.current("head")
     mask = opened.drawing.mask
-    sitting.saved_by_slicer(label.GetID(), str(file))
+    label_saved(sitting, label.GetID(), str(file))
     assert np.array_equal(sitting.session.study.answers.current("head")[here.slice].mask, mask)
     assert sitting.session.current is not here
 
 
 def test_slicers_save_of_an_empty_label_says_nothing(
-    study_folder: Path, desk_at: Callable[[Path], Sitting], tmp_path: Path
+    study_folder: Path, workspace_at: Callable[[Path], Sitting], tmp_path: Path
 ) -> None:
-    desk = desk_at(study_folder)
-    _, opened = desk.at_hand
+    workspace = workspace_at(study_folder)
+    _, opened = workspace.at_hand
     file = write_node(opened.drawing.label, tmp_path / "label")
-    desk.saved_by_slicer(opened.drawing.label.GetID(), str(file))
-    assert not desk.session.study.answers.current("head")
+    label_saved(workspace, opened.drawing.label.GetID(), str(file))
+    assert not workspace.session.study.answers.current("head")
 
 
 def test_what_was_drawn_on_the_label_itself_counts_and_other_slices_do_not(sitting: Sitting) -> None:
@@ -287,14 +288,14 @@ def test_what_was_drawn_on_the_label_itself_counts_and_other_slices_do_not(sitti
     image = label.GetSegmentation().GetSegment(CLASSES[0]).GetRepresentation(LABELMAP)
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(grid.shape)
     opened.images.pair.stack(array)[:, 40:44, 30:34] = 2  # another module's brush, on every slice
-    sitting.drawn()
+    sitting.maker.take_in()
     assert (opened.drawing.mask[40:44, 30:34] == 2).all()
     after = opened.drawing.stack()
     assert np.array_equal(np.delete(after, here.slice, 0), np.delete(before, here.slice, 0))
     assert np.array_equal(label_of(opened), after)
     kept = sitting.session.study.drafts.get("head", here.slice)
     assert kept is not None and np.array_equal(kept.mask, opened.drawing.mask)
-    sitting.undo()
+    sitting.painting.undo()
     assert np.array_equal(opened.drawing.stack(), before) and np.array_equal(label_of(opened), before)
 
 
@@ -305,26 +306,26 @@ def test_a_scene_that_is_closed_loses_nothing_and_the_case_opens_in_it_again(
     sitting.paint(mode="Remove")
     sitting.paint([here.slice])
     drawn = opened.drawing.mask
-    sitting.drawn()
+    sitting.maker.take_in()
     place.scene.Clear(0)
     sitting.close()
     assert nodes_of(place.scene, "head") == []
     place.views[:] = [place.scene.AddNewNodeByClass("vtkMRMLSliceNode", name) for name in ("a", "b", "c")]
-    desk = Sitting.at(place, study_folder)
-    desk.choose(here.slice, "head")
-    assert np.array_equal(desk.at_hand[1].drawing.mask, drawn)
-    desk.paint(mode="Remove")
-    desk.drawn()
-    assert not desk.at_hand[1].drawing.mask.any()
-    desk.close()
+    workspace = Sitting.at(place, study_folder)
+    workspace.presenting.choose(here.slice, "head")
+    assert np.array_equal(workspace.at_hand[1].drawing.mask, drawn)
+    workspace.paint(mode="Remove")
+    workspace.maker.take_in()
+    assert not workspace.at_hand[1].drawing.mask.any()
+    workspace.close()
     with Study.open(study_folder, read_only=True) as study:
         assert study.drafts.get("head", here.slice) is None
 
 
 def test_what_a_loaded_scene_still_holds_of_a_case_goes_when_it_is_opened(
-    place: Place, study_folder: Path, desk_at: Callable[[Path], Sitting]
+    place: Place, study_folder: Path, workspace_at: Callable[[Path], Sitting]
 ) -> None:
     stale = place.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "label")
     stale.SetAttribute(OURS, "head")
-    _, opened = desk_at(study_folder).at_hand
+    _, opened = workspace_at(study_folder).at_hand
     assert [node for node in nodes_in(place.scene) if node.GetName() == "label"] == [opened.drawing.label]

@@ -91,94 +91,99 @@ def test_accepting_adds_lesions_that_touch_nothing_and_tells_the_rest_of_the_oth
     assert not beside.any() and not along.any(), "what was accepted before asks for nothing"
 
 
-def scroll_away(desk: Sitting) -> tuple[int, int]:
-    here, opened = desk.at_hand
+def scroll_away(workspace: Sitting) -> tuple[int, int]:
+    here, opened = workspace.at_hand
     away = here.slice + 2 if here.slice + 2 < opened.images.pair.n_slices else here.slice - 2
-    desk.go_to(away)
+    workspace.viewing.go_to(away)
     return here.slice, away
 
 
-def test_an_answer_is_for_the_slice_that_is_shown(study_folder: Path, desk_at: Callable[[Path], Sitting]) -> None:
-    desk = desk_at(study_folder)
+def test_an_answer_is_for_the_slice_that_is_shown(study_folder: Path, workspace_at: Callable[[Path], Sitting]) -> None:
+    workspace = workspace_at(study_folder)
     now = [100.0]
-    desk.clock = lambda: now[0]
-    hand, away = scroll_away(desk)
-    desk.answer("nothing_here")
-    assert f"You see slice {away + 1}, not slice {hand + 1}." in desk.notices[-1][1]
+    workspace.screen.clock = lambda: now[0]
+    hand, away = scroll_away(workspace)
+    workspace.answering.answer("nothing_here")
+    assert f"You see slice {away + 1}, not slice {hand + 1}." in workspace.screen.notices[-1][1]
     now[0] += 0.05
-    desk.answer("nothing_here")
-    assert desk.session.study.answers.current("head") == {}, "the bounce of the first press is no second one"
+    workspace.answering.answer("nothing_here")
+    assert workspace.session.study.answers.current("head") == {}, "the bounce of the first press is no second one"
     now[0] += 0.5
-    desk.answer("equivocal")
-    assert desk.session.study.answers.current("head") == {}, "another answer is asked for anew"
+    workspace.answering.answer("equivocal")
+    assert workspace.session.study.answers.current("head") == {}, "another answer is asked for anew"
     now[0] += 60.0
-    desk.answer("equivocal")
-    assert desk.session.study.answers.current("head") == {}, "and so is one after the sentence has gone"
+    workspace.answering.answer("equivocal")
+    assert workspace.session.study.answers.current("head") == {}, "and so is one after the sentence has gone"
     now[0] += 0.5
-    desk.answer("equivocal")
-    (stored,) = desk.session.study.answers.current("head").values()
+    workspace.answering.answer("equivocal")
+    (stored,) = workspace.session.study.answers.current("head").values()
     assert stored.slice == away and stored.seconds == pytest.approx(1.0)
 
 
-def test_what_is_drawn_elsewhere_is_what_is_saved(study_folder: Path, desk_at: Callable[[Path], Sitting]) -> None:
-    desk = desk_at(study_folder)
+def test_what_is_drawn_elsewhere_is_what_is_saved(study_folder: Path, workspace_at: Callable[[Path], Sitting]) -> None:
+    workspace = workspace_at(study_folder)
     now = [100.0]
-    desk.clock = lambda: now[0]
-    hand, away = scroll_away(desk)
-    desk.paint([hand])
-    desk.drawn()
+    workspace.screen.clock = lambda: now[0]
+    hand, away = scroll_away(workspace)
+    workspace.paint([hand])
+    workspace.maker.take_in()
     with pytest.raises(BadInput, match=f"Nothing is drawn on slice {away + 1}"):
-        desk.answer("save")
-    desk.choose(away)
-    desk.paint([away])
-    desk.drawn()
-    drawn = desk.at_hand[1].drawing.mask
-    desk.choose(hand)
-    desk.go_to(away)
-    desk.answer("save")
+        workspace.answering.answer("save")
+    workspace.presenting.choose(away)
+    workspace.paint([away])
+    workspace.maker.take_in()
+    drawn = workspace.at_hand[1].drawing.mask
+    workspace.presenting.choose(hand)
+    workspace.viewing.go_to(away)
+    workspace.answering.answer("save")
     now[0] += 0.5
-    desk.answer("save")
-    (stored,) = desk.session.study.answers.current("head").values()
+    workspace.answering.answer("save")
+    (stored,) = workspace.session.study.answers.current("head").values()
     assert stored.slice == away and np.array_equal(stored.mask, drawn)
-    assert desk.session.study.drafts.get("head", hand) is not None, "and what was drawn on the query is a draft still"
+    assert workspace.session.study.drafts.get("head", hand) is not None, (
+        "and what was drawn on the query is a draft still"
+    )
 
 
 def test_zoomed_off_parts_are_asked_about_where_an_answer_speaks_for_them(
-    study_folder: Path, desk_at: Callable[[Path], Sitting]
+    study_folder: Path, workspace_at: Callable[[Path], Sitting]
 ) -> None:
-    desk = desk_at(study_folder)
+    workspace = workspace_at(study_folder)
     now = [100.0]
-    desk.clock = lambda: now[0]
-    _, opened = desk.at_hand
-    desk.zoom("follow_up", 0.25, 0.5, 0.5)
-    number = desk.at_hand[0].slice
-    desk.answer("nothing_here")
-    assert "was never on the screen" in desk.notices[-1][1] and desk.session.study.answers.current("head") == {}
-    desk.fit()
-    desk.answer("nothing_here")
-    stored = desk.session.study.answers.current("head")[number]
+    workspace.screen.clock = lambda: now[0]
+    _, opened = workspace.at_hand
+    workspace.viewing.zoom("follow_up", 0.25, 0.5, 0.5)
+    number = workspace.at_hand[0].slice
+    workspace.answering.answer("nothing_here")
+    assert (
+        "was never on the screen" in workspace.screen.notices[-1][1]
+        and workspace.session.study.answers.current("head") == {}
+    )
+    workspace.viewing.fit()
+    workspace.answering.answer("nothing_here")
+    stored = workspace.session.study.answers.current("head")[number]
     assert stored.viewed_share == 1.0
-    seen = desk.session.study.answers.viewed_of(stored)
+    seen = workspace.session.study.answers.viewed_of(stored)
     assert seen is not None and seen[opened.images.pair.stack(opened.images.pair.mask)[number]].all()
     # an own drawing speaks for itself: it is stored at once, with what was seen
-    desk.zoom("follow_up", 0.25, 0.5, 0.5)
-    number = desk.at_hand[0].slice
-    desk.paint([number])
-    desk.drawn()
-    desk.answer("save")
-    stored = desk.session.study.answers.current("head")[number]
+    workspace.viewing.zoom("follow_up", 0.25, 0.5, 0.5)
+    number = workspace.at_hand[0].slice
+    workspace.paint([number])
+    workspace.maker.take_in()
+    workspace.answering.answer("save")
+    stored = workspace.session.study.answers.current("head")[number]
     assert stored.answer == "mask" and stored.viewed_share is not None and stored.viewed_share < 0.9
 
 
 def test_no_answer_before_the_slice_was_looked_at_and_none_in_another_plane(
-    study_folder: Path, desk_at: Callable[[Path], Sitting]
+    study_folder: Path, workspace_at: Callable[[Path], Sitting]
 ) -> None:
-    from LMIALLib.scene.desk import Desk
+    from LMIALLib.scene.answering import Answering
 
-    desk = desk_at(study_folder)
-    Desk.answer(desk, "nothing_here")  # without a look
-    assert "only just come" in desk.notices[-1][1]
-    assert desk.session.study.answers.current("head") == {}
-    desk.turn_plane()
+    workspace = workspace_at(study_folder)
+    Answering.answer(workspace.answering, "nothing_here")  # without a look
+    assert "only just come" in workspace.screen.notices[-1][1]
+    assert workspace.session.study.answers.current("head") == {}
+    workspace.viewing.turn_plane()
     with pytest.raises(BadInput, match="another plane"):
-        desk.answer("nothing_here")
+        workspace.answering.answer("nothing_here")

@@ -12,8 +12,8 @@ import pytest
 
 from LMIALLib.pairs.geometry import Grid
 from LMIALLib.scene.case_scene import close_case, nodes_of
-from LMIALLib.scene.edited import MASK_SEGMENT
 from LMIALLib.scene.labelmaps import read_labels
+from LMIALLib.scene.segment_editor_label import MASK_SEGMENT
 from LMIALLib.scene.segments import add_segmentation
 from LMIALLib.scene.volumes import OURS, add_volume, voxels_of
 from LMIALLib.study.store import Study
@@ -72,80 +72,80 @@ def state(theirs: dict[str, Any]) -> list[Any]:
 
 
 def test_a_whole_sitting_changes_nothing_of_somebody_elses(
-    place: Place, study_folder: Path, theirs: dict[str, Any], desk_at: Callable[[Path], Sitting]
+    place: Place, study_folder: Path, theirs: dict[str, Any], workspace_at: Callable[[Path], Sitting]
 ) -> None:
     before, nodes = state(theirs), {node.GetID() for node in nodes_in(place.scene)}
-    desk = desk_at(study_folder)
-    nodes |= {desk.editor.node.GetID()}
-    desk.paint()
-    desk.drawn()
-    desk.answer("save")
-    desk.edit_others(True)
-    desk.paint()
-    desk.drawn()
-    desk.edit_others(False)
-    desk.undo()
-    desk.accept()
-    desk.show(True)
-    desk.show(False)
-    desk.back()
-    desk.take_back()
-    desk.answer("nothing_here", sure=True)
-    desk.close()
+    workspace = workspace_at(study_folder)
+    nodes |= {workspace.editor.node.GetID()}
+    workspace.paint()
+    workspace.maker.take_in()
+    workspace.answering.answer("save")
+    workspace.maker.edit_others(True)
+    workspace.paint()
+    workspace.maker.take_in()
+    workspace.maker.edit_others(False)
+    workspace.painting.undo()
+    workspace.painting.accept()
+    workspace.maps.show(True)
+    workspace.maps.show(False)
+    workspace.presenting.back()
+    workspace.answering.take_back()
+    workspace.answering.answer("nothing_here", sure=True)
+    workspace.close()
     close_case(place.scene, "head")
     assert state(theirs) == before
     assert {node.GetID() for node in nodes_in(place.scene)} == nodes
 
 
 def test_somebody_elses_editor_draws_on_their_segmentation_and_not_on_ours(
-    study_folder: Path, theirs: dict[str, Any], desk_at: Callable[[Path], Sitting]
+    study_folder: Path, theirs: dict[str, Any], workspace_at: Callable[[Path], Sitting]
 ) -> None:
-    desk = desk_at(study_folder)
-    here, opened = desk.at_hand
-    desk.paint()
-    desk.drawn()
+    workspace = workspace_at(study_folder)
+    here, opened = workspace.at_hand
+    workspace.paint()
+    workspace.maker.take_in()
     ours = opened.drawing.stack()
     spot = np.zeros(theirs["grid"].shape, np.uint8)
     spot[2:5, 5:15, 5:15] = 1
     theirs["editor"].modify(theirs["edited"], theirs["name"], "Add", spot)
     assert read_labels(theirs["edited"], {theirs["name"]: 1}, theirs["grid"])[spot > 0].all()
-    desk.drawn()
-    assert np.array_equal(opened.drawing.stack(), ours) and desk.session.current is here
-    assert desk.drafts == {here.slice}
+    workspace.maker.take_in()
+    assert np.array_equal(opened.drawing.stack(), ours) and workspace.session.current is here
+    assert workspace.screen.drafts == {here.slice}
 
 
 def test_another_case_takes_the_place_of_the_first_and_each_keeps_what_was_drawn(
-    place: Place, two_cases: Path, theirs: dict[str, Any], desk_at: Callable[[Path], Sitting]
+    place: Place, two_cases: Path, theirs: dict[str, Any], workspace_at: Callable[[Path], Sitting]
 ) -> None:
     before = state(theirs)
-    desk = desk_at(two_cases)
+    workspace = workspace_at(two_cases)
     drawn = {}
     for case, number in (("head", 9), ("other", 11), ("head", 9), ("other", 11)):
-        desk.choose(number, case)
-        here, opened = desk.at_hand
+        workspace.presenting.choose(number, case)
+        here, opened = workspace.at_hand
         assert (here.case, here.slice, opened.case) == (case, number, case)
         other = "other" if case == "head" else "head"
         assert nodes_of(place.scene, other) == [], "the case before must have left the scene"
         labels = [node for node in nodes_in(place.scene) if node.GetAttribute(OURS) and node.GetName() == "label"]
         assert labels == [opened.drawing.label]
-        assert desk.editor_node.GetSegmentationNode() is opened.drawing.node
-        assert desk.editor_node.GetMaskSegmentID() == MASK_SEGMENT
+        assert workspace.maker.editor_node.GetSegmentationNode() is opened.drawing.node
+        assert workspace.maker.editor_node.GetMaskSegmentID() == MASK_SEGMENT
         if case in drawn:
             assert np.array_equal(opened.drawing.mask, drawn[case]) and not opened.drawing.can_undo
-        desk.paint(mode="Add" if case not in drawn else "Remove")
-        desk.drawn()
+        workspace.paint(mode="Add" if case not in drawn else "Remove")
+        workspace.maker.take_in()
         drawn[case] = opened.drawing.mask
     assert not any(mask.any() for mask in drawn.values()), "erased again at the second visit"
     assert state(theirs) == before
 
 
-def test_answers_of_one_case_are_not_shown_in_another(two_cases: Path, desk_at: Callable[[Path], Sitting]) -> None:
-    desk = desk_at(two_cases)
-    desk.choose(9, "head")
-    desk.paint()
-    desk.drawn()
-    desk.answer("save")
-    desk.choose(9, "other")
-    assert not desk.at_hand[1].drawing.stack().any()
-    desk.choose(9, "head")
-    assert desk.at_hand[1].drawing.mask.sum() == 60
+def test_answers_of_one_case_are_not_shown_in_another(two_cases: Path, workspace_at: Callable[[Path], Sitting]) -> None:
+    workspace = workspace_at(two_cases)
+    workspace.presenting.choose(9, "head")
+    workspace.paint()
+    workspace.maker.take_in()
+    workspace.answering.answer("save")
+    workspace.presenting.choose(9, "other")
+    assert not workspace.at_hand[1].drawing.stack().any()
+    workspace.presenting.choose(9, "head")
+    assert workspace.at_hand[1].drawing.mask.sum() == 60

@@ -1,7 +1,7 @@
 """Readers at both faces, who write down what they ask for and what they are told.
 
-The face, the desk and the study are the product's own. Qt is a stand-in; nobody looks at the pixels. The worker answers
-at once: what it computes is no matter here, but the files that it leaves and what becomes of them are.
+The face, the workspace and the study are the product's own. Qt is a stand-in; nobody looks at the pixels. The worker
+answers at once: what it computes is no matter here, but the files that it leaves and what becomes of them are.
 """
 
 from __future__ import annotations
@@ -92,21 +92,21 @@ class Log:
 
 def listen(log: Log) -> None:
     """Write down every sentence for the reader, at the moment at which it is said."""
-    from LMIALLib.scene.looking import Looking
+    from LMIALLib.scene.screen import Screen
 
-    say = Looking.say
+    say = Screen.say
 
     def told(self: Any, kind: str, sentence: str) -> None:
         log.write(told=kind, sentence=sentence)
         say(self, kind, sentence)
 
-    Looking.say = told  # type: ignore[method-assign]
+    Screen.say = told  # type: ignore[method-assign]
 
 
-def turns(desk: Callable[[], Any], act: Callable[[str], None], log: Log) -> Iterator[None]:
+def turns(workspace: Callable[[], Any], act: Callable[[str], None], log: Log) -> Iterator[None]:
     """Answer slice after slice; ``act`` does what a key does. Pauses after each turn for what runs beside."""
     for number, what in enumerate(TURNS):
-        session: Session = desk().session
+        session: Session = workspace().session
         if session.current is None and what != "back":
             act("next")
             act("cross")
@@ -114,11 +114,11 @@ def turns(desk: Callable[[], Any], act: Callable[[str], None], log: Log) -> Iter
         if what == "back":
             act(what)
         elif here is not None:
-            mask = np.zeros_like(desk().open.drawing.mask)
+            mask = np.zeros_like(workspace().open.drawing.mask)
             if what in ("save", "equivocal"):
                 mask = drawn(mask.shape, 10 + number)
-            desk().open.drawing.replace(mask)
-            desk().looked(desk().sight.place.number, 1.0)
+            workspace().open.drawing.replace(mask)
+            workspace().viewing.sight.looked(workspace().viewing.sight.place.number, 1.0)
             log.write(asked=what, case=here.case, slice=here.slice, voxels=int(mask.sum()))
             act(what)
         yield
@@ -163,9 +163,9 @@ def sit_at_desktop(study: Path, file: Path) -> None:
     face = module.Face(ui, train=lambda: True)
     try:
         face.open(study, "anna")
-        if face.desk is None:
+        if face.workspace is None:
             return
-        for _ in turns(lambda: face.desk, face.act, log):
+        for _ in turns(lambda: face.workspace, face.act, log):
             face.tick()
         face.close()
     except KeyboardInterrupt:  # Slicer ends as it will; what matters is what is kept
@@ -184,7 +184,7 @@ def sit_at_browser(study: Path, file: Path) -> None:
     async def read(page: Any) -> None:
         page.tabs.arrive("tab", page._connection)
         try:
-            for _ in turns(lambda: page.desk, lambda name: page._act("tab", name), log):
+            for _ in turns(lambda: page.workspace, lambda name: page._act("tab", name), log):
                 await asyncio.sleep(0)
                 page._tick()
         finally:

@@ -1,4 +1,4 @@
-"""Lesions that touch are told apart; one lesion, however long, bent or tilted, stays one."""
+"""Lesions that touch are separated; one lesion, however long, bent or tilted, stays one."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from LMIALLib.study.store import Study
 from LMIALLib.worker.client import Job, WorkerClient
 from LMIALLib.worker.events import Event
 from LMIALLib.worker.messages import decode, encode
+from LMIALLib.worker.orders import Stop
 from LMIALLib.worker.process import Worker
 from LMIALLib.worker.requests import (
     Export,
@@ -28,7 +29,6 @@ from LMIALLib.worker.requests import (
     RankCase,
     Ranked,
     Request,
-    Stop,
     Trained,
     request_message,
 )

@@ -19,21 +19,19 @@ from LMIALLib.worker.client import WorkerClient
 from LMIALLib.worker.events import event_message, read_event
 from LMIALLib.worker.handling import HANDLERS, handles
 from LMIALLib.worker.messages import decode, encode
+from LMIALLib.worker.orders import ORDERS, Cancel, Order, Status, Stop
 from LMIALLib.worker.process import Worker
 from LMIALLib.worker.requests import (
-    Cancel,
     ChangeRegion,
     Export,
     Finetune,
-    Order,
     Predict,
     Prepare,
     Rank,
+    RankAnew,
     RankCase,
     Register,
     Request,
-    Status,
-    Stop,
     read_request,
     request_message,
 )
@@ -45,6 +43,7 @@ ASKED: tuple[Request[Any] | Order, ...] = (
     ChangeRegion("head", "given", "staged", "/mask.nii.gz"),
     Predict(("head", "b"), "m", passes=3, slices_at_once=2),
     Rank(CASES, "m", "entropy", 3, 7, random_share=1 / 6, committee=("m", "n"), reading_time=ReadingTime(4.0, 0.2)),
+    RankAnew(CASES, "m", "core-set", 3, lesions_upto=2, reader="anna"),
     Finetune("m", "n", 7, 0, steps=3, minutes=0.5),
     Export("/out", reader="anna", unread=0),
     Cancel(3),
@@ -59,9 +58,9 @@ def test_a_request_arrives_as_it_was_sent(request_: Request[Any] | Order) -> Non
 
 
 def test_each_request_is_tried_here_has_a_handler_and_no_field_that_messages_use_themselves() -> None:
-    assert {type(one) for one in ASKED} == {*requests.REQUESTS.values(), *requests.ORDERS.values()}
+    assert {type(one) for one in ASKED} == {*requests.REQUESTS.values(), *ORDERS.values()}
     assert set(HANDLERS) == set(requests.REQUESTS.values())
-    for kind in (*requests.REQUESTS.values(), *requests.ORDERS.values()):
+    for kind in (*requests.REQUESTS.values(), *ORDERS.values()):
         assert not {"id", "do", "protocol"} & {one.name for one in fields(kind)}  # type: ignore[arg-type]
 
 

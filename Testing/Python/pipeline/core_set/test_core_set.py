@@ -58,10 +58,12 @@ def test_the_queue_keeps_to_the_budget_spreads_over_subjects_and_leaves_empty_sl
     assert [query.rank for query in found.queries] == list(range(1, 13))
 
 
-def test_one_in_six_is_drawn_by_lot_and_says_nothing_of_the_slice(make_study: Callable[..., Study]) -> None:
+def test_one_in_six_is_chosen_at_random_and_shows_nothing_of_the_slice(make_study: Callable[..., Study]) -> None:
     found = choose(make_study(3))
-    by_lot = [query for query in found.queries if query.drawn == "random"]
-    assert len(by_lot) == 2 and {query.reason for query in by_lot} == {"Chosen at random, to measure progress fairly."}
+    at_random = [query for query in found.queries if query.drawn == "random"]
+    assert len(at_random) == 2 and {query.reason for query in at_random} == {
+        "Chosen at random, to measure progress fairly."
+    }
     chosen = [query for query in found.queries if query.drawn == "strategy"]
     assert all(f"distance {query.score:.2g}" in query.reason for query in chosen)
 
@@ -121,13 +123,13 @@ def test_readers_meet_the_chosen_slices_as_any_queue(make_study: Callable[..., S
     assert {(q.case, q.slice) for q in session.queue()} == set(places(found))
     query = session.next()
     assert query is not None and query.rank == 1
-    opinion = session.opinion()
+    opinion = session.suggestions.maps(session.current)
     assert opinion is not None and (opinion.model, opinion.strategy) == ("first", "core-set-cosine")
     answer = session.nothing_here()
     assert (answer.ranking, answer.query_rank, answer.model) == (found.ranking, 1, "first")
     lot = next(one for one in session.queue() if one.drawn == "random")
     session.present(lot.case, lot.slice, lot)
-    assert session.suggestion() is None and lot.slice in session.hidden(lot.case)
+    assert session.suggestion() is None and lot.slice in session.suggestions.withheld(lot.case)
     tested = session.nothing_here()
     assert tested.drawn == "random" and tested.test is not None and tested.test.model == "first"
     session.close()
@@ -205,7 +207,7 @@ def test_a_slice_that_the_teacher_failed_on_shows_no_suggestion_rather_than_an_e
     choose(study, budget="3")
     session = Session(study, reader="anna", settings=LoopSettings(train=False))
     session.present("case0", 5)
-    assert session.suggestion() is None and 5 in session.hidden("case0")
+    assert session.suggestion() is None and 5 in session.suggestions.withheld("case0")
     views = case_views(study, "case0", [4, 5])
     assert views[1].suggestion is None
     session.close()
@@ -222,7 +224,7 @@ def test_of_several_teachers_one_must_be_named(make_study: Callable[..., Study])
     assert choose(study, budget="3", teacher="a-teacher-with-a-very-long-name").teacher is not None
 
 
-def test_subjects_set_aside_for_validation_are_asked_for_by_lot_only(make_study: Callable[..., Study]) -> None:
+def test_subjects_set_aside_for_validation_get_random_slices_only(make_study: Callable[..., Study]) -> None:
     study = make_study(6)
     aside = {case.name for case in study.cases.all() if case.split == "validation"}
     assert aside

@@ -16,7 +16,7 @@ from LMIALLib.errors import BadInput, Do, Step, WrongUse
 from LMIALLib.pipeline.nnunet.finetuning import finetune
 from LMIALLib.pipeline.nnunet.places import WorkFolder
 from LMIALLib.pipeline.nnunet.pretraining import pretrain, pretrained_weights
-from LMIALLib.pipeline.nnunet.process import NO_MEMORY, _told, run_steps
+from LMIALLib.pipeline.nnunet.process import NO_MEMORY, _explained, run_steps
 from LMIALLib.pipeline.nnunet.running import check_installed, sentence
 from LMIALLib.pipeline.nnunet.settings import NnunetSettings
 from LMIALLib.pipeline.nnunet.steps import NnunetRequest, Plan, PredictAll, Train, read_steps, steps_message
@@ -39,7 +39,7 @@ def test_a_missing_nnunet_is_told_with_the_command_that_installs_it(
 def test_running_out_of_memory_is_told_with_what_to_do() -> None:
     import torch
 
-    assert _told(MemoryError()) == _told(torch.OutOfMemoryError()) == NO_MEMORY
+    assert _explained(MemoryError()) == _explained(torch.OutOfMemoryError()) == NO_MEMORY
     assert "goes on from its last checkpoint" in NO_MEMORY[1]
 
 

@@ -337,16 +337,16 @@ def test_weights_that_only_a_study_names_are_refused_until_a_person_names_them(
     for name, words in (("teacher", f"onnx:{tmp_path / 'm.onnx'}"), ("embedding", f"dinov2:{tmp_path}")):
         PipelineState(PipelineSettings(**{name: words}), own=False).write(study_folder)
         for more in (("--resume",), ("--stage", "teacher"), ("--stage", "core-set")):
-            refused(lmial("pipeline", study_folder, *more), f"asks for the {name}", f"--{name} ")
+            refused(lmial("pipeline", study_folder, *more), f"names the {name}", f"--{name} ")
         state = PipelineState.read(study_folder)
         assert state is not None and not state.own, "a refusal does not make it one's own"
         named = lmial("pipeline", study_folder, "--resume", f"--{name}", words)
-        assert "asks for the" not in named.stderr and named.returncode == 3
+        assert "this study names the" not in named.stderr and named.returncode == 3
     PipelineState(PipelineSettings(teacher="sam:/models/sam")).write(study_folder)
     told = json.loads((study_folder / "pipeline.json").read_text())
     told["settings"]["teacher"] = "sam:/models/evil"
     (study_folder / "pipeline.json").write_text(json.dumps(told))
-    refused(lmial("pipeline", study_folder, "--resume"), "asks for the teacher")
+    refused(lmial("pipeline", study_folder, "--resume"), "names the teacher")
 
 
 def test_what_a_stage_left_is_read_as_it_should_be(study_folder: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_further_batch_of_queries_is_driven_by_their_disagreement(finetuned_fo
             assert made_by is not None and {"mean", "bald", "variance"} <= made_by["sha256"].keys()
         session = Session(study, reader="tests", settings=LoopSettings(train=False))
         query = session.next()
-        assert query is not None and session.opinion() is not None
+        assert query is not None and session.suggestions.maps(session.current) is not None
         stored = study.rankings.latest()
         assert stored is not None and replay(session, stored).identical
         session.close()

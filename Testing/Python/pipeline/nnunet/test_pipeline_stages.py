@@ -240,7 +240,7 @@ def test_where_every_slice_with_brain_is_annotated_nothing_is_chosen_either(stud
 
 
 @pytest.mark.parametrize(
-    ("budget", "words"), [("0%", "asks for no slice"), ("100%", "takes in the whole study"), ("many", "neither")]
+    ("budget", "words"), [("0%", "is no slice at all"), ("100%", "takes in the whole study"), ("many", "neither")]
 )
 def test_an_impossible_budget_is_refused_before_any_stage_runs(study_folder: Path, budget: str, words: str) -> None:
     ran: list[str] = []

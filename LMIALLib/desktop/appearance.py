@@ -8,12 +8,13 @@ from typing import Any
 from LMIALLib.desktop.editor import Editor
 from LMIALLib.desktop.views import SliceView, add_legend
 from LMIALLib.scene.case_scene import CaseScene
-from LMIALLib.scene.editing import EditorDesk
 from LMIALLib.scene.hierarchy import arrange, forget
+from LMIALLib.scene.segment_editor import SegmentEditor
+from LMIALLib.scene.workspace import Workspace
 
 
-class Dress:
-    """Put on when a case has come, changed for the next one, taken off when the study closes.
+class Appearance:
+    """Made when a case has come, made anew for the next one, taken away when the study closes.
 
     Args:
         editor: draws on the case.
@@ -22,23 +23,23 @@ class Dress:
 
     def __init__(self, editor: Editor, drawn: Callable[..., None]) -> None:
         self._editor, self._drawn = editor, drawn
-        self._worn: CaseScene | None = None
+        self._surrounded: CaseScene | None = None
         self._legends: list[Any] = []
         self._observed: list[tuple[Any, int]] = []
 
-    def fit(self, desk: EditorDesk, views: dict[str, SliceView]) -> None:
-        """Dress the case on the screen, unless it wears its dress already."""
+    def fit(self, workspace: Workspace, drawer: SegmentEditor, views: dict[str, SliceView]) -> None:
+        """Surround the case on the screen with all this, unless that is done already."""
         import slicer
         from slicer.i18n import tr as _
 
-        opened = desk.open
-        if opened is None or opened is self._worn:
+        opened = workspace.open
+        if opened is None or opened is self._surrounded:
             return
         self.take_off()
-        self._worn = opened
+        self._surrounded = opened
         drawing = opened.drawing.node
         self._editor.edit(drawing, opened.images.nodes["", "follow_up"])
-        desk.edit_others(desk.others)  # the editor took its masking from the node it had before
+        drawer.edit_others(drawer.others)  # the editor took its masking from the node it had before
         for node in (drawing, opened.drawing.label):
             tag = node.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, self._drawn)
             self._observed.append((node, tag))
@@ -47,7 +48,7 @@ class Dress:
             add_legend(opened.overlays.uncertainty, _("uncertainty"), views["follow_up"]),
         ]
         dates = opened.images.pair.registration.get("dates", {})
-        subject = desk.session.study.cases.get(opened.case).subject
+        subject = workspace.session.study.cases.get(opened.case).subject
         arrange(slicer.mrmlScene, opened, subject, {name: str(value) for name, value in dates.items() if value})
 
     def show_legends(self, wanted: bool, *, overlay: bool) -> None:
@@ -61,6 +62,6 @@ class Dress:
 
         for node, tag in self._observed:
             node.RemoveObserver(tag)
-        if self._worn is not None:
-            forget(slicer.mrmlScene, self._worn.case)
-        self._worn, self._legends, self._observed = None, [], []
+        if self._surrounded is not None:
+            forget(slicer.mrmlScene, self._surrounded.case)
+        self._surrounded, self._legends, self._observed = None, [], []

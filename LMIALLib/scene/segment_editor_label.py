@@ -52,8 +52,8 @@ class History(Protocol):
         """Forget every step."""
 
 
-class EditedDrawing:
-    """The label of a case, drawn on by Slicer's Segment Editor; members as in `drawing.Drawing`.
+class SegmentEditorLabel:
+    """The label of a case, drawn on by Slicer's Segment Editor; members as in `brush_label.BrushLabel`.
 
     ``node`` is the segmentation that the editor draws on and that is shown, ``label`` the one that Slicer saves.
 
@@ -143,7 +143,7 @@ class EditedDrawing:
         return strayed
 
     def show_answers(self, masks: Mapping[int, np.ndarray | None]) -> None:
-        """Show what was said of other slices: slice number -> mask or None. The open slice is left as it is."""
+        """Show the answers of other slices: slice number -> mask or None. The open slice is left as it is."""
         now = self.stack()
         for number in range(len(now)):
             if number != self.slice:

@@ -9,15 +9,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from LMIALLib.desktop.dress import Dress
+from LMIALLib.desktop.appearance import Appearance
 from LMIALLib.desktop.editor import Editor
 from LMIALLib.desktop.looks import Looks
 from LMIALLib.desktop.panel import Panel
-from LMIALLib.desktop.timing import entry
+from LMIALLib.desktop.qt_slots import entry
 from LMIALLib.desktop.views import SliceView
 from LMIALLib.errors import LMIALError, as_sentence
-from LMIALLib.scene.editing import EditorDesk
-from LMIALLib.scene.shown import listed, look_of, shown
+from LMIALLib.scene.segment_editor import SegmentEditor
+from LMIALLib.scene.slicer_files import label_saved, scene_loaded
+from LMIALLib.scene.view_state import listed, look_of, shown
+from LMIALLib.scene.workspace import Workspace
 from LMIALLib.study.names import checked_person
 from LMIALLib.worker.client import Job, WorkerDied
 from LMIALLib.worker.events import Failed, Progressed
@@ -27,7 +29,7 @@ TICK, WATCH, SETTLE, LIST = 200, 2000, 300, 400
 after the last change until the lesions are listed anew."""
 
 
-class Following:
+class FaceEvents:
     """Keeps widgets and views at what stands; nothing in it must survive.
 
     Args:
@@ -37,12 +39,13 @@ class Following:
     def __init__(self, panel: Panel, editor: Editor) -> None:
         import qt
 
-        self.desk: EditorDesk | None = None
+        self.workspace: Workspace | None = None
+        self._drawer: SegmentEditor | None = None
         self.exporting: tuple[Job, Path] | None = None
         self.panel, self.editor = panel, editor
         self._views: dict[str, SliceView] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._dress = Dress(editor, self.segmentation_changed)
+        self._appearance = Appearance(editor, self.segmentation_changed)
         self._looks = Looks(time.monotonic)
         self._ours = False
         self._unsettled = False
@@ -77,39 +80,40 @@ class Following:
 
     @entry
     def tick(self) -> None:
-        """Take in what the worker said."""
+        """Take in what the worker reported."""
         from slicer.i18n import tr as _
 
-        if self.desk is None:
+        if self.workspace is None:
             return
-        desk, events = self.desk, []
-        if desk.finishing.sweeping:
+        workspace, events = self.workspace, []
+        if workspace.finishing.sweeping:
             self._take_look()
         with self._by_us():
-            desk.guarded(lambda: events.extend(desk.tick()))
+            workspace.guarded(lambda: events.extend(workspace.tick()))
         for job, event in events:
             if isinstance(event, Failed) and isinstance(job.error, WorkerDied):
                 self._dead = job.do
-            if self.exporting is not None and job is self.exporting[0] and job.over:
-                if job.state == "done":
-                    desk.say("good", _("Exported to {folder}.").format(folder=self.exporting[1]))
-                self.exporting = None
-        stand = desk.stand()
+        if self.exporting is not None and self.exporting[0].over:  # its event may be lost with another that failed
+            if self.exporting[0].state == "done":
+                workspace.screen.say("good", _("Exported to {folder}.").format(folder=self.exporting[1]))
+            self.exporting = None
+        stand = workspace.stand()
         if stand != self._stand or any(not isinstance(event, Progressed) for _, event in events):
             self._stand = stand
             self._show()
-        elif events or desk.notices:
-            self.panel.tell_quickly(desk)
+        elif events or workspace.screen.notices:
+            self.panel.show_progress(workspace)
         self.panel.forget_notices()
 
     @entry
     def look_around(self) -> None:
         """Notice that another session took the study, or what it did."""
-        if self.desk is None:
+        workspace = self.workspace
+        if workspace is None:
             return
-        before = self.desk.watching
-        self.desk.guarded(self.desk.look_around)
-        if before or self.desk.watching != before:
+        before = workspace.screen.watching
+        workspace.guarded(workspace.look_around)
+        if before or workspace.screen.watching != before:
             self._show()
 
     def segmentation_changed(self, *_: Any) -> None:
@@ -121,18 +125,18 @@ class Following:
     @entry
     def settle(self) -> bool:
         """Keep what was drawn since; whether nothing is left that could not be kept."""
-        if self.desk is None or not self._unsettled:
+        if self.workspace is None or not self._unsettled:
             return True
         self._settle_timer.stop()
         with self._by_us():
-            self._unsettled = not self.desk.guarded(self.desk.drawn)
+            self._unsettled = not self.workspace.guarded(self.workspace.maker.take_in)
         self._show()
         return not self._unsettled
 
     @entry
     def view_changed(self, name: str) -> None:
         """A view was scrolled, zoomed or resized."""
-        if self.desk is None or name not in self._views:
+        if self.workspace is None or name not in self._views:
             return
         size = self._views[name].size
         if size != self._sizes[name]:
@@ -141,55 +145,56 @@ class Following:
 
             qt.QTimer.singleShot(0, self.resized)
         elif not self._ours:
-            self.desk.view_moved(name)
-            self.panel.tell_place(self.desk)
-            ring = look_of(self.desk).get("ring", [])
+            self.workspace.viewing.view_moved(name)
+            self.panel.show_place(self.workspace)
+            ring = look_of(self.workspace).get("ring", [])
             for view in self._views.values():
                 view.ring(ring)
 
     def view_drawn(self, name: str) -> None:
         """A view has been drawn: what its reader sees, and for how long, is counted."""
-        if self.desk is None or self.desk.sight.place is None:
+        sight = self.workspace.viewing.sight if self.workspace is not None else None
+        if sight is None or sight.place is None:
             return
         visible = [one for one, view in self._views.items() if view.visible]
-        before = self._looks.drawn(name, self.desk.sight.place.number, visible)
+        before = self._looks.drawn(name, sight.place.number, visible)
         if before is not None:
-            self.desk.looked(*before)
+            sight.looked(*before)
 
     def _take_look(self) -> None:
-        """Tell the desk what has been on the screen until now: an answer is about to be given."""
-        if self.desk is not None and self._looks.now is not None:
-            self.desk.looked(*self._looks.now)
+        """Count what has been on the screen until now as seen: an answer is about to be given."""
+        if self.workspace is not None and self._looks.now is not None:
+            self.workspace.viewing.sight.looked(*self._looks.now)
 
     @entry
     def list_lesions(self) -> None:
         """List the changed lesions, when the hand rests: finding them anew takes a moment."""
-        if self.desk is not None:
-            self.panel.tell_lesions(listed(self.desk))
+        if self.workspace is not None:
+            self.panel.show_lesions(listed(self.workspace))
 
     @entry
     def resized(self) -> None:
         """The views have other sizes."""
-        if self.desk is not None:
-            self.desk.size_changed()
+        if self.workspace is not None:
+            self.workspace.viewing.size_changed()
 
     @entry
     def file_saved(self, properties: Any) -> None:
         """Slicer wrote a node to a file: where it is our label, the slice at hand is saved."""
-        if self.desk is None:
+        if self.workspace is None:
             return
         self.settle()
         self._take_reader()
         self._take_look()
         with self._by_us():
             written = {name: str(value) for name, value in dict(properties).items()}
-            self.desk.saved_by_slicer(written.get("nodeID", ""), written.get("fileName", ""))
+            label_saved(self.workspace, written.get("nodeID", ""), written.get("fileName", ""))
         self._show()
 
     def _take_reader(self) -> bool:
         """Take the reader's name from its field; whether there is one."""
-        assert self.desk is not None
-        session = self.desk.session
+        assert self.workspace is not None
+        session = self.workspace.session
         if self.panel.reader != session.reader:
             with suppress(LMIALError):
                 session.reader = checked_person(self.panel.reader, "reader")
@@ -198,13 +203,13 @@ class Following:
     @entry
     def scene_changed(self) -> None:
         """A scene was loaded into ours: copies of our nodes that it held go, our views look where they did."""
-        if self.desk is None:
+        workspace = self.workspace
+        if workspace is None:
             return
-        desk = self.desk
         self.settle()
         with self._by_us():
-            desk.scene_loaded()
-            desk.size_changed()
+            scene_loaded(workspace)
+            workspace.viewing.size_changed()
         self._show()
 
     def unexpected(self, error: Exception) -> None:
@@ -221,18 +226,18 @@ class Following:
         self.panel.notice("error", sentence)
 
     def _show(self) -> None:
-        """Tell the widgets what stands, and dress a case that has just come."""
-        desk = self.desk
-        if desk is None:
+        """Show in the widgets what stands, and surround a case that has just come with what Slicer has around it."""
+        workspace, drawer = self.workspace, self._drawer
+        if workspace is None or drawer is None:
             return
         with self._by_us():
-            self._dress.fit(desk, self._views)
-        values = shown(desk)
-        self.panel.tell(desk, values, self._dead)
+            self._appearance.fit(workspace, drawer, self._views)
+        values = shown(workspace)
+        self.panel.show(workspace, values, self._dead)
         self._write_on_views(values["look"])
-        self._dress.show_legends(self.panel.legends, overlay=values["tools"]["visible"])
+        self._appearance.show_legends(self.panel.legends, overlay=values["tools"]["visible"])
         self._list_timer.start()
-        locked = desk.watching or desk.session.current is None
+        locked = workspace.screen.watching or workspace.session.current is None
         if locked != self._locked:
             self._locked = locked
             self.editor.widget.setReadOnly(locked)

@@ -1,4 +1,4 @@
-"""Every entry from Qt into this face: whatever goes wrong becomes a sentence, and how long it took can be heard."""
+"""Every entry from Qt into this face: whatever goes wrong becomes a sentence, and how long it took can be measured."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 
 from LMIALLib.errors import WrongUse
 from LMIALLib.pairs.geometry import Grid
-from LMIALLib.scene.edited import MASK_SEGMENT, EditedDrawing
+from LMIALLib.scene.segment_editor_label import MASK_SEGMENT, SegmentEditorLabel
 from LMIALLib.study.labels import LabelSchema
 from Testing.Python.scene.mrml_scene import Place
 from Testing.Python.scene.sitting import Editor
@@ -20,17 +20,17 @@ def editor(place: Place) -> Editor:
     return Editor(place)
 
 
-def drawing_of(place: Place, grid: Grid, axis: int, editor: Editor) -> EditedDrawing:
+def drawing_of(place: Place, grid: Grid, axis: int, editor: Editor) -> SegmentEditorLabel:
     from LMIALLib.scene.volumes import add_volume
 
-    drawing = EditedDrawing(place.scene, grid, axis, LabelSchema.default(), "a", place.views[1:2], history=editor)
+    drawing = SegmentEditorLabel(place.scene, grid, axis, LabelSchema.default(), "a", place.views[1:2], history=editor)
     source = add_volume(place.scene, np.zeros(grid.shape, dtype=np.float32), grid, "CURRENT", "a")
     editor.edit(drawing.node, source)
     drawing.limit(editor.node)
     return drawing
 
 
-def some_stack(drawing: EditedDrawing) -> np.ndarray:
+def some_stack(drawing: SegmentEditorLabel) -> np.ndarray:
     random = np.random.default_rng(3)
     shape = drawing.stack().shape
     return (random.random(shape) < 0.2).astype(np.uint8) * random.integers(1, 6, shape).astype(np.uint8)

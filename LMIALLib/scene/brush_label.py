@@ -45,7 +45,7 @@ def capsule(
     return box, inside
 
 
-class Drawing:
+class BrushLabel:
     """The label's segmentation of a case. Only the slice that was opened last can be drawn on.
 
     ``node`` is the segmentation that is shown, ``label`` the one that Slicer saves: here they are one.
@@ -93,7 +93,7 @@ class Drawing:
         return bool(self._redo)
 
     def show_answers(self, masks: Mapping[int, np.ndarray | None]) -> None:
-        """Show what was said of other slices: slice number -> mask or None. The open slice is left as it is."""
+        """Show the answers of other slices: slice number -> mask or None. The open slice is left as it is."""
         for number in range(len(self._stack)):
             if number != self.slice:
                 mask = masks.get(number)
