@@ -41,6 +41,7 @@ from LMIALLib.errors import LMIALError
 from LMIALLib.laboratory.delivered import LEVELS, crossing, middle
 
 LEARNING = ("none", "head", "finetune", "both")
+WORDS = {"none": "no learning", "head": "head", "finetune": "fine-tuned network", "both": "head on fine-tuned network"}
 WITH_HEAD, WITH_FINETUNING = ("head", "both"), ("finetune", "both")
 SEEDS = {"none": 20, "head": 5, "finetune": 1, "both": 1}
 QUICK_ORDERS = ("default", "old-default", "oracle")
@@ -89,7 +90,7 @@ def all_rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     recipes = {learning: recipe_of(learning, arguments.quick) for learning in LEARNING}
     done = {} if arguments.pair is not None else earlier(kept, recipes)
     if arguments.kept:
-        yield from done.values()
+        yield from sorted(done.values(), key=place)
         return
     for pair in pairs_of(arguments):
         subject: Subject | None = None
@@ -103,6 +104,12 @@ def all_rows(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                         file.write(json.dumps([recipes[learning], done[key]]) + "\n")
                     print(json.dumps({name: value for name, value in done[key].items() if name != "dice"}), flush=True)
                 yield done[key]
+
+
+def place(row: dict[str, Any]) -> tuple[int, ...]:
+    """Where a row stands in the table."""
+    among = (("pair", names_of()), ("order", ORDERS), ("learning", LEARNING))
+    return tuple(values.index(row[field]) if row[field] in values else len(values) for field, values in among)
 
 
 def learning_of(arguments: argparse.Namespace, pair: FinishPair, order: str) -> list[str]:
@@ -187,12 +194,15 @@ def fall(row: dict[str, Any]) -> float:
 def falls(rows: list[dict[str, Any]]) -> str:
     """Largest fall of the default order with the head: median and worst over pairs."""
     found = [fall(row) for row in rows if row["order"] == "default" and row["learning"] == "head"]
+    if not found:
+        return "No pair was read in the default order with the head."
     shown = f"median pair {np.median(found):.3f}, worst {max(found):.3f}"
     return f"Largest fall after an answer, default order with the head: {shown}."
 
 
 SHOWN = (
     ("default", "head", "C0-"),
+    ("default", "both", "C1-."),
     ("equidistant", "head", "C2-"),
     ("old-default", "none", "C3--"),
     ("oracle", "none", "k:"),
@@ -215,7 +225,7 @@ def curves(rows: list[dict[str, Any]], path: Path) -> None:
         for order, learning, style in SHOWN:
             for row in rows:
                 if (row["pair"], row["order"], row["learning"]) == (name, order, learning):
-                    axis.plot(row["dice"], style, label=f"{order}, {'head' if learning == 'head' else 'no learning'}")
+                    axis.plot(row["dice"], style, label=f"{order}, {WORDS[learning]}")
         axis.set(title=name, xlabel="slices read", ylabel="delivered Dice", ylim=(0.4, 1.0))
         axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize=7, loc="lower right")

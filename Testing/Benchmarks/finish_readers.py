@@ -3,8 +3,10 @@
 A reader of the laboratory is asked what it marks on every slice of a pair: its *full reading*. Then the pair is read in
 the default order with the head, and after each answer the delivered label is held against that full reading: how near
 is a label that took ten slices to the one that this reader would have made of them all? The full reading of the exact
-reader is the truth. The noisy reader's own repeat is the Dice between two of its full readings: more than that nobody
-can ask for. All figures of the noisy reader are means over `SEEDS` full readings. Called by `finish.py`; alone:
+reader is the truth. The noisy reader's own repeat is the Dice between two of its full readings. What is random in a
+full reading no suggestion can foresee: so the delivered label is also made with the truth on all unread slices, which
+is about the best that anything could suggest there. All figures of the noisy reader are means over `SEEDS` full
+readings. Called by `finish.py`; alone:
 
     python Testing/Benchmarks/finish_readers.py OUT [--pairs NAME ...]
 """
@@ -29,13 +31,15 @@ from LMIALLib.adaptation.head import HeadSettings
 
 AFTER = (5, 10, 15)
 SEEDS = (0, 1, 2)
+KEYS = ("exact", "noisy", "best", "repeat", "full_truth")
+"""Figures of a row that a mean is taken of."""
 NOTHING = 10
 """Answers "nothing here" on a pair without change."""
 
 
 def judge(data: Path, names: Sequence[str], out: Path) -> None:
     """Read all pairs, print the figures, and write readers.json; pairs that were read before are looked up."""
-    kept = Kept(out / "readers.jsonl", json.dumps([asdict(HeadSettings()), AFTER, SEEDS, NOTHING]))
+    kept = Kept(out / "readers.jsonl", json.dumps([asdict(HeadSettings()), AFTER, SEEDS, NOTHING, KEYS]))
     found = {
         "readers": [kept.row(name, lambda name=name: reader_row(named_pair(data, name))) for name in names],
         "unchanged": [
@@ -75,25 +79,46 @@ class Kept:
 def reader_row(pair: FinishPair) -> dict[str, Any]:
     """Agreement with the reader's own full reading after `AFTER` answers, exact and noisy, and the noisy one's repeat.
 
-    ``noisy_truth`` is the noisy reader's delivered label against the truth, ``full_truth`` its full reading against it.
+    ``best`` is the noisy reader's agreement where the truth stands on all slices that were not read, ``full_truth`` the
+    Dice between its full reading and the truth.
     """
     subject = Subject.of(pair)
     full = [read_by(pair, "noisy", seed) for seed in SEEDS]
-    noisy = [curve(replace(subject, pair=replace(pair, truth=reading))) for reading in full]
+    noisy = [curves(subject, reading) for reading in full]
     return {
         "pair": pair.name,
-        "exact": curve(subject),
-        "noisy": np.mean(noisy, axis=0).tolist(),
-        "noisy_runs": noisy,
+        "exact": curves(subject, pair.truth)[0],
+        "noisy": np.mean([own for own, _ in noisy], axis=0).tolist(),
+        "noisy_runs": [own for own, _ in noisy],
+        "best": np.mean([best for _, best in noisy], axis=0).tolist(),
         "repeat": float(np.mean([dice_of(first, second) for first, second in combinations(full, 2)])),
         "full_truth": float(np.mean([dice_of(reading, pair.truth) for reading in full])),
     }
 
 
-def curve(subject: Subject) -> list[float]:
-    """Delivered Dice after `AFTER` answers of the default order with the head, or where every slice is read."""
-    steps = list(run(subject, next_of("default"), HeadSettings(), most=AFTER[-1], enough=math.inf))
-    return [steps[min(count, len(steps) - 1)].dice for count in AFTER]
+def curves(subject: Subject, full: np.ndarray) -> tuple[list[float], list[float]]:
+    """Agreement with a full reading after `AFTER` answers of the default order with the head, and at best.
+
+    Args:
+        subject: the pair.
+        full: bool (slices, rows, columns), what the reader marks.
+
+    A run ends where every slice is read.
+    """
+    following, asked = next_of("default"), list[int]()
+
+    def noted(of: Subject, reading: Reading) -> int:
+        asked.append(following(of, reading))
+        return asked[-1]
+
+    reads = replace(subject, pair=replace(subject.pair, truth=full))
+    steps = list(run(reads, noted, HeadSettings(), most=AFTER[-1], enough=math.inf))
+    best = []
+    for count in AFTER:
+        label = subject.pair.truth.copy()
+        label[asked[:count]] = full[asked[:count]]
+        best.append(dice_of(label, full))
+    return [steps[min(count, len(steps) - 1)].dice for count in AFTER], best
 
 
 def dice_of(first: np.ndarray, second: np.ndarray) -> float:
@@ -119,15 +144,16 @@ def readers_table(rows: Sequence[dict[str, Any]]) -> str:
     after = " / ".join(map(str, AFTER))
     lines = [
         f"| pair | exact reader after {after} | noisy reader after {after} | loss after {after} "
-        "| noisy reader's repeat | its full reading against the truth |",
-        "|---|---|---|---|---|---|",
+        "| noisy reader, truth on unread slices | noisy reader's repeat | its full reading against the truth |",
+        "|---|---|---|---|---|---|---|",
     ]
-    mean = {key: np.mean([row[key] for row in rows], axis=0) for key in ("exact", "noisy", "repeat", "full_truth")}
+    mean = {key: np.mean([row[key] for row in rows], axis=0) for key in KEYS}
     for row in (*rows, {"pair": "**mean**", **mean}):
-        exact, noisy = np.array(row["exact"]), np.array(row["noisy"])
-        figures = " | ".join(" / ".join(f"{value:.3f}" for value in one) for one in (exact, noisy))
+        exact, noisy, best = (np.array(row[key]) for key in ("exact", "noisy", "best"))
         loss = " / ".join(f"{value:+.3f}" for value in exact - noisy)
-        lines.append(f"| {row['pair']} | {figures} | {loss} | {row['repeat']:.3f} | {row['full_truth']:.3f} |")
+        exact, noisy, best = (" / ".join(f"{value:.3f}" for value in one) for one in (exact, noisy, best))
+        figures = [exact, noisy, loss, best, *(f"{row[key]:.3f}" for key in ("repeat", "full_truth"))]
+        lines.append(f"| {row['pair']} | {' | '.join(figures)} |")
     return "\n".join(lines)
 
 

@@ -89,6 +89,7 @@ def test_a_short_run_writes_the_rows_and_goes_on_where_it_was(pair, tmp_path, mo
         file.write('["broken')
     monkeypatch.setattr(finish, "row_of", lambda *_: pytest.fail("made again"))
     assert json.dumps(list(finish.all_rows(arguments))) == json.dumps(rows)
+    assert finish.falls(rows).endswith(f"worst {finish.fall(rows[1]):.3f}.") and "No pair" in finish.falls(rows[:1])
     arguments.kept = True
     assert list(finish.all_rows(arguments)) == rows
     finish.curves(rows, tmp_path / "finish.png")
@@ -142,6 +143,7 @@ def test_readers_are_held_against_their_own_full_reading_and_kept(pair, tmp_path
     assert row["repeat"] == pytest.approx(2 * (full[0] & full[1]).sum() / (full[0].sum() + full[1].sum()))
     # once all ten slices are read, the delivered label is the reader's own full reading
     assert row["exact"][1] == row["noisy"][1] == 1.0 and row["repeat"] < 1.0
+    assert row["noisy"][0] < row["best"][0] < row["best"][1] == 1.0
     assert row["noisy"][0] == pytest.approx(np.mean([run[0] for run in row["noisy_runs"]]))
     unchanged = json.loads(text)["unchanged"]
     assert len(unchanged) == len(finish_pairs.KINDS) and unchanged[0]["after"] <= unchanged[0]["before"]
