@@ -151,6 +151,8 @@ def label(
         drawn = _drawn_label(session.study, mask, case, number) if mask is not None else None
         if part is not None:
             session.patient.answer_box(case, number, part, drawn)
+            if drawn is not None and (drawn[part] > 1).any():
+                ERR.print("A box is stored as change, without its classes.", style="yellow", markup=False)
             OUT.print(f"Saved: {case}, slice {number}, box {box}, by {session.reader}; the slice is still unread.")
             return
         session.choose(case, number, timed=False)

@@ -254,7 +254,10 @@ def _about(study: Study, case: Case, request: ExportRequest) -> dict[str, Any]:
     unread = None if request.format == "seg.nrrd" else request.unread
     found = provenance(study, case, what=request.what, reader=request.reader, unread=unread, model=request.model)
     with_lesions = request.what in ("lesions", "table")
-    return found | ({"unread_suggestions": request.suggestions and bool(request.maps)} if with_lesions else {})
+    if not with_lesions:
+        return found
+    suggested = request.suggestions and bool(request.maps)
+    return found | {"unread_suggestions": suggested} | ({} if suggested else {"made_by": "readers"})
 
 
 def _map_of(request: ExportRequest, case: Case) -> np.ndarray:
